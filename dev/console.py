@@ -1,0 +1,68 @@
+"""Running another program, and saying in one line what to do when it fails."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+CACHE = CHECKOUT / ".cache"
+
+FULL_DISK = ("No space left on device", "enough free space", "Disk quota exceeded")
+
+
+class SetupError(Exception):
+    """Something outside the checkout is missing or in the way; the text is one line that says what to do."""
+
+
+def say(line: str) -> None:
+    print(line, flush=True)
+
+
+def run(command: Sequence[str], *, failure: str, environment: Mapping[str, str] | None = None) -> str:
+    """Return what `command` printed on its standard output.
+
+    `failure` says what could not be done and what to try; the program's own last error line is put behind it.
+    Raises SetupError when the program is missing or fails.
+    """
+    try:
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, errors="replace")
+    except FileNotFoundError:
+        raise SetupError(f"{command[0]} is missing: this needs a Debian machine with apt and dpkg") from None
+    if done.returncode != 0:
+        raise SetupError(explain(failure, done.stderr or done.stdout))
+    return done.stdout
+
+
+def explain(failure: str, output: str) -> str:
+    """One line for the failed program that printed `output`: a full disk is named as such."""
+    if any(words in output for words in FULL_DISK):
+        return f"the disk is full: make room for {CACHE}"
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    errors = [line for line in lines if line.startswith(("E:", "ERROR:", "error:"))]
+    reason = (errors or lines[-1:] or ["no message"])[0]
+    return f"{failure} ({reason})"
+
+
+def exit_code(main: Callable[[], None]) -> int:
+    """Run `main`; a SetupError, a full disk or Ctrl-C becomes one line and a code, never a traceback."""
+    try:
+        main()
+    except SetupError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"error: {error.strerror}: {error.filename or CACHE}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
+    return 0
+
+
+def environment_with(**values: str) -> dict[str, str]:
+    """The host's environment (proxies, certificates, mirrors) with some values replaced."""
+    return {**os.environ, **values}

@@ -1,0 +1,175 @@
+"""One real Orthanc on loopback, started and stopped by `make run`, the tests and the benchmark."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+
+from dev.console import CHECKOUT, SetupError
+from dev.orthanc_folder import OrthancFolder, orthanc_folder
+
+# The Python plugin first: of two plugins that want a route, the one that was loaded first answers it.
+PLUGINS = ("OrthancPython", "OrthancDicomWeb", "OrthancGdcm")
+
+START_SECONDS = 30.0
+STOP_SECONDS = 30.0
+
+
+class OrthancFailed(Exception):
+    """Orthanc did not start or did not stop; the text ends with the last lines of its log."""
+
+
+class OrthancServer:
+    """Orthanc of `suite` with its storage, configuration and log in `folder`; use as a context manager.
+
+    `configuration` is merged over the least one that starts the plugin (the caller's keys win, whole values).
+    `plugins` are loaded in the order given. Without `port` a free one is taken, the same over restarts.
+    Raises SetupError when the port is taken, OrthancFailed when Orthanc does not come up.
+    """
+
+    def __init__(
+        self,
+        suite: str,
+        folder: Path,
+        configuration: Mapping[str, object],
+        port: int | None = None,
+        *,
+        plugins: Sequence[str] = PLUGINS,
+    ) -> None:
+        self.installed = orthanc_folder(suite)
+        self.folder = folder
+        self.port = port or free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log_path = folder / "orthanc.log"
+        self._configuration = {**least_configuration(self.installed, folder, self.port, plugins), **configuration}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        return self._running().pid
+
+    def __enter__(self) -> OrthancServer:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._process is not None:
+            self.stop()
+
+    def start(self) -> None:
+        """Start Orthanc and return when it answers."""
+        refuse_taken_port(self.port)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / "orthanc.json"
+        path.write_text(json.dumps(self._configuration, indent=2))
+        with self.log_path.open("ab") as log:
+            self._process = subprocess.Popen(
+                # Orthanc ends with its starter, however that one dies; its own group keeps the terminal's Ctrl-C off.
+                ["setpriv", "--pdeathsig", "TERM", *self.installed.command(str(path))],
+                env=self.installed.environment(os.environ),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        try:
+            self._wait_until_it_answers()
+        except BaseException:
+            self.kill()
+            raise
+
+    def stop(self, timeout: float = STOP_SECONDS) -> float:
+        """Ask Orthanc to end and return the seconds it took; past `timeout` it is killed and OrthancFailed raised."""
+        process, started = self._running(), time.monotonic()
+        process.terminate()
+        try:
+            process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise OrthancFailed(f"Orthanc did not stop within {timeout:g} s\n{self.last_lines()}") from None
+        self.kill()
+        return time.monotonic() - started
+
+    def kill(self) -> None:
+        """End Orthanc and the helper processes it started at once, as a power cut would."""
+        process = self._running()
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        process.wait()
+        self._process = None
+
+    def restart(self) -> None:
+        self.stop()
+        self.start()
+
+    def last_lines(self, number: int = 20) -> str:
+        return "\n".join(self.log_path.read_text(errors="replace").splitlines()[-number:])
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            raise OrthancFailed("Orthanc is not running")
+        return self._process
+
+    def _wait_until_it_answers(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            if self._running().poll() is not None:
+                raise OrthancFailed(f"Orthanc ended while starting\n{self.last_lines()}")
+            if answers(f"{self.url}/system"):
+                return
+            time.sleep(0.05)
+        raise OrthancFailed(f"Orthanc did not answer within {START_SECONDS:g} s\n{self.last_lines()}")
+
+
+def least_configuration(installed: OrthancFolder, folder: Path, port: int, plugins: Sequence[str]) -> dict[str, object]:
+    return {
+        "StorageDirectory": str(folder / "storage"),
+        "HttpPort": port,
+        "Locale": "C.UTF-8",
+        "RemoteAccessAllowed": False,
+        "AuthenticationEnabled": False,
+        "DicomServerEnabled": False,
+        "Plugins": [str(installed.plugin(name)) for name in plugins],
+        "PythonScript": str(CHECKOUT / "plugin/main.py"),
+    }
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def refuse_taken_port(port: int) -> None:
+    """Raise SetupError when something listens on `port` already."""
+    with socket.socket() as listener:
+        # As Orthanc's own listener: a port in TIME_WAIT after a restart is free.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("", port))
+        except OSError as error:
+            raise SetupError(f"port {port} cannot be had ({error.strerror}): set HTTP_PORT to a free one") from None
+
+
+def answers(url: str) -> bool:
+    """Whether anything speaks HTTP at `url`, be it to ask for a password."""
+    try:
+        urllib.request.urlopen(url, timeout=5).close()
+    except urllib.error.HTTPError:
+        return True
+    except OSError:
+        return False
+    return True
