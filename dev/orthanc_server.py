@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import signal
 import socket
 import subprocess
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -104,10 +104,8 @@ class OrthancServer:
     def kill(self) -> None:
         """End Orthanc and the helper processes it started at once, as a power cut would."""
         process = self._running()
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         process.wait()
         self._process = None
 
@@ -128,7 +126,7 @@ class OrthancServer:
         while time.monotonic() < deadline:
             if self._running().poll() is not None:
                 raise OrthancFailed(f"Orthanc ended while starting\n{self.last_lines()}")
-            if answers(f"{self.url}/system"):
+            if answers(self.port):
                 return
             time.sleep(0.05)
         raise OrthancFailed(f"Orthanc did not answer within {START_SECONDS:g} s\n{self.last_lines()}")
@@ -164,12 +162,14 @@ def refuse_taken_port(port: int) -> None:
             raise SetupError(f"port {port} cannot be had ({error.strerror}): set HTTP_PORT to a free one") from None
 
 
-def answers(url: str) -> bool:
-    """Whether anything speaks HTTP at `url`, be it to ask for a password."""
+def answers(port: int) -> bool:
+    """Whether anything speaks HTTP on `port`, be it to ask for a password."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     try:
-        urllib.request.urlopen(url, timeout=5).close()
-    except urllib.error.HTTPError:
-        return True
-    except OSError:
+        connection.request("GET", "/system")
+        connection.getresponse()
+    except (OSError, http.client.HTTPException):
         return False
+    finally:
+        connection.close()
     return True
