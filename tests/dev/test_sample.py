@@ -10,11 +10,13 @@ from pathlib import Path
 import imagecodecs
 import numpy as np
 import pytest
-from dev.encoding import ENCODINGS
-from dev.phantom import stamped_frame_number
-from dev.sample import Sample
 from pydicom import Dataset, dcmread
 from pydicom.encaps import generate_frames, parse_basic_offsets
+
+from dev.encoding import ENCODINGS
+from dev.phantom import Breast, Pixels, stamped_frame_number
+from dev.pixel_data_writer import OffsetTable
+from dev.sample import Sample
 
 SMALL = Sample(frames=3, rows=64, columns=48)
 LOSSLESS = [name for name, encoding in ENCODINGS.items() if not encoding.lossy]
@@ -25,7 +27,7 @@ def read(sample: Sample, folder: Path) -> Dataset:
     return dcmread(sample.write(folder / "sample.dcm"))
 
 
-def frames_of(dataset: Dataset, encoding: str) -> list[np.ndarray]:
+def frames_of(dataset: Dataset, encoding: str) -> list[Pixels]:
     """The decoded frames; pydicom has no decoder for some of the syntaxes."""
     if decode := DECODERS.get(encoding):
         return [decode(frame) for frame in generate_frames(dataset.PixelData, number_of_frames=dataset.NumberOfFrames)]
@@ -41,7 +43,7 @@ def test_each_frame_carries_its_own_number_and_checksum(encoding: str, tmp_path:
 
 
 def test_a_changed_pixel_is_noticed() -> None:
-    frame = next(SMALL.pixels())
+    frame = Breast(frames=3, rows=64, columns=48, seed=0).frame(1)
     frame[30, 20] ^= 1
 
     with pytest.raises(ValueError, match="number 1"):
@@ -81,7 +83,9 @@ def test_native_and_encapsulated_lengths_are_even(encoding: str, tmp_path: Path)
 
 @pytest.mark.parametrize("fragments", [1, 2, 3])
 @pytest.mark.parametrize("offset_table", ["basic", "none"])
-def test_basic_offset_table_points_at_the_frames_or_is_empty(offset_table: str, fragments: int, tmp_path: Path) -> None:
+def test_basic_offset_table_points_at_the_frames_or_is_empty(
+    offset_table: OffsetTable, fragments: int, tmp_path: Path
+) -> None:
     sample = replace(SMALL, encoding="jpeg-2000", offset_table=offset_table, fragments_per_frame=fragments)
     dataset = read(sample, tmp_path)
 
