@@ -44,7 +44,7 @@ def main() -> int:
                 download(python_version, Path(folder))
             replace_wheels(Path(folder))
     except subprocess.CalledProcessError:
-        print("error: the wheels cannot be downloaded: check the network, or name an index in PIP_INDEX_URL", file=sys.stderr)
+        print("error: no wheels: check the network, or name a package index in PIP_INDEX_URL", file=sys.stderr)
         return 1
     return 0
 

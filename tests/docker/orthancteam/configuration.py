@@ -88,7 +88,7 @@ def link_plugins(environment: Mapping[str, str], merged: Configuration) -> None:
         if (AVAILABLE / library).exists():
             os.link(AVAILABLE / library, ENABLED / library)
         else:
-            print(f"WARNING: Debian does not have {library}", file=sys.stderr)
+            sys.stderr.write(f"WARNING: Debian does not have {library}\n")
 
 
 if __name__ == "__main__":
