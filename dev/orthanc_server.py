@@ -24,8 +24,8 @@ START_SECONDS = 30.0
 STOP_SECONDS = 30.0
 
 
-class OrthancFailed(Exception):
-    """Orthanc did not start or did not stop; the text ends with the last lines of its log."""
+class OrthancFailed(SetupError):
+    """Orthanc did not start or did not stop; here the last lines of its log follow the one line."""
 
 
 class OrthancServer:
@@ -112,6 +112,10 @@ class OrthancServer:
     def restart(self) -> None:
         self.stop()
         self.start()
+
+    def wait(self) -> None:
+        """Return when Orthanc has ended by itself."""
+        self._running().wait()
 
     def last_lines(self, number: int = 20) -> str:
         return "\n".join(self.log_path.read_text(errors="replace").splitlines()[-number:])

@@ -6,7 +6,7 @@ import argparse
 import sys
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -16,15 +16,12 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.uid import UID
 
 from dev import data_set
-from dev.console import SetupError, exit_code, say
+from dev.console import exit_code, say
 from dev.encoding import ENCODINGS, Frame
 from dev.phantom import BITS_STORED, Breast, Heart
 from dev.pixel_data_writer import OffsetTable, write_encapsulated, write_native
 
 Kind = Literal["tomosynthesis", "mammogram", "ultrasound"]
-
-# A 641 MB file when native, as the tomosyntheses of clinical practice are.
-LARGE = {"frames": 69, "rows": 2457, "columns": 1890}
 
 
 @dataclass(frozen=True)
@@ -45,9 +42,9 @@ class Sample:
     seed: int = 0
     series_number: int = 1
 
-    def __post_init__(self) -> None:
-        if self.kind == "mammogram" and self.frames != 1:
-            raise SetupError("a mammogram has one frame")
+    @property
+    def number_of_frames(self) -> int:
+        return 1 if self.kind == "mammogram" else self.frames
 
     @property
     def study_instance_uid(self) -> str:
@@ -78,8 +75,10 @@ class Sample:
 
     def pixels(self) -> Iterator[Frame]:
         """The frames in order, not encoded: (rows, columns) uint16, or uint8 if lossy; (rows, columns, 3) uint8 RGB."""
-        phantom = (Heart if self.kind == "ultrasound" else Breast)(self.frames, self.rows, self.columns, self.seed)
-        for frame_number in range(1, self.frames + 1):
+        phantom = (Heart if self.kind == "ultrasound" else Breast)(
+            self.number_of_frames, self.rows, self.columns, self.seed
+        )
+        for frame_number in range(1, self.number_of_frames + 1):
             frame = phantom.frame(frame_number)
             yield frame if frame.itemsize * 8 == self._bits_allocated else (frame >> BITS_STORED - 8).astype(np.uint8)
 
@@ -126,12 +125,16 @@ class Sample:
         return f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, f'framecache {self.seed} {name}').int}"
 
 
+def large(sample: Sample) -> Sample:
+    """The same in the size of clinical practice: 641 MB when it is a native tomosynthesis."""
+    return replace(sample, frames=69, rows=2457, columns=1890)
+
+
 def main() -> None:
-    arguments = parser().parse_args()
-    size = LARGE if arguments.large else {name: getattr(arguments, name) for name in LARGE}
-    options = {name: value for name, value in vars(arguments).items() if name not in (*LARGE, "large", "path")}
-    sample = Sample(**options, **size | ({"frames": 1} if arguments.kind == "mammogram" else {}))
-    path = sample.write(arguments.path)
+    options = vars(parser().parse_args())
+    path, is_large = options.pop("path"), options.pop("large")
+    sample = large(Sample(**options)) if is_large else Sample(**options)
+    sample.write(path)
     say(f"{path}: {path.stat().st_size / 1e6:.1f} MB, study {sample.study_instance_uid}")
 
 
@@ -152,7 +155,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 INTEGERS = {
-    "frames": "number of frames",
+    "frames": "number of frames; a mammogram has one",
     "rows": "height in pixels",
     "columns": "width in pixels",
     "fragments_per_frame": "if encapsulated",

@@ -1,0 +1,101 @@
+"""Putting DICOM files into a running Orthanc, and following how its plugin takes their frames out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import requests
+
+from dev.console import SetupError, say
+
+POLL_SECONDS = 0.2
+FINAL_STATES = ("cached", "skipped", "failed")
+
+
+@dataclass(frozen=True)
+class Instance:
+    """An instance as Orthanc and as DICOMweb name it."""
+
+    orthanc_id: str
+    study_instance_uid: str
+    series_instance_uid: str
+    sop_instance_uid: str
+
+    @property
+    def path(self) -> str:
+        """Its DICOMweb path below the server's root (PS3.18 10.4)."""
+        return (
+            f"/dicom-web/studies/{self.study_instance_uid}/series/{self.series_instance_uid}"
+            f"/instances/{self.sop_instance_uid}"
+        )
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What the plugin says of an instance: its state, and how many of its frames are cached."""
+
+    state: str
+    number_of_frames: int
+    cached_frames: int
+
+    @property
+    def final(self) -> bool:
+        return self.state in FINAL_STATES
+
+
+def files_in(paths: Iterable[Path]) -> Iterator[Path]:
+    """The files that `paths` name; a folder stands for all files below it. Raises SetupError for what is not there."""
+    for path in paths:
+        if not path.exists():
+            raise SetupError(f"DICOM={path} does not exist")
+        yield from sorted(below for below in path.rglob("*") if below.is_file()) if path.is_dir() else [path]
+
+
+def upload(url: str, path: Path) -> list[Instance]:
+    """Store a file (or all files of a ZIP archive); a file that is not DICOM is named and left out."""
+    with path.open("rb") as stream:
+        answer = requests.post(f"{url}/instances", data=stream, timeout=600)
+    if not answer.ok:
+        say(f"{path} was not taken: {answer.json().get('Message', answer.reason)}")
+        return []
+    stored = answer.json()
+    return [instance(url, one["ID"]) for one in (stored if isinstance(stored, list) else [stored])]
+
+
+def instance(url: str, orthanc_id: str) -> Instance:
+    """Look the UIDs of an Orthanc ID up."""
+
+    def tags(level: str) -> dict[str, str]:
+        answer = requests.get(f"{url}/instances/{orthanc_id}{level}", timeout=60)
+        answer.raise_for_status()
+        found: dict[str, str] = answer.json()["MainDicomTags"]
+        return found
+
+    return Instance(
+        orthanc_id,
+        tags("/study")["StudyInstanceUID"],
+        tags("/series")["SeriesInstanceUID"],
+        tags("")["SOPInstanceUID"],
+    )
+
+
+def progress(url: str, orthanc_id: str) -> Progress:
+    """Ask the plugin. Raises SetupError when it does not answer."""
+    answer = requests.get(f"{url}/frame-cache/instances/{orthanc_id}", timeout=60)
+    if not answer.ok:
+        raise SetupError(f"the plugin does not answer ({answer.status_code} for /frame-cache): see Orthanc's log")
+    told = answer.json()
+    return Progress(told["State"], told["NumberOfFrames"], told["CachedFrames"])
+
+
+def wait_for_frames(url: str, orthanc_id: str, show: Callable[[Progress], None]) -> Progress:
+    """Ask until the plugin is done with the instance, and give each answer to `show`."""
+    while True:
+        told = progress(url, orthanc_id)
+        show(told)
+        if told.final:
+            return told
+        time.sleep(POLL_SECONDS)
