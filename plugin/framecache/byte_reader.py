@@ -1,0 +1,90 @@
+"""Reading parts of a stored instance, wherever it lies."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+
+from framecache.errors import InstanceGone, SourceError
+
+
+class ByteReader(Protocol):
+    """Random access to the bytes of one stored instance."""
+
+    @property
+    def size(self) -> int:
+        """Length in bytes."""
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """Up to `length` bytes from `offset`; fewer only at the end."""
+
+    def read_into(self, offset: int, target: memoryview) -> None:
+        """Fill `target` from `offset`. Raises SourceError where the bytes end before it."""
+
+    def close(self) -> None:
+        """Give back what the reader holds."""
+
+
+class FileReader:
+    """A stored file, read by position.
+
+    No mmap: a mapped file that is cut short or unreadable raises SIGBUS, which ends the whole server.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        try:
+            self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError as error:
+            raise InstanceGone("the stored file is not there") from error
+        except OSError as error:
+            raise SourceError(f"the stored file cannot be opened: {error.strerror}") from error
+        self.size = os.fstat(self._descriptor).st_size
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        try:
+            return os.pread(self._descriptor, length, offset)
+        except OSError as error:
+            raise SourceError(f"the stored file cannot be read: {error.strerror}") from error
+
+    def read_into(self, offset: int, target: memoryview) -> None:
+        while target:
+            try:
+                count = os.preadv(self._descriptor, [target], offset)
+            except OSError as error:
+                raise SourceError(f"the stored file cannot be read: {error.strerror}") from error
+            if count == 0:
+                raise SourceError("the stored file ends before its pixel data")
+            target, offset = target[count:], offset + count
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class MemoryReader:
+    """An instance that Orthanc handed over as bytes, where its storage is not a folder."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = memoryview(content)
+        self.size = len(content)
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        return bytes(self._content[offset : offset + length])
+
+    def read_into(self, offset: int, target: memoryview) -> None:
+        source = self._content[offset : offset + len(target)]
+        if len(source) != len(target):
+            raise SourceError("the stored file ends before its pixel data")
+        target[:] = source
+
+    def close(self) -> None:
+        self._content.release()

@@ -1,0 +1,99 @@
+"""What has to be right for frames to come from the cache; each finding says what to change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+# What Orthanc 1.12.5 brought and we cannot do without: /tools/find with ResponseContent.
+OLDEST_CORE = (1, 12, 5)
+# Older Python plugins cannot release the GIL and leak memory with each request.
+OLDEST_PYTHON_PLUGIN = (5, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One start-up check. `fatal`: our frame routes are not registered while it fails."""
+
+    name: str
+    passed: bool
+    advice: str
+    fatal: bool = False
+
+
+def check_threads(configuration: Mapping[str, Any]) -> Check:
+    """`Python.AllowThreads`: without it one slow client freezes every Python route."""
+    section = configuration.get("Python")
+    return Check(
+        "AllowThreads",
+        isinstance(section, Mapping) and section.get("AllowThreads") is True,
+        'Orthanc holds Python\'s lock in every call: set "Python": {"AllowThreads": true} in its configuration',
+        fatal=True,
+    )
+
+
+def check_core(version: str) -> Check:
+    """The version of Orthanc's core; "mainline" builds are newer than any release."""
+    return Check(
+        "OrthancVersion",
+        _is_at_least(version, OLDEST_CORE),
+        f"Orthanc {version} is too old: 1.12.5 or later is needed",
+        fatal=True,
+    )
+
+
+def check_python_plugin(version: str) -> Check:
+    """The version of Orthanc's Python plugin."""
+    return Check(
+        "PythonPluginVersion",
+        _is_at_least(version, OLDEST_PYTHON_PLUGIN),
+        f"Orthanc's Python plugin {version} is too old: 5.0 or later is needed",
+        fatal=True,
+    )
+
+
+def check_route(*, owned: bool, frame_route: str) -> Check:
+    """Whether a request for a frame reaches us before the stock DICOMweb plugin."""
+    return Check(
+        "RouteOrder",
+        owned,
+        f"the DICOMweb plugin answers {frame_route} before us: list libOrthancPython.so before libOrthancDicomWeb.so in "
+        '"Plugins" (files, not a folder, whose order is by chance)',
+    )
+
+
+def check_dicom_web(plugins: Mapping[str, str]) -> Check:
+    """The stock DICOMweb plugin: what we do not answer goes to it."""
+    return Check(
+        "DicomWebPlugin",
+        "dicom-web" in plugins,
+        "the DICOMweb plugin is not loaded: frames are served, but studies cannot be searched and nothing is transcoded; "
+        'add libOrthancDicomWeb.so to "Plugins" behind libOrthancPython.so',
+    )
+
+
+def check_ohif(plugins: Mapping[str, str], configuration: Mapping[str, Any]) -> Check:
+    """Orthanc's own OHIF plugin loads whole files unless it is told to use DICOMweb."""
+    section = configuration.get("OHIF")
+    source = section.get("DataSource") if isinstance(section, Mapping) else None
+    return Check(
+        "OhifDataSource",
+        "ohif" not in plugins or source == "dicom-web",
+        'Orthanc\'s OHIF plugin loads whole files and never asks for frames: set "OHIF": {"DataSource": "dicom-web"}',
+    )
+
+
+def check_store(error: str | None) -> Check:
+    """Whether the cache's folder can be used."""
+    return Check("Directory", error is None, error or "", fatal=False)
+
+
+def check_settings(error: str | None) -> Check:
+    """Whether the "FrameCache" section is right."""
+    return Check("Settings", error is None, error or "", fatal=True)
+
+
+def _is_at_least(version: str, oldest: tuple[int, ...]) -> bool:
+    numbers = [int(part) for part in version.split(".") if part.isdigit()]
+    return not numbers or tuple(numbers) >= oldest

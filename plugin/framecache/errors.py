@@ -1,0 +1,71 @@
+"""The one tree of errors; each knows the HTTP status that a client is told.
+
+FrameCacheError
+├── BadRequest             400  the request itself is wrong
+├── NotFound               404  no such resource here
+├── NotAcceptable          406  nothing that we have is acceptable
+├── Overloaded             503  too many bytes in flight; try again
+├── SettingsError               a value in the "FrameCache" section is impossible
+├── HandOver                    not ours to answer: the stock DICOMweb plugin is asked
+└── SourceError                 the stored instance could not be read
+    ├── InstanceGone            it was deleted or replaced meanwhile
+    └── BrokenPixelData         its pixel data contradicts its header
+"""
+
+from __future__ import annotations
+
+
+class FrameCacheError(Exception):
+    """Base of all errors that this package raises on purpose."""
+
+    status = 500
+
+
+class BadRequest(FrameCacheError):
+    """The request is malformed (PS3.18 8.5)."""
+
+    status = 400
+
+
+class NotFound(FrameCacheError):
+    """The resource does not exist."""
+
+    status = 404
+
+
+class NotAcceptable(FrameCacheError):
+    """No acceptable representation (PS3.18 8.7.8); `available` lists what could be asked for."""
+
+    status = 406
+
+    def __init__(self, message: str, available: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.available = available
+
+
+class Overloaded(FrameCacheError):
+    """Answers in flight hold all the memory that they may."""
+
+    status = 503
+
+
+class SettingsError(FrameCacheError):
+    """A setting has an unknown name, a wrong type or an impossible value."""
+
+
+class HandOver(FrameCacheError):
+    """The stock DICOMweb plugin has to answer; the message says why."""
+
+    status = 307
+
+
+class SourceError(FrameCacheError):
+    """The stored instance could not be read."""
+
+
+class InstanceGone(SourceError):
+    """The stored file was deleted or replaced while it was being used."""
+
+
+class BrokenPixelData(SourceError):
+    """The pixel data contradicts the data set around it (PS3.5 section 8 and annex A)."""

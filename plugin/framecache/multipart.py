@@ -1,0 +1,65 @@
+"""The body of an answer: multipart/related by RFC 2387, laid out around frames that are read in place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from framecache.transfer_syntax import Representation
+
+# Fixed, so that equal answers are equal byte by byte and a strong ETag is true (RFC 9110 section 8.8.3). RFC 2046
+# section 5.1.1 wants a boundary that does not occur in the parts: 60 random characters do not.
+BOUNDARY = "frame-cache-8c0f6f7b0e5d4a0f9d1f3f2a6b7c5e41-d2a94c17b86e4f35"
+_NEW_LINE = "\r\n"
+_CLOSING = f"\r\n--{BOUNDARY}--\r\n".encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One frame of an answer: where it is said to be found (Content-Location), and its length in bytes."""
+
+    content_location: str
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where everything goes in a body of `length` bytes; `frame_offsets` has one entry for each part."""
+
+    content_type: str
+    length: int
+    frame_offsets: tuple[int, ...]
+    _texts: tuple[tuple[int, bytes], ...]
+
+    def write_around(self, body: memoryview) -> None:
+        """Write all but the frames into `body`."""
+        for offset, text in self._texts:
+            body[offset : offset + len(text)] = text
+
+
+def lay_out(representation: Representation, parts: Sequence[Part]) -> Layout:
+    """A multipart/related body. The headers of a part are the stock plugin's, in its order."""
+    position, texts, offsets = 0, [], []
+    for index, part in enumerate(parts):
+        header = _part_header(representation, part, first=index == 0)
+        texts.append((position, header))
+        offsets.append(position + len(header))
+        position += len(header) + part.length
+    texts.append((position, _CLOSING))
+    content_type = f'multipart/related; type="{representation.content_type}"; boundary={BOUNDARY}'
+    return Layout(content_type, position + len(_CLOSING), tuple(offsets), tuple(texts))
+
+
+def single_part(representation: Representation, part: Part) -> Layout:
+    """A body that is the frame alone (PS3.18 section 8.7.3.3, "single part")."""
+    return Layout(representation.content_type, part.length, (0,), ())
+
+
+def _part_header(representation: Representation, part: Part, *, first: bool) -> bytes:
+    return (
+        f"{'' if first else _NEW_LINE}--{BOUNDARY}\r\n"
+        f"Content-Location: {part.content_location}\r\n"
+        f"Content-Type: {representation.content_type}\r\n"
+        f"Content-Length: {part.length}\r\n"
+        "MIME-Version: 1.0\r\n\r\n"
+    ).encode("latin-1")

@@ -1,0 +1,148 @@
+"""Between Orthanc's callbacks and the package's values; the only place that knows RestOutput."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from framecache.errors import BadRequest, FrameCacheError, NotFound, Overloaded, SourceError
+from framecache.identity import InstancePath
+from framecache.metrics import Metrics
+from framecache.ports import Log, OrthancModule, RestOutput
+from framecache.retrieval import Answer, FrameRequest, Retrieval
+
+# The stock plugin reads 01 as 1, and our own pattern does not match it.
+FRAMES_PATTERN = "studies/([^/]+)/series/([^/]+)/instances/([^/]+)/frames/([1-9][0-9,]*)"
+# Asked for by the start-up test; no instance has these UIDs.
+SENTINEL = InstancePath("0.0", "0.0", "0.0")
+SENTINEL_ANSWER = b"frame-cache"
+_NOT_FOUND_CODES = frozenset({17, 18})  # OrthancPluginErrorCode: UnknownResource and its neighbour, InexistentItem
+
+
+class ModuleLog:
+    """Orthanc's log."""
+
+    def __init__(self, module: OrthancModule) -> None:
+        self.info = module.LogInfo
+        self.warning = module.LogWarning
+        self.error = module.LogError
+
+
+class ModuleApi:
+    """Orthanc's REST API, called in the process."""
+
+    def __init__(self, module: OrthancModule) -> None:
+        self._get, self._post = module.RestApiGet, module.RestApiPost
+
+    def get(self, uri: str) -> bytes:
+        return _call(lambda: self._get(uri))
+
+    def post(self, uri: str, body: bytes) -> bytes:
+        return _call(lambda: self._post(uri, body))
+
+
+def _call(function: Callable[[], bytes]) -> bytes:
+    try:
+        return function()
+    except Exception as error:  # the module's own exception type is not importable here
+        code, message = (*error.args, None, None)[:2]
+        if code in _NOT_FOUND_CODES:
+            raise NotFound(str(message)) from error
+        raise SourceError(f"Orthanc refuses: {message or code}") from error
+
+
+class FrameRoute:
+    """GET …/frames/{list}. A viewer never sees an error because of the cache: the stock plugin is asked instead."""
+
+    def __init__(
+        self, retrieval: Retrieval, metrics: Metrics, log: Log, is_serving: Callable[[], bool]
+    ) -> None:
+        self._retrieval, self._metrics, self._log, self._is_serving = retrieval, metrics, log, is_serving
+
+    def __call__(self, output: RestOutput, _uri: str, **request: Any) -> None:
+        """Orthanc's callback."""
+        if request["method"] != "GET":
+            output.SendMethodNotAllowed("GET")
+        elif tuple(request["groups"][:3]) == ("0.0", "0.0", "0.0"):
+            _answer_sentinel(output)
+        elif not self._is_serving():
+            self._hand_over(output, request)
+        else:
+            self._answer(output, request)
+
+    def _answer(self, output: RestOutput, request: Mapping[str, Any]) -> None:
+        try:
+            with self._retrieval.answer(_frame_request(request)) as answer:
+                self._send(output, answer)
+        except (BadRequest, NotFound, Overloaded) as error:
+            _send_error(output, error)
+        except FrameCacheError as error:
+            self._log.info(f"frame cache: handed over: {error}")
+            self._hand_over(output, request)
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with us, the stock plugin can answer
+            self._metrics.count("errors")
+            self._log.error(f"frame cache: {type(error).__name__} in a request: {error}")
+            self._hand_over(output, request)
+
+    def _send(self, output: RestOutput, answer: Answer) -> None:
+        for name, value in answer.headers.items():
+            output.SetHttpHeader(name, value)
+        try:
+            if answer.status == 200:  # noqa: PLR2004
+                output.AnswerBuffer(answer.body, answer.content_type)
+            else:
+                output.SendHttpStatus(answer.status, bytes(answer.body))
+        except Exception as error:  # noqa: BLE001 - the client went away; there is nobody left to answer
+            self._log.info(f"frame cache: the client left before the end: {error}")
+
+    def _hand_over(self, output: RestOutput, request: Mapping[str, Any]) -> None:
+        """307 (RFC 9110 section 15.4.8): the client repeats its request, and nothing is buffered here."""
+        self._metrics.count("bypasses")
+        query = urlencode(request["get"], quote_via=quote)
+        frame_list = request["groups"][3]
+        output.SetHttpHeader("X-Frame-Cache", "bypass")
+        output.SetHttpHeader("Cache-Control", "no-store")
+        output.SetHttpHeader("Location", f"0{frame_list}" + (f"?{query}" if query else ""))
+        output.SendHttpStatus(307, b"")
+
+
+class JsonRoute:
+    """A route under /frame-cache/ that answers JSON."""
+
+    def __init__(self, answer: Callable[..., Mapping[str, Any]], log: Log) -> None:
+        self._answer, self._log = answer, log
+
+    def __call__(self, output: RestOutput, _uri: str, **request: Any) -> None:
+        """Orthanc's callback."""
+        if request["method"] != "GET":
+            output.SendMethodNotAllowed("GET")
+            return
+        try:
+            content = json.dumps(self._answer(*request["groups"]), indent=2).encode()
+        except FrameCacheError as error:
+            _send_error(output, error)
+        except Exception as error:  # noqa: BLE001 - an exception that escapes would be a 500 without a word
+            self._log.error(f"frame cache: {type(error).__name__} in a request: {error}")
+            _send_error(output, FrameCacheError("internal error; Orthanc's log has more"))
+        else:
+            output.AnswerBuffer(content, "application/json")
+
+
+def _frame_request(request: Mapping[str, Any]) -> FrameRequest:
+    study, series, instance, frame_list = request["groups"]
+    return FrameRequest(
+        InstancePath(study, series, instance), frame_list, request["headers"], request["get"].get("accept")
+    )
+
+
+def _answer_sentinel(output: RestOutput) -> None:
+    output.AnswerBuffer(SENTINEL_ANSWER, "text/plain")
+
+
+def _send_error(output: RestOutput, error: FrameCacheError) -> None:
+    if isinstance(error, Overloaded):
+        output.SetHttpHeader("Retry-After", "1")
+    body = json.dumps({"HttpStatus": error.status, "Message": str(error)}).encode()
+    output.SendHttpStatus(error.status, body)

@@ -1,0 +1,57 @@
+"""The absolute URL under which a client sees the DICOMweb root, by the stock plugin's own rules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+
+def root_path(value: object, default: str) -> str:
+    """A root of the configuration with a slash at both ends."""
+    text = value if isinstance(value, str) and value else default
+    return "/" + text.strip("/") + "/" if text.strip("/") else "/"
+
+
+@dataclass(frozen=True, slots=True)
+class PublicUrl:
+    """The "DicomWeb" section's Root, PublicRoot, Host and Ssl."""
+
+    root: str
+    public_root: str
+    host: str
+    https: bool
+
+    @classmethod
+    def from_configuration(cls, dicom_web: Mapping[str, Any]) -> Self:
+        """From the "DicomWeb" section of Orthanc's configuration."""
+        root = root_path(dicom_web.get("Root"), "/dicom-web/")
+        return cls(
+            root,
+            root_path(dicom_web.get("PublicRoot"), root),
+            str(dicom_web.get("Host") or ""),
+            dicom_web.get("Ssl") is True,
+        )
+
+    def base(self, headers: Mapping[str, str]) -> str:
+        """For a request with these headers (lower case names): a configured host, then X-Forwarded-Host with
+        X-Forwarded-Proto, then Forwarded (RFC 7239; its first element), then Host."""
+        host, https = self.host, self.https
+        if not host and "x-forwarded-host" in headers and "x-forwarded-proto" in headers:
+            host = headers["x-forwarded-host"].strip()
+            https = _is_https(headers["x-forwarded-proto"].strip(), https)
+        if not host and "forwarded" in headers:
+            pairs = dict(_forwarded_pairs(headers["forwarded"]))
+            host = pairs.get("host", "")
+            https = _is_https(pairs.get("proto", ""), https)
+        host = host or headers.get("host", "localhost:8042")
+        return f"{'https' if https else 'http'}://{host}{self.public_root}"
+
+
+def _forwarded_pairs(value: str) -> list[tuple[str, str]]:
+    tokens = (token.split("=") for token in value.split(",")[0].split(";"))
+    return [(token[0].strip().lower(), token[1].strip()) for token in tokens if len(token) == 2]  # noqa: PLR2004
+
+
+def _is_https(proto: str, default: bool) -> bool:  # noqa: FBT001
+    return {"http": False, "https": True}.get(proto, default)

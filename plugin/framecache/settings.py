@@ -1,0 +1,131 @@
+"""The "FrameCache" section of Orthanc's configuration, checked, with units in the names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from framecache.errors import SettingsError
+
+MEGABYTE = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What an administrator may set; the metadata of each field is its key, default, bounds and meaning."""
+
+    enable: bool
+    directory: Path
+    maximum_size_mb: int
+    workers: int
+    minimum_frames: int
+    minimum_frame_mb: float
+    maximum_memory_mb: int
+    maximum_frames_per_request: int
+    revalidate_seconds: float
+    strict: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One key: its kind, its default, the smallest and the largest value, and what it means."""
+
+    key: str
+    kind: type
+    default: Any
+    smallest: float = 0
+    largest: float = 0
+    meaning: str = field(default="", kw_only=True)
+
+    def check(self, value: Any) -> Any:
+        """`value` if it may be set. Raises SettingsError with key, value and what is allowed."""
+        if self.kind is float and type(value) is int:
+            value = float(value)
+        if type(value) is not self.kind:
+            raise SettingsError(f'"{self.key}" is {value!r}; allowed is {self.allowed}')
+        if isinstance(value, int | float) and self.kind is not bool and not self.smallest <= value <= self.largest:
+            raise SettingsError(f'"{self.key}" is {value!r}; allowed is {self.allowed}')
+        return value
+
+    @property
+    def allowed(self) -> str:
+        """What may be set, for messages and documentation."""
+        if self.kind in (int, float):
+            name = "a whole number" if self.kind is int else "a number"
+            return f"{name} from {self.smallest:g} to {self.largest:g}"
+        return "true or false" if self.kind is bool else "a text"
+
+
+SETTINGS: Mapping[str, Setting] = MappingProxyType(
+    {
+        "enable": Setting("Enable", bool, True, meaning="whether the plugin does anything at all"),
+        "directory": Setting(
+            "Directory",
+            str,
+            "",
+            meaning="the cache's folder, used by one Orthanc alone; empty: FrameCache beside StorageDirectory",
+        ),
+        "maximum_size_mb": Setting(
+            "MaximumSizeMB", int, 20480, 16, 1 << 30, meaning="the most that the folder may hold, in MiB"
+        ),
+        "workers": Setting("Workers", int, 2, 1, 64, meaning="threads that cut frames out"),
+        "minimum_frames": Setting(
+            "MinimumFrames", int, 2, 1, 1 << 20, meaning="instances of so many frames or more are cached"
+        ),
+        "minimum_frame_mb": Setting(
+            "MinimumFrameMB",
+            float,
+            4.0,
+            0,
+            1 << 20,
+            meaning="instances of fewer frames are cached if a frame has so many MiB or more as stored",
+        ),
+        "maximum_memory_mb": Setting(
+            "MaximumMemoryMB", int, 1024, 64, 1 << 20, meaning="the most that answers in flight may hold, in MiB"
+        ),
+        "maximum_frames_per_request": Setting(
+            "MaximumFramesPerRequest", int, 1000, 1, 100_000, meaning="the longest frame list that is answered"
+        ),
+        "revalidate_seconds": Setting(
+            "RevalidateSeconds",
+            float,
+            5.0,
+            0,
+            3600,
+            meaning="where Orthanc's storage is not a folder: how old what is known of an instance may be, in s",
+        ),
+        "strict": Setting("Strict", bool, False, meaning="whether a wrong setting stops Orthanc's start"),
+    }
+)
+
+
+def read_settings(section: object, default_directory: Path) -> Settings:
+    """The settings in force. Raises SettingsError that names every wrong key, its value and what is allowed."""
+    if not isinstance(section, Mapping):
+        raise SettingsError('"FrameCache" has to be an object: { … }')
+    known = {setting.key: name for name, setting in SETTINGS.items()}
+    complaints = [f'"{key}" is not known; known are {", ".join(known)}' for key in section if key not in known]
+    values: dict[str, Any] = {}
+    for name, setting in SETTINGS.items():
+        try:
+            values[name] = setting.check(section.get(setting.key, setting.default))
+        except SettingsError as error:
+            complaints.append(str(error))
+    if complaints:
+        raise SettingsError('"FrameCache": ' + "; ".join(complaints))
+    values["directory"] = Path(values["directory"]) if values["directory"] else default_directory
+    return Settings(**values)
+
+
+def is_strict(section: object) -> bool:
+    """Whether a wrong setting is to stop the start; asked before the section is known to be right."""
+    return isinstance(section, Mapping) and section.get("Strict") is True
+
+
+def in_force(settings: Settings) -> dict[str, Any]:
+    """The settings by their keys, as the status shows them."""
+    values = {f.name: getattr(settings, f.name) for f in fields(settings)}
+    return {SETTINGS[name].key: str(value) if isinstance(value, Path) else value for name, value in values.items()}

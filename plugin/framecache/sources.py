@@ -1,0 +1,105 @@
+"""The frames of a stored instance, from the storage directory where that is possible, else through Orthanc."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from framecache.byte_reader import ByteReader, FileReader, MemoryReader
+from framecache.catalogue import Entry
+from framecache.errors import HandOver
+from framecache.instance import Instance
+from framecache.pixel_data import FrameTable, locate_frames
+from framecache.ports import OrthancApi
+from framecache.transfer_syntax import stored_representation
+
+_LARGEST_IN_MEMORY = 512 << 20
+
+
+class FrameSource(Protocol):
+    """Frames as they are stored, by their index from 0."""
+
+    @property
+    def number_of_frames(self) -> int:
+        """NumberOfFrames (0028,0008)."""
+
+    def frame_length(self, frame_index: int) -> int:
+        """Bytes of a frame. Raises BrokenPixelData."""
+
+    def read_frame(self, frame_index: int, target: memoryview) -> None:
+        """Read a frame into `target`, which has its length. Raises SourceError."""
+
+
+class LocatedFrames:
+    """Frames whose places are known, in anything that can be read by position."""
+
+    def __init__(self, reader: ByteReader, table: FrameTable) -> None:
+        self._reader, self._table = reader, table
+
+    @property
+    def number_of_frames(self) -> int:
+        return self._table.number_of_frames
+
+    def frame_length(self, frame_index: int) -> int:
+        return sum(extent.length for extent in self._table.extents(frame_index))
+
+    def read_frame(self, frame_index: int, target: memoryview) -> None:
+        position = 0
+        for extent in self._table.extents(frame_index):
+            self._reader.read_into(extent.offset, target[position : position + extent.length])
+            position += extent.length
+
+
+class RestFrames:
+    """Frames that Orthanc's core cuts out itself, one call each."""
+
+    def __init__(self, api: OrthancApi, instance: Instance) -> None:
+        self._api, self._instance = api, instance
+        self._last: tuple[int, bytes] = (-1, b"")
+
+    @property
+    def number_of_frames(self) -> int:
+        return self._instance.number_of_frames
+
+    def frame_length(self, frame_index: int) -> int:
+        return len(self._frame(frame_index))
+
+    def read_frame(self, frame_index: int, target: memoryview) -> None:
+        target[:] = self._frame(frame_index)
+
+    def _frame(self, frame_index: int) -> bytes:
+        if self._last[0] != frame_index:
+            uri = f"/instances/{self._instance.orthanc_id}/frames/{frame_index}/raw"
+            self._last = frame_index, self._api.get(uri)
+        return self._last[1]
+
+
+class Sources:
+    """Opens the frames of an entry."""
+
+    def __init__(self, api: OrthancApi) -> None:
+        self._api = api
+
+    @contextmanager
+    def open(self, entry: Entry, *, whole: bool = False) -> Iterator[FrameSource]:
+        """The frames of `entry`; `whole` says that all of them will be read.
+
+        Raises HandOver for what can only be sent after decoding, SourceError.
+        """
+        if stored_representation(entry.instance.transfer_syntax_uid) is None:
+            raise HandOver("frames of this transfer syntax are not sent as they are stored")
+        if entry.stored_path is not None:
+            with FileReader(entry.stored_path) as reader:
+                yield LocatedFrames(reader, self._table(entry, reader))
+        elif whole and entry.instance.file_size <= _LARGEST_IN_MEMORY:
+            in_memory = MemoryReader(self._api.get(f"/instances/{entry.instance.orthanc_id}/file"))
+            yield LocatedFrames(in_memory, self._table(entry, in_memory))
+        else:
+            yield RestFrames(self._api, entry.instance)
+
+    def _table(self, entry: Entry, reader: ByteReader) -> FrameTable:
+        if entry.frame_table is None:
+            instance = entry.instance
+            entry.frame_table = locate_frames(reader, instance.transfer_syntax_uid, instance.pixel_data_offset)
+        return entry.frame_table

@@ -1,0 +1,63 @@
+"""The plugin's own threads: daemons, because others hang Orthanc's shutdown, with a stack of a usual size."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+from framecache.errors import FrameCacheError
+
+_Result = TypeVar("_Result")
+_CALL_TIMEOUT = 60.0
+
+
+def start_thread(name: str, function: Callable[[], None]) -> threading.Thread:
+    """Start a daemon thread that runs `function`."""
+    thread = threading.Thread(target=function, name=name, daemon=True)
+    thread.start()
+    return thread
+
+
+def make_way() -> None:
+    """Give this thread the lowest share of the processor; requests go first. Linux counts niceness per thread."""
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
+
+
+class Desk:
+    """A few long-lived threads that others hand calls to and wait for.
+
+    Requests come on threads that have 100 kB of C stack and no memory of the last request, so that SQLite must
+    not be used on them.
+    """
+
+    def __init__(self, name: str, threads: int) -> None:
+        self._calls: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = queue.SimpleQueue()
+        self._threads = [start_thread(f"{name}-{i}", self._serve) for i in range(threads)]
+
+    def call(self, function: Callable[[], _Result], timeout: float = _CALL_TIMEOUT) -> _Result:
+        """What `function` returns or raises on one of the desk's threads. Raises FrameCacheError if it takes long."""
+        future: Future[_Result] = Future()
+        self._calls.put((future, function))
+        try:
+            return future.result(timeout)
+        except TimeoutError:
+            raise FrameCacheError("the plugin's own threads do not answer") from None
+
+    def _serve(self) -> None:
+        while (call := self._calls.get()) is not None:
+            future, function = call
+            try:
+                future.set_result(function())
+            except BaseException as error:  # noqa: BLE001 - it is raised again where the call came from
+                future.set_exception(error)
+
+    def close(self) -> None:
+        """Let the threads end after the calls that wait."""
+        for _ in self._threads:
+            self._calls.put(None)

@@ -1,0 +1,129 @@
+"""Transfer syntaxes and the media types of their frames, in one table (PS3.18 section 8.7.3, PS3.5 annex A)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from types import MappingProxyType
+
+IMPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2"
+EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
+DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1.99"
+EXPLICIT_VR_BIG_ENDIAN = "1.2.840.10008.1.2.2"
+OCTET_STREAM = "application/octet-stream"
+
+
+class Encoding(Enum):
+    """How a transfer syntax holds its pixels."""
+
+    NATIVE = "native"
+    ENCAPSULATED = "encapsulated"
+    VIDEO = "video"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class TransferSyntax:
+    """One row: the UID, how the pixels are held, and the media type of a frame."""
+
+    uid: str
+    encoding: Encoding
+    media_type: str
+
+
+def _rows(encoding: Encoding, media_type: str, *uids: str) -> dict[str, TransferSyntax]:
+    return {uid: TransferSyntax(uid, encoding, media_type) for uid in uids}
+
+
+def _under(prefix: str, *numbers: int) -> tuple[str, ...]:
+    return tuple(f"{prefix}.{number}" for number in numbers)
+
+
+_COMPRESSED = "1.2.840.10008.1.2.4"
+_TABLE = MappingProxyType(
+    _rows(Encoding.NATIVE, OCTET_STREAM, IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN)
+    | _rows(Encoding.NATIVE, OCTET_STREAM, DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN)
+    | _rows(Encoding.ENCAPSULATED, "image/dicom-rle", "1.2.840.10008.1.2.5")
+    | _rows(Encoding.ENCAPSULATED, "image/jpeg", *_under(_COMPRESSED, 50, 51, 57, 70))
+    | _rows(Encoding.ENCAPSULATED, "image/jls", *_under(_COMPRESSED, 80, 81))
+    | _rows(Encoding.ENCAPSULATED, "image/jp2", *_under(_COMPRESSED, 90, 91))
+    | _rows(Encoding.ENCAPSULATED, "image/jpx", *_under(_COMPRESSED, 92, 93))
+    | _rows(Encoding.ENCAPSULATED, "image/jxl", *_under(_COMPRESSED, 110, 111, 112))
+    | _rows(Encoding.ENCAPSULATED, "image/jphc", *_under(_COMPRESSED, 201, 202, 203))
+    | _rows(Encoding.VIDEO, "video/mpeg", *_under(_COMPRESSED, 100, 101))
+    | _rows(Encoding.VIDEO, "video/mp4", *_under(_COMPRESSED, 102, 103, 104, 105, 106))
+    | _rows(Encoding.VIDEO, "video/H265", *_under(_COMPRESSED, 107, 108))
+)
+# The transfer syntax that a media type means when none is named (PS3.18 table 8.7.3-2 and -5).
+_DEFAULTS = MappingProxyType(
+    {
+        OCTET_STREAM: EXPLICIT_VR_LITTLE_ENDIAN,
+        "image/jpeg": f"{_COMPRESSED}.70",
+        "image/dicom-rle": "1.2.840.10008.1.2.5",
+        "image/jls": f"{_COMPRESSED}.80",
+        "image/jp2": f"{_COMPRESSED}.90",
+        "image/jpx": f"{_COMPRESSED}.92",
+        "image/jphc": f"{_COMPRESSED}.201",
+        "image/jxl": f"{_COMPRESSED}.110",
+    }
+)
+# Names that older editions of the standard and older clients use (PS3.18 2014a table 6.5-1).
+_OLDER_NAMES = MappingProxyType(
+    {
+        "image/dicom+jpeg": "image/jpeg",
+        "image/dicom+rle": "image/dicom-rle",
+        "image/x-dicom-rle": "image/dicom-rle",
+        "image/dicom+jpeg-ls": "image/jls",
+        "image/x-jls": "image/jls",
+        "image/dicom+jp2": "image/jp2",
+        "image/dicom+jpx": "image/jpx",
+    }
+)
+
+
+def lookup(uid: str) -> TransferSyntax:
+    """The row of `uid`; one of Encoding.UNKNOWN where the table does not have it."""
+    return _TABLE.get(uid) or TransferSyntax(uid, Encoding.UNKNOWN, OCTET_STREAM)
+
+
+def canonical_media_type(name: str) -> str:
+    """Today's name of a media type that may have been given an older one."""
+    name = name.lower()
+    return _OLDER_NAMES.get(name, name)
+
+
+def default_transfer_syntax(media_type: str) -> str | None:
+    """What `media_type` means without a transfer-syntax parameter; None where it is no frame's media type."""
+    return _DEFAULTS.get(media_type)
+
+
+@dataclass(frozen=True, slots=True)
+class Representation:
+    """One form of a frame: the transfer syntax that its bytes are in."""
+
+    transfer_syntax_uid: str
+
+    @property
+    def media_type(self) -> str:
+        """The media type without parameters."""
+        return lookup(self.transfer_syntax_uid).media_type
+
+    @property
+    def content_type(self) -> str:
+        """The media type with its transfer syntax, as the stock DICOMweb plugin writes it."""
+        return f"{self.media_type}; transfer-syntax={self.transfer_syntax_uid}"
+
+
+EXPLICIT = Representation(EXPLICIT_VR_LITTLE_ENDIAN)
+
+
+def stored_representation(transfer_syntax_uid: str) -> Representation | None:
+    """What the stored bytes of a frame are, as they lie in the file, in terms that may go over the wire.
+
+    Implicit VR Little Endian pixels are Explicit VR Little Endian ones; Implicit VR and Big Endian "shall not
+    be used with Web Services" (PS3.18 section 8.7.3.1). None: the bytes cannot be sent as they are stored.
+    """
+    syntax = lookup(transfer_syntax_uid)
+    if transfer_syntax_uid in (IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN):
+        return EXPLICIT
+    return Representation(transfer_syntax_uid) if syntax.encoding is Encoding.ENCAPSULATED else None
