@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import http.client
 import json
 import os
@@ -13,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
+from typing import IO
 
 from dev.console import CHECKOUT, SetupError
 from dev.orthanc_folder import OrthancFolder, orthanc_folder
@@ -73,7 +75,8 @@ class OrthancServer:
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / "orthanc.json"
         path.write_text(json.dumps(self._configuration, indent=2))
-        with self.log_path.open("ab") as log:
+        with self.log_path.open("ab") as log, (self.folder / "lock").open("w") as lock:
+            hold(lock, self.folder)
             self._process = subprocess.Popen(
                 # Orthanc ends with its starter, however that one dies; its own group keeps the terminal's Ctrl-C off.
                 ["setpriv", "--pdeathsig", "TERM", *self.installed.command(str(path))],
@@ -82,6 +85,7 @@ class OrthancServer:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                pass_fds=[lock.fileno()],
             )
         try:
             self._wait_until_it_answers()
@@ -147,6 +151,14 @@ def least_configuration(installed: OrthancFolder, folder: Path, port: int, plugi
         "Plugins": [str(installed.plugin(name)) for name in plugins],
         "PythonScript": str(CHECKOUT / "plugin/main.py"),
     }
+
+
+def hold(lock: IO[str], folder: Path) -> None:
+    """Lock the storage for as long as a process has `lock` open: two Orthancs on one storage would damage it."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise SetupError(f"another Orthanc is running in {folder}: stop it first") from None
 
 
 def free_port() -> int:
