@@ -77,10 +77,10 @@ def started_engine() -> Iterator[None]:
     # Not in the checkout: the path of a Unix socket is limited to 108 characters.
     with tempfile.TemporaryDirectory(prefix="framecache-docker-") as folder, (CACHE / "dockerd.log").open("wb") as log:
         host = f"unix://{folder}/docker.sock"
-        # The engine ends with the test run, however that one dies. Compose makes its own network: no bridge is left.
+        # The engine ends with the test run, however that one dies.
         ending = ["setpriv", "--pdeathsig", "TERM"]
         places = [f"--data-root={CACHE / 'docker'}", f"--exec-root={folder}/exec", f"--pidfile={folder}/docker.pid"]
-        command = [*ending, "dockerd", *places, f"--host={host}", "--bridge=none"]
+        command = [*ending, "dockerd", *places, f"--host={host}"]
         daemon = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
         earlier = os.environ.get("DOCKER_HOST")
         os.environ["DOCKER_HOST"] = host
