@@ -25,6 +25,7 @@ from framecache.orthanc_adapter import (
     JsonRoute,
     ModuleApi,
     ModuleLog,
+    for_good,
 )
 from framecache.ports import Log, OrthancModule
 from framecache.public_url import PublicUrl
@@ -89,9 +90,9 @@ def _stand_aside(module: OrthancModule, log: Log, findings: Findings, on_change:
     """Orthanc starts and the stock plugin serves; only the status is ours, and says why."""
     for check in findings.failed:
         log.error(f"FRAME CACHE IS OFF: {check.advice}")
-    module.RegisterRestCallback("/frame-cache/status", JsonRoute(findings.to_json, log))
+    module.RegisterRestCallback("/frame-cache/status", for_good(JsonRoute(findings.to_json, log)))
     if on_change is not None:
-        module.RegisterOnChangeCallback(on_change)
+        module.RegisterOnChangeCallback(for_good(on_change))
 
 
 class _Plugin:
@@ -146,11 +147,15 @@ class _Plugin:
 
     def register(self, on_change: OnChange | None) -> None:
         """Register routes and events; routes can be registered only while the script is loaded."""
-        module, administration = self._module, self._administration
-        module.RegisterRestCallback(self._url.root + FRAMES_PATTERN, self._route)
-        module.RegisterRestCallback("/frame-cache/status", JsonRoute(administration.status, self._log))
-        module.RegisterRestCallback("/frame-cache/instances/([^/]+)", JsonRoute(administration.instance, self._log))
-        module.RegisterOnChangeCallback(self._on_change(on_change))
+        administration = self._administration
+        routes: dict[str, Callable[..., None]] = {
+            self._url.root + FRAMES_PATTERN: self._route,
+            "/frame-cache/status": JsonRoute(administration.status, self._log),
+            "/frame-cache/instances/([^/]+)": JsonRoute(administration.instance, self._log),
+        }
+        for pattern, route in routes.items():
+            self._module.RegisterRestCallback(pattern, for_good(route))
+        self._module.RegisterOnChangeCallback(for_good(self._on_change(on_change)))
         self._findings.serving = True
 
     def _on_change(self, chained: OnChange | None) -> OnChange:

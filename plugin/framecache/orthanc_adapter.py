@@ -53,6 +53,20 @@ def _call(function: Callable[[], bytes]) -> bytes:
         raise SourceError(f"Orthanc refuses: {message or code}") from error
 
 
+def for_good(callback: Callable[..., None]) -> Callable[..., None]:
+    """`callback`, in a form that may be registered in Orthanc.
+
+    When it stops, Orthanc's Python plugin gives up its references to callbacks without holding the interpreter's
+    lock: if that were the last reference, freeing the object would crash the server. A cycle holds one more.
+    """
+
+    def kept(*positional: Any, **named: Any) -> None:
+        callback(*positional, **named)
+
+    vars(kept)["itself"] = kept
+    return kept
+
+
 class FrameRoute:
     """GET …/frames/{list}. A viewer never sees an error because of the cache: the stock plugin is asked instead."""
 
