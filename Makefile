@@ -33,7 +33,7 @@ lint: ## check style, types and layers
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports
+	@PYTHONPATH=plugin $(BIN)/lint-imports
 
 lock: ## pin the newest versions of all requirements
 	$(BOOTSTRAP)

@@ -13,11 +13,11 @@ from framecache.catalogue import Catalogue
 from framecache.checks import Check
 from framecache.errors import NotFound
 from framecache.filler import Filler
+from framecache.frame_store import FrameStore
 from framecache.identity import is_orthanc_id
 from framecache.intake import Intake
 from framecache.metrics import Event, Metrics
 from framecache.settings import Settings
-from framecache.frame_store import FrameStore
 
 VERSION = "0.1.0"
 _COUNTERS: Mapping[str, Event] = {

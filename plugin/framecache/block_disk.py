@@ -49,7 +49,7 @@ class BlockDisk(diskcache.Disk):  # type: ignore[misc]
             raise TypeError("keys are text")
         return key
 
-    def store(self, value: Any, read: bool, key: Any = None) -> tuple[int, int, str | None, Any]:
+    def store(self, value: Any, read: Any, key: Any = None) -> tuple[int, int, str | None, Any]:  # noqa: ARG002
         if isinstance(value, NewBlock):
             name = f"{value.name}-{secrets.token_hex(4)}.block"
             filename = f"{value.attachment_uuid[:2]}/{value.attachment_uuid}/{name}"
@@ -59,7 +59,7 @@ class BlockDisk(diskcache.Disk):  # type: ignore[misc]
             return len(value), MODE_RAW, None, sqlite3.Binary(value)
         raise TypeError("values are bytes or blocks")
 
-    def fetch(self, mode: int, filename: str, value: Any, read: bool) -> bytes:
+    def fetch(self, mode: int, filename: Any, value: Any, read: Any) -> bytes:  # noqa: ARG002
         if mode != MODE_RAW or type(value) is not bytes:
             raise TypeError("only values in the row are fetched; blocks are read by their paths")
         return value

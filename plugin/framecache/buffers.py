@@ -46,9 +46,7 @@ class BufferPool:
     def _take(self, size: int, patience: float) -> bytearray:
         with self._returned:
             # One answer larger than the whole budget may go out alone: late is better than never.
-            room = self._returned.wait_for(
-                lambda: self._leased == 0 or self._leased + size <= self._limit, patience
-            )
+            room = self._returned.wait_for(lambda: self._leased == 0 or self._leased + size <= self._limit, patience)
             if not room:
                 raise Overloaded("too many bytes are being answered at once")
             self._leased += size

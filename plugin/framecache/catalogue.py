@@ -15,11 +15,11 @@ from framecache import block, data_set
 from framecache.block import BlockFrame
 from framecache.byte_reader import FileReader
 from framecache.errors import NotFound
+from framecache.frame_store import BlockRow, FrameStore
 from framecache.identity import InstancePath
 from framecache.instance import FIND_OPTIONS, Instance, stored_path
 from framecache.pixel_data import FrameTable
 from framecache.ports import Clock, OrthancApi
-from framecache.frame_store import BlockRow, FrameStore
 from framecache.threads import Desk
 
 _MOST_ENTRIES = 50_000

@@ -58,8 +58,8 @@ def check_route(*, owned: bool, frame_route: str) -> Check:
     return Check(
         "RouteOrder",
         owned,
-        f"the DICOMweb plugin answers {frame_route} before us: list libOrthancPython.so before libOrthancDicomWeb.so in "
-        '"Plugins" (files, not a folder, whose order is by chance)',
+        f"the DICOMweb plugin answers {frame_route} before us: list libOrthancPython.so before libOrthancDicomWeb.so "
+        'in "Plugins" (files, not a folder, whose order is by chance)',
     )
 
 
@@ -68,7 +68,7 @@ def check_dicom_web(plugins: Mapping[str, str]) -> Check:
     return Check(
         "DicomWebPlugin",
         "dicom-web" in plugins,
-        "the DICOMweb plugin is not loaded: frames are served, but studies cannot be searched and nothing is transcoded; "
+        "the DICOMweb plugin is not loaded: frames are served, but studies cannot be searched; "
         'add libOrthancDicomWeb.so to "Plugins" behind libOrthancPython.so',
     )
 

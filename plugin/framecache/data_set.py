@@ -18,6 +18,7 @@ UNDEFINED_LENGTH = 0xFFFFFFFF
 PIXEL_DATA = 0x7FE00010
 EXTENDED_OFFSET_TABLE = 0x7FE00001
 _PIXEL_DATA_TAGS = frozenset({0x7FE00008, 0x7FE00009, PIXEL_DATA})
+_ITEM_GROUP = 0xFFFE
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _PREAMBLE = 128 + 4
 _FILE_META_GROUP, _TRANSFER_SYNTAX_UID = 0x0002, 0x00020010
@@ -63,7 +64,7 @@ class Header:
     def unsigned_short(self, tag: int, default: int | None = None) -> int:
         """The value of a US element. Raises BrokenPixelData where it is absent and has no default."""
         value = self.value(tag)
-        if value is not None and len(value) >= 2:
+        if value:
             return int.from_bytes(value[:2], "big" if self.big_endian else "little")
         if default is None:
             raise BrokenPixelData(f"({tag >> 16:04X},{tag & 0xFFFF:04X}) is missing")
@@ -99,7 +100,7 @@ def read_header(reader: ByteReader, transfer_syntax_uid: str, pixel_data_offset:
 
 def _parse(content: bytes, transfer_syntax_uid: str) -> Header:
     big_endian = transfer_syntax_uid == _EXPLICIT_BIG_ENDIAN
-    walker = _Walker(content, transfer_syntax_uid != _IMPLICIT_LITTLE_ENDIAN, ">" if big_endian else "<")
+    walker = _Walker(content, explicit=transfer_syntax_uid != _IMPLICIT_LITTLE_ENDIAN, order=">" if big_endian else "<")
     elements: dict[int, Element] = {}
     for element in walker.top_level(_end_of_file_meta(content)):
         if element.tag in _PIXEL_DATA_TAGS:
@@ -129,14 +130,14 @@ def _file_meta(content: bytes) -> Iterator[Element]:
     """The File Meta Information, which is always in Explicit VR Little Endian (PS3.10 section 7.1)."""
     if content[_PREAMBLE - 4 : _PREAMBLE] != b"DICM":
         raise BrokenPixelData("the stored file is not in DICOM File Format")
-    elements = _Walker(content, True, "<").top_level(_PREAMBLE)
+    elements = _Walker(content, explicit=True, order="<").top_level(_PREAMBLE)
     return itertools.takewhile(lambda element: element.tag >> 16 == _FILE_META_GROUP, elements)
 
 
 class _Walker:
     """Steps over elements; recursion is bounded because HTTP threads have 100 kB of stack."""
 
-    def __init__(self, content: bytes, explicit: bool, order: str) -> None:
+    def __init__(self, content: bytes, *, explicit: bool, order: str) -> None:
         self._content = content
         self._explicit = explicit
         self._tag = struct.Struct(order + "HH")
@@ -146,15 +147,16 @@ class _Walker:
     def top_level(self, position: int) -> Iterator[Element]:
         """The elements from `position` on, until the bytes end in between two of them."""
         while position < len(self._content):
-            element = self._element(position)
+            element = self.element(position)
             yield element
             position = self._end(element)
 
-    def _element(self, position: int) -> Element:
+    def element(self, position: int) -> Element:
+        """The element at `position`."""
         try:
             group, number = self._tag.unpack_from(self._content, position)
             tag = group << 16 | number
-            if not self._explicit or group == 0xFFFE:
+            if not self._explicit or group == _ITEM_GROUP:
                 (length,) = self._long.unpack_from(self._content, position + 4)
                 return Element(tag, b"", position + 8, length)
             vr = self._content[position + 4 : position + 6]
@@ -171,11 +173,11 @@ class _Walker:
         if element.length != UNDEFINED_LENGTH:
             return element.offset + element.length
         # PS3.5 section 6.2.2 note: UN of undefined length is encoded as Implicit VR Little Endian.
-        inner = _Walker(self._content, False, "<") if element.vr == b"UN" else self
+        inner = _Walker(self._content, explicit=False, order="<") if element.vr == b"UN" else self
         open_ends = [_SEQUENCE_END]
         position = element.offset
         while open_ends:
-            found = inner._element(position)
+            found = inner.element(position)
             position = found.offset
             if found.tag in (_ITEM_END, _SEQUENCE_END):
                 if open_ends.pop() != found.tag:

@@ -151,7 +151,6 @@ class DiskStore:
         return len(self._table)
 
 
-
 class _Table(diskcache.Cache):  # type: ignore[misc]
     """diskcache's table, with the questions that its public methods cannot be asked."""
 
@@ -202,8 +201,6 @@ def _make_private(directory: Path) -> None:
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     if directory.stat().st_mode & 0o077:
         directory.chmod(0o700)
-
-
 
 
 class _Lock:

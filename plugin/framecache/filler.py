@@ -14,10 +14,10 @@ from enum import IntEnum
 from framecache.buffers import BufferPool
 from framecache.catalogue import Catalogue, Entry
 from framecache.errors import FrameCacheError, HandOver, NotFound
+from framecache.frame_store import FrameStore
 from framecache.metrics import Metrics
 from framecache.ports import Clock, Log
 from framecache.sources import FrameSource, Sources
-from framecache.frame_store import FrameStore
 from framecache.threads import make_way, start_thread
 from framecache.transfer_syntax import stored_representation
 

@@ -77,18 +77,18 @@ class NoStore:
 
     limit = 0
 
-    def record(self, path: InstancePath) -> Instance | None:  # noqa: ARG002
+    def record(self, path: InstancePath) -> Instance | None:
         return None
 
     def keep_record(self, instance: Instance) -> None: ...
 
-    def blocks(self, instance: Instance) -> list[BlockRow]:  # noqa: ARG002
+    def blocks(self, instance: Instance) -> list[BlockRow]:
         return []
 
     def keep(self, instance: Instance, representation: str, frames: Mapping[int, memoryview]) -> BlockRow:
         raise StoreError("there is no cache folder")
 
-    def forget(self, orthanc_id: str) -> int:  # noqa: ARG002
+    def forget(self, orthanc_id: str) -> int:
         return 0
 
     def forget_other_versions(self, instance: Instance) -> None: ...

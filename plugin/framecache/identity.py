@@ -44,10 +44,7 @@ class InstancePath:
 
     def __str__(self) -> str:
         """The path below the DICOMweb root, without slashes at its ends."""
-        return (
-            f"studies/{self.study_instance_uid}/series/{self.series_instance_uid}"
-            f"/instances/{self.sop_instance_uid}"
-        )
+        return f"studies/{self.study_instance_uid}/series/{self.series_instance_uid}/instances/{self.sop_instance_uid}"
 
 
 def parse_frame_list(text: str, longest: int = 10_000) -> tuple[int, ...]:

@@ -12,8 +12,10 @@ from framecache import checks
 from framecache.administration import Administration, Findings
 from framecache.buffers import BufferPool
 from framecache.catalogue import Catalogue
+from framecache.disk_store import DiskStore
 from framecache.errors import SettingsError
 from framecache.filler import Filler
+from framecache.frame_store import FrameStore, NoStore, StoreError
 from framecache.intake import Intake
 from framecache.janitor import Janitor
 from framecache.metrics import Metrics
@@ -32,8 +34,6 @@ from framecache.public_url import PublicUrl
 from framecache.retrieval import Retrieval
 from framecache.settings import MEGABYTE, Settings, is_strict, read_settings
 from framecache.sources import Sources
-from framecache.disk_store import DiskStore
-from framecache.frame_store import FrameStore, NoStore, StoreError
 from framecache.threads import Desk, start_thread
 
 OnChange = Callable[[int, int, str], None]
@@ -224,4 +224,3 @@ def _is_worth_it(settings: Settings) -> Callable[[int, int], bool]:
     """Whether an instance is cached, by its number of frames and the bytes of one."""
     minimum_size = settings.minimum_frame_mb * MEGABYTE
     return lambda frames, frame_size: frames >= settings.minimum_frames or frame_size >= minimum_size
-

@@ -7,8 +7,8 @@ import queue
 from framecache.catalogue import Catalogue
 from framecache.errors import NotFound
 from framecache.filler import Filler
-from framecache.ports import Log
 from framecache.frame_store import FrameStore
+from framecache.ports import Log
 from framecache.threads import start_thread
 
 _FLUSH_SECONDS = 10.0

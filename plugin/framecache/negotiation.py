@@ -16,10 +16,10 @@ from framecache.transfer_syntax import (
 
 _MULTIPART = "multipart/related"
 _LONGEST_ACCEPT = 8192
-_TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-_RANGE = re.compile(rf"\s*({_TOKEN}/{_TOKEN})\s*")
+_WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_RANGE = re.compile(rf"\s*({_WORD}/{_WORD})\s*")
 # Values of `type` are often sent unquoted though they hold a slash (Cornerstone3D does).
-_PARAMETER = re.compile(rf';\s*(?:({_TOKEN})\s*=\s*("(?:[^"\\]|\\.)*"|[^\s;,"]*)\s*)?')
+_PARAMETER = re.compile(rf';\s*(?:({_WORD})\s*=\s*("(?:[^"\\]|\\.)*"|[^\s;,"]*)\s*)?')
 _QUALITY = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")
 
 

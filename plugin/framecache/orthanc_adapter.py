@@ -70,9 +70,7 @@ def for_good(callback: Callable[..., None]) -> Callable[..., None]:
 class FrameRoute:
     """GET …/frames/{list}. A viewer never sees an error because of the cache: the stock plugin is asked instead."""
 
-    def __init__(
-        self, retrieval: Retrieval, metrics: Metrics, log: Log, is_serving: Callable[[], bool]
-    ) -> None:
+    def __init__(self, retrieval: Retrieval, metrics: Metrics, log: Log, is_serving: Callable[[], bool]) -> None:
         self._retrieval, self._metrics, self._log, self._is_serving = retrieval, metrics, log, is_serving
 
     def __call__(self, output: RestOutput, _uri: str, **request: Any) -> None:

@@ -49,7 +49,7 @@ class PublicUrl:
 
 
 def _forwarded_pairs(value: str) -> list[tuple[str, str]]:
-    tokens = (token.split("=") for token in value.split(",")[0].split(";"))
+    tokens = (token.split("=") for token in value.split(",", maxsplit=1)[0].split(";"))
     return [(token[0].strip().lower(), token[1].strip()) for token in tokens if len(token) == 2]  # noqa: PLR2004
 
 

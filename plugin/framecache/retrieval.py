@@ -93,7 +93,7 @@ class Retrieval:
             parts = [Part(f"{location}{f.number}", f.length) for f in frames]
             layout = _lay_out(choice, parts)
             body = stack.enter_context(self._pool.lease(layout.length, _PATIENCE))
-            outcome = self._read(entry, frames, layout, body, stack)
+            outcome = self._read(entry, frames, layout, body)
             yield Answer(200, layout.content_type, body, {**headers, **self._report(outcome, started)})
 
     def _entry(self, path: InstancePath) -> Entry:
@@ -133,9 +133,7 @@ class Retrieval:
             raise NotFound(f"there is no frame {number}: the instance has {opened.number_of_frames} frames")
         return _Frame(number, opened.frame_length(number - 1), None, source)
 
-    def _read(
-        self, entry: Entry, frames: Sequence[_Frame], layout: Layout, body: memoryview, stack: ExitStack
-    ) -> str:
+    def _read(self, entry: Entry, frames: Sequence[_Frame], layout: Layout, body: memoryview) -> str:
         layout.write_around(body)
         missed = []
         for frame, offset in zip(frames, layout.frame_offsets, strict=True):
