@@ -1,0 +1,1 @@
+"""The program of a helper process: decodes, encodes and renders one frame at a time, outside Orthanc's process."""
