@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from unittest import mock
 
 from dev.console import CACHE, SetupError, run
 
@@ -82,14 +83,12 @@ def started_engine() -> Iterator[None]:
         places = [f"--data-root={CACHE / 'docker'}", f"--exec-root={folder}/exec", f"--pidfile={folder}/docker.pid"]
         command = [*ending, "dockerd", *places, f"--host={host}"]
         daemon = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
-        earlier = os.environ.get("DOCKER_HOST")
-        os.environ["DOCKER_HOST"] = host
         try:
-            wait_until_answering(daemon)
-            yield
+            with mock.patch.dict(os.environ, DOCKER_HOST=host):
+                wait_until_answering(daemon)
+                yield
         finally:
             stop(daemon)
-            restore("DOCKER_HOST", earlier)
 
 
 def wait_until_answering(daemon: subprocess.Popen[bytes]) -> None:
@@ -112,10 +111,3 @@ def stop(daemon: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         daemon.kill()
         daemon.wait()
-
-
-def restore(variable: str, earlier: str | None) -> None:
-    if earlier is None:
-        os.environ.pop(variable, None)
-    else:
-        os.environ[variable] = earlier
