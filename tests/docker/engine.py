@@ -86,6 +86,7 @@ def started_engine() -> Iterator[None]:
         try:
             with mock.patch.dict(os.environ, DOCKER_HOST=host):
                 wait_until_answering(daemon)
+                remove_leftovers()
                 yield
         finally:
             stop(daemon)
@@ -97,6 +98,14 @@ def wait_until_answering(daemon: subprocess.Popen[bytes]) -> None:
         if daemon.poll() is not None or time.monotonic() > deadline:
             raise SetupError(f"dockerd does not start: {last_line(CACHE / 'dockerd.log')}")
         time.sleep(0.2)
+
+
+def remove_leftovers() -> None:
+    """Remove the containers of a test run that was killed: they start again with the engine."""
+    failure = "the containers of an earlier run cannot be removed"
+    if containers := run(["docker", "ps", "--all", "--quiet"], failure=failure).split():
+        run(["docker", "rm", "--force", *containers], failure=failure)
+    run(["docker", "volume", "prune", "--force"], failure=failure)
 
 
 def last_line(log: Path) -> str:
