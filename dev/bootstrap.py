@@ -65,15 +65,10 @@ def make_site_packages(folder: OrthancFolder) -> None:
 
 def _fill_site_packages(folder: OrthancFolder, lock: Path) -> None:
     say(f"Installing the plugin's dependencies for Python {folder.python_version} …")
-    target = [
-        "--target",
-        str(folder.site_packages),
-        "--python-version",
-        folder.python_version,
-        "--only-binary",
-        ":all:",
-    ]
-    pip_install([*target, "--requirement", str(lock)])
+    # No byte code: pip would make it with the host's Python; Orthanc's own writes it on the first start.
+    target = ["--target", str(folder.site_packages), "--no-compile", "--only-binary", ":all:"]
+    version = ["--python-version", folder.python_version]
+    pip_install([*target, *version, "--requirement", str(lock)])
 
 
 def bootstrap(suites: list[str]) -> None:

@@ -70,7 +70,6 @@ class OrthancFolder:
             "DCMDICTPATH": str(self.root / "usr/share/dcmtk/dicom.dic"),
             "PYTHONHOME": str(self.root / "usr"),
             "PYTHONPATH": str(self.site_packages),
-            "PYTHONDONTWRITEBYTECODE": "1",
         }
 
     def _one(self, pattern: str) -> Path:

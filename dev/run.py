@@ -8,7 +8,7 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from dev.comparison import compare
 from dev.console import CACHE, CHECKOUT, SetupError, exit_code, say
 from dev.orthanc_server import OrthancServer
 from dev.sample import Sample, large
-from dev.upload import Instance, files_in, upload, wait_for_frames
+from dev.upload import Instance, files_in, stored, upload, wait_for_frames
 
 OHIF = CACHE / "ohif"
 SAMPLES = {"small": Sample(), "large": large(Sample(seed=1))}
@@ -74,18 +74,25 @@ def configuration() -> dict[str, object]:
 
 def fill(url: str, options: Options) -> list[Instance]:
     """Upload what the caller named, else the generated sample. Raises SetupError when nothing was taken."""
-    paths = list(files_in(options.dicom)) or [generated(options.sample)]
-    instances = []
-    for path in paths:
-        say(f"Uploading {path.name} ({path.stat().st_size / 1e6:.0f} MB) …")
-        instances += upload(url, path)
+    if not options.dicom:
+        return stored(url, SAMPLES[options.sample].sop_instance_uid) or send(url, [generated(options.sample)])
+    instances = send(url, files_in(options.dicom))
     if not instances:
         raise SetupError("none of the files was taken by Orthanc")
     return instances
 
 
+def send(url: str, paths: Iterable[Path]) -> list[Instance]:
+    """Upload the files one after the other; return the instances that Orthanc took."""
+    instances = []
+    for path in paths:
+        say(f"Uploading {path.name} ({path.stat().st_size / 1e6:.0f} MB) …")
+        instances += upload(url, path)
+    return instances
+
+
 def generated(name: str) -> Path:
-    """The sample file; made when it is not there."""
+    """The file of the sample `name`; made when it is not there."""
     path = CACHE / "demo" / f"sample-{name}.dcm"
     if not path.exists():
         say(f"Generating a synthetic tomosynthesis ({name}) …")
@@ -101,7 +108,7 @@ def follow(console: Console, url: str, instance: Instance) -> bool:
         task = bar.add_task("")
         told = wait_for_frames(
             url,
-            instance.orthanc_id,
+            instance,
             lambda told: bar.update(task, total=told.number_of_frames, completed=told.cached_frames),
         )
     if told.state == "failed":

@@ -12,6 +12,7 @@ import requests
 from dev.console import SetupError, say
 
 POLL_SECONDS = 0.2
+STALL_SECONDS = 60.0
 FINAL_STATES = ("cached", "skipped", "failed")
 
 
@@ -61,8 +62,15 @@ def upload(url: str, path: Path) -> list[Instance]:
     if not answer.ok:
         say(f"{path} was not taken: {answer.json().get('Message', answer.reason)}")
         return []
-    stored = answer.json()
-    return [instance(url, one["ID"]) for one in (stored if isinstance(stored, list) else [stored])]
+    taken = answer.json()
+    return [instance(url, one["ID"]) for one in (taken if isinstance(taken, list) else [taken])]
+
+
+def stored(url: str, sop_instance_uid: str) -> list[Instance]:
+    """The instance when Orthanc has it already, in a list; else an empty one."""
+    answer = requests.post(f"{url}/tools/lookup", data=sop_instance_uid, timeout=60)
+    answer.raise_for_status()
+    return [instance(url, found["ID"]) for found in answer.json() if found["Type"] == "Instance"]
 
 
 def instance(url: str, orthanc_id: str) -> Instance:
@@ -91,11 +99,21 @@ def progress(url: str, orthanc_id: str) -> Progress:
     return Progress(told["State"], told["NumberOfFrames"], told["CachedFrames"])
 
 
-def wait_for_frames(url: str, orthanc_id: str, show: Callable[[Progress], None]) -> Progress:
-    """Ask until the plugin is done with the instance, and give each answer to `show`."""
-    while True:
-        told = progress(url, orthanc_id)
-        show(told)
-        if told.final:
-            return told
+def wait_for_frames(url: str, instance: Instance, show: Callable[[Progress], None]) -> Progress:
+    """Ask until the plugin is done with the instance, and give each answer to `show`.
+
+    An instance of an earlier run may have left the cache: a frame is asked for then, as a viewer would, which queues
+    the rest. Raises SetupError when nothing moves any more.
+    """
+    last, since = progress(url, instance.orthanc_id), time.monotonic()
+    if last.state == "not cached":
+        requests.get(f"{url}{instance.path}/frames/1", timeout=60).raise_for_status()
+    while not last.final:
+        show(last)
         time.sleep(POLL_SECONDS)
+        told = progress(url, instance.orthanc_id)
+        last, since = told, (since if told == last else time.monotonic())
+        if time.monotonic() - since > STALL_SECONDS:
+            raise SetupError(f"the plugin is stuck ({told.state}): see Orthanc's log and {url}/frame-cache/status")
+    show(last)
+    return last
