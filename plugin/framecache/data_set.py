@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from framecache.byte_reader import ByteReader
-from framecache.errors import BrokenPixelData, HandOver
+from framecache.errors import BrokenPixelData
 
 UNDEFINED_LENGTH = 0xFFFFFFFF
 PIXEL_DATA = 0x7FE00010
@@ -23,10 +23,11 @@ _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _PREAMBLE = 128 + 4
 _FILE_META_GROUP, _TRANSFER_SYNTAX_UID = 0x0002, 0x00020010
 _IMPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2"
-_DEFLATED = frozenset({"1.2.840.10008.1.2.1.99"})
 _EXPLICIT_BIG_ENDIAN = "1.2.840.10008.1.2.2"
 # PS3.5 section 7.1.2: these have two reserved bytes and a length of four.
 _LONG_VRS = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"})
+# Bytes before a value: pixel data has a long VR (PS3.5 section A.2); Implicit VR elements have none.
+_LONG_FORM, _SHORT_FORM = 12, 8
 _FIRST_READ, _LARGEST_HEADER = 1 << 18, 1 << 28
 _DEEPEST_NESTING = 64
 
@@ -53,6 +54,11 @@ class Header:
     pixel_data: Element
     content: bytes
     big_endian: bool
+
+    @property
+    def length(self) -> int:
+        """Where the pixel data element begins, in bytes."""
+        return self.pixel_data.offset - (_LONG_FORM if self.pixel_data.vr else _SHORT_FORM)
 
     def value(self, tag: int) -> bytes | None:
         """The raw value of `tag`, or None where it is absent."""
@@ -83,11 +89,9 @@ def read_header(reader: ByteReader, transfer_syntax_uid: str, pixel_data_offset:
     """Read the elements up to the pixel data.
 
     `pixel_data_offset` is where Orthanc says that the pixel data element begins: it saves a second read.
-    Raises BrokenPixelData where there is no pixel data, HandOver for data sets that are deflated as a whole.
+    Raises BrokenPixelData where there is no pixel data. A deflated data set has to be inflated first.
     """
-    if transfer_syntax_uid in _DEFLATED:
-        raise HandOver("the data set is deflated")
-    length = min(pixel_data_offset + 12 if pixel_data_offset else _FIRST_READ, _LARGEST_HEADER)
+    length = min(pixel_data_offset + _LONG_FORM if pixel_data_offset else _FIRST_READ, _LARGEST_HEADER)
     while True:
         content = reader.read_at(0, length)
         try:
@@ -102,7 +106,7 @@ def _parse(content: bytes, transfer_syntax_uid: str) -> Header:
     big_endian = transfer_syntax_uid == _EXPLICIT_BIG_ENDIAN
     walker = _Walker(content, explicit=transfer_syntax_uid != _IMPLICIT_LITTLE_ENDIAN, order=">" if big_endian else "<")
     elements: dict[int, Element] = {}
-    for element in walker.top_level(_end_of_file_meta(content)):
+    for element in walker.top_level(end_of_file_meta(content)):
         if element.tag in _PIXEL_DATA_TAGS:
             return Header(elements, element, content, big_endian)
         elements[element.tag] = element
@@ -118,8 +122,8 @@ def read_transfer_syntax_uid(reader: ByteReader) -> str:
     raise BrokenPixelData("the stored file has no transfer syntax")
 
 
-def _end_of_file_meta(content: bytes) -> int:
-    """Where the data set begins."""
+def end_of_file_meta(content: bytes) -> int:
+    """Where the data set begins. Raises BrokenPixelData."""
     end = _PREAMBLE
     for element in _file_meta(content):
         end = element.offset + element.length

@@ -7,6 +7,7 @@ FrameCacheError
 ├── Overloaded             503  too many bytes in flight; try again
 ├── SettingsError               a value in the "FrameCache" section is impossible
 ├── HandOver                    not ours to answer: the stock DICOMweb plugin is asked
+│   └── UnknownInstance         it is not ours to say that there is none
 └── SourceError                 the stored instance could not be read
     ├── InstanceGone            it was deleted or replaced meanwhile
     └── BrokenPixelData         its pixel data contradicts its header
@@ -57,6 +58,10 @@ class HandOver(FrameCacheError):
     """The stock DICOMweb plugin has to answer; the message says why."""
 
     status = 307
+
+
+class UnknownInstance(HandOver):
+    """Orthanc knows no instance, or several, under these UIDs; the stock plugin's rule decides what is said."""
 
 
 class SourceError(FrameCacheError):

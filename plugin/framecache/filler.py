@@ -167,6 +167,8 @@ class Filler:
             return FillState("skipped", "the settings leave it out")
         if instance.file_size > self._store.limit:
             return FillState("skipped", "the instance is larger than the cache")
+        if stored_representation(instance.transfer_syntax_uid) is None:
+            return FillState("skipped", "frames of this transfer syntax are not sent as they are stored")
         started = self._clock.monotonic()
         self._store.keep_record(instance)
         self._store.forget_other_versions(instance)

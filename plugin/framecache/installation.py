@@ -16,10 +16,13 @@ from framecache.disk_store import DiskStore
 from framecache.errors import SettingsError
 from framecache.filler import Filler
 from framecache.frame_store import FrameStore, NoStore, StoreError
+from framecache.frames import Frames
 from framecache.intake import Intake
 from framecache.janitor import Janitor
+from framecache.keeper import Keeper
 from framecache.metrics import Metrics
 from framecache.orthanc_adapter import (
+    ALL_FRAMES_PATTERN,
     FRAMES_PATTERN,
     SENTINEL,
     SENTINEL_ANSWER,
@@ -31,7 +34,7 @@ from framecache.orthanc_adapter import (
 )
 from framecache.ports import Log, OrthancModule
 from framecache.public_url import PublicUrl
-from framecache.retrieval import Retrieval
+from framecache.retrieval import Limits, Responder, Retrieval
 from framecache.settings import MEGABYTE, Settings, is_strict, read_settings
 from framecache.sources import Sources
 from framecache.threads import Desk, start_thread
@@ -119,16 +122,13 @@ class _Plugin:
         self._filler = Filler(catalogue, sources, store, pool, self._metrics, clock, log, _is_worth_it(settings))
         self._intake = Intake(api, self._filler, self._metrics, log, _is_worth_it(settings))
         self._janitor = Janitor(catalogue, store, self._filler, log)
-        retrieval = Retrieval(
-            catalogue,
-            sources,
-            pool,
-            self._filler,
-            self._metrics,
-            clock,
-            self._url,
-            settings.maximum_frames_per_request,
+        self._keeper = Keeper(catalogue, store, log)
+        frames = Frames(sources, None, self._keeper)
+        limits = Limits(
+            settings.maximum_frames_per_request, settings.maximum_answer_mb * MEGABYTE, settings.cache_control
         )
+        responder = Responder(catalogue, pool, self._metrics, clock, limits)
+        retrieval = Retrieval(responder, frames, self._filler, self._url)
         self._route = FrameRoute(retrieval, self._metrics, log, lambda: findings.serving)
         self._administration = Administration(
             findings, settings, catalogue, store, self._filler, self._intake, pool, self._metrics
@@ -150,6 +150,7 @@ class _Plugin:
         administration = self._administration
         routes: dict[str, Callable[..., None]] = {
             self._url.root + FRAMES_PATTERN: self._route,
+            self._url.root + ALL_FRAMES_PATTERN: self._route,
             "/frame-cache/status": JsonRoute(administration.status, self._log),
             "/frame-cache/instances/([^/]+)": JsonRoute(administration.instance, self._log),
         }
@@ -188,6 +189,7 @@ class _Plugin:
         self._filler.start(self._settings.workers)
         self._intake.start()
         self._janitor.start()
+        self._keeper.start()
 
     def _check(self) -> None:
         api = ModuleApi(self._module)
@@ -217,6 +219,7 @@ class _Plugin:
         self._intake.stop()
         self._filler.stop()
         self._janitor.stop()
+        self._keeper.stop()
         self._desk.close()
 
 

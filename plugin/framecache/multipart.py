@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from framecache.transfer_syntax import Representation
-
 # Fixed, so that equal answers are equal byte by byte and a strong ETag is true (RFC 9110 section 8.8.3). RFC 2046
 # section 5.1.1 wants a boundary that does not occur in the parts: 60 random characters do not.
 BOUNDARY = "frame-cache-8c0f6f7b0e5d4a0f9d1f3f2a6b7c5e41-d2a94c17b86e4f35"
 _NEW_LINE = "\r\n"
-_CLOSING = f"\r\n--{BOUNDARY}--\r\n".encode()
+CLOSING = f"\r\n--{BOUNDARY}--\r\n".encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,29 +35,34 @@ class Layout:
             body[offset : offset + len(text)] = text
 
 
-def lay_out(representation: Representation, parts: Sequence[Part]) -> Layout:
-    """A multipart/related body. The headers of a part are the stock plugin's, in its order."""
+def content_type(frame_content_type: str) -> str:
+    """The media type of a body whose parts are of this type; the stock plugin puts its parameter into the quotes."""
+    return f'multipart/related; type="{frame_content_type}"; boundary={BOUNDARY}'
+
+
+def lay_out(frame_content_type: str, parts: Sequence[Part]) -> Layout:
+    """A multipart/related body."""
     position, texts, offsets = 0, [], []
     for index, part in enumerate(parts):
-        header = _part_header(representation, part, first=index == 0)
+        header = part_header(frame_content_type, part, first=index == 0)
         texts.append((position, header))
         offsets.append(position + len(header))
         position += len(header) + part.length
-    texts.append((position, _CLOSING))
-    content_type = f'multipart/related; type="{representation.content_type}"; boundary={BOUNDARY}'
-    return Layout(content_type, position + len(_CLOSING), tuple(offsets), tuple(texts))
+    texts.append((position, CLOSING))
+    return Layout(content_type(frame_content_type), position + len(CLOSING), tuple(offsets), tuple(texts))
 
 
-def single_part(representation: Representation, part: Part) -> Layout:
+def single_part(frame_content_type: str, part: Part) -> Layout:
     """A body that is the frame alone (PS3.18 section 8.7.3.3, "single part")."""
-    return Layout(representation.content_type, part.length, (0,), ())
+    return Layout(frame_content_type, part.length, (0,), ())
 
 
-def _part_header(representation: Representation, part: Part, *, first: bool) -> bytes:
+def part_header(frame_content_type: str, part: Part, *, first: bool) -> bytes:
+    """What stands before a frame: the delimiter, and the stock plugin's headers in its order."""
     return (
         f"{'' if first else _NEW_LINE}--{BOUNDARY}\r\n"
         f"Content-Location: {part.content_location}\r\n"
-        f"Content-Type: {representation.content_type}\r\n"
+        f"Content-Type: {frame_content_type}\r\n"
         f"Content-Length: {part.length}\r\n"
         "MIME-Version: 1.0\r\n\r\n"
-    ).encode("latin-1")
+    ).encode("latin-1", "replace")

@@ -97,6 +97,12 @@ def choose(accept: str | None, available: Sequence[Representation]) -> Choice:
     raise NotAcceptable("none of the acceptable media types is available", offered)
 
 
+def is_simple(accept: str | None) -> bool:
+    """Whether the stock plugin may understand this Accept: one multipart/related range and no q-value."""
+    ranges = parse_accept(accept or "")
+    return not ranges or (len(ranges) == 1 and ranges[0].media_type == _MULTIPART and ranges[0].quality == 1)
+
+
 _ANYTHING = MediaRange("*/*", {}, 1.0)
 
 

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, unquote_plus, urlencode
 
-from framecache.errors import BadRequest, FrameCacheError, NotFound, Overloaded, SourceError
+from framecache.errors import (
+    BadRequest,
+    FrameCacheError,
+    NotAcceptable,
+    NotFound,
+    Overloaded,
+    SourceError,
+    UnknownInstance,
+)
 from framecache.identity import InstancePath
 from framecache.metrics import Metrics
 from framecache.ports import Log, OrthancModule, RestOutput
@@ -15,9 +24,13 @@ from framecache.retrieval import Answer, FrameRequest, Retrieval
 
 # The stock plugin reads 01 as 1, and our own pattern does not match it.
 FRAMES_PATTERN = "studies/([^/]+)/series/([^/]+)/instances/([^/]+)/frames/([1-9][0-9,]*)"
+ALL_FRAMES_PATTERN = "studies/([^/]+)/series/([^/]+)/instances/([^/]+)/frames"
 # Asked for by the start-up test; no instance has these UIDs.
 SENTINEL = InstancePath("0.0", "0.0", "0.0")
+_SENTINEL_GROUPS = ("0.0", "0.0", "0.0")
+_OK = 200
 SENTINEL_ANSWER = b"frame-cache"
+_ESCAPE = re.compile("%[0-9A-Fa-f]{2}")  # RFC 3986 section 2.1
 _NOT_FOUND_CODES = frozenset({17, 18})  # OrthancPluginErrorCode: UnknownResource and its neighbour, InexistentItem
 
 
@@ -68,7 +81,10 @@ def for_good(callback: Callable[..., None]) -> Callable[..., None]:
 
 
 class FrameRoute:
-    """GET …/frames/{list}. A viewer never sees an error because of the cache: the stock plugin is asked instead."""
+    """GET …/frames/{list} and GET …/frames.
+
+    A viewer never sees an error because of the cache: the stock plugin is asked instead.
+    """
 
     def __init__(self, retrieval: Retrieval, metrics: Metrics, log: Log, is_serving: Callable[[], bool]) -> None:
         self._retrieval, self._metrics, self._log, self._is_serving = retrieval, metrics, log, is_serving
@@ -77,8 +93,8 @@ class FrameRoute:
         """Orthanc's callback."""
         if request["method"] != "GET":
             output.SendMethodNotAllowed("GET")
-        elif tuple(request["groups"][:3]) == ("0.0", "0.0", "0.0"):
-            _answer_sentinel(output)
+        elif tuple(request["groups"][:3]) == _SENTINEL_GROUPS:
+            output.AnswerBuffer(SENTINEL_ANSWER, "text/plain")
         elif not self._is_serving():
             self._hand_over(output, request)
         else:
@@ -88,11 +104,11 @@ class FrameRoute:
         try:
             with self._retrieval.answer(_frame_request(request)) as answer:
                 self._send(output, answer)
-        except (BadRequest, NotFound, Overloaded) as error:
+        except (BadRequest, NotFound, NotAcceptable, Overloaded) as error:
             _send_error(output, error)
         except FrameCacheError as error:
             self._log.info(f"frame cache: handed over: {error}")
-            self._hand_over(output, request)
+            self._hand_over(output, request, error)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with us, the stock plugin can answer
             self._metrics.count("errors")
             self._log.error(f"frame cache: {type(error).__name__} in a request: {error}")
@@ -102,22 +118,36 @@ class FrameRoute:
         for name, value in answer.headers.items():
             output.SetHttpHeader(name, value)
         try:
-            if answer.status == 200:  # noqa: PLR2004
+            if answer.status != _OK:
+                output.SendHttpStatus(answer.status, b"")
+            elif isinstance(answer.body, memoryview):
                 output.AnswerBuffer(answer.body, answer.content_type)
             else:
-                output.SendHttpStatus(answer.status, bytes(answer.body))
-        except Exception as error:  # noqa: BLE001 - the client went away; there is nobody left to answer
-            self._log.info(f"frame cache: the client left before the end: {error}")
+                output.StartStreamAnswer(answer.content_type)
+                for chunk in answer.body:
+                    output.SendStreamChunk(chunk)
+        except Exception as error:  # noqa: BLE001 - the answer has begun: it can only break off
+            self._log.info(f"frame cache: an answer broke off: {error}")
 
-    def _hand_over(self, output: RestOutput, request: Mapping[str, Any]) -> None:
+    def _hand_over(self, output: RestOutput, request: Mapping[str, Any], error: FrameCacheError | None = None) -> None:
         """307 (RFC 9110 section 15.4.8): the client repeats its request, and nothing is buffered here."""
         self._metrics.count("bypasses")
-        query = urlencode(request["get"], quote_via=quote)
-        frame_list = request["groups"][3]
+        if len(request["groups"]) == len(_SENTINEL_GROUPS) and not isinstance(error, UnknownInstance):
+            # The stock plugin's own answer to …/frames lacks frame 1 and breaks off.
+            message = "all frames cannot be had at once in this form: ask for each"
+            _send_error(output, error if isinstance(error, NotFound) else FrameCacheError(message))
+            return
         output.SetHttpHeader("X-Frame-Cache", "bypass")
         output.SetHttpHeader("Cache-Control", "no-store")
-        output.SetHttpHeader("Location", f"0{frame_list}" + (f"?{query}" if query else ""))
+        output.SetHttpHeader("Location", _stock_location(request))
         output.SendHttpStatus(307, b"")
+
+
+def _stock_location(request: Mapping[str, Any]) -> str:
+    """The same resource as the stock plugin spells it, with the query, or tokens in it would be lost."""
+    _, _, _, *frame_list = request["groups"]
+    query = urlencode(request["get"], quote_via=quote)
+    return (f"0{frame_list[0]}" if frame_list else "frames/01") + (f"?{query}" if query else "")
 
 
 class JsonRoute:
@@ -143,18 +173,19 @@ class JsonRoute:
 
 
 def _frame_request(request: Mapping[str, Any]) -> FrameRequest:
-    study, series, instance, frame_list = request["groups"]
+    study, series, instance, *frame_list = request["groups"]
     return FrameRequest(
-        InstancePath(study, series, instance), frame_list, request["headers"], request["get"].get("accept")
+        InstancePath(study, series, instance),
+        frame_list[0] if frame_list else "",
+        request["headers"],
+        request["get"].get("accept"),
     )
-
-
-def _answer_sentinel(output: RestOutput) -> None:
-    output.AnswerBuffer(SENTINEL_ANSWER, "text/plain")
 
 
 def _send_error(output: RestOutput, error: FrameCacheError) -> None:
     if isinstance(error, Overloaded):
         output.SetHttpHeader("Retry-After", "1")
-    body = json.dumps({"HttpStatus": error.status, "Message": str(error)}).encode()
-    output.SendHttpStatus(error.status, body)
+    body: dict[str, Any] = {"HttpStatus": error.status, "Message": str(error)}
+    if isinstance(error, NotAcceptable):
+        body["Available"] = list(error.available)
+    output.SendHttpStatus(error.status, json.dumps(body).encode())

@@ -37,6 +37,10 @@ class FrameTable(Protocol):
     def number_of_frames(self) -> int:
         """NumberOfFrames (0028,0008)."""
 
+    @property
+    def header_length(self) -> int:
+        """Where the pixel data element begins in the file: the bytes before it are its header."""
+
     def extents(self, frame_index: int) -> tuple[Extent, ...]:
         """The runs of bytes of the frame with this index, from 0. Raises BrokenPixelData."""
 
@@ -61,6 +65,7 @@ def locate_frames(reader: ByteReader, transfer_syntax_uid: str, pixel_data_offse
 class NativeFrames:
     """Frames of one length, one behind the other (PS3.5 section 8.1.1)."""
 
+    header_length: int
     number_of_frames: int
     first: int
     frame_length: int
@@ -78,7 +83,7 @@ def _native(header: Header, number_of_frames: int, file_size: int) -> NativeFram
     pixel_data = header.pixel_data
     if length == 0 or number_of_frames * length > min(pixel_data.length, file_size - pixel_data.offset):
         raise BrokenPixelData("the pixel data is shorter than its frames")
-    return NativeFrames(number_of_frames, pixel_data.offset, length)
+    return NativeFrames(header.length, number_of_frames, pixel_data.offset, length)
 
 
 def _bits_per_frame(header: Header) -> int:
@@ -94,6 +99,7 @@ def _bits_per_frame(header: Header) -> int:
 class EncapsulatedFrames:
     """Frames in fragments; `first_fragment[i]` is where frame i's fragments begin in the fragment arrays."""
 
+    header_length: int
     offsets: array[int]
     lengths: array[int]
     first_fragment: Sequence[int]
@@ -120,7 +126,7 @@ def _encapsulated(reader: ByteReader, header: Header, number_of_frames: int) -> 
     first = first or _by_start_of_frame(reader, offsets, number_of_frames)
     if first is None:
         raise BrokenPixelData("the fragments cannot be told apart into frames")
-    return EncapsulatedFrames(offsets, lengths, first)
+    return EncapsulatedFrames(header.length, offsets, lengths, first)
 
 
 def _fragments(reader: ByteReader, position: int) -> tuple[array[int], array[int]]:

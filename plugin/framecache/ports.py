@@ -54,6 +54,12 @@ class RestOutput(Protocol):
     def SendMethodNotAllowed(self, allowed: str, /) -> None:
         """Send 405."""
 
+    def StartStreamAnswer(self, content_type: str, /) -> None:
+        """Begin an answer without length; the connection is closed behind it."""
+
+    def SendStreamChunk(self, content: bytes | bytearray | memoryview, /) -> None:
+        """Send a piece of it."""
+
     def SetHttpHeader(self, name: str, value: str, /) -> None:
         """Add a header to the answer that follows."""
 

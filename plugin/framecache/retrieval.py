@@ -4,29 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from framecache import block, multipart
-from framecache.block import BrokenBlock
 from framecache.buffers import BufferPool
-from framecache.catalogue import CachedBlock, Catalogue, Entry
-from framecache.errors import HandOver, InstanceGone, NotAcceptable, NotFound
+from framecache.catalogue import Catalogue, Entry
+from framecache.errors import HandOver, NotAcceptable, NotFound, UnknownInstance
+from framecache.frames import DamagedPiece, Form, Frames, OpenFrames, Piece, Transcoded
 from framecache.identity import InstancePath, parse_frame_list
+from framecache.instance import Instance
 from framecache.metrics import Metrics
 from framecache.multipart import Layout, Part
-from framecache.negotiation import Choice, choose
+from framecache.negotiation import Choice, choose, is_simple
 from framecache.ports import Clock
 from framecache.public_url import PublicUrl
-from framecache.sources import FrameSource, Sources
-from framecache.transfer_syntax import stored_representation
+from framecache.transfer_syntax import (
+    EXPLICIT,
+    LOSSLESS_TARGETS,
+    Encoding,
+    Representation,
+    lookup,
+    stored_representation,
+)
 
 _PATIENCE = 5.0
+_TRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
 class FrameRequest:
-    """GET …/frames/{list}. Header names are lower case; `accept` is the query parameter, which goes first."""
+    """GET …/frames/{list}. Header names are lower case; `accept` is the query parameter, which goes first.
+
+    An empty `frame_list` asks for all frames, as GET …/frames does.
+    """
 
     path: InstancePath
     frame_list: str
@@ -36,12 +47,12 @@ class FrameRequest:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What goes out; `body` is lent until the `with` block ends."""
+    """What goes out, lent until the `with` block ends: a body of known length, or chunks of a longer one."""
 
     status: int
     content_type: str
-    body: memoryview
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str]
+    body: memoryview | Iterator[memoryview]
 
 
 class Wanted(Protocol):
@@ -51,158 +62,208 @@ class Wanted(Protocol):
         """Bring the instance into the cache, the frames nearest to this one first."""
 
 
-class Retrieval:
-    """Answers frame requests from the cache, else from the stored file."""
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one request may ask for, and from how many bytes on an answer is sent in chunks."""
 
-    def __init__(
-        self,
-        catalogue: Catalogue,
-        sources: Sources,
-        pool: BufferPool,
-        filler: Wanted,
-        metrics: Metrics,
-        clock: Clock,
-        public_url: PublicUrl,
-        longest_list: int,
-    ) -> None:
-        self._catalogue, self._sources, self._pool, self._filler = catalogue, sources, pool, filler
-        self._metrics, self._clock, self._public_url, self._longest_list = metrics, clock, public_url, longest_list
+    longest_list: int
+    longest_body: int
+    cache_control: str
+
+
+class Responder:
+    """What the answers of all retrieve transactions have in common."""
+
+    def __init__(self, catalogue: Catalogue, pool: BufferPool, metrics: Metrics, clock: Clock, limits: Limits) -> None:
+        self._catalogue, self._pool, self._metrics, self._clock = catalogue, pool, metrics, clock
+        self.limits = limits
+
+    def entry(self, path: InstancePath) -> Entry:
+        """The instance. Raises UnknownInstance."""
+        try:
+            return self._catalogue.lookup(path)
+        except NotFound as error:
+            raise UnknownInstance(str(error)) from error
+
+    def now(self) -> float:
+        """Seconds, for `report`."""
+        return self._clock.monotonic()
+
+    def lease(self, length: int, stack: ExitStack) -> memoryview:
+        """Memory for a body, until `stack` is closed. Raises Overloaded."""
+        return stack.enter_context(self._pool.lease(length, _PATIENCE))
+
+    def headers(self, entity_tag: str) -> dict[str, str]:
+        """What goes with every answer, 304 included (RFC 9110 section 15.4.5)."""
+        return {"ETag": entity_tag, "Cache-Control": self.limits.cache_control, "Vary": "Accept"}
+
+    def report(self, *, is_hit: bool, started: float) -> dict[str, str]:
+        """What tells how the answer was found, and counts it."""
+        outcome = "hit" if is_hit else "miss"
+        self._metrics.count("hits" if is_hit else "misses")
+        milliseconds = (self.now() - started) * 1000
+        return {"X-Frame-Cache": outcome, "Server-Timing": f"cache;desc={outcome};dur={milliseconds:.2f}"}
+
+    def not_modified(self, headers: Mapping[str, str], started: float) -> Answer:
+        """304."""
+        self._metrics.count("not_modified")
+        return Answer(304, "", {**headers, **self.report(is_hit=True, started=started)}, memoryview(b""))
+
+    def damaged(self) -> None:
+        """Count a block that was dropped."""
+        self._metrics.count("damaged_blocks")
+
+
+class Retrieval:
+    """Answers frame requests from the cache, else from the stored file, else from a codec."""
+
+    def __init__(self, responder: Responder, frames: Frames, wanted: Wanted, public_url: PublicUrl) -> None:
+        self._responder, self._frames, self._wanted, self._public_url = responder, frames, wanted, public_url
 
     @contextmanager
     def answer(self, request: FrameRequest) -> Iterator[Answer]:
         """The answer to `request`.
 
-        Raises BadRequest, NotFound (the frame), Overloaded; HandOver where the stock plugin is to be asked.
+        Raises BadRequest, NotFound (the frame), NotAcceptable, Overloaded; HandOver where the stock plugin is to be
+        asked.
         """
-        started = self._clock.monotonic()
-        numbers = parse_frame_list(request.frame_list, self._longest_list)
-        entry = self._entry(request.path)
-        choice = self._choose(entry, request, single=len(numbers) == 1)
-        headers = {
-            "ETag": _entity_tag(entry, choice, request.frame_list),
-            "Cache-Control": "private, no-cache",
-            "Vary": "Accept",
-        }
-        if _is_known(headers["ETag"], request.headers.get("if-none-match")) and _exist(entry, numbers):
-            self._metrics.count("not_modified")
-            yield Answer(304, "", memoryview(b""), {**headers, **self._report("hit", started)})
+        started = self._responder.now()
+        numbers = (
+            parse_frame_list(request.frame_list, self._responder.limits.longest_list) if request.frame_list else ()
+        )
+        entry = self._responder.entry(request.path)
+        choice = self._choose(entry.instance, request, single=len(numbers) == 1)
+        headers = self._responder.headers(_entity_tag(entry, choice, request.frame_list))
+        if is_known(headers["ETag"], request.headers.get("if-none-match")) and _exist(entry, numbers):
+            yield self._responder.not_modified(headers, started)
             return
         with ExitStack() as stack:
-            frames = self._frames(entry, choice, numbers, stack)
-            location = f"{self._public_url.base(request.headers)}{request.path}/frames/"
-            parts = [Part(f"{location}{f.number}", f.length) for f in frames]
-            layout = _lay_out(choice, parts)
-            body = stack.enter_context(self._pool.lease(layout.length, _PATIENCE))
-            outcome = self._read(entry, frames, layout, body)
-            yield Answer(200, layout.content_type, body, {**headers, **self._report(outcome, started)})
+            prepared = _Prepared(request, entry, choice, numbers, headers)
+            yield self._try(prepared, stack, started)
 
-    def _entry(self, path: InstancePath) -> Entry:
-        try:
-            return self._catalogue.lookup(path)
-        except NotFound as error:
-            raise HandOver(str(error)) from error
-
-    def _choose(self, entry: Entry, request: FrameRequest, *, single: bool) -> Choice:
-        stored = stored_representation(entry.instance.transfer_syntax_uid)
-        if stored is None:
-            raise HandOver("frames of this transfer syntax are not sent as they are stored")
-        try:
-            choice = choose(request.accept or request.headers.get("accept"), [stored])
-        except NotAcceptable as error:
-            raise HandOver("the frame has to be transcoded") from error
-        if not (choice.multipart or single):
-            raise HandOver("several frames do not fit into a single part")
-        return choice
-
-    def _frames(self, entry: Entry, choice: Choice, numbers: Sequence[int], stack: ExitStack) -> list[_Frame]:
-        representation = choice.representation.transfer_syntax_uid
-        source = _LazySource(self._sources, entry, stack)
-        return [self._frame(entry, source, representation, number) for number in numbers]
-
-    def _frame(self, entry: Entry, source: _LazySource, representation: str, number: int) -> _Frame:
-        cached = entry.blocks.get((representation, number))
-        if cached is not None:
+    def _try(self, prepared: _Prepared, stack: ExitStack, started: float) -> Answer:
+        """A damaged block is dropped when it is met, so that the next try finds the frame elsewhere."""
+        for _ in range(_TRIES):
+            inner = ExitStack()
             try:
-                located = cached.frame(number)
-                if located is not None:
-                    return _Frame(number, located.length, cached, source)
-            except BrokenBlock:
-                self._drop(entry, cached)
-        opened = source.open()
-        if number > opened.number_of_frames:
-            raise NotFound(f"there is no frame {number}: the instance has {opened.number_of_frames} frames")
-        return _Frame(number, opened.frame_length(number - 1), None, source)
+                answer = self._body(prepared, inner, started)
+            except DamagedPiece:
+                inner.close()
+                self._responder.damaged()
+                continue
+            except BaseException:
+                inner.close()
+                raise
+            stack.push(inner)
+            return answer
+        raise HandOver("the cached frames are damaged")
 
-    def _read(self, entry: Entry, frames: Sequence[_Frame], layout: Layout, body: memoryview) -> str:
+    def _body(self, prepared: _Prepared, stack: ExitStack, started: float) -> Answer:
+        frames = self._frames.open(prepared.entry, stack)
+        numbers = prepared.numbers or tuple(range(1, frames.number_of_frames + 1))
+        form = Transcoded(prepared.choice.representation)
+        first = frames.piece(form, numbers[0])
+        if first.length * len(numbers) > self._responder.limits.longest_body:
+            return self._stream(prepared, frames, form, numbers, first, started)
+        pieces = [first, *(frames.piece(form, number) for number in numbers[1:])]
+        layout = self._lay_out(prepared, pieces)
+        body = self._responder.lease(layout.length, stack)
         layout.write_around(body)
-        missed = []
-        for frame, offset in zip(frames, layout.frame_offsets, strict=True):
-            with body[offset : offset + frame.length] as target:
-                if not self._read_cached(entry, frame, target):
-                    frame.source.read(frame.number - 1, target)
-                    missed.append(frame.number)
-        for number in missed[:1]:
-            self._filler.wanted(entry, number)
-        return "miss" if missed else "hit"
+        for piece, offset in zip(pieces, layout.frame_offsets, strict=True):
+            with body[offset : offset + piece.length] as target:
+                piece.read_into(target)
+        self._note_misses(prepared.entry, pieces)
+        report = self._responder.report(is_hit=all(piece.is_hit for piece in pieces), started=started)
+        return Answer(200, layout.content_type, {**prepared.headers, **report}, body)
 
-    def _read_cached(self, entry: Entry, frame: _Frame, target: memoryview) -> bool:
-        if frame.cached is None:
-            return False
+    def _stream(
+        self,
+        prepared: _Prepared,
+        frames: OpenFrames,
+        form: Form,
+        numbers: Sequence[int],
+        first: Piece,
+        started: float,
+    ) -> Answer:
+        """Frame by frame: a body that is too long to hold has no length and ends the connection."""
+        chunks = self._chunks(prepared, frames, form, numbers)
+        report = self._responder.report(is_hit=first.is_hit, started=started)
+        content_type = multipart.content_type(form.content_type)
+        return Answer(200, content_type, {**prepared.headers, **report}, chunks)
+
+    def _chunks(
+        self, prepared: _Prepared, frames: OpenFrames, form: Form, numbers: Sequence[int]
+    ) -> Iterator[memoryview]:
+        for index, number in enumerate(numbers):
+            piece = frames.piece(form, number)
+            header = multipart.part_header(form.content_type, self._part(prepared, piece), first=index == 0)
+            with ExitStack() as stack:
+                chunk = self._responder.lease(len(header) + piece.length, stack)
+                chunk[: len(header)] = header
+                with chunk[len(header) :] as target:
+                    piece.read_into(target)
+                yield chunk
+            if not piece.is_hit:
+                self._wanted.wanted(prepared.entry, number)
+        yield memoryview(multipart.CLOSING)
+
+    def _lay_out(self, prepared: _Prepared, pieces: Sequence[Piece]) -> Layout:
+        parts = [self._part(prepared, piece) for piece in pieces]
+        content_type = prepared.choice.representation.content_type
+        if prepared.choice.multipart:
+            return multipart.lay_out(content_type, parts)
+        return multipart.single_part(content_type, parts[0])
+
+    def _part(self, prepared: _Prepared, piece: Piece) -> Part:
+        base = self._public_url.base(prepared.request.headers)
+        return Part(f"{base}{prepared.request.path}/frames/{piece.number}", piece.length)
+
+    def _note_misses(self, entry: Entry, pieces: Sequence[Piece]) -> None:
+        missed = next((piece.number for piece in pieces if not piece.is_hit), None)
+        if missed is not None:
+            self._wanted.wanted(entry, missed)
+
+    def _choose(self, instance: Instance, request: FrameRequest, *, single: bool) -> Choice:
+        available = available_representations(instance, can_transcode=self._frames.can_transcode)
+        accept = request.accept or request.headers.get("accept")
         try:
-            located = frame.cached.frame(frame.number)
-            if located is None:
-                return False
-            block.read_frame(frame.cached.row.path, located, target)
-        except BrokenBlock:
-            self._drop(entry, frame.cached)
-            return False
-        return True
-
-    def _drop(self, entry: Entry, cached: CachedBlock) -> None:
-        """Forget a block that was evicted meanwhile, or is damaged."""
-        entry.drop(cached.row)
-        self._metrics.count("damaged_blocks")
-
-    def _report(self, outcome: str, started: float) -> dict[str, str]:
-        self._metrics.count("hits" if outcome == "hit" else "misses")
-        milliseconds = (self._clock.monotonic() - started) * 1000
-        return {"X-Frame-Cache": outcome, "Server-Timing": f"cache;desc={outcome};dur={milliseconds:.2f}"}
-
-
-class _LazySource:
-    """The stored instance, opened when the first frame is not in the cache."""
-
-    def __init__(self, sources: Sources, entry: Entry, stack: ExitStack) -> None:
-        self._sources, self._entry, self._stack = sources, entry, stack
-        self._opened: FrameSource | None = None
-
-    def open(self) -> FrameSource:
-        if self._opened is None:
-            try:
-                self._opened = self._stack.enter_context(self._sources.open(self._entry))
-            except InstanceGone as error:
-                raise HandOver("the instance was deleted or replaced meanwhile") from error
-        return self._opened
-
-    def read(self, frame_index: int, target: memoryview) -> None:
-        source = self.open()
-        if source.frame_length(frame_index) != len(target):
-            raise HandOver("the frame has another length than the cache said")
-        source.read_frame(frame_index, target)
+            choice = choose(accept, available)
+        except NotAcceptable as error:
+            if not self._frames.can_transcode or is_simple(accept):
+                raise HandOver("the frame is asked for in a form that only the stock plugin may have") from error
+            raise
+        if not (choice.multipart or single):
+            raise NotAcceptable("several frames do not fit into a single part", ("multipart/related",))
+        return choice
 
 
 @dataclass(frozen=True, slots=True)
-class _Frame:
-    number: int
-    length: int
-    cached: CachedBlock | None
-    source: _LazySource
+class _Prepared:
+    """A request whose instance and representation are decided."""
+
+    request: FrameRequest
+    entry: Entry
+    choice: Choice
+    numbers: Sequence[int]
+    headers: Mapping[str, str]
 
 
-def _lay_out(choice: Choice, parts: Sequence[Part]) -> Layout:
-    if choice.multipart:
-        return multipart.lay_out(choice.representation, parts)
-    return multipart.single_part(choice.representation, parts[0])
+def available_representations(instance: Instance, *, can_transcode: bool) -> list[Representation]:
+    """What a frame of `instance` can be had as: what is stored first, then what is cheap.
+
+    Raises NotAcceptable for video, HandOver for transfer syntaxes that nobody here knows.
+    """
+    syntax = lookup(instance.transfer_syntax_uid)
+    if syntax.encoding is Encoding.VIDEO:
+        raise NotAcceptable("this instance is a video: it is one stream and has no frames", ("application/dicom",))
+    if syntax.encoding is Encoding.UNKNOWN:
+        raise HandOver("the transfer syntax is not known")
+    stored = stored_representation(instance.transfer_syntax_uid)
+    available = [stored] if stored else []
+    if can_transcode:
+        available += [EXPLICIT] if stored != EXPLICIT else []
+        available += LOSSLESS_TARGETS if syntax.encoding is Encoding.NATIVE else []
+    return available
 
 
 def _entity_tag(entry: Entry, choice: Choice, frame_list: str) -> str:
@@ -213,7 +274,7 @@ def _entity_tag(entry: Entry, choice: Choice, frame_list: str) -> str:
     return f'"{entry.instance.attachment_uuid}-{choice.representation.transfer_syntax_uid}-{shape}-{digest}"'
 
 
-def _is_known(entity_tag: str, if_none_match: str | None) -> bool:
+def is_known(entity_tag: str, if_none_match: str | None) -> bool:
     """RFC 9110 section 13.1.2, with weak comparison: proxies that compress make strong tags weak."""
     if not if_none_match:
         return False
@@ -222,4 +283,4 @@ def _is_known(entity_tag: str, if_none_match: str | None) -> bool:
 
 
 def _exist(entry: Entry, numbers: Sequence[int]) -> bool:
-    return max(numbers) <= entry.instance.number_of_frames
+    return max(numbers, default=1) <= entry.instance.number_of_frames

@@ -25,6 +25,8 @@ class Settings:
     minimum_frame_mb: float
     maximum_memory_mb: int
     maximum_frames_per_request: int
+    maximum_answer_mb: int
+    cache_control: str
     revalidate_seconds: float
     strict: bool
 
@@ -88,6 +90,20 @@ SETTINGS: Mapping[str, Setting] = MappingProxyType(
         ),
         "maximum_frames_per_request": Setting(
             "MaximumFramesPerRequest", int, 1000, 1, 100_000, meaning="the longest frame list that is answered"
+        ),
+        "maximum_answer_mb": Setting(
+            "MaximumAnswerMB",
+            int,
+            256,
+            1,
+            4095,
+            meaning="answers of more MiB are sent frame by frame, without a length",
+        ),
+        "cache_control": Setting(
+            "CacheControl",
+            str,
+            "private, no-cache",
+            meaning="the Cache-Control header of frames; the default makes a browser ask whether they are still true",
         ),
         "revalidate_seconds": Setting(
             "RevalidateSeconds",

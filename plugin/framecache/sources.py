@@ -8,11 +8,11 @@ from typing import Protocol
 
 from framecache.byte_reader import ByteReader, FileReader, MemoryReader
 from framecache.catalogue import Entry
+from framecache.deflated import readable
 from framecache.errors import HandOver
 from framecache.instance import Instance
 from framecache.pixel_data import FrameTable, locate_frames
 from framecache.ports import OrthancApi
-from framecache.transfer_syntax import stored_representation
 
 _LARGEST_IN_MEMORY = 512 << 20
 
@@ -23,6 +23,9 @@ class FrameSource(Protocol):
     @property
     def number_of_frames(self) -> int:
         """NumberOfFrames (0028,0008)."""
+
+    def header(self) -> bytes:
+        """The DICOM file up to its pixel data element. Raises SourceError."""
 
     def frame_length(self, frame_index: int) -> int:
         """Bytes of a frame. Raises BrokenPixelData."""
@@ -40,6 +43,9 @@ class LocatedFrames:
     @property
     def number_of_frames(self) -> int:
         return self._table.number_of_frames
+
+    def header(self) -> bytes:
+        return self._reader.read_at(0, self._table.header_length)
 
     def frame_length(self, frame_index: int) -> int:
         return sum(extent.length for extent in self._table.extents(frame_index))
@@ -61,6 +67,15 @@ class RestFrames:
     @property
     def number_of_frames(self) -> int:
         return self._instance.number_of_frames
+
+    def header(self) -> bytes:
+        if self._instance.file_size > _LARGEST_IN_MEMORY:
+            raise HandOver("the instance is too large to be read whole for its header")
+        content = MemoryReader(self._api.get(f"/instances/{self._instance.orthanc_id}/file"))
+        reader = readable(content, self._instance.transfer_syntax_uid)
+        offset = self._instance.pixel_data_offset
+        table = locate_frames(reader, self._instance.transfer_syntax_uid, offset)
+        return reader.read_at(0, table.header_length)
 
     def frame_length(self, frame_index: int) -> int:
         return len(self._frame(frame_index))
@@ -85,15 +100,15 @@ class Sources:
     def open(self, entry: Entry, *, whole: bool = False) -> Iterator[FrameSource]:
         """The frames of `entry`; `whole` says that all of them will be read.
 
-        Raises HandOver for what can only be sent after decoding, SourceError.
+        Raises HandOver, SourceError.
         """
-        if stored_representation(entry.instance.transfer_syntax_uid) is None:
-            raise HandOver("frames of this transfer syntax are not sent as they are stored")
         if entry.stored_path is not None:
-            with FileReader(entry.stored_path) as reader:
+            with FileReader(entry.stored_path) as stored:
+                reader = readable(stored, entry.instance.transfer_syntax_uid)
                 yield LocatedFrames(reader, self._table(entry, reader))
         elif whole and entry.instance.file_size <= _LARGEST_IN_MEMORY:
-            in_memory = MemoryReader(self._api.get(f"/instances/{entry.instance.orthanc_id}/file"))
+            content = MemoryReader(self._api.get(f"/instances/{entry.instance.orthanc_id}/file"))
+            in_memory = readable(content, entry.instance.transfer_syntax_uid)
             yield LocatedFrames(in_memory, self._table(entry, in_memory))
         else:
             yield RestFrames(self._api, entry.instance)

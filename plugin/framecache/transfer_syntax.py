@@ -115,15 +115,18 @@ class Representation:
 
 
 EXPLICIT = Representation(EXPLICIT_VR_LITTLE_ENDIAN)
+# What native frames are compressed to on request: HTJ2K, JPEG-LS, JPEG 2000, RLE; all lossless, the smallest first.
+LOSSLESS_TARGETS = tuple(Representation(uid) for uid in (*_under(_COMPRESSED, 201, 80, 90), "1.2.840.10008.1.2.5"))
 
 
 def stored_representation(transfer_syntax_uid: str) -> Representation | None:
     """What the stored bytes of a frame are, as they lie in the file, in terms that may go over the wire.
 
-    Implicit VR Little Endian pixels are Explicit VR Little Endian ones; Implicit VR and Big Endian "shall not
-    be used with Web Services" (PS3.18 section 8.7.3.1). None: the bytes cannot be sent as they are stored.
+    The pixels of Implicit VR Little Endian and of an inflated data set are Explicit VR Little Endian ones; Implicit VR
+    and Big Endian "shall not be used with Web Services" (PS3.18 section 8.7.3.1).
+    None: the bytes cannot be sent as they are stored.
     """
     syntax = lookup(transfer_syntax_uid)
-    if transfer_syntax_uid in (IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN):
+    if syntax.encoding is Encoding.NATIVE and transfer_syntax_uid != EXPLICIT_VR_BIG_ENDIAN:
         return EXPLICIT
     return Representation(transfer_syntax_uid) if syntax.encoding is Encoding.ENCAPSULATED else None
