@@ -31,9 +31,6 @@ ENABLING = {
 }
 """Environment variable: the plugin's library, and the key of the configuration that enables it too."""
 
-IRREGULAR = {"ORTHANC__OHIF__DATA_SOURCE": ["OHIF", "DataSource"]}
-"""Variables whose key is not found by making each word's first letter upper case."""
-
 Configuration = dict[str, Any]
 
 
@@ -53,8 +50,7 @@ def from_environment(environment: Mapping[str, str]) -> Iterator[Configuration]:
     for name, text in environment.items():
         if name.startswith("ORTHANC__"):
             words = name.removeprefix("ORTHANC__").split("__")
-            keys = IRREGULAR.get(name) or ["".join(part.capitalize() for part in word.split("_")) for word in words]
-            yield nested(keys, parsed(text))
+            yield nested(["".join(part.capitalize() for part in word.split("_")) for word in words], parsed(text))
 
 
 def nested(keys: list[str], value: object) -> Configuration:
