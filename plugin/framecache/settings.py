@@ -44,13 +44,12 @@ class Setting:
 
     def check(self, value: Any) -> Any:
         """`value` if it may be set. Raises SettingsError with key, value and what is allowed."""
-        if self.kind is float and type(value) is int:
-            value = float(value)
-        if type(value) is not self.kind:
+        if not (type(value) is self.kind or (self.kind is float and type(value) is int)):
             raise SettingsError(f'"{self.key}" is {value!r}; allowed is {self.allowed}')
-        if isinstance(value, int | float) and self.kind is not bool and not self.smallest <= value <= self.largest:
+        if self.kind in (int, float) and not self.smallest <= value <= self.largest:
             raise SettingsError(f'"{self.key}" is {value!r}; allowed is {self.allowed}')
-        return value
+        # After the bounds: a whole number too large for a float is refused like any other.
+        return self.kind(value)
 
     @property
     def allowed(self) -> str:
