@@ -1,0 +1,145 @@
+"""The "FrameCache" section: what is refused is refused with its key, its value and what is allowed."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from framecache.errors import SettingsError
+from framecache.settings import SETTINGS, Setting, in_force, is_strict, read_settings
+from hypothesis import given
+from hypothesis import strategies as st
+
+BESIDE = Path("/beside/FrameCache")
+NUMBERS = [setting for setting in SETTINGS.values() if setting.kind in (int, float)]
+EVERY = list(SETTINGS.values())
+
+
+def by_key(setting: Setting) -> str:
+    return setting.key
+
+
+def test_an_empty_section_means_the_defaults() -> None:
+    settings = read_settings({}, BESIDE)
+
+    assert settings.directory == BESIDE
+    assert in_force(settings) == {
+        setting.key: str(BESIDE) if name == "directory" else setting.default for name, setting in SETTINGS.items()
+    }
+
+
+@pytest.mark.parametrize("setting", EVERY, ids=by_key)
+def test_each_default_may_be_written_out(setting: Setting) -> None:
+    assert read_settings({setting.key: setting.default}, BESIDE) == read_settings({}, BESIDE)
+
+
+@pytest.mark.parametrize("setting", EVERY, ids=by_key)
+def test_each_setting_has_a_meaning(setting: Setting) -> None:
+    assert len(setting.meaning) > 10
+
+
+@pytest.mark.parametrize("setting", NUMBERS, ids=by_key)
+def test_both_bounds_are_allowed(setting: Setting) -> None:
+    for bound in (setting.smallest, setting.largest):
+        settings = read_settings({setting.key: setting.kind(bound)}, BESIDE)
+        assert in_force(settings)[setting.key] == bound
+
+
+@pytest.mark.parametrize("setting", NUMBERS, ids=by_key)
+@pytest.mark.parametrize("beyond", [-1, 1])
+def test_beyond_the_bounds_is_refused(setting: Setting, beyond: int) -> None:
+    value = setting.kind(setting.largest + 1 if beyond > 0 else setting.smallest - 1)
+
+    with pytest.raises(SettingsError) as refused:
+        read_settings({setting.key: value}, BESIDE)
+    assert f'"{setting.key}" is {value!r}' in str(refused.value)
+    assert f"from {setting.smallest:g} to {setting.largest:g}" in str(refused.value)
+
+
+def wrong_values(setting: Setting) -> list[Any]:
+    wrong: list[Any] = [None, [], {}, [setting.default], "yes" if setting.kind is not str else 1]
+    if setting.kind is not bool:
+        wrong += [True, False]  # JSON's true is not the number 1
+    else:
+        wrong += [0, 1, "true"]
+    if setting.kind is int:
+        wrong += [1.0, 64.5, "64"]
+    if setting.kind is float:
+        wrong += [math.nan, math.inf, -math.inf, 10**400]
+    return wrong
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        pytest.param(setting, value, id=f"{setting.key}-{str(value)[:20]}")
+        for setting in EVERY
+        for value in wrong_values(setting)
+    ],
+)
+def test_a_wrong_type_is_refused(setting: Setting, value: Any) -> None:
+    with pytest.raises(SettingsError, match=f'"{setting.key}" is .*allowed is {re.escape(setting.allowed)}'):
+        read_settings({setting.key: value}, BESIDE)
+
+
+def test_a_whole_number_does_where_a_number_is_asked_for() -> None:
+    settings = read_settings({"MinimumFrameMB": 3}, BESIDE)
+
+    assert settings.minimum_frame_mb == 3.0
+    assert type(settings.minimum_frame_mb) is float
+
+
+@pytest.mark.parametrize("key", ["maximumSizeMB", "MaximumSizeGB", "Enabled", "", "enable"])
+def test_an_unknown_key_is_refused_and_the_known_ones_are_named(key: str) -> None:
+    with pytest.raises(SettingsError, match=f'"{key}" is not known; known are .*MaximumSizeMB'):
+        read_settings({key: 1}, BESIDE)
+
+
+def test_all_complaints_come_at_once() -> None:
+    with pytest.raises(SettingsError) as refused:
+        read_settings({"Workers": 0, "Enable": 1, "Wrokers": 2, "Directory": None}, BESIDE)
+
+    for complaint in ('"Workers" is 0', '"Enable" is 1', '"Wrokers" is not known', '"Directory" is None'):
+        assert complaint in str(refused.value)
+
+
+@pytest.mark.parametrize("section", [None, [], "on", 1, True])
+def test_a_section_that_is_no_object_is_refused(section: object) -> None:
+    with pytest.raises(SettingsError, match="has to be an object"):
+        read_settings(section, BESIDE)
+    assert not is_strict(section)
+
+
+@pytest.mark.parametrize(
+    ("value", "strict"), [(True, True), (False, False), (1, False), ("true", False), (None, False)]
+)
+def test_strict_is_known_before_the_rest_is_right(value: object, *, strict: bool) -> None:
+    assert is_strict({"Strict": value, "Workers": "many"}) is strict
+
+
+def test_a_directory_that_is_given_is_taken() -> None:
+    assert read_settings({"Directory": "/ssd/frames"}, BESIDE).directory == Path("/ssd/frames")
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)
+KEYS = st.sampled_from(sorted(setting.key for setting in EVERY)) | st.text()
+
+
+@given(st.dictionaries(KEYS, JSON) | JSON)
+def test_whatever_is_configured_is_taken_or_refused(section: object) -> None:
+    try:
+        settings = read_settings(section, BESIDE)
+    except SettingsError:
+        return
+    for name, setting in SETTINGS.items():
+        value = getattr(settings, name)
+        assert type(value) is setting.kind or isinstance(value, Path)
+        if isinstance(value, int | float) and setting in NUMBERS:
+            assert setting.smallest <= value <= setting.largest
