@@ -146,8 +146,19 @@ class FrameRoute:
 def _stock_location(request: Mapping[str, Any]) -> str:
     """The same resource as the stock plugin spells it, with the query, or tokens in it would be lost."""
     _, _, _, *frame_list = request["groups"]
-    query = urlencode(request["get"], quote_via=quote)
+    query = _query(request["get"])
     return (f"0{frame_list[0]}" if frame_list else "frames/01") + (f"?{query}" if query else "")
+
+
+def _query(arguments: Mapping[str, str]) -> str:
+    if _is_escaped(arguments):
+        return "&".join(f"{name}={value}" for name, value in arguments.items())
+    return urlencode(arguments, quote_via=quote)
+
+
+def _is_escaped(arguments: Mapping[str, str]) -> bool:
+    """Whether they are as the client sent them: it depends on the build of Orthanc's HTTP server, and nothing tells."""
+    return any(_ESCAPE.search(f"{name}={value}") for name, value in arguments.items())
 
 
 class JsonRoute:
@@ -178,8 +189,13 @@ def _frame_request(request: Mapping[str, Any]) -> FrameRequest:
         InstancePath(study, series, instance),
         frame_list[0] if frame_list else "",
         request["headers"],
-        request["get"].get("accept"),
+        _accept(request["get"]),
     )
+
+
+def _accept(arguments: Mapping[str, str]) -> str | None:
+    accept = arguments.get("accept")
+    return unquote_plus(accept) if accept and _is_escaped(arguments) else accept
 
 
 def _send_error(output: RestOutput, error: FrameCacheError) -> None:
