@@ -1,0 +1,65 @@
+"""A PythonScript for development: the frame cache, and OHIF below /ohif/ of the same Orthanc.
+
+ServeFolders cannot do it: addresses such as /ohif/viewer?StudyInstanceUIDs=… belong to the page, not to a file.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import orthanc
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+# Orthanc has put only this script's own folder there.
+sys.path[:0] = [str(CHECKOUT), str(CHECKOUT / "plugin")]
+
+from framecache import install  # noqa: E402
+from framecache.orthanc_adapter import for_good  # noqa: E402
+
+from dev.ohif import FOLDER, ROOT  # noqa: E402
+
+CONTENT_TYPES = {
+    ".css": "text/css",
+    ".html": "text/html; charset=utf-8",
+    ".ico": "image/x-icon",
+    ".js": "text/javascript; charset=utf-8",
+    ".json": "application/json",
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+    ".wasm": "application/wasm",
+    ".woff2": "font/woff2",
+}
+START_PAGE = "index.html"
+
+
+class ViewerRoute:
+    """GET of a file of the viewer; each other path is one of its pages, which all start from index.html."""
+
+    def __init__(self, folder: Path) -> None:
+        # What is not in this list cannot be asked for, whatever the path.
+        self._files = {str(path.relative_to(folder)): path for path in folder.rglob("[!.]*") if path.is_file()}
+
+    def __call__(self, output: orthanc.RestOutput, _uri: str, **request: Any) -> None:
+        """Orthanc's callback."""
+        if request["method"] != "GET":
+            output.SendMethodNotAllowed("GET")
+            return
+        path = self._files.get(request["groups"][0], self._files[START_PAGE])
+        entity_tag = f'"{path.name}-{path.stat().st_mtime_ns:x}"'
+        output.SetHttpHeader("ETag", entity_tag)
+        output.SetHttpHeader("Cache-Control", "no-cache")
+        if entity_tag in _known(request["headers"]):
+            output.SendHttpStatus(304, b"")
+        else:
+            output.AnswerBuffer(path.read_bytes(), CONTENT_TYPES.get(path.suffix, "application/octet-stream"))
+
+
+def _known(headers: Mapping[str, str]) -> list[str]:
+    return headers.get("if-none-match", "").split(", ")
+
+
+install(orthanc)
+orthanc.RegisterRestCallback(f"{ROOT}(.*)", for_good(ViewerRoute(FOLDER)))
