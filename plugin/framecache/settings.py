@@ -10,7 +10,7 @@ from typing import Any
 
 from framecache.errors import SettingsError
 
-MEGABYTE = 1 << 20
+MEGABYTE = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +36,10 @@ class Setting:
     """One key: its kind, its default, the smallest and the largest value, and what it means."""
 
     key: str
-    kind: type
+    kind: type[Any]
     default: Any
-    smallest: float = 0
-    largest: float = 0
+    smallest: int = 0
+    largest: int = 0
     meaning: str = field(default="", kw_only=True)
 
     def check(self, value: Any) -> Any:
@@ -56,7 +56,7 @@ class Setting:
         """What may be set, for messages and documentation."""
         if self.kind in (int, float):
             name = "a whole number" if self.kind is int else "a number"
-            return f"{name} from {self.smallest:g} to {self.largest:g}"
+            return f"{name} from {self.smallest} to {self.largest}"
         return "true or false" if self.kind is bool else "a text"
 
 
@@ -70,22 +70,22 @@ SETTINGS: Mapping[str, Setting] = MappingProxyType(
             meaning="the cache's folder, used by one Orthanc alone; empty: FrameCache beside StorageDirectory",
         ),
         "maximum_size_mb": Setting(
-            "MaximumSizeMB", int, 20480, 16, 1 << 30, meaning="the most that the folder may hold, in MiB"
+            "MaximumSizeMB", int, 20480, 16, 1_000_000_000, meaning="the most that the folder may hold, in MiB"
         ),
         "workers": Setting("Workers", int, 2, 1, 64, meaning="threads that cut frames out"),
         "minimum_frames": Setting(
-            "MinimumFrames", int, 2, 1, 1 << 20, meaning="instances of so many frames or more are cached"
+            "MinimumFrames", int, 2, 1, 1_000_000, meaning="instances of so many frames or more are cached"
         ),
         "minimum_frame_mb": Setting(
             "MinimumFrameMB",
             float,
             4.0,
             0,
-            1 << 20,
+            1_000_000,
             meaning="instances of fewer frames are cached if a frame has so many MiB or more as stored",
         ),
         "maximum_memory_mb": Setting(
-            "MaximumMemoryMB", int, 1024, 64, 1 << 20, meaning="the most that answers in flight may hold, in MiB"
+            "MaximumMemoryMB", int, 1024, 64, 1_000_000, meaning="the most that answers in flight may hold, in MiB"
         ),
         "maximum_frames_per_request": Setting(
             "MaximumFramesPerRequest", int, 1000, 1, 100_000, meaning="the longest frame list that is answered"
