@@ -7,6 +7,7 @@ their length where they have one and item by item where they have none.
 from __future__ import annotations
 
 import itertools
+import re
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -30,10 +31,11 @@ _LONG_VRS = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b
 _LONG_FORM, _SHORT_FORM = 12, 8
 _FIRST_READ, _LARGEST_HEADER = 1 << 18, 1 << 28
 _DEEPEST_NESTING = 64
+_INTEGER_STRING = re.compile(rb"[+-]?[0-9]{1,12}")  # PS3.5 section 6.2
 
 
-class _Incomplete(Exception):
-    """The elements go on past the bytes that were read."""
+class _Incomplete(BrokenPixelData):
+    """The elements go on past the bytes that were read: more of them are needed, and where there are none, it is so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +81,11 @@ class Header:
     def integer_string(self, tag: int, default: int) -> int:
         """The value of an IS element, `default` where it is absent or empty."""
         text = (self.value(tag) or b"").rstrip(b" \0").strip()
-        try:
-            return int(text) if text else default
-        except ValueError as error:
-            raise BrokenPixelData(f"({tag >> 16:04X},{tag & 0xFFFF:04X}) is not a number") from error
+        if not text:
+            return default
+        if not _INTEGER_STRING.fullmatch(text):
+            raise BrokenPixelData(f"({tag >> 16:04X},{tag & 0xFFFF:04X}) is not a number")
+        return int(text)
 
 
 def read_header(reader: ByteReader, transfer_syntax_uid: str, pixel_data_offset: int | None = None) -> Header:
@@ -110,7 +113,7 @@ def _parse(content: bytes, transfer_syntax_uid: str) -> Header:
         if element.tag in _PIXEL_DATA_TAGS:
             return Header(elements, element, content, big_endian)
         elements[element.tag] = element
-    raise _Incomplete
+    raise _Incomplete("the instance has no pixel data")
 
 
 def read_transfer_syntax_uid(reader: ByteReader) -> str:
@@ -170,27 +173,31 @@ class _Walker:
             (length,) = self._short.unpack_from(self._content, position + 6)
             return Element(tag, vr, position + 8, length)
         except struct.error:
-            raise _Incomplete from None
+            raise _Incomplete("the stored file ends inside its header") from None
 
     def _end(self, element: Element) -> int:
         """The position behind `element`, through every level of items of undefined length below it."""
         if element.length != UNDEFINED_LENGTH:
             return element.offset + element.length
-        # PS3.5 section 6.2.2 note: UN of undefined length is encoded as Implicit VR Little Endian.
-        inner = _Walker(self._content, explicit=False, order="<") if element.vr == b"UN" else self
-        open_ends = [_SEQUENCE_END]
+        open_ends = [(_SEQUENCE_END, self.inside(element))]
         position = element.offset
         while open_ends:
-            found = inner.element(position)
+            end, walker = open_ends[-1]
+            found = walker.element(position)
             position = found.offset
             if found.tag in (_ITEM_END, _SEQUENCE_END):
-                if open_ends.pop() != found.tag:
+                if found.tag != end:
                     raise BrokenPixelData("a sequence is not closed where it should be")
+                open_ends.pop()
             elif found.length == UNDEFINED_LENGTH:
-                open_ends.append(_ITEM_END if found.tag == _ITEM else _SEQUENCE_END)
+                open_ends.append((_ITEM_END if found.tag == _ITEM else _SEQUENCE_END, walker.inside(found)))
                 if len(open_ends) > _DEEPEST_NESTING:
                     raise BrokenPixelData("sequences are nested too deeply")
             else:
                 # An item of known length is stepped over as a whole, like any value.
                 position += found.length
         return position
+
+    def inside(self, element: Element) -> _Walker:
+        """What reads the items of `element`: UN of undefined length is in Implicit VR Little Endian (PS3.5 6.2.2)."""
+        return _Walker(self._content, explicit=False, order="<") if element.vr == b"UN" else self
