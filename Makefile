@@ -18,6 +18,7 @@ help: ## show this list
 
 run: ## start Orthanc with the plugin and a sample study; Ctrl-C stops it
 	$(BOOTSTRAP) $(ORTHANC_SUITE)
+	@$(BIN)/python -m dev.ohif || echo 'Going on without the viewer.'
 	@$(BIN)/python -m dev.run
 
 demo: ## the same once, then stop

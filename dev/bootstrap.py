@@ -9,8 +9,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from dev.console import CACHE, CHECKOUT, SetupError, environment_with, exit_code, run, say
-from dev.debian import AptRoot
+from dev.console import CACHE, CHECKOUT, exit_code, run, say
+from dev.debian_pip import DebianPip, install
 from dev.once import make_once, one_at_a_time
 from dev.orthanc_folder import OrthancFolder, orthanc_folder, unpack
 
@@ -30,31 +30,10 @@ def make_venv() -> None:
 
 def _fill_venv(lock: Path) -> None:
     say("Installing the development tools …")
-    run(
-        [f"{sys.base_prefix}/bin/{BASE_PYTHON}", "-m", "venv", "--without-pip", "--clear", str(VENV)],
-        failure="the virtual environment cannot be made",
-    )
-    pip_install(["--requirement", str(lock)], pip=_pip_of_debian())
-
-
-def _pip_of_debian() -> Path:
-    """Debian's pip as a wheel, which runs without being installed: a bare Python has neither pip nor ensurepip."""
-    folder = CACHE / "pip"
-    with AptRoot("trixie") as apt:
-        apt.unpack_alone("python3-pip-whl", folder)
-    for wheel in folder.glob("usr/share/python-wheels/pip-*.whl"):
-        return wheel
-    raise SetupError("Debian's python3-pip-whl holds no pip: install python3-venv and start again")
-
-
-def pip_install(arguments: list[str], *, pip: Path | None = None) -> None:
-    """Install locked requirements with the venv's pip, or with the wheel `pip` while the venv has none."""
-    environment = environment_with(PYTHONPATH=str(pip)) if pip else None
-    run(
-        [str(PYTHON), "-m", "pip", "install", "--quiet", "--require-hashes", "--disable-pip-version-check", *arguments],
-        failure="Python packages cannot be fetched: check the network, or name a package index in PIP_INDEX_URL",
-        environment=environment,
-    )
+    command = [f"{sys.base_prefix}/bin/{BASE_PYTHON}", "-m", "venv", "--without-pip", str(VENV)]
+    run(command, failure="the virtual environment cannot be made")
+    debian_pip = DebianPip.unpack(VENV / "debian")
+    install(PYTHON, ["--requirement", str(lock)], debian_pip.environment())
 
 
 def make_site_packages(folder: OrthancFolder) -> None:
@@ -65,10 +44,9 @@ def make_site_packages(folder: OrthancFolder) -> None:
 
 def _fill_site_packages(folder: OrthancFolder, lock: Path) -> None:
     say(f"Installing the plugin's dependencies for Python {folder.python_version} …")
-    # No byte code: pip would make it with the host's Python; Orthanc's own writes it on the first start.
-    target = ["--target", str(folder.site_packages), "--no-compile", "--only-binary", ":all:"]
+    target = ["--target", str(folder.site_packages), "--only-binary", ":all:"]
     version = ["--python-version", folder.python_version]
-    pip_install([*target, *version, "--requirement", str(lock)])
+    install(PYTHON, [*target, *version, "--requirement", str(lock)])
 
 
 def bootstrap(suites: list[str]) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -12,6 +12,15 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 CACHE = CHECKOUT / ".cache"
 
 FULL_DISK = ("No space left on device", "enough free space", "Disk quota exceeded")
+NETWORK = (
+    "CERTIFICATE_VERIFY_FAILED",
+    "Connection refused",
+    "Could not resolve",
+    "Name or service not known",
+    "Network is unreachable",
+    "Temporary failure in name resolution",
+    "timed out",
+)
 
 
 class SetupError(Exception):
@@ -38,12 +47,13 @@ def run(command: Sequence[str], *, failure: str, environment: Mapping[str, str] 
 
 
 def explain(failure: str, output: str) -> str:
-    """One line for the failed program that printed `output`: a full disk is named as such."""
+    """One line for the failed program that printed `output`: a full disk is named as such, and so is a dead network."""
     if any(words in output for words in FULL_DISK):
-        return f"the disk is full: make room for {CACHE}"
+        return f"the disk is full: make room for {CACHE} and in {tempfile.gettempdir()}"
     lines = [line.strip() for line in output.splitlines() if line.strip()]
+    causes = [words for words in NETWORK if words in output]
     errors = [line for line in lines if line.startswith(("E:", "ERROR:", "error:"))]
-    reason = (errors or lines[-1:] or ["no message"])[0]
+    reason = (causes or errors or lines[-1:] or ["no message"])[0]
     return f"{failure} ({reason})"
 
 
@@ -61,8 +71,3 @@ def exit_code(main: Callable[[], None]) -> int:
         print("stopped", file=sys.stderr)
         return 130
     return 0
-
-
-def environment_with(**values: str) -> dict[str, str]:
-    """The host's environment (proxies, certificates, mirrors) with some values replaced."""
-    return {**os.environ, **values}

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
-from dev.console import SetupError, run
+from dev.console import CACHE, SetupError, run
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
@@ -69,7 +69,7 @@ class AptRoot:
 
     def __init__(self, suite: str) -> None:
         self.suite = suite
-        self._temporary = tempfile.TemporaryDirectory(prefix="framecache-apt-")
+        self._temporary = tempfile.TemporaryDirectory(prefix="apt-", dir=CACHE)
         self._root = Path(self._temporary.name)
 
     def __enter__(self) -> AptRoot:
@@ -93,7 +93,7 @@ class AptRoot:
 
     def unpack_alone(self, package: str, folder: Path) -> None:
         """Unpack one package without its dependencies into `folder`."""
-        archives = self._root / "alone"
+        archives = self._root / package
         archives.mkdir()
         self._apt("download", package, directory=archives)
         self._unpack_archives(archives, folder)

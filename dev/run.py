@@ -8,20 +8,23 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+import rich.progress
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 
 from dev.comparison import compare
 from dev.console import CACHE, CHECKOUT, SetupError, exit_code, say
+from dev.once import MARK
 from dev.orthanc_server import OrthancServer
 from dev.sample import Sample, large
-from dev.upload import Instance, files_in, stored, upload, wait_for_frames
+from dev.upload import Instance, Progress, files_in, stored, upload, wait_for_frames
 
-OHIF = CACHE / "ohif"
+HAS_OHIF = CACHE / "ohif" / MARK
 SAMPLES = {"small": Sample(), "large": large(Sample(seed=1))}
 
 
@@ -48,46 +51,48 @@ class Options:
 
 def serve(options: Options, *, once: bool) -> None:
     """Start Orthanc, fill it, show the cache at work; unless `once`, serve until Ctrl-C."""
+    paths = list(files_in(options.dicom))
     console = Console()
-    server = OrthancServer(options.suite, CACHE / "demo" / options.suite, configuration(), options.port)
+    server = OrthancServer(options.suite, CACHE / "demo" / options.suite, configuration(viewer=not once), options.port)
     with server:
-        say(f"Orthanc of {options.suite} answers at {server.url} (log: {server.log_path.relative_to(CHECKOUT)})")
-        instances = fill(server.url, options)
-        cached = [one for one in instances if follow(console, server.url, one)]
+        say(f"Orthanc of {options.suite} answers at {server.url} (log: {os.path.relpath(server.log_path)})")
+        instances = send(console, server.url, paths) if paths else sample(console, server.url, options.sample)
+        cached = follow(console, server.url, instances)
         if cached:
             console.print(compare(server.url, cached[0]))
         else:
-            say("No frames were cached: only multi-frame instances and large single frames are.")
+            say("No frames were cached: only those of multi-frame instances, and large single frames, are.")
         if not once:
-            say(viewer(server.url, (cached or instances)[0]))
+            say(address(server.url, (cached or instances)[0]))
             say("Ctrl-C stops Orthanc.")
             server.wait()
 
 
-def configuration() -> dict[str, object]:
-    """The checkout's orthanc.json, with the viewer's script where the viewer is there."""
+def configuration(*, viewer: bool) -> dict[str, object]:
+    """The checkout's orthanc.json, with the script that also serves the viewer if it is wanted and there."""
     settings: dict[str, object] = json.loads((CHECKOUT / "orthanc.json").read_text())
-    if OHIF.exists():
+    if viewer and HAS_OHIF.exists():
         settings["PythonScript"] = str(CHECKOUT / "dev/viewer_script.py")
     return settings
 
 
-def fill(url: str, options: Options) -> list[Instance]:
-    """Upload what the caller named, else the generated sample. Raises SetupError when nothing was taken."""
-    if not options.dicom:
-        return stored(url, SAMPLES[options.sample].sop_instance_uid) or send(url, [generated(options.sample)])
-    instances = send(url, files_in(options.dicom))
+def sample(console: Console, url: str, name: str) -> list[Instance]:
+    """The generated sample, uploaded unless an earlier run did."""
+    return stored(url, SAMPLES[name].sop_instance_uid) or send(console, url, [generated(name)])
+
+
+def send(console: Console, url: str, paths: list[Path]) -> list[Instance]:
+    """Upload the files and return the instances that Orthanc took. Raises SetupError when there are none."""
+    instances, refused = [], []
+    with bar(console) as progress_bar:
+        for path in progress_bar.track(paths, description="Uploading files"):
+            taken = upload(url, path)
+            instances += taken
+            refused += [] if taken else [path]
+    if refused:
+        say(f"{len(refused)} files were not taken, such as {refused[0]}: not DICOM?")
     if not instances:
-        raise SetupError("none of the files was taken by Orthanc")
-    return instances
-
-
-def send(url: str, paths: Iterable[Path]) -> list[Instance]:
-    """Upload the files one after the other; return the instances that Orthanc took."""
-    instances = []
-    for path in paths:
-        say(f"Uploading {path.name} ({path.stat().st_size / 1e6:.0f} MB) …")
-        instances += upload(url, path)
+        raise SetupError("Orthanc took no file: see its log")
     return instances
 
 
@@ -101,24 +106,35 @@ def generated(name: str) -> Path:
     return path
 
 
-def follow(console: Console, url: str, instance: Instance) -> bool:
-    """Show how the instance's frames are pre-extracted; return whether they are cached."""
-    columns = TextColumn("Pre-extracting frames"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
-    with Progress(*columns, console=console) as bar:
-        task = bar.add_task("")
-        told = wait_for_frames(
-            url,
-            instance,
-            lambda told: bar.update(task, total=told.number_of_frames, completed=told.cached_frames),
-        )
-    if told.state == "failed":
-        raise SetupError(f"the frames of {instance.orthanc_id} were not cached: see {url}/frame-cache/status")
-    return told.state == "cached"
+def follow(console: Console, url: str, instances: list[Instance]) -> list[Instance]:
+    """Show how the frames are pre-extracted; return the instances that are cached. Raises SetupError for a failure."""
+    cached, done = [], 0
+    with bar(console) as progress_bar:
+        task = progress_bar.add_task("Pre-extracting frames", total=None)
+        for instance in instances:
+            told = wait_for_frames(url, instance, partial(show, progress_bar, task, done))
+            if told.state == "failed":
+                raise SetupError(f"the frames of {instance.orthanc_id} were not cached: see {url}/frame-cache/status")
+            if told.state == "cached":
+                cached.append(instance)
+                done += told.number_of_frames
+        progress_bar.update(task, total=done)
+    return cached
 
 
-def viewer(url: str, instance: Instance) -> str:
-    if not OHIF.exists():
-        return f"OHIF is not here (it comes with npm): open {url}/ui/ or {url}/app/explorer.html instead"
+def show(progress_bar: rich.progress.Progress, task: rich.progress.TaskID, done: int, now: Progress) -> None:
+    """Add the instance at hand to the frames that were `done` before it."""
+    progress_bar.update(task, total=done + now.number_of_frames, completed=done + now.cached_frames)
+
+
+def bar(console: Console) -> rich.progress.Progress:
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    return rich.progress.Progress(*columns, console=console)
+
+
+def address(url: str, instance: Instance) -> str:
+    if not HAS_OHIF.exists():
+        return f"OHIF is not here (it comes with npm): open {url}/app/explorer.html instead"
     return f"OHIF: {url}/ohif/viewer?StudyInstanceUIDs={instance.study_instance_uid}"
 
 

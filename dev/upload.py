@@ -9,10 +9,11 @@ from pathlib import Path
 
 import requests
 
-from dev.console import SetupError, say
+from dev.console import SetupError
 
 POLL_SECONDS = 0.2
 STALL_SECONDS = 60.0
+NOT_CACHED = "not cached"
 FINAL_STATES = ("cached", "skipped", "failed")
 
 
@@ -56,11 +57,10 @@ def files_in(paths: Iterable[Path]) -> Iterator[Path]:
 
 
 def upload(url: str, path: Path) -> list[Instance]:
-    """Store a file (or all files of a ZIP archive); a file that is not DICOM is named and left out."""
+    """Store a file, or all files of a ZIP archive, and return the instances; none when Orthanc does not take it."""
     with path.open("rb") as stream:
         answer = requests.post(f"{url}/instances", data=stream, timeout=600)
     if not answer.ok:
-        say(f"{path} was not taken: {answer.json().get('Message', answer.reason)}")
         return []
     taken = answer.json()
     return [instance(url, one["ID"]) for one in (taken if isinstance(taken, list) else [taken])]
@@ -103,17 +103,25 @@ def wait_for_frames(url: str, instance: Instance, show: Callable[[Progress], Non
     """Ask until the plugin is done with the instance, and give each answer to `show`.
 
     An instance of an earlier run may have left the cache: a frame is asked for then, as a viewer would, which queues
-    the rest. Raises SetupError when nothing moves any more.
+    the rest, unless the settings leave the instance out. Raises SetupError when nothing moves any more.
     """
-    last, since = progress(url, instance.orthanc_id), time.monotonic()
-    if last.state == "not cached":
+    told, since = progress(url, instance.orthanc_id), time.monotonic()
+    if told.state == NOT_CACHED:
         requests.get(f"{url}{instance.path}/frames/1", timeout=60).raise_for_status()
-    while not last.final:
-        show(last)
-        time.sleep(POLL_SECONDS)
         told = progress(url, instance.orthanc_id)
-        last, since = told, (since if told == last else time.monotonic())
+    while not (told.final or (told.state == NOT_CACHED and queue_length(url) == 0)):
+        show(told)
+        time.sleep(POLL_SECONDS)
+        before, told = told, progress(url, instance.orthanc_id)
+        since = since if told == before else time.monotonic()
         if time.monotonic() - since > STALL_SECONDS:
             raise SetupError(f"the plugin is stuck ({told.state}): see Orthanc's log and {url}/frame-cache/status")
-    show(last)
-    return last
+    show(told)
+    return told
+
+
+def queue_length(url: str) -> int:
+    """How many instances the plugin has yet to look at."""
+    answer = requests.get(f"{url}/frame-cache/status", timeout=60)
+    answer.raise_for_status()
+    return int(answer.json()["QueueLength"])
