@@ -7,12 +7,13 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Protocol
+from typing import Literal, Protocol
 
 from framecache import data_set
 from framecache.byte_reader import ByteReader
 from framecache.data_set import EXTENDED_OFFSET_TABLE, PIXEL_DATA, UNDEFINED_LENGTH, Header
 from framecache.errors import BrokenPixelData, HandOver
+from framecache.transfer_syntax import Encoding, lookup
 
 _SAMPLES_PER_PIXEL, _PHOTOMETRIC, _NUMBER_OF_FRAMES = 0x00280002, 0x00280004, 0x00280008
 _ROWS, _COLUMNS, _BITS_ALLOCATED = 0x00280010, 0x00280011, 0x00280100
@@ -54,7 +55,11 @@ def locate_frames(reader: ByteReader, transfer_syntax_uid: str, pixel_data_offse
     number_of_frames = header.integer_string(_NUMBER_OF_FRAMES, 1)
     if number_of_frames < 1:
         raise BrokenPixelData("NumberOfFrames is not positive")
-    if header.pixel_data.length != UNDEFINED_LENGTH:
+    is_native = header.pixel_data.length != UNDEFINED_LENGTH
+    if lookup(transfer_syntax_uid).encoding is (Encoding.ENCAPSULATED if is_native else Encoding.NATIVE):
+        # PS3.5 section A.4: else pixels would be sent as a codestream, or a codestream as pixels.
+        raise BrokenPixelData("the pixel data is not encoded as its transfer syntax says")
+    if is_native:
         return _native(header, number_of_frames, reader.size)
     if header.pixel_data.tag != PIXEL_DATA:
         raise BrokenPixelData("float pixel data cannot be encapsulated")
@@ -163,7 +168,7 @@ def _by_offset_table(
 ) -> Sequence[int] | None:
     """By the Extended or Basic Offset Table, if every entry points at a fragment, in order (PS3.3 C.7.6.3.1.8)."""
     extended = header.value(EXTENDED_OFFSET_TABLE)
-    table = array("Q", extended) if extended else array("I", reader.read_at(*basic)) if basic[1] % 4 == 0 else None
+    table = _entries("Q", extended) if extended else _entries("I", reader.read_at(*basic))
     if table is None or len(table) != number_of_frames:
         return None
     base = offsets[0] - _ITEM_HEADER.size
@@ -172,6 +177,10 @@ def _by_offset_table(
     if first[0] != 0 or -1 in first or any(a >= b for a, b in pairwise(first)):
         return None
     return [*first, len(offsets)]
+
+
+def _entries(kind: Literal["I", "Q"], table: bytes) -> array[int] | None:
+    return array(kind, table) if len(table) % array(kind).itemsize == 0 else None
 
 
 def _by_start_of_frame(reader: ByteReader, offsets: array[int], number_of_frames: int) -> Sequence[int] | None:
