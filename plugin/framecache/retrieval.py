@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 
 from framecache import block, multipart
@@ -13,7 +14,6 @@ from framecache.catalogue import Catalogue, Entry
 from framecache.errors import HandOver, NotAcceptable, NotFound, UnknownInstance
 from framecache.frames import DamagedPiece, Form, Frames, OpenFrames, Piece, Transcoded
 from framecache.identity import InstancePath, parse_frame_list
-from framecache.instance import Instance
 from framecache.metrics import Metrics
 from framecache.multipart import Layout, Part
 from framecache.negotiation import Choice, choose, is_simple
@@ -119,6 +119,8 @@ class Retrieval:
 
     def __init__(self, responder: Responder, frames: Frames, wanted: Wanted, public_url: PublicUrl) -> None:
         self._responder, self._frames, self._wanted, self._public_url = responder, frames, wanted, public_url
+        # Viewers send the same Accept with each of their requests.
+        self._negotiate = lru_cache(1024)(self._negotiate_anew)
 
     @contextmanager
     def answer(self, request: FrameRequest) -> Iterator[Answer]:
@@ -132,7 +134,10 @@ class Retrieval:
             parse_frame_list(request.frame_list, self._responder.limits.longest_list) if request.frame_list else ()
         )
         entry = self._responder.entry(request.path)
-        choice = self._choose(entry.instance, request, single=len(numbers) == 1)
+        accept = request.accept or request.headers.get("accept")
+        choice = self._negotiate(entry.instance.transfer_syntax_uid, accept)
+        if not choice.multipart and len(numbers) != 1:
+            raise NotAcceptable("several frames do not fit into a single part", ("multipart/related",))
         headers = self._responder.headers(_entity_tag(entry, choice, request.frame_list))
         if is_known(headers["ETag"], request.headers.get("if-none-match")) and _exist(entry, numbers):
             yield self._responder.not_modified(headers, started)
@@ -223,18 +228,14 @@ class Retrieval:
         if missed is not None:
             self._wanted.wanted(entry, missed)
 
-    def _choose(self, instance: Instance, request: FrameRequest, *, single: bool) -> Choice:
-        available = available_representations(instance, can_transcode=self._frames.can_transcode)
-        accept = request.accept or request.headers.get("accept")
+    def _negotiate_anew(self, transfer_syntax_uid: str, accept: str | None) -> Choice:
+        available = available_representations(transfer_syntax_uid, can_transcode=self._frames.can_transcode)
         try:
-            choice = choose(accept, available)
+            return choose(accept, available)
         except NotAcceptable as error:
             if not self._frames.can_transcode or is_simple(accept):
                 raise HandOver("the frame is asked for in a form that only the stock plugin may have") from error
             raise
-        if not (choice.multipart or single):
-            raise NotAcceptable("several frames do not fit into a single part", ("multipart/related",))
-        return choice
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,17 +249,17 @@ class _Prepared:
     headers: Mapping[str, str]
 
 
-def available_representations(instance: Instance, *, can_transcode: bool) -> list[Representation]:
-    """What a frame of `instance` can be had as: what is stored first, then what is cheap.
+def available_representations(transfer_syntax_uid: str, *, can_transcode: bool) -> list[Representation]:
+    """What a frame stored in this transfer syntax can be had as: what is stored first, then what is cheap.
 
     Raises NotAcceptable for video, HandOver for transfer syntaxes that nobody here knows.
     """
-    syntax = lookup(instance.transfer_syntax_uid)
+    syntax = lookup(transfer_syntax_uid)
     if syntax.encoding is Encoding.VIDEO:
         raise NotAcceptable("this instance is a video: it is one stream and has no frames", ("application/dicom",))
     if syntax.encoding is Encoding.UNKNOWN:
         raise HandOver("the transfer syntax is not known")
-    stored = stored_representation(instance.transfer_syntax_uid)
+    stored = stored_representation(transfer_syntax_uid)
     available = [stored] if stored else []
     if can_transcode:
         available += [EXPLICIT] if stored != EXPLICIT else []
