@@ -112,8 +112,8 @@ class Catalogue:
     def _from_record(self, path: InstancePath) -> Entry | None:
         """What an earlier run of the plugin knew, if the stored file proves that it is still true."""
         instance = self._store.record(path)
-        if instance is None:
-            return None
+        if instance is None or instance.stored_size != instance.file_size:
+            return None  # compressed by Orthanc: what the file holds cannot be read from it
         entry = self._new_entry(instance)
         return self._keep(entry) if entry.stored_path and self.is_current(entry) else None
 
