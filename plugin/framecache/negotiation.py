@@ -17,10 +17,11 @@ from framecache.transfer_syntax import (
 _MULTIPART = "multipart/related"
 _LONGEST_ACCEPT = 8192
 _WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-_RANGE = re.compile(rf"\s*({_WORD}/{_WORD})\s*")
+# Empty elements of a list are passed over (RFC 9110 section 5.6.1.2); Java's own default has a bare asterisk.
+_RANGE = re.compile(rf"[\s,]*({_WORD}/{_WORD}|\*)\s*")
 # Values of `type` are often sent unquoted though they hold a slash (Cornerstone3D does).
 _PARAMETER = re.compile(rf';\s*(?:({_WORD})\s*=\s*("(?:[^"\\]|\\.)*"|[^\s;,"]*)\s*)?')
-_QUALITY = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")
+_QUALITY = re.compile(r"0?\.[0-9]{1,3}|0\.?|1(\.0{0,3})?")  # Java's own default is ".2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ def parse_accept(text: str) -> tuple[MediaRange, ...]:
     """The ranges of an Accept header or `accept` parameter, in their order. Raises BadRequest."""
     if len(text) > _LONGEST_ACCEPT:
         raise BadRequest("the Accept header is too long")
-    return tuple(_ranges(text))
+    return tuple(_ranges(text.rstrip(", \t")))
 
 
 def _ranges(text: str) -> Iterator[MediaRange]:
@@ -54,10 +55,10 @@ def _ranges(text: str) -> Iterator[MediaRange]:
         if found is None:
             raise BadRequest("the Accept header is malformed")
         parameters, position = _parameters(text, found.end())
-        yield MediaRange(found[1].lower(), parameters, _quality(parameters.pop("q", "1")))
+        media_type = "*/*" if found[1] == "*" else found[1].lower()
+        yield MediaRange(media_type, parameters, _quality(parameters.pop("q", "1")))
         if position < len(text) and text[position] != ",":
             raise BadRequest("the Accept header is malformed")
-        position += 1
 
 
 def _parameters(text: str, position: int) -> tuple[dict[str, str], int]:
