@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from framecache.errors import SourceError
+from framecache.errors import BadRequest, SourceError
 from framecache.identity import InstancePath, is_orthanc_id, is_uuid
 
 # What POST /tools/find has to be asked for (core 1.12.5 and later); all of it is in Orthanc's database.
@@ -53,7 +53,7 @@ class Instance:
         try:
             fields = json.loads(content)
             return cls(**{**fields, "path": InstancePath(**fields["path"])})
-        except (ValueError, TypeError, KeyError) as error:
+        except (BadRequest, ValueError, TypeError, KeyError) as error:
             raise SourceError("a record of the store cannot be read") from error
 
     @classmethod
@@ -73,7 +73,7 @@ class Instance:
                 pixel_data_offset=int(metadata["PixelDataOffset"]) if metadata.get("PixelDataOffset") else None,
                 sop_class_uid=metadata.get("SopClassUid", ""),
             )
-        except (KeyError, ValueError, TypeError, StopIteration) as error:
+        except (BadRequest, KeyError, ValueError, TypeError, StopIteration) as error:
             raise SourceError(f"Orthanc's answer lacks {error}") from error
         if not (is_uuid(instance.attachment_uuid) and is_orthanc_id(instance.orthanc_id)):
             raise SourceError("Orthanc's answer has no usable IDs")
