@@ -1,0 +1,363 @@
+"""Stand-ins for what is outside: Orthanc's API, its module and its answers, the clock, the log, the store."""
+# ruff: noqa: N802 - the names are Orthanc's
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from framecache import block
+from framecache.errors import NotFound, SourceError
+from framecache.frame_store import BlockRow, StoreError
+from framecache.identity import InstancePath
+from framecache.instance import Instance
+
+from tests.unit.dicom_files import EXPLICIT, INSTANCE, SERIES, STUDY
+
+ORTHANC_ID = "66c8e41e-ac3a9029-0b85e42a-8195ee0a-92c2e62e"
+UUID = "1c4e8b2a-0f37-4b5e-9d61-3a7f2c8e5b90"
+PATH = InstancePath(STUDY, SERIES, INSTANCE)
+
+
+def orthanc_id(number: int) -> str:
+    """An ID of the form that Orthanc gives, a different one for each number."""
+    return f"{number:08x}-ac3a9029-0b85e42a-8195ee0a-92c2e62e"
+
+
+def uuid(number: int) -> str:
+    """An attachment's UUID, a different one for each number."""
+    return f"{number:08x}-0f37-4b5e-9d61-3a7f2c8e5b90"
+
+
+def find_answer(
+    *,
+    orthanc_id: str = ORTHANC_ID,
+    uuid: str = UUID,
+    path: InstancePath = PATH,
+    syntax: str = EXPLICIT,
+    number_of_frames: int = 3,
+    stored_size: int = 1000,
+    file_size: int = 1000,
+    offset: int | None = 400,
+) -> dict[str, Any]:
+    """One element of the answer to POST /tools/find, as Orthanc 1.12.7 writes it."""
+    return {
+        "ID": orthanc_id,
+        "Type": "Instance",
+        "MainDicomTags": {"SOPInstanceUID": path.sop_instance_uid, "NumberOfFrames": str(number_of_frames)},
+        "RequestedTags": {
+            "StudyInstanceUID": path.study_instance_uid,
+            "SeriesInstanceUID": path.series_instance_uid,
+        },
+        "Metadata": {
+            "TransferSyntax": syntax,
+            "SopClassUid": "1.2.840.10008.5.1.4.1.1.7",
+            **({} if offset is None else {"PixelDataOffset": str(offset)}),
+        },
+        "Attachments": [
+            {"ContentType": 1, "Uuid": uuid, "CompressedSize": str(stored_size), "UncompressedSize": str(file_size)}
+        ],
+    }
+
+
+def instance(number: int = 0, **values: Any) -> Instance:
+    """An instance of its own UIDs, ID and attachment for each number."""
+    path = InstancePath(STUDY, SERIES, f"{INSTANCE}.{number}")
+    return Instance.from_find(
+        find_answer(**{"orthanc_id": orthanc_id(number), "uuid": uuid(number), "path": path} | values)
+    )
+
+
+class FakeClock:
+    """Time that a test turns; both kinds go together."""
+
+    def __init__(self, now: float = 1000.0) -> None:
+        self.now = now
+
+    def time(self) -> float:
+        return self.now
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+class FakeLog:
+    """Remembers what was written, by level."""
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[str, str]] = []
+
+    def info(self, message: str) -> None:
+        self.lines.append(("info", message))
+
+    def warning(self, message: str) -> None:
+        self.lines.append(("warning", message))
+
+    def error(self, message: str) -> None:
+        self.lines.append(("error", message))
+
+    def of(self, level: str) -> list[str]:
+        return [message for its_level, message in self.lines if its_level == level]
+
+
+@dataclass
+class StoredInstance:
+    """What the fake Orthanc holds of one instance."""
+
+    answer: dict[str, Any]
+    content: bytes
+
+
+class FakeApi:
+    """Orthanc's REST API over a storage folder of its own, which may be absent as it is with object storage."""
+
+    def __init__(self, storage: Path | None = None) -> None:
+        self.storage = storage
+        self.instances: dict[str, StoredInstance] = {}
+        self.calls: list[str] = []
+        self.broken = False
+
+    def store(self, content: bytes, **values: Any) -> str:
+        """Take an instance in, its file first; the one with the same Orthanc ID is replaced. Returns its ID."""
+        sizes = {"stored_size": len(content), "file_size": len(content), "offset": None}
+        answer = find_answer(**{**sizes, **values})
+        self.delete(answer["ID"])
+        if self.storage is not None:
+            path = self.path_of(answer)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        self.instances[answer["ID"]] = StoredInstance(answer, content)
+        return str(answer["ID"])
+
+    def delete(self, orthanc_id: str) -> None:
+        """As Orthanc does it: the file goes before anything else is told."""
+        stored = self.instances.pop(orthanc_id, None)
+        if stored is not None and self.storage is not None:
+            self.path_of(stored.answer).unlink(missing_ok=True)
+
+    def path_of(self, answer: Mapping[str, Any]) -> Path:
+        assert self.storage is not None
+        name = str(answer["Attachments"][0]["Uuid"])
+        return self.storage / name[:2] / name[2:4] / name
+
+    def get(self, uri: str) -> bytes:
+        self._note(f"GET {uri}")
+        _, kind, orthanc_id, *rest = uri.split("/")
+        if kind != "instances" or orthanc_id not in self.instances:
+            raise NotFound("Unknown resource")
+        stored = self.instances[orthanc_id]
+        if rest == ["file"]:
+            return stored.content
+        if rest:
+            raise NotFound("Unknown resource")
+        return json.dumps({"ID": orthanc_id, "MainDicomTags": stored.answer["MainDicomTags"]}).encode()
+
+    def post(self, uri: str, body: bytes) -> bytes:
+        self._note(f"POST {uri}")
+        query = json.loads(body)
+        if uri == "/tools/find":
+            answers = [stored.answer for stored in self.instances.values()]
+            return json.dumps([answer for answer in answers if _matches(answer, query["Query"])]).encode()
+        if uri == "/tools/bulk-content":
+            known = [self.instances[name] for name in query["Resources"] if name in self.instances]
+            return json.dumps([{**one.answer, "FileSize": len(one.content)} for one in known]).encode()
+        raise NotFound("Unknown resource")
+
+    def _note(self, call: str) -> None:
+        self.calls.append(call)
+        if self.broken:
+            raise SourceError("Orthanc refuses: Error in the database")
+
+
+def _matches(answer: Mapping[str, Any], query: Mapping[str, str]) -> bool:
+    tags = {**answer["MainDicomTags"], **answer["RequestedTags"]}
+    return all(not value or tags.get(name) == value for name, value in query.items())
+
+
+class MemoryStore:
+    """A FrameStore whose rows are in memory; its blocks are real files, as readers need them."""
+
+    def __init__(self, folder: Path, limit: int = 1 << 30) -> None:
+        self._folder, self.limit = folder, limit
+        self.records: dict[InstancePath, Instance] = {}
+        self.rows: dict[str, tuple[str, BlockRow]] = {}
+        self.touched: dict[InstancePath, float] = {}
+        self.fails: Exception | None = None
+        self.before_keep: Callable[[], None] = lambda: None
+        self._lock = threading.Lock()
+
+    def record(self, path: InstancePath) -> Instance | None:
+        return self.records.get(path)
+
+    def keep_record(self, instance: Instance) -> None:
+        self.records[instance.path] = instance
+
+    def blocks(self, instance: Instance) -> list[BlockRow]:
+        return [row for key, (_, row) in sorted(self.rows.items()) if key.startswith(f"f/{instance.attachment_uuid}/")]
+
+    def keep(self, instance: Instance, representation: str, frames: Mapping[int, memoryview]) -> BlockRow:
+        self.before_keep()
+        if self.fails is not None:
+            raise self.fails
+        first, count = min(frames), len(frames)
+        key = f"f/{instance.attachment_uuid}/{representation}/{first}-{count}"
+        path = self._folder / key.replace("/", "_")
+        content = b"".join([block.pack_header(key, frames), *frames.values()])
+        path.write_bytes(content)
+        row = BlockRow(key, str(path), representation, first, count, len(content))
+        with self._lock:
+            self.rows[key] = (instance.orthanc_id, row)
+        return row
+
+    def forget(self, orthanc_id: str) -> int:
+        records = [path for path, record in self.records.items() if record.orthanc_id == orthanc_id]
+        rows = [row for owner, row in self.rows.values() if owner == orthanc_id]
+        for path in records:
+            del self.records[path]
+        for row in rows:
+            self.forget_block(row)
+        return len(records) + len(rows)
+
+    def forget_other_versions(self, instance: Instance) -> None:
+        for owner, row in list(self.rows.values()):
+            if owner == instance.orthanc_id and not row.key.startswith(f"f/{instance.attachment_uuid}/"):
+                self.forget_block(row)
+
+    def forget_block(self, row: BlockRow) -> None:
+        del self.rows[row.key]
+        Path(row.path).unlink()
+
+    def touch(self, last_accesses: Mapping[InstancePath, float]) -> None:
+        if self.fails is not None:
+            raise self.fails
+        self.touched.update(last_accesses)
+
+    def bytes_used(self) -> int:
+        return sum(row.size for _, row in self.rows.values())
+
+    def count(self) -> int:
+        return len(self.rows) + len(self.records)
+
+    def close(self) -> None: ...
+
+
+FULL = StoreError("No space left on device")
+
+
+@dataclass
+class FakeOutput:
+    """Orthanc's side of one answer; with `gone` the client has hung up and every send fails."""
+
+    gone: bool = False
+    status: int = 0
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    chunks: list[bytes] = field(default_factory=list)
+    content_type: str = ""
+    allowed: str = ""
+
+    def AnswerBuffer(self, content: bytes | bytearray | memoryview, content_type: str, /) -> None:
+        self._send(200)
+        self.body, self.content_type = bytes(content), content_type
+
+    def SendHttpStatus(self, status: int, body: bytes, /) -> None:
+        self._send(status)
+        self.body = body
+
+    def SendMethodNotAllowed(self, allowed: str, /) -> None:
+        self._send(405)
+        self.allowed = allowed
+
+    def SetHttpHeader(self, name: str, value: str, /) -> None:
+        assert not self.status, "headers go before the answer"
+        self.headers[name] = value
+
+    def StartStreamAnswer(self, content_type: str, /) -> None:
+        self._send(200)
+        self.content_type = content_type
+
+    def SendStreamChunk(self, chunk: bytes | bytearray | memoryview, /) -> None:
+        if self.gone:
+            raise RuntimeError(9, "Error in the network protocol")
+        self.chunks.append(bytes(chunk))
+
+    def _send(self, status: int) -> None:
+        if self.gone:
+            raise RuntimeError(9, "Error in the network protocol")
+        assert not self.status, "one request has one answer"
+        self.status = status
+
+
+class OrthancException(Exception):
+    """As Orthanc's own: a code and a message."""
+
+
+class FakeModule:
+    """What is used of the module `orthanc`."""
+
+    ChangeType = SimpleNamespace(NEW_INSTANCE=4, DELETED=1, ORTHANC_STARTED=14, ORTHANC_STOPPED=15)
+    ResourceType = SimpleNamespace(PATIENT=0, STUDY=1, SERIES=2, INSTANCE=3)
+
+    def __init__(
+        self, configuration: Mapping[str, Any], folder: Path, *, version: tuple[int, int, int] = (1, 12, 7)
+    ) -> None:
+        self.configuration, self.folder, self.version = dict(configuration), folder, version
+        self.routes: dict[str, Callable[..., None]] = {}
+        self.on_change: Callable[[int, int, str], None] | None = None
+        self.log = FakeLog()
+        self.answers: dict[str, object] = {}
+
+    def CheckVersionAdvanced(self, major: int, minor: int, revision: int, /) -> int:
+        return int(self.version >= (major, minor, revision))
+
+    def GetConfiguration(self) -> str:
+        return json.dumps(self.configuration)
+
+    def GetConfigurationPath(self) -> str:
+        return str(self.folder / "orthanc.json")
+
+    def LogError(self, message: str, /) -> None:
+        self.log.error(message)
+
+    def LogInfo(self, message: str, /) -> None:
+        self.log.info(message)
+
+    def LogWarning(self, message: str, /) -> None:
+        self.log.warning(message)
+
+    def RegisterOnChangeCallback(self, callback: Callable[..., None], /) -> None:
+        assert self.on_change is None, "only one callback may be registered"
+        self.on_change = callback
+
+    def RegisterRestCallback(self, pattern: str, callback: Callable[..., Any], /) -> None:
+        self.routes[pattern] = callback
+
+    def RestApiGet(self, uri: str, /) -> bytes:
+        if uri not in self.answers:
+            raise OrthancException(17, "Unknown resource")
+        return json.dumps(self.answers[uri]).encode()
+
+    def RestApiGetAfterPlugins(self, uri: str, /) -> bytes:
+        answer = self.answers.get(uri)
+        if isinstance(answer, bytes):
+            return answer
+        raise OrthancException(17, "Unknown resource")
+
+    def RestApiPost(self, uri: str, body: bytes, /) -> bytes:
+        raise OrthancException(17, f"Unknown resource {uri} {len(body)}")
+
+
+def eventually(condition: Callable[[], bool], seconds: float = 5.0) -> bool:
+    """Whether `condition` comes true in time; for what other threads do."""
+    return any(condition() for _ in _ticks(seconds))
+
+
+def _ticks(seconds: float) -> Iterator[None]:
+    for _ in range(int(seconds / 0.005)):
+        yield
+        threading.Event().wait(0.005)
