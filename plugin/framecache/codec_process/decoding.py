@@ -9,12 +9,15 @@ import imagecodecs
 import numpy as np
 
 from framecache.codec_process import codestream, native
+from framecache.codec_process.colour import true_colour
 from framecache.codec_process.errors import Undecodable
 from framecache.codec_process.pixels import DecodedFrame, PixelDescription, Pixels
 from framecache.transfer_syntax import Encoding, lookup
 
 Decoder = Callable[[bytes, PixelDescription], Pixels]
 _LONGEST_REASON = 200
+_LOSSLESS_JPEG = frozenset({"1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70"})
+_LEAVE_RGB = frozenset({"image/jpeg", "image/jp2", "image/jpx", "image/jphc", "image/jxl"})
 
 
 def decode(frame: bytes, description: PixelDescription) -> DecodedFrame:
@@ -49,13 +52,11 @@ def _conforming(pixels: Pixels, description: PixelDescription) -> Pixels:
 
 
 def _photometric(media_type: str, description: PixelDescription) -> str:
-    """What colours the decoder leaves: JPEG 2000 undoes its own transform, JPEG the one that the header names."""
+    """What colours the decoders leave: of all but RLE and JPEG-LS, RGB."""
     stored = description.photometric_interpretation
     if description.samples_per_pixel == 1:
         return stored
-    if stored in ("YBR_RCT", "YBR_ICT", "XYB") or (media_type in ("image/jpeg", "image/jxl") and _is_ybr(stored)):
-        return "RGB"
-    return stored
+    return "RGB" if media_type in _LEAVE_RGB and (_is_ybr(stored) or stored == "XYB") else stored
 
 
 def _is_ybr(photometric_interpretation: str) -> bool:
@@ -78,8 +79,17 @@ def _jpeg(frame: bytes, description: PixelDescription) -> Pixels:
     codestream.check_end_of_jpeg(frame)
     if description.samples_per_pixel == 1:
         return np.asarray(imagecodecs.jpeg_decode(frame))
+    if description.transfer_syntax_uid in _LOSSLESS_JPEG:
+        pixels = np.asarray(imagecodecs.jpeg_decode(frame, colorspace="RGB", outcolorspace="RGB"))
+        return _without_ybr(pixels, description)
     stored = "YCBCR" if _is_ybr(description.photometric_interpretation) else "RGB"
     return np.asarray(imagecodecs.jpeg_decode(frame, colorspace=stored, outcolorspace="RGB"))
+
+
+def _without_ybr(pixels: Pixels, description: PixelDescription) -> Pixels:
+    """YBR_FULL that a codec took for mere samples becomes RGB, as Orthanc's decoders make it."""
+    is_ybr = description.photometric_interpretation in ("YBR_FULL", "YBR_FULL_422")
+    return true_colour(pixels, "YBR_FULL", description.bits_stored) if is_ybr else pixels
 
 
 def _jpeg_ls(frame: bytes, description: PixelDescription) -> Pixels:
@@ -90,13 +100,13 @@ def _jpeg_ls(frame: bytes, description: PixelDescription) -> Pixels:
 def _jpeg_2000(frame: bytes, description: PixelDescription) -> Pixels:
     stream = codestream.code_stream(frame)
     codestream.of_jpeg_2000(stream).check(description)
-    return np.asarray(imagecodecs.jpeg2k_decode(stream, planar=False, numthreads=1))
+    return _without_ybr(np.asarray(imagecodecs.jpeg2k_decode(stream, planar=False, numthreads=1)), description)
 
 
 def _high_throughput_jpeg_2000(frame: bytes, description: PixelDescription) -> Pixels:
     stream = codestream.code_stream(frame)
     codestream.of_jpeg_2000(stream).check(description)
-    return np.asarray(imagecodecs.htj2k_decode(stream, planar=False))
+    return _without_ybr(np.asarray(imagecodecs.htj2k_decode(stream, planar=False)), description)
 
 
 def _jpeg_xl(frame: bytes, description: PixelDescription) -> Pixels:
