@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
 import tempfile
@@ -49,12 +50,16 @@ def run(command: Sequence[str], *, failure: str, environment: Mapping[str, str] 
 def explain(failure: str, output: str) -> str:
     """One line for the failed program that printed `output`: a full disk is named as such, and so is a dead network."""
     if any(words in output for words in FULL_DISK):
-        return f"the disk is full: make room for {CACHE} and in {tempfile.gettempdir()}"
+        return full_disk()
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     causes = [words for words in NETWORK if words in output]
     errors = [line for line in lines if line.startswith(("E:", "ERROR:", "error:"))]
     reason = (causes or errors or lines[-1:] or ["no message"])[0]
     return f"{failure} ({reason})"
+
+
+def full_disk() -> str:
+    return f"the disk is full: make room for {CACHE} and in {tempfile.gettempdir()}"
 
 
 def exit_code(main: Callable[[], None]) -> int:
@@ -65,7 +70,8 @@ def exit_code(main: Callable[[], None]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except OSError as error:
-        print(f"error: {error.strerror}: {error.filename or CACHE}", file=sys.stderr)
+        line = f"{error.strerror}: {error.filename or CACHE}"
+        print(f"error: {full_disk() if error.errno == errno.ENOSPC else line}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)

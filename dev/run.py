@@ -114,7 +114,7 @@ def follow(console: Console, url: str, instances: list[Instance]) -> list[Instan
         for instance in instances:
             told = wait_for_frames(url, instance, partial(show, progress_bar, task, done))
             if told.state == "failed":
-                raise SetupError(f"the frames of {instance.orthanc_id} were not cached: see {url}/frame-cache/status")
+                raise SetupError(f"the frames of {instance.orthanc_id} were not cached: {told.error}")
             if told.state == "cached":
                 cached.append(instance)
                 done += told.number_of_frames

@@ -37,11 +37,12 @@ class Instance:
 
 @dataclass(frozen=True)
 class Progress:
-    """What the plugin says of an instance: its state, and how many of its frames are cached."""
+    """What the plugin says of an instance: its state, how many of its frames are cached, and what went wrong."""
 
     state: str
     number_of_frames: int
     cached_frames: int
+    error: str | None = None
 
     @property
     def final(self) -> bool:
@@ -57,11 +58,16 @@ def files_in(paths: Iterable[Path]) -> Iterator[Path]:
 
 
 def upload(url: str, path: Path) -> list[Instance]:
-    """Store a file, or all files of a ZIP archive, and return the instances; none when Orthanc does not take it."""
+    """Store a file, or all files of a ZIP archive, and return the instances; none when it is not DICOM.
+
+    Raises SetupError when Orthanc cannot store it.
+    """
     with path.open("rb") as stream:
         answer = requests.post(f"{url}/instances", data=stream, timeout=600)
-    if not answer.ok:
+    if answer.status_code == requests.codes.bad_request:
         return []
+    if not answer.ok:
+        raise SetupError(f"Orthanc cannot store {path}: {answer.json().get('Message', answer.reason)}")
     taken = answer.json()
     return [instance(url, one["ID"]) for one in (taken if isinstance(taken, list) else [taken])]
 
@@ -96,7 +102,7 @@ def progress(url: str, orthanc_id: str) -> Progress:
     if not answer.ok:
         raise SetupError(f"the plugin does not answer ({answer.status_code} for /frame-cache): see Orthanc's log")
     told = answer.json()
-    return Progress(told["State"], told["NumberOfFrames"], told["CachedFrames"])
+    return Progress(told["State"], told["NumberOfFrames"], told["CachedFrames"], told.get("LastError"))
 
 
 def wait_for_frames(url: str, instance: Instance, show: Callable[[Progress], None]) -> Progress:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from dev.console import SetupError, exit_code, explain, run
+from dev.console import SetupError, exit_code, explain, full_disk, run
 
 PIP_OFFLINE = """\
 WARNING: Retrying (Retry(total=0)) after connection broken by 'NewConnectionError: [Errno 111] Connection refused'
@@ -65,7 +65,8 @@ def raising(error: BaseException) -> Callable[[], None]:
     ("error", "code", "line"),
     [
         (SetupError("no network"), 1, "error: no network\n"),
-        (OSError(errno.ENOSPC, "No space left on device", "/x"), 1, "error: No space left on device: /x\n"),
+        (OSError(errno.EACCES, "Permission denied", "/x"), 1, "error: Permission denied: /x\n"),
+        (OSError(errno.ENOSPC, "No space left on device"), 1, f"error: {full_disk()}\n"),
         (KeyboardInterrupt(), 130, "stopped\n"),
     ],
 )
