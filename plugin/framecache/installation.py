@@ -122,7 +122,7 @@ class _Plugin:
         self._filler = Filler(catalogue, sources, store, pool, self._metrics, clock, log, _is_worth_it(settings))
         self._intake = Intake(api, self._filler, self._metrics, log, _is_worth_it(settings))
         self._janitor = Janitor(catalogue, store, self._filler, log)
-        self._keeper = Keeper(catalogue, store, log)
+        self._keeper = Keeper(catalogue, store, log, _is_worth_it(settings))
         frames = Frames(sources, None, self._keeper)
         limits = Limits(
             settings.maximum_frames_per_request, settings.maximum_answer_mb * MEGABYTE, settings.cache_control

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+from collections.abc import Callable
 
 from framecache.catalogue import Catalogue, Entry
 from framecache.frame_store import FrameStore
@@ -16,8 +17,11 @@ _MOST_BYTES = 256 << 20
 class Keeper:
     """One thread and a queue that is bounded in bytes: what does not fit is made again when it is asked for again."""
 
-    def __init__(self, catalogue: Catalogue, store: FrameStore, log: Log) -> None:
-        self._catalogue, self._store, self._log = catalogue, store, log
+    def __init__(
+        self, catalogue: Catalogue, store: FrameStore, log: Log, is_worth_it: Callable[[int, int], bool]
+    ) -> None:
+        """`is_worth_it` says by the number of frames and the bytes of one whether an instance is cached."""
+        self._catalogue, self._store, self._log, self._is_worth_it = catalogue, store, log, is_worth_it
         self._queue: queue.SimpleQueue[tuple[Entry, str, int, bytes] | None] = queue.SimpleQueue()
         self._bytes = 0
         self._lock = threading.Lock()
@@ -32,6 +36,8 @@ class Keeper:
 
     def keep(self, entry: Entry, form: str, frame_number: int, content: bytes) -> None:
         """Keep one frame of `entry` in the form of that key. Returns at once."""
+        if not self._is_worth_it(entry.instance.number_of_frames, entry.instance.frame_size):
+            return
         with self._lock:
             if self._bytes + len(content) > _MOST_BYTES:
                 return

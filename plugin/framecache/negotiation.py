@@ -99,9 +99,11 @@ def choose(accept: str | None, available: Sequence[Representation]) -> Choice:
 
 
 def is_simple(accept: str | None) -> bool:
-    """Whether the stock plugin may understand this Accept: one multipart/related range and no q-value."""
+    """Whether the stock plugin may understand this Accept: nothing, a wildcard, or one multipart/related range."""
     ranges = parse_accept(accept or "")
-    return not ranges or (len(ranges) == 1 and ranges[0].media_type == _MULTIPART and ranges[0].quality == 1)
+    return not ranges or (
+        len(ranges) == 1 and ranges[0].media_type in (_MULTIPART, "*/*") and "q" not in ranges[0].parameters
+    )
 
 
 _ANYTHING = MediaRange("*/*", {}, 1.0)

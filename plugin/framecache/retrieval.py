@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -109,9 +109,21 @@ class Responder:
         self._metrics.count("not_modified")
         return Answer(304, "", {**headers, **self.report(is_hit=True, started=started)}, memoryview(b""))
 
-    def damaged(self) -> None:
-        """Count a block that was dropped."""
-        self._metrics.count("damaged_blocks")
+    def attempt(self, make: Callable[[ExitStack], Answer], stack: ExitStack) -> Answer:
+        """What `make` returns; what it opens stays open until `stack` is closed.
+
+        A damaged block is dropped when it is met, so that the next try finds the frame elsewhere.
+        """
+        for _ in range(_TRIES):
+            with ExitStack() as opened:
+                try:
+                    answer = make(opened)
+                except DamagedPiece:
+                    self._metrics.count("damaged_blocks")
+                    continue
+                stack.push(opened.pop_all())
+                return answer
+        raise HandOver("the cached frames are damaged")
 
 
 class Retrieval:
@@ -144,24 +156,7 @@ class Retrieval:
             return
         with ExitStack() as stack:
             prepared = _Prepared(request, entry, choice, numbers, headers)
-            yield self._try(prepared, stack, started)
-
-    def _try(self, prepared: _Prepared, stack: ExitStack, started: float) -> Answer:
-        """A damaged block is dropped when it is met, so that the next try finds the frame elsewhere."""
-        for _ in range(_TRIES):
-            inner = ExitStack()
-            try:
-                answer = self._body(prepared, inner, started)
-            except DamagedPiece:
-                inner.close()
-                self._responder.damaged()
-                continue
-            except BaseException:
-                inner.close()
-                raise
-            stack.push(inner)
-            return answer
-        raise HandOver("the cached frames are damaged")
+            yield self._responder.attempt(lambda opened: self._body(prepared, opened, started), stack)
 
     def _body(self, prepared: _Prepared, stack: ExitStack, started: float) -> Answer:
         frames = self._frames.open(prepared.entry, stack)

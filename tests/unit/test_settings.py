@@ -56,7 +56,7 @@ def test_beyond_the_bounds_is_refused(setting: Setting, beyond: int) -> None:
     with pytest.raises(SettingsError) as refused:
         read_settings({setting.key: value}, BESIDE)
     assert f'"{setting.key}" is {value!r}' in str(refused.value)
-    assert f"from {setting.smallest:g} to {setting.largest:g}" in str(refused.value)
+    assert f"from {setting.smallest} to {setting.largest}" in str(refused.value)
 
 
 def wrong_values(setting: Setting) -> list[Any]:
