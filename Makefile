@@ -8,11 +8,11 @@ export ORTHANC_SUITE HTTP_PORT DICOM SAMPLE
 BOOTSTRAP := @$(PYTHON) -m dev.bootstrap
 BIN := .cache/venv/bin
 
-.PHONY: help run demo test lint lock wheels clean
+.PHONY: help run demo test bench bench-quick lint lock wheels clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 	@echo 'Variables: ORTHANC_SUITE=trixie|forky  HTTP_PORT=8042  SAMPLE=small|large  DICOM="files or folders"'
 	@echo '           DEBIAN_MIRROR=address  PYTEST="options for pytest"'
 
@@ -28,6 +28,14 @@ demo: ## the same once, then stop
 test: ## run all tests, against Orthanc of both suites
 	$(BOOTSTRAP) trixie forky
 	@$(BIN)/pytest $(PYTEST)
+
+bench: ## measure against the stock plugin and nginx, half an hour or more; writes docs/benchmarks
+	$(BOOTSTRAP) trixie forky
+	@$(BIN)/python -m bench
+
+bench-quick: ## the same in about 3 minutes, with less data
+	$(BOOTSTRAP) forky
+	@$(BIN)/python -m bench --quick
 
 lint: ## check style, types and layers
 	$(BOOTSTRAP)

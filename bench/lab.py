@@ -1,0 +1,182 @@
+"""The servers of one suite: one Orthanc at a time on the archive, and an nginx beside it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from bench import client
+from bench.archive import Archive, Stored
+from bench.client import NotAvailable
+from bench.load import Load, load
+from bench.nginx import NginxServer
+from bench.process import drop_pages
+from bench.samples import DataSet, Size
+from bench.subject import NGINX, TRIVIAL, Subject
+from bench.tools import Tools
+from dev.orthanc_server import OrthancServer
+from dev.upload import Progress, progress, wait_for_frames
+
+MOST_BODIES = 2000
+SLOW_SECONDS = 0.5  # of one answer; what takes longer is measured for longer
+IDLE_SECONDS = 300.0
+POLL_SECONDS = 0.02
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where a laboratory keeps its files, and the first of the three ports that it uses."""
+
+    samples: Path
+    temporary: Path
+    port: int
+
+
+class Lab:
+    """Starts what a measurement needs; use as a context manager."""
+
+    def __init__(self, archive: Archive, data: dict[str, DataSet], size: Size, tools: Tools, places: Places) -> None:
+        self.archive, self.data, self.size, self.tools, self.places = archive, data, size, tools, places
+        self._running: tuple[Subject, OrthancServer] | None = None
+        self._nginx: NginxServer | None = None
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Lab:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self.stop()
+        finally:
+            self._stack.close()
+            shutil.rmtree(self.places.temporary, ignore_errors=True)
+
+    def server(self, subject: Subject) -> OrthancServer:
+        """The subject's Orthanc on the archive; started when another one is running, or none."""
+        if self._running is None or self._running[0] is not subject:
+            self.stop()
+            server = OrthancServer(
+                self.archive.suite,
+                self.archive.folder,
+                subject.configuration,
+                self.places.port,
+                plugins=subject.plugins,
+            )
+            server.start()
+            self._running = subject, server
+        return self._running[1]
+
+    def stop(self) -> None:
+        """End the Orthanc that is running."""
+        if self._running is not None:
+            _, server = self._running
+            self._running = None
+            server.stop(timeout=IDLE_SECONDS)
+
+    def restarted(self, subject: Subject) -> OrthancServer:
+        """The subject's Orthanc with empty memory, no file in the page cache."""
+        self.stop()
+        drop_pages(self.archive.storage, *([self.archive.cache] if self.archive.cache.exists() else []))
+        return self.server(subject)
+
+    def emptied(self, subject: Subject) -> OrthancServer:
+        """The same, with nothing in the frame cache."""
+        self.stop()
+        shutil.rmtree(self.archive.cache, ignore_errors=True)
+        return self.restarted(subject)
+
+    @contextmanager
+    def new_server(self, subject: Subject) -> Iterator[OrthancServer]:
+        """The subject's Orthanc with an empty storage of its own."""
+        self.stop()
+        folder = self.places.temporary / "new"
+        shutil.rmtree(folder, ignore_errors=True)
+        suite, port = self.archive.suite, self.places.port + 2
+        try:
+            with OrthancServer(suite, folder, subject.configuration, port, plugins=subject.plugins) as server:
+                yield server
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def stored(self, data_set: str) -> list[Stored]:
+        return self.archive.stored(data_set)
+
+    def filled(self, subject: Subject, data_set: str) -> OrthancServer:
+        """The subject's Orthanc; where it has a frame cache, all frames of the data set are in it."""
+        server = self.server(subject)
+        if subject.has_cache:
+            for stored in self.stored(data_set):
+                fill(server.url, stored)
+        return server
+
+    def nginx(self) -> NginxServer:
+        if self._nginx is None:
+            user = "root" if os.geteuid() == 0 else ""
+            workers = os.cpu_count() or 1
+            folder, port = self.places.temporary, self.places.port + 1
+            nginx = NginxServer(self.tools, folder / "nginx", folder / "bodies", port, workers=workers, user=user)
+            self._nginx = self._stack.enter_context(nginx)
+        return self._nginx
+
+    def target(self, subject: Subject, framecache: Subject, data_set: str) -> tuple[str, list[str]]:
+        """Where the subject answers, and the paths of the frames of the data set's first instance."""
+        frames = self.stored(data_set)[0].frames
+        if subject is TRIVIAL:
+            return self.server(framecache).url, ["/trivial"]
+        if subject is NGINX:
+            return self.nginx().url, self._bodies(framecache, data_set, frames[:MOST_BODIES])
+        return self.filled(subject, data_set).url, frames
+
+    def _bodies(self, framecache: Subject, data_set: str, frames: Sequence[str]) -> list[str]:
+        """The answers of framecache as files for nginx."""
+        folder = self.places.temporary / "bodies" / data_set
+        if not folder.exists():
+            folder.mkdir(parents=True)
+            url = self.filled(framecache, data_set).url
+            for number, frame in enumerate(frames, 1):
+                folder.joinpath(str(number)).write_bytes(client.get(url, frame).body)
+        return [f"/{data_set}/{number}" for number in range(1, len(frames) + 1)]
+
+    def load(self, subject: Subject, url: str, paths: Sequence[str], connections: int) -> Load:
+        """Load on `url`, longer where one answer takes long; `subject` must really be what answers."""
+        for path in paths[:2]:  # the first may be slow once
+            answer = client.get(url, path)
+        if subject.has_cache and answer.frame_cache != "hit":
+            raise NotAvailable(f"not answered from the cache ({answer.frame_cache or 'by the stock plugin'})")
+        slow = answer.seconds > SLOW_SECONDS
+        seconds = self.size.slow_load_seconds if slow else self.size.load_seconds
+        measured = load(self.tools, url, paths, connections=connections, seconds=seconds)
+        if slow:
+            self.stop()  # it is still busy with requests that nobody waits for
+        if measured.bytes_per_request < answer.length * 0.5:
+            raise NotAvailable(f"answers of {measured.bytes_per_request:.0f} bytes instead of {answer.length}")
+        return measured
+
+
+def fill(url: str, stored: Stored) -> Progress:
+    """Have all frames of an instance cached. Raises NotAvailable where the plugin does not."""
+    told = wait_for_frames(url, stored.instance, lambda _: None)
+    if told.state != "cached":
+        raise NotAvailable(f"the instance is {told.state}")
+    return told
+
+
+def wait_until_cached(url: str, stored: Stored) -> float:
+    """Return the moment when all frames of the instance were cached. Raises NotAvailable when they are not in time."""
+    deadline = time.monotonic() + IDLE_SECONDS
+    while (moment := time.monotonic()) < deadline:
+        told = progress(url, stored.instance.orthanc_id)
+        if told.cached_frames >= stored.number_of_frames:
+            return moment
+        if told.state in ("failed", "skipped"):
+            raise NotAvailable(f"the instance is {told.state}")
+        time.sleep(POLL_SECONDS)
+    raise NotAvailable("the instance was not cached in time")

@@ -1,0 +1,125 @@
+"""Synthetic instances that the demo has no use for: CT slices, slide tiles, and very many small frames."""
+
+from __future__ import annotations
+
+import itertools
+import uuid
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from pydicom import Dataset
+from pydicom.dataset import FileMetaDataset
+from pydicom.uid import (
+    UID,
+    CTImageStorage,
+    ExplicitVRLittleEndian,
+    JPEGBaseline8Bit,
+    MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
+    VLWholeSlideMicroscopyImageStorage,
+)
+
+from dev import data_set
+from dev.encoding import jpeg
+from dev.phantom import Heart
+from dev.pixel_data_writer import write_encapsulated, write_native
+
+TILE = 256  # pixels
+DISTINCT_TILES = 64
+SLICE = 512  # pixels
+SMALL = 32  # pixels
+
+
+@dataclass(frozen=True)
+class Slide:
+    """A whole-slide image (PS3.3 A.32.8) of JPEG tiles of about 32 kB; 64 different tiles are repeated."""
+
+    frames: int
+    seed: int = 0
+    series_number: int = 1
+
+    def write(self, path: Path) -> Path:
+        dataset = _of(self, "SM", VLWholeSlideMicroscopyImageStorage, JPEGBaseline8Bit, 8, TILE)
+        edge = TILE * int(np.ceil(np.sqrt(self.frames)))
+        dataset.update(
+            data_set.items(
+                ImageType=["ORIGINAL", "PRIMARY", "VOLUME", "NONE"],
+                DimensionOrganizationType="TILED_FULL",
+                TotalPixelMatrixColumns=edge,
+                TotalPixelMatrixRows=edge,
+                SamplesPerPixel=3,
+                PlanarConfiguration=0,
+                PhotometricInterpretation="YBR_FULL_422",
+            )
+        )
+        phantom = Heart(DISTINCT_TILES, TILE, TILE, self.seed)
+        tiles = [jpeg(phantom.frame(number)) for number in range(1, DISTINCT_TILES + 1)]
+        write_encapsulated(path, dataset, repeated(tiles, self.frames), "basic", 1)
+        return path
+
+
+@dataclass(frozen=True)
+class Slice:
+    """A single CT slice (PS3.3 A.3), native."""
+
+    seed: int
+    series_number: int = 1
+    frames: int = 1
+
+    def write(self, path: Path) -> Path:
+        dataset = _of(self, "CT", CTImageStorage, ExplicitVRLittleEndian, 16, SLICE)
+        dataset.update(data_set.items(InstanceNumber=self.series_number))
+        pixels = np.random.default_rng(self.series_number).integers(0, 4096, (SLICE, SLICE), np.uint16)
+        write_native(path, dataset, [pixels.tobytes()], pixels.nbytes)
+        return path
+
+
+@dataclass(frozen=True)
+class SmallFrames:
+    """A secondary capture (PS3.3 A.8.3) of very many frames of 1 kB, native."""
+
+    frames: int
+    seed: int = 0
+    series_number: int = 1
+
+    def write(self, path: Path) -> Path:
+        kind = MultiFrameGrayscaleByteSecondaryCaptureImageStorage
+        dataset = _of(self, "OT", kind, ExplicitVRLittleEndian, 8, SMALL)
+        frame = bytes(range(256)) * (SMALL * SMALL // 256)
+        write_native(path, dataset, repeated([frame], self.frames), len(frame))
+        return path
+
+
+Plain = Slide | Slice | SmallFrames
+
+
+def repeated(frames: Iterable[bytes], number: int) -> Iterator[bytes]:
+    """So many frames, the given ones over and over."""
+    return itertools.islice(itertools.cycle(frames), number)
+
+
+def _of(sample: Plain, modality: str, sop_class_uid: UID, transfer_syntax_uid: UID, bits: int, edge: int) -> Dataset:
+    dataset = data_set.common(modality, sop_class_uid, "Benchmark")
+    dataset.update(
+        data_set.items(
+            StudyInstanceUID=_uid(f"{modality} {sample.seed} study"),
+            SeriesInstanceUID=_uid(f"{modality} {sample.seed} series"),
+            SOPInstanceUID=_uid(f"{modality} {sample.seed} instance {sample.series_number}"),
+            SeriesNumber=1,
+            InstanceNumber=sample.series_number,
+            NumberOfFrames=sample.frames,
+            Rows=edge,
+            Columns=edge,
+            BitsAllocated=bits,
+            BitsStored=bits,
+            HighBit=bits - 1,
+        )
+    )
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = transfer_syntax_uid
+    return dataset
+
+
+def _uid(name: str) -> str:
+    return f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, f'framecache benchmark {name}').int}"
