@@ -1,4 +1,4 @@
-"""pip on a machine that has none: Debian's wheel of it runs without being installed (there is no ensurepip either)."""
+"""pip on a machine that has neither it nor ensurepip: Debian's wheel of it runs without being installed."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import ZipFile
 
-from dev.console import SetupError, run
+from dev.console import run
 from dev.debian import AptRoot
 
-# Debian's pip trusts this file only, and a bare machine may lack it.
+# Debian's pip needs this file, and a bare machine may lack it.
 SYSTEM_CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
@@ -35,26 +36,32 @@ class DebianPip:
 
     @classmethod
     def unpack(cls, folder: Path) -> DebianPip:
+        unpacked = cls(folder)
         with AptRoot("trixie") as apt:
             apt.unpack_alone("python3-pip-whl", folder)
+            [wheel] = folder.glob("usr/share/python-wheels/pip-*.whl")
+            ZipFile(wheel).extractall(unpacked.library)
             if not SYSTEM_CERTIFICATES.exists():
                 apt.unpack_alone("ca-certificates", folder)
-        return cls(folder)
+                unpacked._bring_certificates()
+        return unpacked
+
+    @property
+    def library(self) -> Path:
+        """What is on sys.path where `python -m pip` is this one."""
+        return self.folder / "library"
 
     def environment(self) -> dict[str, str]:
         """The host's environment in which `python -m pip` is this one."""
-        return {**self._certificates(), **os.environ, "PYTHONPATH": str(self._wheel())}
+        return {**os.environ, "PYTHONPATH": str(self.library)}
 
-    def _wheel(self) -> Path:
-        for wheel in self.folder.glob("usr/share/python-wheels/pip-*.whl"):
-            return wheel
-        raise SetupError("Debian's python3-pip-whl holds no pip: please report this")
+    def _bring_certificates(self) -> None:
+        """Put Debian's certificates into one file, as update-ca-certificates does, and its name into pip's own copy.
 
-    def _certificates(self) -> dict[str, str]:
-        """Debian's certificates in one file, made as update-ca-certificates would, where the machine has none."""
-        certificates = sorted(self.folder.glob("usr/share/ca-certificates/mozilla/*.crt"))
-        if not certificates or "REQUESTS_CA_BUNDLE" in os.environ:
-            return {}
+        No option does: this pip ends when it cannot open the system's file, whatever other one is named.
+        """
         bundle = self.folder / "ca-certificates.crt"
+        certificates = sorted(self.folder.glob("usr/share/ca-certificates/mozilla/*.crt"))
         bundle.write_text("".join(path.read_text() for path in certificates))
-        return {"PIP_CERT": str(bundle)}
+        place = self.library / "pip/_vendor/certifi/core.py"
+        place.write_text(place.read_text().replace(str(SYSTEM_CERTIFICATES), str(bundle)))
