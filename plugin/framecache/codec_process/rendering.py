@@ -16,8 +16,8 @@ from framecache.codec_process.viewport import Picture, Placement
 from framecache.codec_process.voi_lut import grey_function, grey_levels, rescale, stored_values
 from framecache.rendering_parameters import JPEG, RenderingParameters, Viewport
 
-# Three times as fast as the default on a frame of noise, and not larger.
-_PNG_LEVEL, _PNG_STRATEGY = 1, imagecodecs.PNG.STRATEGY.RLE
+# Of libpng's ways the quickest that makes small files of both smooth pictures and empty ones.
+_PNG_OPTIONS = {"level": 1, "strategy": imagecodecs.PNG.STRATEGY.RLE, "filter": imagecodecs.PNG.FILTER.SUB}
 _COLOUR = 3  # dimensions
 _PALETTE = "PALETTE COLOR"
 
@@ -33,7 +33,7 @@ def render(data_set: Dataset, decoded: DecodedFrame, frame_number: int, paramete
         if asked.media_type == JPEG:
             # Of colour the chrominance is halved in both directions: libjpeg's default, and so the stock plugin's.
             return bytes(imagecodecs.jpeg8_encode(picture, level=asked.quality))
-        return bytes(imagecodecs.png_encode(picture, level=_PNG_LEVEL, strategy=_PNG_STRATEGY))
+        return bytes(imagecodecs.png_encode(picture, **_PNG_OPTIONS))
     except (ValueError, RuntimeError) as error:
         raise Undecodable("the picture cannot be encoded") from error
 

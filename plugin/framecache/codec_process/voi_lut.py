@@ -58,17 +58,17 @@ def rescale(data_set: Dataset, frame_number: int) -> tuple[np.float32, np.float3
 
 def _pixel_value_transformation(data_set: Dataset, frame_number: int) -> Dataset:
     """The frame's own item (PS3.3 section C.7.6.16.2.9), an empty one where it has none."""
-    groups = data_set.get("PerFrameFunctionalGroupsSequence") or []
-    group = groups[frame_number - 1] if frame_number <= len(groups) else Dataset()
-    items = group.get("PixelValueTransformationSequence") or [Dataset()]
-    item: Dataset = items[0]
+    try:
+        item: Dataset = data_set.PerFrameFunctionalGroupsSequence[frame_number - 1].PixelValueTransformationSequence[0]
+    except (AttributeError, TypeError, ValueError, IndexError):
+        return Dataset()
     return item
 
 
 def _decimal(group: Dataset, keyword: str) -> np.float32 | None:
     try:
         value = float(group.get(keyword))
-    except (TypeError, ValueError, OverflowError):
+    except (AttributeError, TypeError, ValueError, OverflowError):
         return None
     return np.float32(value) if math.isfinite(value) else None
 

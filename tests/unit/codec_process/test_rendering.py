@@ -113,6 +113,20 @@ def test_the_rescale_is_the_data_sets_or_else_the_frames(tags: dict[str, Any], f
     np.testing.assert_array_equal(drawn, picture(SLOPE * slope, {"window": "2000,3000,linear"}))
 
 
+@pytest.mark.parametrize(
+    "tags",
+    [
+        {"RescaleSlope": ["2", "3"]},
+        {"RescaleSlope": None},
+        {"PerFrameFunctionalGroupsSequence": []},
+        {"PerFrameFunctionalGroupsSequence": [Dataset()]},
+    ],
+)
+def test_an_incomplete_rescale_is_none(tags: dict[str, Any]) -> None:
+    drawn = picture(SLOPE, {"window": "2000,3000,linear"}, RescaleIntercept="7", **tags)
+    np.testing.assert_array_equal(drawn, picture(SLOPE, {"window": "2000,3000,linear"}))
+
+
 def transformed(slope: float) -> Dataset:
     group, item = Dataset(), Dataset()
     item.RescaleSlope, item.RescaleIntercept = slope, 0
