@@ -102,7 +102,7 @@ def is_simple(accept: str | None) -> bool:
     """Whether the stock plugin may understand this Accept: nothing, a wildcard, or one multipart/related range."""
     ranges = parse_accept(accept or "")
     return not ranges or (
-        len(ranges) == 1 and ranges[0].media_type in (_MULTIPART, "*/*") and "q" not in ranges[0].parameters
+        len(ranges) == 1 and ranges[0].media_type in (_MULTIPART, "*/*") and ranges[0].quality == 1
     )
 
 
