@@ -21,7 +21,7 @@ from bench.samples import DataSet, Size
 from bench.subject import NGINX, TRIVIAL, Subject
 from bench.tools import Tools
 from dev.orthanc_server import OrthancServer
-from dev.upload import Progress, progress, wait_for_frames
+from dev.upload import progress
 
 MOST_BODIES = 2000
 SLOW_SECONDS = 0.5  # of one answer; what takes longer is measured for longer
@@ -161,12 +161,12 @@ class Lab:
         return measured
 
 
-def fill(url: str, stored: Stored) -> Progress:
+def fill(url: str, stored: Stored) -> None:
     """Have all frames of an instance cached. Raises NotAvailable where the plugin does not."""
-    told = wait_for_frames(url, stored.instance, lambda _: None)
-    if told.state != "cached":
-        raise NotAvailable(f"the instance is {told.state}")
-    return told
+    if progress(url, stored.instance.orthanc_id).cached_frames < stored.number_of_frames:
+        for number in {1, stored.number_of_frames}:
+            client.get(url, stored.frame(number))
+    wait_until_cached(url, stored)
 
 
 def wait_until_cached(url: str, stored: Stored) -> float:

@@ -20,7 +20,7 @@ class Tools:
     root: Path
 
     def command(self, program: str, *arguments: str) -> list[str]:
-        """How to start `program`, such as usr/bin/wrk: under the packages' own loader, not with the host's libraries."""
+        """How to start `program`, such as usr/bin/wrk, with the packages' own loader and libraries."""
         loader = next(iter(sorted(self.root.glob("usr/lib/*-linux-gnu/ld-linux-*.so.*"))), None)
         if loader is None:
             raise SetupError(f"{self.root} is incomplete: delete it and start again")
