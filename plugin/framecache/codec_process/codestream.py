@@ -10,6 +10,9 @@ from framecache.codec_process.pixels import PixelDescription
 
 _START_OF_IMAGE, _END_OF_IMAGE = b"\xff\xd8", b"\xff\xd9"
 _START_OF_CODESTREAM = b"\xff\x4f\xff\x51"
+_END_OF_CODE_STREAM = 0xFFD9
+_TILE_PART, _TILE_PART_HEADER = 0xFF90, struct.Struct(">HHHL")
+_SEGMENT, _MARKER_CODE = struct.Struct(">HH"), struct.Struct(">H")
 _FRAME_HEADER = struct.Struct(">HBHHB")
 _SIZ = struct.Struct(">HHLLLLLLLLH")
 # ISO/IEC 10918-1 table B.1 and ISO/IEC 14495-1 C.1.1: start of frame; C4, C8 and CC are something else.
@@ -81,3 +84,27 @@ def of_jpeg_2000(frame: bytes) -> Geometry:
     except struct.error:
         raise Undecodable("the code stream ends before its size") from None
     return Geometry(bottom - top, right - left, components)
+
+
+def check_tile_parts(stream: bytes) -> None:
+    """Raises Undecodable where a tile-part ends behind the code stream (ISO/IEC 15444-1 A.4.2).
+
+    OpenJPH would make up what is missing and say nothing.
+    """
+    position = len(_START_OF_CODESTREAM) - 2
+    try:
+        while True:
+            marker, length = _SEGMENT.unpack_from(stream, position)
+            if marker == _TILE_PART:
+                break
+            position += 2 + length
+        while marker == _TILE_PART:
+            *_, length = _TILE_PART_HEADER.unpack_from(stream, position)
+            if length == 0:  # the last one, which goes on until the end
+                return
+            position += max(length, _TILE_PART_HEADER.size)
+            (marker,) = _MARKER_CODE.unpack_from(stream, position)
+    except struct.error:
+        raise Undecodable("the code stream is cut short") from None
+    if marker != _END_OF_CODE_STREAM:
+        raise Undecodable("the code stream does not end where it says")

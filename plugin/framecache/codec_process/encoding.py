@@ -71,7 +71,7 @@ def _rle(decoded: DecodedFrame) -> bytes:
     if octets.shape[2] * size > _MOST_RLE_SEGMENTS:
         raise Undecodable("RLE has room for 15 segments")
     segments = [
-        _even(bytes(imagecodecs.packbits_encode(np.ascontiguousarray(octets[:, :, sample, byte]), axis=-1)))
+        _even(bytes(imagecodecs.packbits_encode(octets[:, :, sample, byte].copy(), axis=-1)))
         for sample in range(octets.shape[2])
         for byte in reversed(range(size))
     ]
