@@ -38,12 +38,20 @@ class Desk:
 
     def __init__(self, name: str, threads: int) -> None:
         self._calls: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = queue.SimpleQueue()
+        self._open, self._closing = True, threading.Lock()
         self._threads = [start_thread(f"{name}-{i}", self._serve) for i in range(threads)]
 
     def call(self, function: Callable[[], _Result], timeout: float = _CALL_TIMEOUT) -> _Result:
-        """What `function` returns or raises on one of the desk's threads. Raises FrameCacheError if it takes long."""
+        """What `function` returns or raises on one of the desk's threads.
+
+        Raises FrameCacheError if it takes long, or if the desk is closed: Orthanc answers requests for a while after
+        it has told of its end, and then waits for them.
+        """
         future: Future[_Result] = Future()
-        self._calls.put((future, function))
+        with self._closing:
+            if not self._open:
+                raise FrameCacheError("Orthanc is stopping")
+            self._calls.put((future, function))
         try:
             return future.result(timeout)
         except TimeoutError:
@@ -59,5 +67,7 @@ class Desk:
 
     def close(self) -> None:
         """Let the threads end after the calls that wait."""
-        for _ in self._threads:
-            self._calls.put(None)
+        with self._closing:
+            self._open = False
+            for _ in self._threads:
+                self._calls.put(None)
