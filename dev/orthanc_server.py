@@ -118,8 +118,9 @@ class OrthancServer:
         self.start()
 
     def wait(self) -> None:
-        """Return when Orthanc has ended by itself."""
+        """Serve until the caller is interrupted. Raises OrthancFailed when Orthanc ends by itself."""
         self._running().wait()
+        raise OrthancFailed(f"Orthanc ended by itself\n{self.last_lines()}")
 
     def last_lines(self, number: int = 20) -> str:
         return "\n".join(self.log_path.read_text(errors="replace").splitlines()[-number:])

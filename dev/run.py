@@ -56,7 +56,7 @@ def serve(options: Options, *, once: bool) -> None:
     server = OrthancServer(options.suite, CACHE / "demo" / options.suite, configuration(viewer=not once), options.port)
     with server:
         say(f"Orthanc of {options.suite} answers at {server.url} (log: {os.path.relpath(server.log_path)})")
-        instances = send(console, server.url, paths) if paths else sample(console, server.url, options.sample)
+        instances = send(console, server.url, paths) if options.dicom else sample(console, server.url, options.sample)
         cached = follow(console, server.url, instances)
         if cached:
             console.print(compare(server.url, cached[0]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -106,6 +107,14 @@ def test_a_killed_orthanc_starts_again_on_its_storage(server: OrthancServer) -> 
     assert not is_running(pid)
     server.start()
     assert requests.get(f"{server.url}/system", timeout=10).ok
+
+
+@pytest.mark.orthanc
+def test_an_orthanc_that_ends_by_itself_is_a_failure(server: OrthancServer) -> None:
+    os.kill(server.pid, signal.SIGKILL)
+
+    with pytest.raises(OrthancFailed, match="ended by itself"):
+        server.wait()
 
 
 @pytest.mark.orthanc

@@ -89,6 +89,14 @@ def test_files_of_ones_own_are_uploaded_and_others_counted(folder: Path, capsys:
 
 
 @pytest.mark.orthanc
+def test_a_folder_without_dicom_is_an_error_and_not_the_sample(folder: Path) -> None:
+    (folder / "empty").mkdir()
+
+    with pytest.raises(SetupError, match="Orthanc took no file"):
+        run.serve(Options("trixie", free_port(), "small", [folder / "empty"]), once=True)
+
+
+@pytest.mark.orthanc
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
 def test_it_serves_until_it_is_told_to_end(end: signal.Signals, tmp_path: Path) -> None:
     port = free_port()
