@@ -14,9 +14,9 @@ from typing import Any
 from framecache import block, data_set
 from framecache.block import BlockFrame
 from framecache.byte_reader import FileReader
-from framecache.errors import NotFound
+from framecache.errors import BadRequest, NotFound
 from framecache.frame_store import BlockRow, FrameStore
-from framecache.identity import InstancePath
+from framecache.identity import InstancePath, is_uid
 from framecache.instance import FIND_OPTIONS, Instance, stored_path
 from framecache.pixel_data import FrameTable
 from framecache.ports import Clock, OrthancApi
@@ -129,6 +129,21 @@ class Catalogue:
             # Two patients may own the same UIDs; which of them is meant, only the stock plugin's rule says.
             raise NotFound("there is no such instance" if not found else "the UIDs are those of several instances")
         return found[0]
+
+    def first_instance(self, study_instance_uid: str, series_instance_uid: str) -> InstancePath:
+        """The instance that stands for a series: the first by Orthanc ID, as for the stock plugin. Raises NotFound."""
+        if not (is_uid(study_instance_uid) and is_uid(series_instance_uid)):
+            raise BadRequest("a UID has digits and dots only, and 64 characters at most")
+        query = {"StudyInstanceUID": study_instance_uid, "SeriesInstanceUID": series_instance_uid}
+        return self._desk.call(lambda: self._first_instance(query))
+
+    def _first_instance(self, query: Mapping[str, str]) -> InstancePath:
+        body = {"Level": "Series", "Query": query, "ResponseContent": ["Children"]}
+        found = json.loads(self._api.post("/tools/find", json.dumps(body).encode()))
+        instances = [orthanc_id for series in found for orthanc_id in series["Instances"]]
+        if not instances:
+            raise NotFound("there is no such series")
+        return self.describe(min(instances)).instance.path
 
     def describe(self, orthanc_id: str) -> Entry:
         """The instance with this Orthanc ID, as it is now. Raises NotFound, SourceError."""

@@ -10,6 +10,7 @@ from typing import Protocol
 from framecache import block
 from framecache.block import BlockFrame, BrokenBlock
 from framecache.catalogue import CachedBlock, Entry
+from framecache.codec_process.errors import CodecUnavailable
 from framecache.errors import FrameCacheError, HandOver, InstanceGone, NotFound
 from framecache.flights import Flights
 from framecache.sources import FrameSource, Sources
@@ -44,10 +45,14 @@ class DamagedPiece(FrameCacheError):
 class Codecs(Protocol):
     """Makes other forms of one frame; `header` is the stored file up to its pixel data element."""
 
-    def transcode(self, header: bytes, frame: bytearray, frame_number: int, target_transfer_syntax_uid: str) -> bytes:
+    def transcode(
+        self, header: bytes, frame: bytes | memoryview, frame_number: int, target_transfer_syntax_uid: str
+    ) -> bytes:
         """The frame in another transfer syntax."""
 
-    def render(self, header: bytes, frame: bytearray, frame_number: int, parameters: Mapping[str, object]) -> bytes:
+    def render(
+        self, header: bytes, frame: bytes | memoryview, frame_number: int, parameters: Mapping[str, object]
+    ) -> bytes:
         """The frame as a picture."""
 
 
@@ -69,7 +74,7 @@ class Form(Protocol):
     def content_type(self) -> str:
         """The media type of the bytes, with its parameters."""
 
-    def make(self, codecs: Codecs, header: bytes, frame: bytearray, frame_number: int) -> bytes:
+    def make(self, codecs: Codecs, header: bytes, frame: bytes | memoryview, frame_number: int) -> bytes:
         """This form of a stored frame."""
 
 
@@ -87,7 +92,7 @@ class Transcoded:
     def content_type(self) -> str:
         return self.representation.content_type
 
-    def make(self, codecs: Codecs, header: bytes, frame: bytearray, frame_number: int) -> bytes:
+    def make(self, codecs: Codecs, header: bytes, frame: bytes | memoryview, frame_number: int) -> bytes:
         return codecs.transcode(header, frame, frame_number, self.representation.transfer_syntax_uid)
 
 
@@ -121,7 +126,10 @@ class Frames:
             raise HandOver("the frame has to be transcoded")
 
         def work() -> bytes:
-            made = form.make(codecs, source.header(), _read(source, number), number)
+            try:
+                made = form.make(codecs, source.header(), _read(source, number), number)
+            except CodecUnavailable as error:
+                raise HandOver(str(error)) from error
             self._keeping.keep(entry, form.key, number, made)
             return made
 
@@ -213,8 +221,8 @@ class _MadePiece:
         target[:] = self.content
 
 
-def _read(source: FrameSource, number: int) -> bytearray:
+def _read(source: FrameSource, number: int) -> memoryview:
     frame = bytearray(source.frame_length(number - 1))
     with memoryview(frame) as target:
         source.read_frame(number - 1, target)
-    return frame
+    return memoryview(frame)

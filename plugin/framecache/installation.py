@@ -12,6 +12,7 @@ from framecache import checks
 from framecache.administration import Administration, Findings
 from framecache.buffers import BufferPool
 from framecache.catalogue import Catalogue
+from framecache.codec_pool import CodecPool
 from framecache.disk_store import DiskStore
 from framecache.errors import SettingsError
 from framecache.filler import Filler
@@ -22,22 +23,22 @@ from framecache.janitor import Janitor
 from framecache.keeper import Keeper
 from framecache.metrics import Metrics
 from framecache.orthanc_adapter import (
-    ALL_FRAMES_PATTERN,
-    FRAMES_PATTERN,
     SENTINEL,
     SENTINEL_ANSWER,
-    FrameRoute,
     JsonRoute,
     ModuleApi,
     ModuleLog,
+    RetrieveRoute,
     for_good,
 )
 from framecache.ports import Log, OrthancModule
 from framecache.public_url import PublicUrl
+from framecache.rendering import Rendering
 from framecache.retrieval import Limits, Responder, Retrieval
 from framecache.settings import MEGABYTE, Settings, is_strict, read_settings
 from framecache.sources import Sources
 from framecache.threads import Desk, start_thread
+from framecache.transactions import AllFrames, FrameList, FramePicture, InstancePicture, SeriesPicture, Transaction
 
 OnChange = Callable[[int, int, str], None]
 _KEPT_BUFFERS = 256 * MEGABYTE
@@ -123,13 +124,18 @@ class _Plugin:
         self._intake = Intake(api, self._filler, self._metrics, log, _is_worth_it(settings))
         self._janitor = Janitor(catalogue, store, self._filler, log)
         self._keeper = Keeper(catalogue, store, log, _is_worth_it(settings))
-        frames = Frames(sources, None, self._keeper)
+        self._codecs = _codecs(settings, log)
+        frames = Frames(sources, self._codecs, self._keeper)
         limits = Limits(
             settings.maximum_frames_per_request, settings.maximum_answer_mb * MEGABYTE, settings.cache_control
         )
         responder = Responder(catalogue, pool, self._metrics, clock, limits)
         retrieval = Retrieval(responder, frames, self._filler, self._url)
-        self._route = FrameRoute(retrieval, self._metrics, log, lambda: findings.serving)
+        transactions: list[Transaction] = [FrameList(retrieval), AllFrames(retrieval)]
+        if self._codecs is not None:
+            rendering = Rendering(responder, frames, self._filler)
+            transactions += [FramePicture(rendering), InstancePicture(rendering), SeriesPicture(rendering, catalogue)]
+        self._transactions = transactions
         self._administration = Administration(
             findings, settings, catalogue, store, self._filler, self._intake, pool, self._metrics
         )
@@ -149,11 +155,13 @@ class _Plugin:
         """Register routes and events; routes can be registered only while the script is loaded."""
         administration = self._administration
         routes: dict[str, Callable[..., None]] = {
-            self._url.root + FRAMES_PATTERN: self._route,
-            self._url.root + ALL_FRAMES_PATTERN: self._route,
             "/frame-cache/status": JsonRoute(administration.status, self._log),
             "/frame-cache/instances/([^/]+)": JsonRoute(administration.instance, self._log),
         }
+        for transaction in self._transactions:
+            routes[self._url.root + transaction.pattern] = RetrieveRoute(
+                transaction, self._metrics, self._log, lambda: self._findings.serving
+            )
         for pattern, route in routes.items():
             self._module.RegisterRestCallback(pattern, for_good(route))
         self._module.RegisterOnChangeCallback(for_good(self._on_change(on_change)))
@@ -220,7 +228,16 @@ class _Plugin:
         self._filler.stop()
         self._janitor.stop()
         self._keeper.stop()
+        if self._codecs is not None:
+            self._codecs.close()
         self._desk.close()
+
+
+def _codecs(settings: Settings, log: Log) -> CodecPool | None:
+    if settings.codec_processes == 0:
+        return None
+    memory = settings.codec_memory_mb * MEGABYTE
+    return CodecPool(settings.python, settings.codec_processes, memory, settings.codec_seconds, log)
 
 
 def _is_worth_it(settings: Settings) -> Callable[[int, int], bool]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import quote, unquote_plus, urlencode
 
+from framecache import query
+from framecache.codec_process.errors import CodecError
 from framecache.errors import (
     BadRequest,
     FrameCacheError,
@@ -15,22 +15,18 @@ from framecache.errors import (
     NotFound,
     Overloaded,
     SourceError,
-    UnknownInstance,
 )
 from framecache.identity import InstancePath
 from framecache.metrics import Metrics
 from framecache.ports import Log, OrthancModule, RestOutput
-from framecache.retrieval import Answer, FrameRequest, Retrieval
+from framecache.retrieval import Answer
+from framecache.transactions import HttpRequest, Transaction
 
-# The stock plugin reads 01 as 1, and our own pattern does not match it.
-FRAMES_PATTERN = "studies/([^/]+)/series/([^/]+)/instances/([^/]+)/frames/([1-9][0-9,]*)"
-ALL_FRAMES_PATTERN = "studies/([^/]+)/series/([^/]+)/instances/([^/]+)/frames"
+_SENTINEL_UID = "0.0"
 # Asked for by the start-up test; no instance has these UIDs.
-SENTINEL = InstancePath("0.0", "0.0", "0.0")
-_SENTINEL_GROUPS = ("0.0", "0.0", "0.0")
-_OK = 200
+SENTINEL = InstancePath(_SENTINEL_UID, _SENTINEL_UID, _SENTINEL_UID)
 SENTINEL_ANSWER = b"frame-cache"
-_ESCAPE = re.compile("%[0-9A-Fa-f]{2}")  # RFC 3986 section 2.1
+_OK = 200
 _NOT_FOUND_CODES = frozenset({17, 18})  # OrthancPluginErrorCode: UnknownResource and its neighbour, InexistentItem
 
 
@@ -80,31 +76,32 @@ def for_good(callback: Callable[..., None]) -> Callable[..., None]:
     return kept
 
 
-class FrameRoute:
-    """GET …/frames/{list} and GET …/frames.
+class RetrieveRoute:
+    """One of our transactions, answered.
 
     A viewer never sees an error because of the cache: the stock plugin is asked instead.
     """
 
-    def __init__(self, retrieval: Retrieval, metrics: Metrics, log: Log, is_serving: Callable[[], bool]) -> None:
-        self._retrieval, self._metrics, self._log, self._is_serving = retrieval, metrics, log, is_serving
+    def __init__(self, transaction: Transaction, metrics: Metrics, log: Log, is_serving: Callable[[], bool]) -> None:
+        self._transaction, self._metrics, self._log, self._is_serving = transaction, metrics, log, is_serving
 
     def __call__(self, output: RestOutput, _uri: str, **request: Any) -> None:
         """Orthanc's callback."""
+        groups = request["groups"]
         if request["method"] != "GET":
             output.SendMethodNotAllowed("GET")
-        elif tuple(request["groups"][:3]) == _SENTINEL_GROUPS:
+        elif groups[0] == _SENTINEL_UID:
             output.AnswerBuffer(SENTINEL_ANSWER, "text/plain")
         elif not self._is_serving():
-            self._hand_over(output, request)
+            self._hand_over(output, _http_request(request), None)
         else:
-            self._answer(output, request)
+            self._answer(output, _http_request(request))
 
-    def _answer(self, output: RestOutput, request: Mapping[str, Any]) -> None:
+    def _answer(self, output: RestOutput, request: HttpRequest) -> None:
         try:
-            with self._retrieval.answer(_frame_request(request)) as answer:
+            with self._transaction.answer(request) as answer:
                 self._send(output, answer)
-        except (BadRequest, NotFound, NotAcceptable, Overloaded) as error:
+        except (BadRequest, NotFound, NotAcceptable, Overloaded, CodecError) as error:
             _send_error(output, error)
         except FrameCacheError as error:
             self._log.info(f"frame cache: handed over: {error}")
@@ -112,7 +109,7 @@ class FrameRoute:
         except Exception as error:  # noqa: BLE001 - whatever is wrong with us, the stock plugin can answer
             self._metrics.count("errors")
             self._log.error(f"frame cache: {type(error).__name__} in a request: {error}")
-            self._hand_over(output, request)
+            self._hand_over(output, request, None)
 
     def _send(self, output: RestOutput, answer: Answer) -> None:
         for name, value in answer.headers.items():
@@ -129,36 +126,22 @@ class FrameRoute:
         except Exception as error:  # noqa: BLE001 - the answer has begun: it can only break off
             self._log.info(f"frame cache: an answer broke off: {error}")
 
-    def _hand_over(self, output: RestOutput, request: Mapping[str, Any], error: FrameCacheError | None = None) -> None:
+    def _hand_over(self, output: RestOutput, request: HttpRequest, error: FrameCacheError | None) -> None:
         """307 (RFC 9110 section 15.4.8): the client repeats its request, and nothing is buffered here."""
         self._metrics.count("bypasses")
-        if len(request["groups"]) == len(_SENTINEL_GROUPS) and not isinstance(error, UnknownInstance):
-            # The stock plugin's own answer to …/frames lacks frame 1 and breaks off.
-            message = "all frames cannot be had at once in this form: ask for each"
-            _send_error(output, error if isinstance(error, NotFound) else FrameCacheError(message))
+        try:
+            location = self._transaction.stock_location(request, error)
+        except FrameCacheError as unknown:
+            _send_error(output, unknown)
             return
+        if location is None:
+            _send_error(output, FrameCacheError(f"this cannot be had at once, only frame by frame: {error}"))
+            return
+        arguments = query.encoded(request.arguments)
         output.SetHttpHeader("X-Frame-Cache", "bypass")
         output.SetHttpHeader("Cache-Control", "no-store")
-        output.SetHttpHeader("Location", _stock_location(request))
+        output.SetHttpHeader("Location", f"{location}?{arguments}" if arguments else location)
         output.SendHttpStatus(307, b"")
-
-
-def _stock_location(request: Mapping[str, Any]) -> str:
-    """The same resource as the stock plugin spells it, with the query, or tokens in it would be lost."""
-    _, _, _, *frame_list = request["groups"]
-    query = _query(request["get"])
-    return (f"0{frame_list[0]}" if frame_list else "frames/01") + (f"?{query}" if query else "")
-
-
-def _query(arguments: Mapping[str, str]) -> str:
-    if _is_escaped(arguments):
-        return "&".join(f"{name}={value}" for name, value in arguments.items())
-    return urlencode(arguments, quote_via=quote)
-
-
-def _is_escaped(arguments: Mapping[str, str]) -> bool:
-    """Whether they are as the client sent them: it depends on the build of Orthanc's HTTP server, and nothing tells."""
-    return any(_ESCAPE.search(f"{name}={value}") for name, value in arguments.items())
 
 
 class JsonRoute:
@@ -183,19 +166,8 @@ class JsonRoute:
             output.AnswerBuffer(content, "application/json")
 
 
-def _frame_request(request: Mapping[str, Any]) -> FrameRequest:
-    study, series, instance, *frame_list = request["groups"]
-    return FrameRequest(
-        InstancePath(study, series, instance),
-        frame_list[0] if frame_list else "",
-        request["headers"],
-        _accept(request["get"]),
-    )
-
-
-def _accept(arguments: Mapping[str, str]) -> str | None:
-    accept = arguments.get("accept")
-    return unquote_plus(accept) if accept and _is_escaped(arguments) else accept
+def _http_request(request: Mapping[str, Any]) -> HttpRequest:
+    return HttpRequest(request["groups"], request["get"], request["headers"])
 
 
 def _send_error(output: RestOutput, error: FrameCacheError) -> None:

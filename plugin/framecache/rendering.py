@@ -8,10 +8,12 @@ from dataclasses import dataclass
 
 from framecache import block
 from framecache.catalogue import Entry
+from framecache.errors import HandOver
 from framecache.frames import Codecs, Frames
 from framecache.identity import InstancePath
 from framecache.rendering_parameters import RenderingParameters, parse_rendering
 from framecache.retrieval import Answer, Responder, Wanted, is_known
+from framecache.transfer_syntax import Encoding, lookup
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ class Picture:
     def content_type(self) -> str:
         return self.parameters.media_type
 
-    def make(self, codecs: Codecs, header: bytes, frame: bytearray, frame_number: int) -> bytes:
+    def make(self, codecs: Codecs, header: bytes, frame: bytes | memoryview, frame_number: int) -> bytes:
         return codecs.render(header, frame, frame_number, self.parameters.to_message())
 
 
@@ -52,8 +54,12 @@ class Rendering:
     def answer(self, request: PictureRequest) -> Iterator[Answer]:
         """The answer to `request`. Raises BadRequest, NotFound, NotAcceptable, Overloaded; HandOver."""
         started = self._responder.now()
-        picture = Picture(parse_rendering(request.arguments, request.headers.get("accept")))
         entry = self._responder.entry(request.path)
+        if lookup(entry.instance.transfer_syntax_uid).encoding not in (Encoding.NATIVE, Encoding.ENCAPSULATED):
+            raise HandOver("the stock plugin answers the rendered form of a video with the video")
+        if entry.instance.pixel_data_offset is None and entry.instance.number_of_frames == 1:
+            raise HandOver("the instance has no pixel data: the stock plugin answers documents as they are")
+        picture = Picture(parse_rendering(request.arguments, request.headers.get("accept")))
         entity_tag = f'"{entry.instance.attachment_uuid}-{picture.key}-{request.frame_number}"'
         headers = self._responder.headers(entity_tag)
         if is_known(entity_tag, request.headers.get("if-none-match")):

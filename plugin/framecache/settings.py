@@ -27,6 +27,10 @@ class Settings:
     maximum_frames_per_request: int
     maximum_answer_mb: int
     cache_control: str
+    codec_processes: int
+    codec_memory_mb: int
+    codec_seconds: float
+    python: str
     revalidate_seconds: float
     strict: bool
 
@@ -103,6 +107,26 @@ SETTINGS: Mapping[str, Setting] = MappingProxyType(
             str,
             "private, no-cache",
             meaning="the Cache-Control header of frames; the default makes a browser ask whether they are still true",
+        ),
+        "codec_processes": Setting(
+            "CodecProcesses",
+            int,
+            2,
+            0,
+            64,
+            meaning="processes that transcode and draw; 0: none",
+        ),
+        "codec_memory_mb": Setting(
+            "CodecMemoryMB", int, 2048, 256, 1_000_000, meaning="the most that each of them may take, in MiB"
+        ),
+        "codec_seconds": Setting(
+            "CodecSeconds", float, 20.0, 1, 600, meaning="how long one frame may take before the process is ended, in s"
+        ),
+        "python": Setting(
+            "Python",
+            str,
+            "python3",
+            meaning="the interpreter of the helper processes: of the version that Orthanc embeds, with the same packages",
         ),
         "revalidate_seconds": Setting(
             "RevalidateSeconds",

@@ -1,0 +1,28 @@
+"""The arguments of a request's query, which some builds of Orthanc decode and others do not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from urllib.parse import quote, unquote_plus, urlencode
+
+_ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
+
+
+def decoded(arguments: Mapping[str, str]) -> Mapping[str, str]:
+    """The arguments as the client meant them."""
+    if not _is_escaped(arguments):
+        return arguments
+    return {unquote_plus(name): unquote_plus(value) for name, value in arguments.items()}
+
+
+def encoded(arguments: Mapping[str, str]) -> str:
+    """The query to send the client elsewhere with, without its question mark."""
+    if _is_escaped(arguments):
+        return "&".join(f"{name}={value}" for name, value in arguments.items())
+    return urlencode(arguments, quote_via=quote)
+
+
+def _is_escaped(arguments: Mapping[str, str]) -> bool:
+    """Whether they are as the client sent them: it depends on the build of Orthanc's HTTP server, and nothing tells."""
+    return any(_ESCAPE.search(f"{name}={value}") for name, value in arguments.items())
