@@ -126,7 +126,7 @@ SETTINGS: Mapping[str, Setting] = MappingProxyType(
             "Python",
             str,
             "python3",
-            meaning="the interpreter of the helper processes: of the version that Orthanc embeds, with the same packages",
+            meaning="the interpreter of these processes: the version that Orthanc embeds, with the same packages",
         ),
         "revalidate_seconds": Setting(
             "RevalidateSeconds",
