@@ -1,0 +1,130 @@
+"""What clients send as Accept, what they get, and what is handed over to the stock plugin."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from urllib.parse import parse_qsl, quote, urlsplit
+
+import pytest
+
+from dev.sample import Sample
+from dev.upload import Instance
+from tests.integration.archive import AS_STORED, Archive
+
+pytestmark = pytest.mark.orthanc
+
+SMALL = Sample(frames=3, rows=64, columns=96)
+EXPLICIT, JPEG_2000 = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.4.90"
+NATIVE_SHAPES = (
+    None,
+    "*/*",
+    AS_STORED,
+    'multipart/related; type="application/octet-stream"; transfer-syntax=*',
+    "multipart/related; type=application/octet-stream",
+    'multipart/related; type="application/octet-stream"',
+    f'multipart/related; type="application/octet-stream"; transfer-syntax={EXPLICIT}',
+    f"multipart/related;type=application/octet-stream;transfer-syntax={EXPLICIT}",
+    'multipart/related; type="image/jpeg"; q=0.1, multipart/related; type="application/octet-stream"',
+)
+JPEG_2000_SHAPES = (
+    AS_STORED,
+    'multipart/related; type="application/octet-stream"; transfer-syntax=*',
+    "multipart/related; type=image/jp2",
+    'multipart/related; type="image/jp2"',
+    f"multipart/related; type=image/jp2; transfer-syntax={JPEG_2000}",
+    f'multipart/related; type="image/jp2"; transfer-syntax={JPEG_2000}',
+    'multipart/related; type="image/jp2"; transfer-syntax=*',
+)
+# What our routes cannot send, but the stock plugin can make: lossless JPEG (PS3.5 annex A.4.1).
+HANDED_OVER = "multipart/related; type=image/jpeg; transfer-syntax=1.2.840.10008.1.2.4.70"
+
+
+@pytest.fixture(scope="module")
+def native(archive: Archive) -> Instance:
+    return archive.store(replace(SMALL, encoding="implicit", seed=1))
+
+
+@pytest.fixture(scope="module")
+def jpeg_2000(archive: Archive) -> Instance:
+    return archive.store(replace(SMALL, encoding="jpeg-2000", seed=2))
+
+
+@pytest.mark.parametrize("accept", NATIVE_SHAPES)
+def test_native_frames_in_multipart(archive: Archive, native: Instance, accept: str | None) -> None:
+    assert archive.frames(native, "2", accept).headers["X-Frame-Cache"] == "hit"
+    assert archive.parts(native, "2", accept) == archive.stock_parts(native, "2")
+
+
+@pytest.mark.parametrize("accept", JPEG_2000_SHAPES)
+def test_compressed_frames_in_multipart(archive: Archive, jpeg_2000: Instance, accept: str) -> None:
+    assert archive.frames(jpeg_2000, "2", accept).headers["X-Frame-Cache"] == "hit"
+    assert archive.parts(jpeg_2000, "2", accept) == archive.stock_parts(jpeg_2000, "2")
+
+
+def test_a_single_part_is_the_frame_alone(archive: Archive, native: Instance, jpeg_2000: Instance) -> None:
+    octets, image = archive.frames(native, "2", "application/octet-stream"), archive.frames(jpeg_2000, "2", "image/jp2")
+    assert [octets.content] == [part.payload for part in archive.stock_parts(native, "2")]
+    assert [image.content] == [part.payload for part in archive.stock_parts(jpeg_2000, "2")]
+    assert octets.headers["Content-Type"] == f"application/octet-stream; transfer-syntax={EXPLICIT}"
+    assert image.headers["Content-Type"] == f"image/jp2; transfer-syntax={JPEG_2000}"
+
+
+def test_the_accept_parameter_goes_before_the_header(archive: Archive, native: Instance) -> None:
+    wanted = [part.payload for part in archive.stock_parts(native, "2")]
+    for text in ("application/octet-stream", quote("application/octet-stream; q=0.5", safe="")):
+        answer = archive.frames(native, f"2?accept={text}", "image/png")
+        assert (answer.history, [answer.content]) == ([], wanted)
+
+
+@dataclass(frozen=True)
+class Query:
+    """As sent, and as the answer's Location has to mean it."""
+
+    sent: str
+    names_and_values: tuple[tuple[str, str], ...]
+
+
+QUERIES = (
+    Query("token=abc.def-ghi_j", (("token", "abc.def-ghi_j"),)),
+    Query("token=a%2Bb%2Fc%3D%3D", (("token", "a+b/c=="),)),
+    Query("name=M%C3%BCller&x=1", (("name", "Müller"), ("x", "1"))),
+    Query("a=one%20two&b=100%25", (("a", "one two"), ("b", "100%"))),
+    Query("empty=&a=1", (("a", "1"), ("empty", ""))),
+)
+
+
+@pytest.mark.parametrize("query", QUERIES, ids=lambda query: query.sent)
+def test_a_hand_over_keeps_the_query(archive: Archive, native: Instance, query: Query) -> None:
+    path = f"{native.path}/frames/1?{query.sent}"
+    answer = archive.ask("GET", path, headers={"Accept": HANDED_OVER}, allow_redirects=False)
+    assert (answer.status_code, answer.headers["X-Frame-Cache"]) == (307, "bypass")
+    location = urlsplit(answer.headers["Location"])
+    assert location.path == "01"
+    assert sorted(parse_qsl(location.query, keep_blank_values=True)) == sorted(query.names_and_values)
+
+
+def test_an_ampersand_in_a_value_reaches_the_stock_plugin_as_it_would_without_us(
+    archive: Archive, native: Instance
+) -> None:
+    """Some builds of Orthanc split a query after decoding it: then only what is left of it can be kept."""
+    answer = archive.ask(
+        "GET", f"{native.path}/frames/1?a=q%26r", headers={"Accept": HANDED_OVER}, allow_redirects=False
+    )
+    assert urlsplit(answer.headers["Location"]).query in ("a=q%26r", "a=q&r=")
+
+
+@pytest.mark.parametrize("frame_list", ["1", "2,3"])
+def test_a_hand_over_is_answered_by_the_stock_plugin(archive: Archive, native: Instance, frame_list: str) -> None:
+    before = archive.status()["Bypasses"]
+    answer = archive.frames(native, f"{frame_list}?token=x", HANDED_OVER)
+    assert [step.status_code for step in answer.history] == [307]
+    assert "X-Frame-Cache" not in answer.headers
+    assert archive.parts(native, f"{frame_list}?token=x", HANDED_OVER) == archive.stock_parts(
+        native, frame_list, HANDED_OVER
+    )
+    assert archive.status()["Bypasses"] == before + 2
+
+
+def test_a_hand_over_is_not_kept_by_caches(archive: Archive, native: Instance) -> None:
+    answer = archive.frames(native, "1", HANDED_OVER)
+    assert answer.history[0].headers["Cache-Control"] == "no-store"
