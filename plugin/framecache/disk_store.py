@@ -21,12 +21,16 @@ import diskcache
 
 from framecache import block
 from framecache.block_disk import BlockDisk, NewBlock
+from framecache.errors import SourceError
 from framecache.frame_store import BlockRow, DoesNotFit, StoreError
 from framecache.identity import InstancePath
 from framecache.instance import Instance
 
 _FORMAT = "blocks-1"
 _DISK_BLOCK = 4096
+# What one block adds to the index, its journal and its folders, at most.
+_INDEX_GROWTH = 1 << 16
+_PREFIX_FOLDERS = 256
 # Below this share of the limit an eviction stops, so that not every block written evicts one.
 _LOW_WATERMARK = 0.95
 _DATABASE_SETTINGS = {
@@ -36,6 +40,9 @@ _DATABASE_SETTINGS = {
     # A mapped database that is cut short raises SIGBUS, which ends the whole server.
     "sqlite_mmap_size": 0,
     "sqlite_cache_size": 2048,
+    # The journal counts as well: 1 MiB of pages before it is written back, and no more is kept of it.
+    "sqlite_wal_autocheckpoint": 256,
+    "sqlite_journal_size_limit": 1 << 20,
 }
 
 
@@ -47,18 +54,20 @@ class DiskStore:
         self._directory, self._limit = directory / _FORMAT, limit
         self._room = threading.Lock()
         self._reserved = 0
-        try:
+        with contextlib.ExitStack() as undo, _store_errors(directory):
             _make_private(directory)
             self._lock_file = _Lock(directory / "lock")
+            undo.callback(self._lock_file.close)
             _make_private(self._directory)
             self._table = self._open_table()
-        except OSError as error:
-            raise StoreError(f"the cache folder {directory} cannot be used: {error.strerror or error}") from error
+            undo.pop_all()
 
     def _open_table(self) -> _Table:
         try:
             return _Table(self._directory)
-        except (sqlite3.DatabaseError, diskcache.Timeout):
+        except sqlite3.OperationalError:
+            raise  # the disk is full or read-only now: the index is as good as it was
+        except sqlite3.DatabaseError:
             # The index is unreadable, so its files are worthless: set them aside and begin anew.
             self._directory.rename(self._directory.with_name(f"{_FORMAT}.broken-{os.urandom(4).hex()}"))
             _make_private(self._directory)
@@ -77,7 +86,12 @@ class DiskStore:
     def record(self, path: InstancePath) -> Instance | None:
         """The instance known under these UIDs, or None."""
         content = self._table.get(_record_key(path))
-        return Instance.from_json(cast(bytes, content)) if content else None
+        try:
+            instance = Instance.from_json(cast(bytes, content)) if content else None
+        except SourceError:
+            return None
+        # SQLite has no checksums: a changed row must not lead to another instance's frames.
+        return instance if instance and instance.path == path else None
 
     def keep_record(self, instance: Instance) -> None:
         """Remember `instance`; what was known of its UIDs before is replaced."""
@@ -95,17 +109,20 @@ class DiskStore:
         new = NewBlock(instance.attachment_uuid, f"{representation}_{first}", pieces)
         with self._reserve(new.size, instance.orthanc_id):
             self._table.set(key, new, tag=instance.orthanc_id)
-        return next(self._table.blocks(key))
+        for row in self._table.blocks(key):
+            if row.key == key:
+                return row
+        raise StoreError("the block was evicted as soon as it was written")
 
     @contextlib.contextmanager
     def _reserve(self, size: int, keep_orthanc_id: str) -> Iterator[None]:
         """Room for `size` bytes, made before they are written."""
-        size = _on_disk(size)
+        size = _on_disk(size) + _INDEX_GROWTH
         with self._room:
             if self._used() + size > self._limit:
                 self._evict_down_to(int(self._limit * _LOW_WATERMARK) - size, keep_orthanc_id)
-            if self._used() + size > self._limit:
-                raise DoesNotFit("the instance does not fit into the cache")
+                if self._used() + size > self._limit:
+                    raise DoesNotFit("the instance does not fit into the cache")
             self._reserved += size
         try:
             yield
@@ -117,11 +134,13 @@ class DiskStore:
         return self.bytes_used() + self._reserved
 
     def _evict_down_to(self, goal: int, keep_orthanc_id: str) -> None:
+        self._table.shrink_journal()
         for orthanc_id in self._table.least_recently_used():
             if self._used() <= goal:
-                return
+                break
             if orthanc_id != keep_orthanc_id:
                 self.forget(orthanc_id)
+        self._table.shrink_journal()
 
     def forget(self, orthanc_id: str) -> int:
         """Remove all that is kept of an instance; how many rows that were."""
@@ -143,8 +162,10 @@ class DiskStore:
         self._table.set_access_times((time, _record_key(path)) for path, time in last_accesses.items())
 
     def bytes_used(self) -> int:
-        """Bytes on disk, the index and each file's last, unfilled disk block included."""
-        return int(self._table.volume()) + len(self._table) * _DISK_BLOCK // 2
+        """Bytes on disk at most: index, journal, and for each row its folder or the unfilled end of its file."""
+        rows = len(self._table)
+        folders = min(rows, _PREFIX_FOLDERS)
+        return int(self._table.volume()) + self._table.journal_size() + (rows + folders) * _DISK_BLOCK
 
     def count(self) -> int:
         """Blocks and records."""
@@ -176,10 +197,31 @@ class _Table(diskcache.Cache):  # type: ignore[misc]
         query = "SELECT key FROM Cache WHERE tag = ? AND filename NOT NULL"
         return [key for (key,) in self._sql(query, (tag,)).fetchall()]
 
-    def least_recently_used(self) -> list[str]:
-        """Orthanc IDs, the one that nobody asked for the longest first."""
-        query = "SELECT tag FROM Cache WHERE raw = 1 AND key >= 'i/' AND key < 'i0' ORDER BY access_time LIMIT 1000"
-        return [tag for (tag,) in self._sql(query).fetchall()]
+    def least_recently_used(self) -> Iterator[str]:
+        """Orthanc IDs, the one that nobody asked for the longest first.
+
+        Before them those without a record: it went while blocks were being written, or another instance has the same
+        UIDs. Nothing tells when they were asked for.
+        """
+        records = "SELECT tag FROM Cache WHERE raw = 1 AND key >= 'i/' AND key < 'i0'"
+        for query in (
+            f"SELECT DISTINCT tag FROM Cache WHERE tag NOT NULL AND tag NOT IN ({records})",  # noqa: S608
+            f"{records} ORDER BY access_time LIMIT 1000",
+        ):
+            yield from [tag for (tag,) in self._sql(query).fetchall()]
+
+    def journal_size(self) -> int:
+        """Bytes of what SQLite keeps beside the database."""
+        size = 0
+        for suffix in ("-wal", "-shm"):
+            with contextlib.suppress(OSError):
+                size += os.stat(os.path.join(self.directory, diskcache.core.DBNAME + suffix)).st_size
+        return size
+
+    def shrink_journal(self) -> None:
+        """Write the journal back and cut it to nothing, unless someone is reading."""
+        with contextlib.suppress(sqlite3.OperationalError):
+            self._sql("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def set_access_times(self, times: Iterable[tuple[float, str]]) -> None:
         """Last accesses of rows, in one transaction."""
@@ -194,6 +236,15 @@ def _record_key(path: InstancePath) -> str:
 
 def _on_disk(size: int) -> int:
     return -(-size // _DISK_BLOCK) * _DISK_BLOCK
+
+
+@contextlib.contextmanager
+def _store_errors(directory: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError, sqlite3.Error, diskcache.Timeout) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise StoreError(f"the cache folder {directory} cannot be used: {reason}") from error
 
 
 def _make_private(directory: Path) -> None:
