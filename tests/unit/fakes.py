@@ -68,9 +68,8 @@ def find_answer(
 def instance(number: int = 0, **values: Any) -> Instance:
     """An instance of its own UIDs, ID and attachment for each number."""
     path = InstancePath(STUDY, SERIES, f"{INSTANCE}.{number}")
-    return Instance.from_find(
-        find_answer(**{"orthanc_id": orthanc_id(number), "uuid": uuid(number), "path": path} | values)
-    )
+    defaults: dict[str, Any] = {"orthanc_id": orthanc_id(number), "uuid": uuid(number), "path": path}
+    return Instance.from_find(find_answer(**(defaults | values)))
 
 
 class FakeClock:

@@ -6,6 +6,7 @@ import contextlib
 import struct
 import time
 from io import BytesIO
+from typing import Any
 
 import pytest
 from framecache.byte_reader import MemoryReader
@@ -72,7 +73,8 @@ def scanned(content: bytes, syntax: str = EXPLICIT, offset: int | None = None) -
 def test_every_element_is_found_where_pydicom_finds_it(syntax: str, *, undefined: bool) -> None:
     content = encoded(with_everything(undefined=undefined), syntax)
     read = dcmread(BytesIO(content))
-    raw = [one for tag in read.keys() if isinstance(one := read.get_item(tag), RawDataElement)]  # noqa: SIM118
+    keys = list(read.keys())
+    raw: list[Any] = [one for tag in keys if isinstance(one := read.get_item(tag), RawDataElement)]
 
     header = scanned(content, syntax)
 
@@ -80,7 +82,7 @@ def test_every_element_is_found_where_pydicom_finds_it(syntax: str, *, undefined
     for theirs in raw:
         if theirs.VR != "SQ" and theirs.tag < PIXEL_DATA:
             assert found[int(theirs.tag)] == (theirs.value_tell, theirs.length), theirs
-    assert set(found) == {int(tag) for tag in read.keys() if tag < PIXEL_DATA}  # noqa: SIM118
+    assert set(found) == {int(tag) for tag in keys if tag < PIXEL_DATA}
     assert len(raw) > 10
     position = header.pixel_data.offset
     assert content[position : position + len(PIXELS)] == PIXELS
