@@ -166,16 +166,16 @@ def fill(url: str, stored: Stored) -> None:
     if progress(url, stored.instance.orthanc_id).cached_frames < stored.number_of_frames:
         for number in {1, stored.number_of_frames}:
             client.get(url, stored.frame(number))
-    wait_until_cached(url, stored)
+    wait_until_cached(url, stored.instance.orthanc_id)
 
 
-def wait_until_cached(url: str, stored: Stored) -> float:
-    """Return the moment when all frames of the instance were cached. Raises NotAvailable when they are not in time."""
+def wait_until_cached(url: str, orthanc_id: str) -> None:
+    """Return when all frames of the instance are cached. Raises NotAvailable when they are not in time."""
     deadline = time.monotonic() + IDLE_SECONDS
-    while (moment := time.monotonic()) < deadline:
-        told = progress(url, stored.instance.orthanc_id)
-        if told.cached_frames >= stored.number_of_frames:
-            return moment
+    while time.monotonic() < deadline:
+        told = progress(url, orthanc_id)
+        if told.cached_frames >= told.number_of_frames:
+            return
         if told.state in ("failed", "skipped"):
             raise NotAvailable(f"the instance is {told.state}")
         time.sleep(POLL_SECONDS)

@@ -9,7 +9,7 @@ from typing import Literal
 from bench.probe import Probe
 from bench.probes import cold, filling, forms, scale, warm
 from bench.samples import DataSet
-from bench.subject import COPY, FRAMECACHE, NGINX, NOT_FILLING, STOCK, TRIVIAL, TUNED, Subject
+from bench.subject import COPY, FRAMECACHE, NGINX, NOT_FILLING, STOCK, TRIVIAL, TUNED, WITHOUT, Subject
 from bench.wanted import Rule, Wanted
 
 FRAME_MEGABYTES = 9.3
@@ -129,7 +129,7 @@ def _filling(titles: dict[str, str]) -> Iterator[Row]:
     what = f"memory while pre-extracting, growth in MB: {titles['huge']}"
     yield Row(what, filling.memory("huge"), FRAMECACHE, None, bound)
     for data_set, title in {"slices": titles["slices"], NATIVE: f"one {titles[NATIVE]}"}.items():
-        yield Row(f"upload: {title}", filling.upload(data_set), FRAMECACHE, STOCK, Wanted(Rule.AT_MOST_TIMES, 1.05))
+        yield Row(f"upload: {title}", filling.upload(data_set), FRAMECACHE, WITHOUT, Wanted(Rule.AT_MOST_TIMES, 1.05))
 
 
 def _scale(titles: dict[str, str]) -> Iterator[Row]:

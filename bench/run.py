@@ -12,12 +12,12 @@ from bench.lab import Lab
 from bench.load import LoadFailed
 from bench.probe import Probe
 from bench.rows import Row
-from bench.subject import COPY, FRAMECACHE, NGINX, NOT_FILLING, STOCK, TRIVIAL, TUNED, Subject
+from bench.subject import COPY, FRAMECACHE, NGINX, NOT_FILLING, STOCK, TRIVIAL, TUNED, WITHOUT, Subject
 from dev.console import say
 
 # Those of a group are measured in turns, round by round, so that a slower moment of the machine meets all of them;
 # the others only one after the other, as just one Orthanc runs at a time.
-GROUPS = ((STOCK,), (TUNED,), (FRAMECACHE, NGINX, TRIVIAL), (NOT_FILLING,), (COPY,))
+GROUPS = ((STOCK,), (TUNED,), (FRAMECACHE, NGINX, TRIVIAL, WITHOUT, COPY), (NOT_FILLING,))
 
 Key = tuple[str, str]
 
@@ -43,7 +43,7 @@ def measure(lab: Lab, rows: Iterable[Row]) -> Results:
 
 def _measure_in_turns(lab: Lab, probe: Probe, subjects: Sequence[Subject], results: Results) -> None:
     rounds: dict[Subject, list[Figure]] = {subject: [] for subject in subjects}
-    number = lab.size.rounds if len(subjects) > 1 else 1
+    number = (probe.rounds or lab.size.rounds) if len(subjects) > 1 else 1
     for _ in range(number):
         for subject in subjects:
             key = probe.name, subject.name

@@ -65,15 +65,14 @@ class DataSet:
     def files(self, folder: Path) -> list[Path]:
         """The files in `folder`, made where they are not there yet."""
         name = f"{self.name}-{zlib.crc32(repr(self.instances).encode()):08x}"
-        return [_file(folder / f"{name}-{number}.dcm", one) for number, one in enumerate(self.instances, 1)]
-
-
-def _file(path: Path, instance: Writable) -> Path:
-    if not path.exists():
-        say(f"Generating {path.name} …")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        instance.write(path.with_suffix(".new")).rename(path)
-    return path
+        paths = {folder / f"{name}-{number}.dcm": one for number, one in enumerate(self.instances, 1)}
+        missing = {path: one for path, one in paths.items() if not path.exists()}
+        if missing:
+            say(f"Generating {self.title} …")
+            folder.mkdir(parents=True, exist_ok=True)
+        for path, instance in missing.items():
+            instance.write(path.with_suffix(".new")).rename(path)
+        return list(paths)
 
 
 @dataclass(frozen=True)

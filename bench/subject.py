@@ -13,6 +13,7 @@ from dev.orthanc_server import PLUGINS
 
 SCRIPT = Path(__file__).with_name("script.py")
 RAM_MEGABYTES = 4000
+NEVER = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -43,12 +44,14 @@ def _tuned() -> dict[str, object]:
 
 def _without_filling() -> dict[str, object]:
     """No instance is worth it: frames are read one by one from the stored files, and no other reading disturbs."""
-    return {**_shipped(), "FrameCache": {"MinimumFrames": 1 << 20, "MinimumFrameMB": 1 << 20}}
+    return {**_shipped(), "FrameCache": {"MinimumFrames": NEVER, "MinimumFrameMB": NEVER}}
 
 
 STOCK = Subject("stock, default", STOCK_PLUGINS)
 TUNED = Subject("stock, tuned", STOCK_PLUGINS, _tuned())
 FRAMECACHE = Subject("framecache", PLUGINS, _shipped())
+# The very same configuration, but nobody loads the script.
+WITHOUT = Subject("without the plugin", STOCK_PLUGINS, _shipped())
 NOT_FILLING = Subject("framecache, no pre-extraction", PLUGINS, _without_filling())
 NGINX = Subject("nginx sendfile")
 TRIVIAL = Subject("trivial Python route")

@@ -26,7 +26,8 @@ def first_frame(data_set: str) -> Probe:
             refuse_other_answers(subject, answer.frame_cache, "miss")
             seconds.append(answer.seconds)
             if subject.has_cache:
-                wait_until_cached(server.url, stored)  # the filling that follows is not to disturb the next one
+                # The filling that follows is not to disturb the next one.
+                wait_until_cached(server.url, stored.instance.orthanc_id)
         return of_seconds(seconds)
 
     return Probe(f"cold first frame, {data_set}", measure)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import threading
 import time
 from dataclasses import replace
 
+import requests
+
 from bench import client
-from bench.archive import store
 from bench.client import NotAvailable
 from bench.figure import Figure, of_load, of_seconds
 from bench.lab import Lab, wait_until_cached
@@ -21,6 +23,7 @@ from dev.orthanc_server import OrthancServer
 from dev.upload import progress
 
 SAMPLE_SECONDS = 0.01
+UPLOAD_ROUNDS = 3
 
 
 def stored_to_warm(data_set: str) -> Probe:
@@ -29,23 +32,27 @@ def stored_to_warm(data_set: str) -> Probe:
     def measure(lab: Lab, subject: Subject) -> Figure:
         path = lab.data[data_set].files(lab.places.samples)[0]
         if subject is COPY:
-            return of_seconds([_copy(lab, str(path)) for _ in range(lab.size.repeats)])
-        seconds = []
-        for _ in range(lab.size.rounds):
-            with lab.new_server(subject) as server:
-                (stored,) = store(server.url, [path])
-                started = time.monotonic()
-                wait_until_cached(server.url, stored)
-                write_back(server.folder / "FrameCache")
-                seconds.append(time.monotonic() - started)
-        return of_seconds(seconds)
+            return of_seconds([_copy(lab, str(path))])
+        with lab.new_server(subject) as server:
+            _post_all(server, [path.read_bytes()])
+            started = time.monotonic()
+            wait_until_cached(server.url, _newest(server))
+            write_back(server.folder / "FrameCache")
+            return of_seconds([time.monotonic() - started])
 
-    return Probe(f"stored to warm, {data_set}", measure)
+    return Probe(f"stored to warm, {data_set}", measure, UPLOAD_ROUNDS)
+
+
+def _newest(server: OrthancServer) -> str:
+    """The Orthanc ID of the only instance there is."""
+    (orthanc_id,) = requests.get(f"{server.url}/instances", timeout=60).json()
+    return str(orthanc_id)
 
 
 def _copy(lab: Lab, path: str) -> float:
     folder = lab.places.temporary / "copy"
     folder.mkdir(parents=True, exist_ok=True)
+    os.sync()  # what others wrote before is not counted
     started = time.monotonic()
     subprocess.run(["cp", path, str(folder / "copy")], check=True)
     write_back(folder)
@@ -63,7 +70,7 @@ def memory(data_set: str) -> Probe:
         before = resident_bytes(server.pid)
         watch = _Watch(server.pid)
         client.get(server.url, stored.frame(1))
-        wait_until_cached(server.url, stored)
+        wait_until_cached(server.url, stored.instance.orthanc_id)
         growth = (watch.stop() - before) / 1e6
         return Figure(growth, "MB", raw={"before": before, "growth": growth})
 
@@ -96,14 +103,14 @@ def latency_while_filling(data_set: str) -> Probe:
         server = lab.emptied(subject)
         first, *others = lab.stored(data_set)
         client.get(server.url, first.frame(1))
-        wait_until_cached(server.url, first)
+        wait_until_cached(server.url, first.instance.orthanc_id)
         drop_pages(lab.archive.storage)
         for other in others:
             client.get(server.url, other.frame(1))
         figures = of_load(load(lab.tools, server.url, first.frames, connections=1, seconds=1))
         running = not all(progress(server.url, one.instance.orthanc_id).state == "cached" for one in others)
         for other in others:
-            wait_until_cached(server.url, other)
+            wait_until_cached(server.url, other.instance.orthanc_id)
         if figures.median is None or not running:
             raise NotAvailable("the pre-extraction ended before the measurement")
         return replace(figures, value=figures.median, unit="s")
@@ -120,10 +127,11 @@ def upload(data_set: str) -> Probe:
         with lab.new_server(subject) as server:
             return of_seconds([_post_all(server, bodies)])
 
-    return Probe(f"upload, {data_set}", measure)
+    return Probe(f"upload, {data_set}", measure, UPLOAD_ROUNDS)
 
 
 def _post_all(server: OrthancServer, bodies: list[bytes]) -> float:
+    os.sync()
     started = time.monotonic()
     connection = client.Client(server.url)
     try:
