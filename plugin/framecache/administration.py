@@ -18,6 +18,7 @@ from framecache.identity import is_orthanc_id
 from framecache.intake import Intake
 from framecache.metrics import Event, Metrics
 from framecache.settings import Settings
+from framecache.transfer_syntax import EXPLICIT, stored_representation
 
 VERSION = "0.1.0"
 _COUNTERS: Mapping[str, Event] = {
@@ -109,7 +110,8 @@ class Administration:
             raise NotFound("an Orthanc ID has five groups of eight hexadecimal digits")
         instance = self._catalogue.on_desk(lambda: self._catalogue.describe(orthanc_id)).instance
         rows = self._catalogue.on_desk(lambda: self._store.blocks(instance))
-        cached, size = sum(row.count for row in rows), sum(row.size for row in rows)
+        stored = (stored_representation(instance.transfer_syntax_uid) or EXPLICIT).transfer_syntax_uid
+        cached, size = sum(row.count for row in rows if row.representation == stored), sum(row.size for row in rows)
         state = self._filler.state(orthanc_id)
         if cached >= instance.number_of_frames:
             name = "cached"

@@ -6,26 +6,20 @@ import heapq
 import itertools
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 
-from framecache.buffers import BufferPool
 from framecache.catalogue import Catalogue, Entry
 from framecache.errors import FrameCacheError, HandOver, NotFound
+from framecache.extraction import Extracted, Extractor
 from framecache.frame_store import FrameStore
 from framecache.metrics import Metrics
 from framecache.ports import Clock, Log
-from framecache.sources import FrameSource, Sources
 from framecache.threads import make_way, start_thread
-from framecache.transfer_syntax import stored_representation
 
 _LONGEST_QUEUE = 100_000
 _STATES_KEPT = 10_000
-# Frames shorter than this share a block: a file for each slide tile would cost more than the tile.
-_SMALL_FRAME = 256 << 10
-_BLOCK_SIZE = 4 << 20
 
 
 class Priority(IntEnum):
@@ -49,16 +43,15 @@ class Filler:
     def __init__(
         self,
         catalogue: Catalogue,
-        sources: Sources,
+        extractor: Extractor,
         store: FrameStore,
-        pool: BufferPool,
         metrics: Metrics,
         clock: Clock,
         log: Log,
         is_worth_it: Callable[[int, int], bool],
     ) -> None:
         """`is_worth_it` says by the number of frames and the bytes of one whether an instance is cached."""
-        self._catalogue, self._sources, self._store, self._pool = catalogue, sources, store, pool
+        self._catalogue, self._extractor, self._store = catalogue, extractor, store
         self._metrics, self._clock, self._log, self._is_worth_it = metrics, clock, log, is_worth_it
         self._heap: list[tuple[int, int, str]] = []
         self._waiting: dict[str, tuple[int, int]] = {}
@@ -167,13 +160,10 @@ class Filler:
             return FillState("skipped", "the settings leave it out")
         if instance.file_size > self._store.limit:
             return FillState("skipped", "the instance is larger than the cache")
-        if stored_representation(instance.transfer_syntax_uid) is None:
-            return FillState("skipped", "frames of this transfer syntax are not sent as they are stored")
         started = self._clock.monotonic()
         self._store.keep_record(instance)
         self._store.forget_other_versions(instance)
-        with self._sources.open(entry, whole=True) as source:
-            frames, size = self._keep_frames(entry, source, self._near.pop(orthanc_id, 1))
+        done = self._extractor.extract(entry, self._near.pop(orthanc_id, 1), lambda: self._stopping)
         if not self._catalogue.is_current(entry) and entry.stored_path is not None:
             # Deleted or replaced while it was being cut out: leave nothing behind.
             self._catalogue.forget(orthanc_id)
@@ -181,51 +171,13 @@ class Filler:
             return FillState("skipped", "the instance was deleted or replaced meanwhile")
         if self._stopping:
             return FillState("queued")
-        self._report(orthanc_id, frames, size, self._clock.monotonic() - started)
+        self._report(orthanc_id, done, self._clock.monotonic() - started)
         return FillState("cached")
 
-    def _report(self, orthanc_id: str, frames: int, size: int, seconds: float) -> None:
+    def _report(self, orthanc_id: str, done: Extracted, seconds: float) -> None:
         self._metrics.count("filled_instances")
-        self._metrics.count("filled_frames", frames)
-        self._metrics.count("filled_bytes", size)
-        self._log.info(f"frame cache: {frames} frames of {orthanc_id} cached, {size} bytes in {seconds:.2f} s")
-
-    def _keep_frames(self, entry: Entry, source: FrameSource, near: int) -> tuple[int, int]:
-        representation = stored_representation(entry.instance.transfer_syntax_uid)
-        if representation is None:
-            raise HandOver("frames of this transfer syntax are not sent as they are stored")
-        name, frames, size = representation.transfer_syntax_uid, 0, 0
-        for numbers in nearest_first(list(_blocks(source)), near):
-            if self._stopping:
-                break
-            if (name, numbers[0]) not in entry.blocks:
-                size += self._keep_block(entry, source, name, numbers)
-                frames += len(numbers)
-        return frames, size
-
-    def _keep_block(self, entry: Entry, source: FrameSource, representation: str, numbers: range) -> int:
-        lengths = {number: source.frame_length(number - 1) for number in numbers}
-        with ExitStack() as stack:
-            buffer = stack.enter_context(self._pool.lease(sum(lengths.values()), patience=60.0))
-            frames: dict[int, memoryview] = {}
-            position = 0
-            for number, length in lengths.items():
-                frames[number] = stack.enter_context(buffer[position : position + length])
-                source.read_frame(number - 1, frames[number])
-                position += length
-            row = self._store.keep(entry.instance, representation, frames)
-        entry.add(row)
-        return row.size
-
-
-def _blocks(source: FrameSource) -> Iterator[range]:
-    """Frame numbers by block; the length of the first frame says whether frames are small."""
-    length = max(1, source.frame_length(0))
-    count = 1 if length >= _SMALL_FRAME else _BLOCK_SIZE // length
-    for first in range(1, source.number_of_frames + 1, count):
-        yield range(first, min(first + count, source.number_of_frames + 1))
-
-
-def nearest_first(blocks: list[range], near: int) -> list[range]:
-    """Blocks by their distance from frame `near`, those behind it before those in front: viewers scroll forward."""
-    return sorted(blocks, key=lambda numbers: (min(abs(numbers[0] - near), abs(numbers[-1] - near)), -numbers[0]))
+        self._metrics.count("filled_frames", done.frames)
+        self._metrics.count("filled_bytes", done.size)
+        self._log.info(
+            f"frame cache: {done.frames} frames of {orthanc_id} cached, {done.size} bytes in {seconds:.2f} s"
+        )

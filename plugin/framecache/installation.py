@@ -15,6 +15,7 @@ from framecache.catalogue import Catalogue
 from framecache.codec_pool import CodecPool
 from framecache.disk_store import DiskStore
 from framecache.errors import SettingsError
+from framecache.extraction import Extractor
 from framecache.filler import Filler
 from framecache.frame_store import FrameStore, NoStore, StoreError
 from framecache.frames import Frames
@@ -120,17 +121,18 @@ class _Plugin:
         catalogue = Catalogue(api, store, desk, clock, storage, settings.revalidate_seconds)
         sources = Sources(api)
         pool = BufferPool(settings.maximum_memory_mb * MEGABYTE, _KEPT_BUFFERS)
-        self._filler = Filler(catalogue, sources, store, pool, self._metrics, clock, log, _is_worth_it(settings))
+        self._codecs = _codecs(settings, log)
+        extractor = Extractor(sources, store, pool, self._codecs, settings.transcode)
+        self._filler = Filler(catalogue, extractor, store, self._metrics, clock, log, _is_worth_it(settings))
         self._intake = Intake(api, self._filler, self._metrics, log, _is_worth_it(settings))
         self._janitor = Janitor(catalogue, store, self._filler, log)
         self._keeper = Keeper(catalogue, store, log, _is_worth_it(settings))
-        self._codecs = _codecs(settings, log)
         frames = Frames(sources, self._codecs, self._keeper)
         limits = Limits(
             settings.maximum_frames_per_request, settings.maximum_answer_mb * MEGABYTE, settings.cache_control
         )
         responder = Responder(catalogue, pool, self._metrics, clock, limits)
-        retrieval = Retrieval(responder, frames, self._filler, self._url)
+        retrieval = Retrieval(responder, frames, self._filler, self._url, settings.transcode.small_form)
         transactions: list[Transaction] = [FrameList(retrieval), AllFrames(retrieval)]
         if self._codecs is not None:
             rendering = Rendering(responder, frames, self._filler)

@@ -15,7 +15,7 @@ from framecache.identity import InstancePath, is_orthanc_id, is_uuid
 FIND_OPTIONS = {
     "Level": "Instance",
     "ResponseContent": ["Metadata", "Attachments", "MainDicomTags", "RequestedTags"],
-    "RequestedTags": ["StudyInstanceUID", "SeriesInstanceUID"],
+    "RequestedTags": ["StudyInstanceUID", "SeriesInstanceUID", "Modality"],
 }
 _DICOM_ATTACHMENT = 1
 
@@ -37,6 +37,7 @@ class Instance:
     number_of_frames: int
     pixel_data_offset: int | None
     sop_class_uid: str
+    modality: str = ""
 
     @property
     def frame_size(self) -> int:
@@ -72,6 +73,7 @@ class Instance:
                 number_of_frames=number_of_frames(tags),
                 pixel_data_offset=int(metadata["PixelDataOffset"]) if metadata.get("PixelDataOffset") else None,
                 sop_class_uid=metadata.get("SopClassUid", ""),
+                modality=str(tags.get("Modality") or ""),
             )
         except (BadRequest, KeyError, ValueError, TypeError, StopIteration) as error:
             raise SourceError(f"Orthanc's answer lacks {error}") from error

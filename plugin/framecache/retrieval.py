@@ -14,6 +14,7 @@ from framecache.catalogue import Catalogue, Entry
 from framecache.errors import HandOver, NotAcceptable, NotFound, UnknownInstance
 from framecache.frames import DamagedPiece, Form, Frames, OpenFrames, Piece, Transcoded
 from framecache.identity import InstancePath, parse_frame_list
+from framecache.instance import Instance
 from framecache.metrics import Metrics
 from framecache.multipart import Layout, Part
 from framecache.negotiation import Choice, choose, is_simple
@@ -129,7 +130,16 @@ class Responder:
 class Retrieval:
     """Answers frame requests from the cache, else from the stored file, else from a codec."""
 
-    def __init__(self, responder: Responder, frames: Frames, wanted: Wanted, public_url: PublicUrl) -> None:
+    def __init__(
+        self,
+        responder: Responder,
+        frames: Frames,
+        wanted: Wanted,
+        public_url: PublicUrl,
+        small_form: Callable[[Instance], str | None],
+    ) -> None:
+        """`small_form` is the transfer syntax that is kept of an instance beside the stored one, if any."""
+        self._small_form = small_form
         self._responder, self._frames, self._wanted, self._public_url = responder, frames, wanted, public_url
         # Viewers send the same Accept with each of their requests.
         self._negotiate = lru_cache(1024)(self._negotiate_anew)
@@ -147,7 +157,7 @@ class Retrieval:
         )
         entry = self._responder.entry(request.path)
         accept = request.accept or request.headers.get("accept")
-        choice = self._negotiate(entry.instance.transfer_syntax_uid, accept)
+        choice = self._negotiate(entry.instance.transfer_syntax_uid, accept, self._cached_small_form(entry, numbers))
         if not choice.multipart and len(numbers) != 1:
             raise NotAcceptable("several frames do not fit into a single part", ("multipart/related",))
         headers = self._responder.headers(_entity_tag(entry, choice, request.frame_list))
@@ -223,8 +233,15 @@ class Retrieval:
         if missed is not None:
             self._wanted.wanted(entry, missed)
 
-    def _negotiate_anew(self, transfer_syntax_uid: str, accept: str | None) -> Choice:
+    def _cached_small_form(self, entry: Entry, numbers: Sequence[int]) -> str | None:
+        """The form that the site's rules want for slow lines, as soon as it is there: `*` then gets it."""
+        small = self._small_form(entry.instance)
+        return small if small and numbers and all((small, number) in entry.blocks for number in numbers) else None
+
+    def _negotiate_anew(self, transfer_syntax_uid: str, accept: str | None, preferred: str | None) -> Choice:
         available = available_representations(transfer_syntax_uid, can_transcode=self._frames.can_transcode)
+        if preferred is not None:
+            available.insert(0, Representation(preferred))
         try:
             return choose(accept, available)
         except NotAcceptable as error:

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from framecache.errors import SettingsError
+from framecache.transcode_rules import TranscodeRules, parse_transcode_rules
 
 MEGABYTE = 1_000_000
 
@@ -27,6 +28,7 @@ class Settings:
     maximum_frames_per_request: int
     maximum_answer_mb: int
     cache_control: str
+    transcode: TranscodeRules
     codec_processes: int
     codec_memory_mb: int
     codec_seconds: float
@@ -61,7 +63,7 @@ class Setting:
         if self.kind in (int, float):
             name = "a whole number" if self.kind is int else "a number"
             return f"{name} from {self.smallest} to {self.largest}"
-        return "true or false" if self.kind is bool else "a text"
+        return {bool: "true or false", list: "a list of rules"}.get(self.kind, "a text")
 
 
 SETTINGS: Mapping[str, Setting] = MappingProxyType(
@@ -108,6 +110,12 @@ SETTINGS: Mapping[str, Setting] = MappingProxyType(
             "private, no-cache",
             meaning="the Cache-Control header of frames; the default makes a browser ask whether they are still true",
         ),
+        "transcode": Setting(
+            "Transcode",
+            list,
+            [],
+            meaning="of which instances HTJ2K lossless is kept too, for slow lines: see docs/transcoding.md",
+        ),
         "codec_processes": Setting(
             "CodecProcesses",
             int,
@@ -153,6 +161,10 @@ def read_settings(section: object, default_directory: Path) -> Settings:
             values[name] = setting.check(section.get(setting.key, setting.default))
         except SettingsError as error:
             complaints.append(str(error))
+    try:
+        values["transcode"] = parse_transcode_rules(section.get("Transcode", []))
+    except SettingsError as error:
+        complaints.append(str(error))
     if complaints:
         raise SettingsError('"FrameCache": ' + "; ".join(complaints))
     values["directory"] = Path(values["directory"]) if values["directory"] else default_directory
@@ -167,4 +179,10 @@ def is_strict(section: object) -> bool:
 def in_force(settings: Settings) -> dict[str, Any]:
     """The settings by their keys, as the status shows them."""
     values = {f.name: getattr(settings, f.name) for f in fields(settings)}
-    return {SETTINGS[name].key: str(value) if isinstance(value, Path) else value for name, value in values.items()}
+    return {SETTINGS[name].key: _shown(value) for name, value in values.items()}
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, TranscodeRules):
+        return [rule.to_json() for rule in value.rules]
+    return str(value) if isinstance(value, Path) else value

@@ -116,7 +116,10 @@ class Representation:
 
 EXPLICIT = Representation(EXPLICIT_VR_LITTLE_ENDIAN)
 # What native frames are compressed to on request: HTJ2K, JPEG-LS, JPEG 2000, RLE; all lossless, the smallest first.
-LOSSLESS_TARGETS = tuple(Representation(uid) for uid in (*_under(_COMPRESSED, 201, 80, 90), "1.2.840.10008.1.2.5"))
+HTJ2K_LOSSLESS = f"{_COMPRESSED}.201"
+LOSSLESS_TARGETS = tuple(
+    Representation(uid) for uid in (HTJ2K_LOSSLESS, *_under(_COMPRESSED, 80, 90), "1.2.840.10008.1.2.5")
+)
 
 
 def stored_representation(transfer_syntax_uid: str) -> Representation | None:
