@@ -101,9 +101,7 @@ def choose(accept: str | None, available: Sequence[Representation]) -> Choice:
 def is_simple(accept: str | None) -> bool:
     """Whether the stock plugin may understand this Accept: nothing, a wildcard, or one multipart/related range."""
     ranges = parse_accept(accept or "")
-    return not ranges or (
-        len(ranges) == 1 and ranges[0].media_type in (_MULTIPART, "*/*") and ranges[0].quality == 1
-    )
+    return not ranges or (len(ranges) == 1 and ranges[0].media_type in (_MULTIPART, "*/*") and ranges[0].quality == 1)
 
 
 _ANYTHING = MediaRange("*/*", {}, 1.0)

@@ -6,6 +6,8 @@ import argparse
 import importlib
 import os
 import sys
+import traceback
+from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from framecache.codec_process.confinement import confine
@@ -58,6 +60,9 @@ def _answer(service: Service, head: Head, header: bytes, frame: bytes) -> tuple[
         return {"error": str(error)}, b""
     except MemoryError:
         return {"error": "the frame needs more memory than a helper process may have"}, b""
+    except Exception as error:  # noqa: BLE001 - a fault of ours; what it says may hold values of the data set
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        return {"error": f"{type(error).__name__} at {Path(place.filename).name}:{place.lineno}"}, b""
 
 
 def _send(answers: BinaryIO, head: Head, frame: bytes) -> None:
