@@ -1,0 +1,60 @@
+"""The plugin's own threads."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+
+import pytest
+from framecache.errors import FrameCacheError, NotFound
+from framecache.threads import Desk, make_way, start_thread
+
+
+def test_threads_are_daemons() -> None:
+    thread = start_thread("test", lambda: None)
+    thread.join(5)
+
+    assert thread.daemon, "others hang Orthanc's shutdown"
+
+
+def test_calls_run_on_the_desk_and_hand_back_results_and_errors() -> None:
+    desk = Desk("test", 1)
+
+    def fail() -> None:
+        raise NotFound("gone")
+
+    assert desk.call(lambda: threading.current_thread().name) == "test-0"
+    with pytest.raises(NotFound, match="gone"):
+        desk.call(fail)
+    assert desk.call(lambda: 7) == 7
+    desk.close()
+
+
+def test_a_call_that_takes_too_long_is_an_error_of_ours() -> None:
+    desk, done = Desk("test", 1), threading.Event()
+    with pytest.raises(FrameCacheError, match="do not answer"):
+        desk.call(lambda: done.wait(5), timeout=0.02)
+    done.set()
+    desk.close()
+
+
+def test_a_closed_desk_ends_after_the_calls_that_wait() -> None:
+    desk, order = Desk("test", 2), list[int]()
+    for number in range(5):
+        desk.call(lambda number=number: order.append(number))  # type: ignore[misc]
+    desk.close()
+    for thread in desk._threads:
+        thread.join(5)
+
+    assert order == [0, 1, 2, 3, 4]
+    assert not any(thread.is_alive() for thread in desk._threads)
+
+
+def test_making_way_changes_no_other_thread() -> None:
+
+    before = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    start_thread("test", make_way).join(5)
+    time.sleep(0)
+
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == before
