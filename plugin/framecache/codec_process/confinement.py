@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
 import resource
 import signal
@@ -23,5 +24,6 @@ def confine(memory_limit: int, niceness: int) -> None:
     os.nice(niceness)
     # Ctrl-C in a terminal is meant for Orthanc, which ends this process when it is done.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # pydicom's warnings quote values of the data set; standard error ends in Orthanc's log.
+    # pydicom's warnings quote values of the data set, and what is written to standard error ends in Orthanc's log.
     warnings.simplefilter("ignore")
+    logging.disable(logging.CRITICAL)

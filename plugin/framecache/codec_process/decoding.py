@@ -65,6 +65,7 @@ def _is_ybr(photometric_interpretation: str) -> bool:
 
 def _rle(frame: bytes, description: PixelDescription) -> Pixels:
     """PS3.5 annex G: a segment for each byte of each sample, the most significant first."""
+    codestream.check_rle(frame, description)
     planes = imagecodecs.dicomrle_decode(frame, description.dtype.newbyteorder("<"))
     samples = np.frombuffer(planes, description.dtype)
     if samples.size != description.rows * description.columns * description.samples_per_pixel:
@@ -94,6 +95,7 @@ def _without_ybr(pixels: Pixels, description: PixelDescription) -> Pixels:
 
 def _jpeg_ls(frame: bytes, description: PixelDescription) -> Pixels:
     codestream.of_jpeg(frame).check(description)
+    codestream.check_end_of_jpeg(frame)
     return np.asarray(imagecodecs.jpegls_decode(frame))
 
 

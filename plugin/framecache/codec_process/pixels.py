@@ -44,7 +44,9 @@ class PixelDescription:
         """From a data set with its File Meta Information. Raises Undecodable for what no image can be."""
         try:
             return cls._checked(data_set, pixel_data_vr)
-        except (AttributeError, TypeError, ValueError, OverflowError) as error:
+        except Undecodable:
+            raise
+        except Exception as error:  # pydicom converts values when they are asked for, and raises what it meets
             raise Undecodable(f"the Image Pixel module is incomplete or wrong ({type(error).__name__})") from error
 
     @classmethod

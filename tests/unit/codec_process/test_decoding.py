@@ -159,3 +159,11 @@ def test_a_jpeg_says_how_large_it_is_before_it_is_decoded() -> None:
     bomb = frame.stored[: start + 5] + b"\xff\xdc\xff\xdc" + frame.stored[start + 9 :]
     with pytest.raises(Undecodable, match="65500 rows"):
         decode(bomb, of(frame))
+
+
+@pytest.mark.parametrize("offset", [0, 63, 64, 5000, 0xFFFFFFFF])
+def test_rle_segments_that_lie_elsewhere_are_refused(offset: int) -> None:
+    frame = next(f for f in FRAMES if f.name == "RLE RGB planar 0")
+    broken = frame.stored[:8] + offset.to_bytes(4, "little") + frame.stored[12:]
+    with pytest.raises(Undecodable):
+        decode(broken, of(frame))

@@ -48,6 +48,7 @@ def test_what_is_no_header_is_refused(content: bytes) -> None:
         Headers().parse(content)
 
 
+@pytest.mark.filterwarnings("ignore:Invalid value")
 @given(cut=st.integers(0, 600))
 def test_a_header_that_breaks_off_is_refused_or_still_describes_the_image(cut: int) -> None:
     frame = Frame("cut", EXPLICIT, b"", grey(), "MONOCHROME2", 12)
