@@ -20,6 +20,7 @@ from framecache.threads import make_way, start_thread
 
 _LONGEST_QUEUE = 100_000
 _STATES_KEPT = 10_000
+_RETRY_SECONDS = 300.0
 
 
 class Priority(IntEnum):
@@ -31,10 +32,11 @@ class Priority(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class FillState:
-    """What became of an instance: "queued", "running", "cached", "skipped" or "failed", and why."""
+    """What became of an instance: "queued", "running", "cached", "skipped" or "failed", why, and when (monotonic)."""
 
     state: str
     error: str | None = None
+    at: float = 0.0
 
 
 class Filler:
@@ -91,10 +93,14 @@ class Filler:
         """A viewer waited for this frame: the instance goes before all that merely arrived."""
         instance = entry.instance
         state = self._states.get(instance.orthanc_id)
-        if state is not None and state.state in ("running", "failed"):
+        if state is not None and (state.state == "running" or self._failed_lately(state)):
             return
         if self._is_worth_it(instance.number_of_frames, instance.frame_size):
             self.submit(instance.orthanc_id, Priority.VIEWER, frame_number)
+
+    def _failed_lately(self, state: FillState) -> bool:
+        """A full disk may have room again after a while; a broken file is not tried with each request."""
+        return state.state == "failed" and self._clock.monotonic() - state.at < _RETRY_SECONDS
 
     def state(self, orthanc_id: str) -> FillState | None:
         """What became of an instance, as long as it is remembered."""
@@ -151,7 +157,7 @@ class Filler:
             self._metrics.count("failed_fills")
             message = str(error) if isinstance(error, FrameCacheError) else f"{type(error).__name__}: {error}"
             self._log.warning(f"frame cache: instance {orthanc_id} could not be cached: {message}")
-            return FillState("failed", message)
+            return FillState("failed", message, self._clock.monotonic())
 
     def _fill(self, orthanc_id: str) -> FillState:
         entry = self._catalogue.describe(orthanc_id)
