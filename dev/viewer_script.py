@@ -47,7 +47,7 @@ class ViewerRoute:
         if request["method"] != "GET":
             output.SendMethodNotAllowed("GET")
             return
-        path = self._files.get(request["groups"][0], self._files[START_PAGE])
+        path = self._files.get(request["groups"][0].removeprefix("/"), self._files[START_PAGE])
         entity_tag = f'"{path.name}-{path.stat().st_mtime_ns:x}"'
         output.SetHttpHeader("ETag", entity_tag)
         output.SetHttpHeader("Cache-Control", "no-cache")
@@ -62,4 +62,5 @@ def _known(headers: Mapping[str, str]) -> list[str]:
 
 
 install(orthanc)
-orthanc.RegisterRestCallback(f"{ROOT}(.*)", for_good(ViewerRoute(FOLDER)))
+# Orthanc takes the slash off an address that ends with one.
+orthanc.RegisterRestCallback(f"{ROOT.rstrip('/')}(|/.*)", for_good(ViewerRoute(FOLDER)))

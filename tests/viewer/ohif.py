@@ -1,0 +1,91 @@
+"""OHIF in a tab of a real Chromium, as someone who reads a study uses it."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from playwright.sync_api import BrowserContext, Page, Playwright
+
+from dev.console import SetupError
+from dev.upload import Instance
+from tests.viewer.traffic import Traffic
+
+CHROMIUM = Path("/usr/bin/chromium")
+# WebGL by software, and nothing of the browser's own that would go to the network.
+FLAGS = [
+    "--no-sandbox",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--use-gl=angle",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+    "--ignore-gpu-blocklist",
+]
+# The tour that OHIF gives at the first visit would lie over the picture.
+NO_TOUR = "localStorage.setItem('shownTours', '[\"basicViewerTour\"]')"
+PATIENCE = 60.0  # seconds
+
+
+def find_chromium() -> None:
+    """Raise SetupError when Debian's Chromium is not installed."""
+    if not CHROMIUM.exists():
+        raise SetupError("Chromium is missing: apt-get install chromium")
+
+
+@contextmanager
+def chromium(playwright: Playwright, profile: Path) -> Iterator[BrowserContext]:
+    """Chromium with its cache in the folder `profile`."""
+    context = playwright.chromium.launch_persistent_context(
+        profile, executable_path=CHROMIUM, args=FLAGS, viewport={"width": 1280, "height": 900}
+    )
+    context.add_init_script(NO_TOUR)
+    yield context
+    context.close()
+
+
+@contextmanager
+def tab(browser: BrowserContext) -> Iterator[Ohif]:
+    """A new tab, closed at the end; what it has loaded stays in the browser's cache only."""
+    page = browser.new_page()
+    yield Ohif(page)
+    page.close()
+
+
+class Ohif:
+    """A study open in OHIF, its first series in one viewport."""
+
+    def __init__(self, page: Page) -> None:
+        self.page, self.traffic = page, Traffic(page)
+        self._viewport = page.locator("canvas.cornerstone-canvas").first
+
+    def open(self, url: str, instance: Instance) -> None:
+        """Return when the viewport says that it is at the first frame."""
+        self.page.goto(f"{url}/ohif/viewer?StudyInstanceUIDs={instance.study_instance_uid}")
+        self.wait_for_frame(1)
+
+    def scroll(self) -> None:
+        """One notch of the wheel: one frame on."""
+        self._viewport.hover()
+        self.page.mouse.wheel(0, 100)
+
+    def wait_for_frame(self, frame_number: int) -> None:
+        """Wait until the viewport says that it is at `frame_number`."""
+        self.page.get_by_text(re.compile(rf"\({frame_number}/\d+\)")).first.wait_for(timeout=PATIENCE * 1000)
+
+    def screenshot(self) -> bytes:
+        """The viewport as a PNG."""
+        return self._viewport.screenshot()
+
+    def wait_until(self, done: Callable[[], bool], failure: Callable[[], str]) -> None:
+        """Let the page go on until `done`; `failure` says what is wrong when that does not come."""
+        deadline = time.monotonic() + PATIENCE
+        while not done():
+            assert time.monotonic() < deadline, failure()
+            self.page.wait_for_timeout(50)

@@ -1,0 +1,124 @@
+"""A real OHIF in a real Chromium reads studies from a real Orthanc, and its frames come from the cache."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from playwright.sync_api import BrowserContext
+from pydicom import Dataset, dcmread
+from pydicom.uid import ExplicitVRBigEndian
+
+from dev.orthanc_server import OrthancServer
+from dev.sample import Sample
+from dev.upload import Instance, upload
+from tests.viewer.conftest import store
+from tests.viewer.ohif import Ohif, tab
+from tests.viewer.picture import Levels, expected, nearest, picture
+from tests.viewer.traffic import FrameAnswer
+
+pytestmark = [pytest.mark.viewer, pytest.mark.orthanc, pytest.mark.slow]
+
+FRAMES = 4
+SMALL = Sample(frames=FRAMES, rows=512, columns=384)
+SAMPLES = {
+    "tomosynthesis": replace(SMALL, seed=1),
+    "tomosynthesis in JPEG 2000": replace(SMALL, seed=2, encoding="jpeg-2000"),
+    "tomosynthesis in HTJ2K": replace(SMALL, seed=3, encoding="htj2k"),
+    "tomosynthesis in JPEG-LS": replace(SMALL, seed=4, encoding="jpeg-ls"),
+    "tomosynthesis in RLE": replace(SMALL, seed=5, encoding="rle"),
+    "colour ultrasound": replace(SMALL, seed=6, kind="ultrasound"),
+    "colour ultrasound in JPEG": replace(SMALL, seed=7, kind="ultrasound", encoding="jpeg"),
+}
+# Mean levels of 255 between a frame and its picture on the screen. Enlarging takes the edge off the noise: 1.4 of the
+# tomosynthesis, 7 of the ultrasound, whose other frames are 17 away; a black viewport is further than that from each.
+DIFFERENCE = 10.0
+NOT_MODIFIED_BYTES = 1000  # an answer's headers
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_every_frame_is_shown_and_comes_from_the_cache(
+    name: str, orthanc: OrthancServer, browser: BrowserContext, artifacts: Path
+) -> None:
+    sample = SAMPLES[name]
+    instance = store(orthanc, sample)
+
+    with tab(browser) as ohif:
+        answers = scroll_through(ohif, orthanc.url, instance, sample)
+        ohif.page.screenshot(path=artifacts / f"ohif {orthanc.installed.suite} {name}.png")
+
+    assert {answer.frame_number for answer in answers} == set(range(1, FRAMES + 1))
+    assert {(answer.status, answer.outcome, answer.handed_over) for answer in answers} == {(200, "hit", False)}
+    assert all(sample.transfer_syntax_uid in answer.content_type for answer in answers)
+
+
+def test_a_second_opening_moves_no_frame_bytes(orthanc: OrthancServer, browser: BrowserContext) -> None:
+    sample = replace(SMALL, seed=8)
+    instance = store(orthanc, sample)
+    frame_size = sample.rows * sample.columns * 2
+
+    with tab(browser) as ohif:
+        first = scroll_through(ohif, orthanc.url, instance, sample)
+    with tab(browser) as ohif:
+        second = scroll_through(ohif, orthanc.url, instance, sample)
+
+    assert sum(answer.received for answer in first) > FRAMES * frame_size
+    assert {answer.frame_number for answer in second} == set(range(1, FRAMES + 1))
+    assert {(answer.status, answer.outcome) for answer in second} == {(304, "hit")}
+    assert max(answer.received for answer in second) < NOT_MODIFIED_BYTES
+
+
+def test_frames_that_the_plugin_does_not_answer_itself_are_shown_too(
+    orthanc: OrthancServer, browser: BrowserContext
+) -> None:
+    """Big Endian pixels have to be turned before they are sent; a viewer follows whoever does it."""
+    sample = replace(SMALL, seed=9)
+    [instance] = upload(orthanc.url, write_big_endian(sample, orthanc.folder / "big-endian.dcm"))
+
+    with tab(browser) as ohif:
+        answers = scroll_through(ohif, orthanc.url, instance, sample)
+
+    assert {answer.frame_number for answer in answers} == set(range(1, FRAMES + 1))
+    assert {answer.status for answer in answers} == {200}
+    assert all(answer.handed_over or answer.outcome for answer in answers)
+
+
+def scroll_through(ohif: Ohif, url: str, instance: Instance, sample: Sample) -> list[FrameAnswer]:
+    """Open the study, look at each frame, and return all answers to frame requests."""
+    frames = expected(sample)
+    ohif.open(url, instance)
+    for frame_number in range(1, sample.frames + 1):
+        if frame_number > 1:
+            ohif.scroll()
+        ohif.wait_for_frame(frame_number)
+        look(ohif, frames, frame_number)
+    ohif.wait_until(lambda: ohif.traffic.pending == 0, lambda: f"{ohif.traffic.pending} frames do not come")
+    return ohif.traffic.frames
+
+
+def look(ohif: Ohif, frames: Sequence[Levels], frame_number: int) -> None:
+    """Wait until the viewport shows this very one of the frames."""
+
+    def seen() -> tuple[int, float]:
+        return nearest(picture(ohif.screenshot(), *frames[0].shape[:2]), frames)
+
+    def shown() -> bool:
+        number, difference = seen()
+        return number == frame_number and difference < DIFFERENCE
+
+    ohif.wait_until(shown, lambda: f"at frame {frame_number}; what is seen (frame, levels off): {seen()}")
+
+
+def write_big_endian(sample: Sample, path: Path) -> Path:
+    """The sample as Explicit VR Big Endian (retired, PS3.5 A.3)."""
+    native = dcmread(sample.write(path))
+    dataset = Dataset()
+    dataset.update({element.tag: element for element in native})
+    dataset.PixelData = np.frombuffer(native.PixelData, "<u2").astype(">u2").tobytes()
+    dataset.file_meta = native.file_meta
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRBigEndian
+    dataset.save_as(path, implicit_vr=False, little_endian=False, enforce_file_format=True)
+    return path
