@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from framecache.errors import Overloaded
 
@@ -29,37 +27,36 @@ class BufferPool:
         """Bytes that are out now."""
         return self._leased
 
-    @contextmanager
-    def lease(self, length: int, patience: float = 0.0) -> Iterator[memoryview]:
-        """A writable view of exactly `length` bytes with undefined content, until the block ends.
+    def lease(self, length: int, patience: float = 0.0) -> Lease:
+        """A writable view of exactly `length` bytes with undefined content, for a `with` block.
 
-        Waits up to `patience` seconds for room. Raises Overloaded where there is none.
+        Entering it waits up to `patience` seconds for room, and raises Overloaded where there is none.
         """
-        size = _size_class(length)
-        buffer = self._take(size, patience)
-        try:
-            with memoryview(buffer) as whole, whole[:length] as view:
-                yield view
-        finally:
-            self._give_back(size, buffer)
+        return Lease(self, length, patience)
 
-    def _take(self, size: int, patience: float) -> bytearray:
+    def take(self, size: int, patience: float) -> bytearray:
+        """A buffer of one of the size classes. Raises Overloaded."""
         with self._returned:
             # One answer larger than the whole budget may go out alone: late is better than never.
-            room = self._returned.wait_for(lambda: self._leased == 0 or self._leased + size <= self._limit, patience)
-            if not room:
+            if self._leased and self._leased + size > self._limit and not self._wait_for_room(size, patience):
                 raise Overloaded("too many bytes are being answered at once")
             self._leased += size
-            if self._free[size]:
+            free = self._free[size]
+            if free:
                 self._kept -= size
-                return self._free[size].pop()
+                return free.pop()
         try:
             return bytearray(size)
         except MemoryError:
             self._release(size)
             raise Overloaded("there is no memory for this answer") from None
 
-    def _give_back(self, size: int, buffer: bytearray) -> None:
+    def _wait_for_room(self, size: int, patience: float) -> bool:
+        return self._returned.wait_for(lambda: self._leased == 0 or self._leased + size <= self._limit, patience)
+
+    def give_back(self, buffer: bytearray) -> None:
+        """Take a buffer back, for the next who needs one of its size."""
+        size = len(buffer)
         with self._returned:
             if self._kept + size <= self._keep:
                 self._free[size].append(buffer)
@@ -70,6 +67,26 @@ class BufferPool:
         with self._returned:
             self._leased -= size
             self._returned.notify_all()
+
+
+class Lease:
+    """A class and not a generator: this is entered with each request."""
+
+    __slots__ = ("_buffer", "_length", "_patience", "_pool", "_view")
+
+    def __init__(self, pool: BufferPool, length: int, patience: float) -> None:
+        self._pool, self._length, self._patience = pool, length, patience
+
+    def __enter__(self) -> memoryview:
+        self._buffer = self._pool.take(_size_class(self._length), self._patience)
+        self._view = memoryview(self._buffer)[: self._length]
+        return self._view
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            self._view.release()
+        finally:
+            self._pool.give_back(self._buffer)
 
 
 def _size_class(length: int) -> int:

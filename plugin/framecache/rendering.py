@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from framecache import block
@@ -50,8 +50,7 @@ class Rendering:
     def __init__(self, responder: Responder, frames: Frames, wanted: Wanted) -> None:
         self._responder, self._frames, self._wanted = responder, frames, wanted
 
-    @contextmanager
-    def answer(self, request: PictureRequest) -> Iterator[Answer]:
+    def answer(self, request: PictureRequest) -> Answer:
         """The answer to `request`. Raises BadRequest, NotFound, NotAcceptable, Overloaded; HandOver."""
         started = self._responder.now()
         entry = self._responder.entry(request.path)
@@ -63,12 +62,10 @@ class Rendering:
         entity_tag = f'"{entry.instance.attachment_uuid}-{picture.key}-{request.frame_number}"'
         headers = self._responder.headers(entity_tag)
         if is_known(entity_tag, request.headers.get("if-none-match")):
-            yield self._responder.not_modified(headers, started)
-            return
-        with ExitStack() as stack:
-            yield self._responder.attempt(
-                lambda opened: self._draw(entry, picture, request.frame_number, headers, opened, started), stack
-            )
+            return self._responder.not_modified(headers, started)
+        return self._responder.attempt(
+            lambda opened: self._draw(entry, picture, request.frame_number, headers, opened, started)
+        )
 
     def _draw(
         self,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol
+from typing import Protocol, Self
 
 from framecache import block, multipart
 from framecache.buffers import BufferPool
@@ -46,14 +46,22 @@ class FrameRequest:
     accept: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Answer:
-    """What goes out, lent until the `with` block ends: a body of known length, or chunks of a longer one."""
+    """What goes out, lent for a `with` block: a body of known length, or chunks of a longer one."""
 
     status: int
     content_type: str
     headers: Mapping[str, str]
     body: memoryview | Iterator[memoryview]
+    opened: ExitStack | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.opened is not None:
+            self.opened.close()
 
 
 class Wanted(Protocol):
@@ -110,19 +118,23 @@ class Responder:
         self._metrics.count("not_modified")
         return Answer(304, "", {**headers, **self.report(is_hit=True, started=started)}, memoryview(b""))
 
-    def attempt(self, make: Callable[[ExitStack], Answer], stack: ExitStack) -> Answer:
-        """What `make` returns; what it opens stays open until `stack` is closed.
+    def attempt(self, make: Callable[[ExitStack], Answer]) -> Answer:
+        """What `make` returns; what it opens stays open until the answer is closed.
 
         A damaged block is dropped when it is met, so that the next try finds the frame elsewhere.
         """
         for _ in range(_TRIES):
-            with ExitStack() as opened:
-                try:
-                    answer = make(opened)
-                except DamagedPiece:
-                    self._metrics.count("damaged_blocks")
-                    continue
-                stack.push(opened.pop_all())
+            opened = ExitStack()
+            try:
+                answer = make(opened)
+            except DamagedPiece:
+                opened.close()
+                self._metrics.count("damaged_blocks")
+            except BaseException:
+                opened.close()
+                raise
+            else:
+                answer.opened = opened
                 return answer
         raise HandOver("the cached frames are damaged")
 
@@ -144,8 +156,7 @@ class Retrieval:
         # Viewers send the same Accept with each of their requests.
         self._negotiate = lru_cache(1024)(self._negotiate_anew)
 
-    @contextmanager
-    def answer(self, request: FrameRequest) -> Iterator[Answer]:
+    def answer(self, request: FrameRequest) -> Answer:
         """The answer to `request`.
 
         Raises BadRequest, NotFound (the frame), NotAcceptable, Overloaded; HandOver where the stock plugin is to be
@@ -162,11 +173,9 @@ class Retrieval:
             raise NotAcceptable("several frames do not fit into a single part", ("multipart/related",))
         headers = self._responder.headers(_entity_tag(entry, choice, request.frame_list))
         if is_known(headers["ETag"], request.headers.get("if-none-match")) and _exist(entry, numbers):
-            yield self._responder.not_modified(headers, started)
-            return
-        with ExitStack() as stack:
-            prepared = _Prepared(request, entry, choice, numbers, headers)
-            yield self._responder.attempt(lambda opened: self._body(prepared, opened, started), stack)
+            return self._responder.not_modified(headers, started)
+        prepared = _Prepared(request, entry, choice, numbers, headers)
+        return self._responder.attempt(lambda opened: self._body(prepared, opened, started))
 
     def _body(self, prepared: _Prepared, stack: ExitStack, started: float) -> Answer:
         frames = self._frames.open(prepared.entry, stack)

@@ -6,8 +6,8 @@ The stock plugin reads `01` as 1, which our patterns do not match: that is the w
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 
 from framecache import query
@@ -38,7 +38,7 @@ class Transaction(Protocol):
     def pattern(self) -> str:
         """The regular expression of its path below the DICOMweb root."""
 
-    def answer(self, request: HttpRequest) -> AbstractContextManager[Answer]:
+    def answer(self, request: HttpRequest) -> Answer:
         """The answer, lent. Raises FrameCacheError."""
 
     def stock_location(self, request: HttpRequest, error: FrameCacheError | None) -> str | None:
@@ -52,10 +52,12 @@ class FrameList:
 
     def __init__(self, retrieval: Retrieval) -> None:
         self._retrieval = retrieval
+        # A scroll asks for one frame after the other of the same instance.
+        self._path = lru_cache(4096)(InstancePath)
 
-    def answer(self, request: HttpRequest) -> AbstractContextManager[Answer]:
+    def answer(self, request: HttpRequest) -> Answer:
         study, series, instance, frame_list = request.groups
-        return self._retrieval.answer(_frames(study, series, instance, frame_list, request))
+        return self._retrieval.answer(_frames(self._path(study, series, instance), frame_list, request))
 
     def stock_location(self, request: HttpRequest, error: FrameCacheError | None) -> str | None:  # noqa: ARG002
         return f"0{request.groups[3]}"
@@ -69,9 +71,9 @@ class AllFrames:
     def __init__(self, retrieval: Retrieval) -> None:
         self._retrieval = retrieval
 
-    def answer(self, request: HttpRequest) -> AbstractContextManager[Answer]:
+    def answer(self, request: HttpRequest) -> Answer:
         study, series, instance = request.groups
-        return self._retrieval.answer(_frames(study, series, instance, "", request))
+        return self._retrieval.answer(_frames(InstancePath(study, series, instance), "", request))
 
     def stock_location(self, request: HttpRequest, error: FrameCacheError | None) -> str | None:  # noqa: ARG002
         """The stock plugin's answer to …/frames lacks frame 1 and breaks off; its 404 is right."""
@@ -86,7 +88,7 @@ class FramePicture:
     def __init__(self, rendering: Rendering) -> None:
         self._rendering = rendering
 
-    def answer(self, request: HttpRequest) -> AbstractContextManager[Answer]:
+    def answer(self, request: HttpRequest) -> Answer:
         study, series, instance, number, _ = request.groups
         return self._rendering.answer(_picture(InstancePath(study, series, instance), int(number), request))
 
@@ -102,7 +104,7 @@ class InstancePicture:
     def __init__(self, rendering: Rendering) -> None:
         self._rendering = rendering
 
-    def answer(self, request: HttpRequest) -> AbstractContextManager[Answer]:
+    def answer(self, request: HttpRequest) -> Answer:
         study, series, instance, _ = request.groups
         return self._rendering.answer(_picture(InstancePath(study, series, instance), 1, request))
 
@@ -118,7 +120,7 @@ class SeriesPicture:
     def __init__(self, rendering: Rendering, catalogue: Catalogue) -> None:
         self._rendering, self._catalogue = rendering, catalogue
 
-    def answer(self, request: HttpRequest) -> AbstractContextManager[Answer]:
+    def answer(self, request: HttpRequest) -> Answer:
         return self._rendering.answer(_picture(self._first(request), 1, request))
 
     def stock_location(self, request: HttpRequest, error: FrameCacheError | None) -> str | None:  # noqa: ARG002
@@ -129,9 +131,9 @@ class SeriesPicture:
         return self._catalogue.first_instance(study, series)
 
 
-def _frames(study: str, series: str, instance: str, frame_list: str, request: HttpRequest) -> FrameRequest:
+def _frames(path: InstancePath, frame_list: str, request: HttpRequest) -> FrameRequest:
     accept = query.decoded(request.arguments).get("accept") if request.arguments else None
-    return FrameRequest(InstancePath(study, series, instance), frame_list, request.headers, accept)
+    return FrameRequest(path, frame_list, request.headers, accept)
 
 
 def _picture(path: InstancePath, frame_number: int, request: HttpRequest) -> PictureRequest:
