@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
@@ -9,7 +10,7 @@ from typing import Protocol
 from framecache.byte_reader import ByteReader, FileReader, MemoryReader
 from framecache.catalogue import Entry
 from framecache.deflated import readable
-from framecache.errors import HandOver
+from framecache.errors import HandOver, InstanceGone
 from framecache.instance import Instance
 from framecache.pixel_data import FrameTable, locate_frames
 from framecache.ports import OrthancApi
@@ -71,7 +72,7 @@ class RestFrames:
     def header(self) -> bytes:
         if self._instance.file_size > _LARGEST_IN_MEMORY:
             raise HandOver("the instance is too large to be read whole for its header")
-        content = MemoryReader(self._api.get(f"/instances/{self._instance.orthanc_id}/file"))
+        content = MemoryReader(_get(self._api, self._instance, "file"))
         reader = readable(content, self._instance.transfer_syntax_uid)
         offset = self._instance.pixel_data_offset
         table = locate_frames(reader, self._instance.transfer_syntax_uid, offset)
@@ -85,9 +86,20 @@ class RestFrames:
 
     def _frame(self, frame_index: int) -> bytes:
         if self._last[0] != frame_index:
-            uri = f"/instances/{self._instance.orthanc_id}/frames/{frame_index}/raw"
-            self._last = frame_index, self._api.get(uri)
+            self._last = frame_index, _get(self._api, self._instance, f"frames/{frame_index}/raw")
         return self._last[1]
+
+
+def _get(api: OrthancApi, instance: Instance, resource: str) -> bytes:
+    """What Orthanc reads from the stored file; it knows the instance by its ID only, whatever version that now is.
+
+    Raises InstanceGone if it is another one: frames of two versions must not meet in one answer.
+    """
+    content = api.get(f"/instances/{instance.orthanc_id}/{resource}")
+    attachment = json.loads(api.get(f"/instances/{instance.orthanc_id}/attachments/dicom/info"))
+    if attachment["Uuid"] != instance.attachment_uuid:
+        raise InstanceGone("the instance was replaced while it was read")
+    return content
 
 
 class Sources:
@@ -107,7 +119,7 @@ class Sources:
                 reader = readable(stored, entry.instance.transfer_syntax_uid)
                 yield LocatedFrames(reader, self._table(entry, reader))
         elif whole and entry.instance.file_size <= _LARGEST_IN_MEMORY:
-            content = MemoryReader(self._api.get(f"/instances/{entry.instance.orthanc_id}/file"))
+            content = MemoryReader(_get(self._api, entry.instance, "file"))
             in_memory = readable(content, entry.instance.transfer_syntax_uid)
             yield LocatedFrames(in_memory, self._table(entry, in_memory))
         else:

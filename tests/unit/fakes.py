@@ -152,6 +152,8 @@ class FakeApi:
         stored = self.instances[orthanc_id]
         if rest == ["file"]:
             return stored.content
+        if rest == ["attachments", "dicom", "info"]:
+            return json.dumps(stored.answer["Attachments"][0]).encode()
         if rest:
             raise NotFound("Unknown resource")
         return json.dumps({"ID": orthanc_id, "MainDicomTags": stored.answer["MainDicomTags"]}).encode()

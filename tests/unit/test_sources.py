@@ -12,7 +12,7 @@ from framecache.instance import Instance
 from framecache.sources import FrameSource, Sources
 
 from tests.unit.dicom_files import DEFLATED, EXPLICIT, IMPLICIT, JPEG_2000, encapsulated, native
-from tests.unit.fakes import FakeApi, find_answer
+from tests.unit.fakes import FakeApi, find_answer, uuid
 
 PIXELS = bytes(range(72))
 NATIVE_FRAMES = [PIXELS[i : i + 24] for i in (0, 24, 48)]
@@ -67,17 +67,17 @@ def test_without_a_folder_a_whole_instance_comes_in_one_call(syntax: str) -> Non
 
     with Sources(api).open(entry_of(api), whole=True) as source:
         assert frames_of(source) == frames
-    assert api.calls == [f"GET /instances/{name}/file"]
+    assert api.calls == [f"GET /instances/{name}/file", f"GET /instances/{name}/attachments/dicom/info"]
 
 
 class CoreApi(FakeApi):
     """Orthanc's core, which cuts frames out itself."""
 
     def get(self, uri: str) -> bytes:
+        if not uri.endswith("/raw"):
+            return super().get(uri)
         self._note(f"GET {uri}")
-        index, raw = uri.split("/")[-2:]
-        assert raw == "raw"
-        return NATIVE_FRAMES[int(index)]
+        return NATIVE_FRAMES[int(uri.split("/")[-2])]
 
 
 def test_without_a_folder_one_frame_costs_one_call() -> None:
@@ -89,7 +89,19 @@ def test_without_a_folder_one_frame_costs_one_call() -> None:
         source.read_frame(1, memoryview(target))
 
     assert bytes(target) == NATIVE_FRAMES[1]
-    assert api.calls == [f"GET /instances/{name}/frames/1/raw"]
+    assert api.calls == [f"GET /instances/{name}/frames/1/raw", f"GET /instances/{name}/attachments/dicom/info"]
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_without_a_folder_what_was_replaced_meanwhile_is_a_gone_instance(*, whole: bool) -> None:
+    """Orthanc gives the frames of whatever version it now has; those of two must not meet in one answer."""
+    api = CoreApi()
+    api.store(native(PIXELS))
+    entry = entry_of(api)
+    api.store(native(PIXELS), uuid=uuid(1))
+
+    with pytest.raises(InstanceGone), Sources(api).open(entry, whole=whole) as source:
+        frames_of(source)
 
 
 def test_a_file_that_is_gone_is_a_gone_instance(tmp_path: Path) -> None:
