@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import queue
+from collections.abc import Callable
+from functools import partial
 
 from framecache.catalogue import Catalogue
 from framecache.errors import NotFound
@@ -36,17 +38,21 @@ class Janitor:
         self._deleted.put(orthanc_id)
 
     def _work(self) -> None:
-        while True:
+        is_ending = False
+        while not is_ending:
             try:
                 orthanc_id = self._deleted.get(timeout=_FLUSH_SECONDS)
-                if orthanc_id is None:
-                    self._flush()
-                    return
-                self._clean(orthanc_id)
             except queue.Empty:
-                self._flush()
-            except Exception as error:  # noqa: BLE001 - the next deletion is carried out all the same
-                self._log.warning(f"frame cache: cleaning up failed: {type(error).__name__}: {error}")
+                self._attempt(self._flush)
+                continue
+            is_ending = orthanc_id is None
+            self._attempt(self._flush if orthanc_id is None else partial(self._clean, orthanc_id))
+
+    def _attempt(self, task: Callable[[], None]) -> None:
+        try:
+            task()
+        except Exception as error:  # noqa: BLE001 - the next deletion is carried out all the same
+            self._log.warning(f"frame cache: cleaning up failed: {type(error).__name__}: {error}")
 
     def _clean(self, orthanc_id: str) -> None:
         """An overwritten instance keeps its Orthanc ID, so its new frames may be here already."""
