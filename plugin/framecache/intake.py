@@ -81,8 +81,11 @@ class Intake:
         body = json.dumps({"Resources": orthanc_ids, "Level": "Instance", "Metadata": True}).encode()
         answers: list[dict[str, Any]] = json.loads(self._api.post("/tools/bulk-content", body))
         for answer in answers:
-            if self._is_worth_it(*_frames_and_size(answer)):
-                self._filler.submit(answer["ID"], Priority.ARRIVED)
+            try:
+                if self._is_worth_it(*_frames_and_size(answer)):
+                    self._filler.submit(answer["ID"], Priority.ARRIVED)
+            except (FrameCacheError, KeyError, ValueError, TypeError) as error:
+                self._log.warning(f"frame cache: a new instance could not be looked at: {error}")
 
 
 def _frames_and_size(answer: dict[str, Any]) -> tuple[int, int]:
