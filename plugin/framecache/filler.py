@@ -160,6 +160,7 @@ class Filler:
             return FillState("failed", message, self._clock.monotonic())
 
     def _fill(self, orthanc_id: str) -> FillState:
+        near = self._near.pop(orthanc_id, 1)
         entry = self._catalogue.describe(orthanc_id)
         instance = entry.instance
         if not self._is_worth_it(instance.number_of_frames, instance.frame_size):
@@ -169,16 +170,33 @@ class Filler:
         started = self._clock.monotonic()
         self._store.keep_record(instance)
         self._store.forget_other_versions(instance)
-        done = self._extractor.extract(entry, self._near.pop(orthanc_id, 1), lambda: self._stopping)
-        if not self._catalogue.is_current(entry) and entry.stored_path is not None:
-            # Deleted or replaced while it was being cut out: leave nothing behind.
-            self._catalogue.forget(orthanc_id)
-            self._store.forget(orthanc_id)
+        try:
+            done = self._extractor.extract(entry, near, lambda: self._stopping)
+        finally:
+            is_gone = self._forget_if_gone(entry)
+        if is_gone:
             return FillState("skipped", "the instance was deleted or replaced meanwhile")
         if self._stopping:
             return FillState("queued")
         self._report(orthanc_id, done, self._clock.monotonic() - started)
         return FillState("cached")
+
+    def _forget_if_gone(self, entry: Entry) -> bool:
+        """Leave nothing behind of an instance that was deleted or replaced while it was being cut out."""
+        orthanc_id = entry.instance.orthanc_id
+        if self._is_still_there(entry):
+            return False
+        self._catalogue.forget(orthanc_id)
+        self._store.forget(orthanc_id)
+        return True
+
+    def _is_still_there(self, entry: Entry) -> bool:
+        if entry.stored_path is not None:
+            return self._catalogue.is_current(entry)
+        try:
+            return self._catalogue.describe(entry.instance.orthanc_id).instance == entry.instance
+        except NotFound:
+            return False
 
     def _report(self, orthanc_id: str, done: Extracted, seconds: float) -> None:
         self._metrics.count("filled_instances")
