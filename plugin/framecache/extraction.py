@@ -51,7 +51,7 @@ class Extractor:
         stored = stored_representation(entry.instance.transfer_syntax_uid)
         with self._sources.open(entry, whole=True) as source:
             for form in self._forms(entry, stored):
-                for numbers in nearest_first(list(_blocks(source)), near):
+                for numbers in nearest_first(list(_blocks(source, entry.instance.frame_size)), near):
                     if is_stopping():
                         return done
                     if (form.key, numbers[0]) not in entry.blocks:
@@ -105,9 +105,9 @@ class Extractor:
         return made
 
 
-def _blocks(source: FrameSource) -> Iterator[range]:
-    """Frame numbers by block; the length of the first frame says whether frames are small."""
-    length = max(1, source.frame_length(0))
+def _blocks(source: FrameSource, frame_size: int) -> Iterator[range]:
+    """Frame numbers by block; `frame_size` is the bytes of a frame on average: the first one may be blank."""
+    length = max(1, frame_size, source.frame_length(0))
     count = 1 if length >= _SMALL_FRAME else _BLOCK_SIZE // length
     for first in range(1, source.number_of_frames + 1, count):
         yield range(first, min(first + count, source.number_of_frames + 1))
