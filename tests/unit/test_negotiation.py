@@ -166,12 +166,13 @@ def test_ranges_come_with_their_parameters_and_quality() -> None:
         (OHIF, True),
         ("multipart/related", True),
         ("multipart/related;q=0.5", False),
-        ("*/*", False),
+        ("*/*", True),
+        ("multipart/related;q=1", True),
         ("image/jp2", False),
         (DICOMWEB_CLIENT, False),
     ],
 )
-def test_what_the_stock_plugin_may_understand_is_one_multipart_range(accept: str | None, *, simple: bool) -> None:
+def test_what_the_stock_plugin_may_understand_is_one_simple_range(accept: str | None, *, simple: bool) -> None:
     assert is_simple(accept) is simple
 
 
