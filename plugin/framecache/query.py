@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from urllib.parse import quote, unquote_plus, urlencode
 
 _ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
+# What a client may have sent as it is (RFC 3986 section 3.4), escapes included. All else is escaped: where Orthanc did
+# decode, a line break would begin a header of the client's choice.
+_AS_SENT = "%!$'()*+,;=:@/?"
 
 
 def decoded(arguments: Mapping[str, str]) -> Mapping[str, str]:
@@ -19,7 +22,7 @@ def decoded(arguments: Mapping[str, str]) -> Mapping[str, str]:
 def encoded(arguments: Mapping[str, str]) -> str:
     """The query to send the client elsewhere with, without its question mark."""
     if _is_escaped(arguments):
-        return "&".join(f"{name}={value}" for name, value in arguments.items())
+        return "&".join(f"{quote(name, _AS_SENT)}={quote(value, _AS_SENT)}" for name, value in arguments.items())
     return urlencode(arguments, quote_via=quote)
 
 
