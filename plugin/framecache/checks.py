@@ -84,6 +84,11 @@ def check_ohif(plugins: Mapping[str, str], configuration: Mapping[str, Any]) -> 
     )
 
 
+def check_codecs(error: str | None) -> Check:
+    """Whether the helper processes that transcode and draw can be started."""
+    return Check("Codecs", error is None, f"frames are not transcoded and no pictures drawn: {error}" if error else "")
+
+
 def check_store(error: str | None) -> Check:
     """Whether the cache's folder can be used."""
     return Check("Directory", error is None, error or "", fatal=False)

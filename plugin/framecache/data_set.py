@@ -59,7 +59,12 @@ class Header:
 
     @property
     def length(self) -> int:
-        """Where the pixel data element begins, in bytes."""
+        """Where the pixel data element begins, in bytes; where its value begins for Big Endian.
+
+        There its VR tells how the value's bytes are to be swapped (PS3.5 section 7.3).
+        """
+        if self.big_endian:
+            return self.pixel_data.offset
         return self.pixel_data.offset - (_LONG_FORM if self.pixel_data.vr else _SHORT_FORM)
 
     def value(self, tag: int) -> bytes | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,11 +15,12 @@ from framecache.buffers import BufferPool
 from framecache.catalogue import Catalogue
 from framecache.codec_pool import CodecPool
 from framecache.disk_store import DiskStore
-from framecache.errors import SettingsError
+from framecache.errors import FrameCacheError, SettingsError
 from framecache.extraction import Extractor
 from framecache.filler import Filler
 from framecache.frame_store import FrameStore, NoStore, StoreError
 from framecache.frames import Frames
+from framecache.instance_retrieval import InstanceRetrieval
 from framecache.intake import Intake
 from framecache.janitor import Janitor
 from framecache.keeper import Keeper
@@ -39,11 +41,20 @@ from framecache.retrieval import Limits, Responder, Retrieval
 from framecache.settings import MEGABYTE, Settings, is_strict, read_settings
 from framecache.sources import Sources
 from framecache.threads import Desk, start_thread
-from framecache.transactions import AllFrames, FrameList, FramePicture, InstancePicture, SeriesPicture, Transaction
+from framecache.transactions import (
+    AllFrames,
+    FrameList,
+    FramePicture,
+    InstancePicture,
+    SeriesPicture,
+    Transaction,
+    WholeInstance,
+)
 
 OnChange = Callable[[int, int, str], None]
 _KEPT_BUFFERS = 256 * MEGABYTE
 _DESK_THREADS = 2
+_BACKGROUND = 10  # niceness
 
 
 def install(module: OrthancModule, on_change: OnChange | None = None) -> None:
@@ -121,8 +132,9 @@ class _Plugin:
         catalogue = Catalogue(api, store, desk, clock, storage, settings.revalidate_seconds)
         sources = Sources(api)
         pool = BufferPool(settings.maximum_memory_mb * MEGABYTE, _KEPT_BUFFERS)
-        self._codecs = _codecs(settings, log)
-        extractor = Extractor(sources, store, pool, self._codecs, settings.transcode)
+        self._codecs = _codecs(settings, log, niceness=0)
+        self._background_codecs = _codecs(settings, log, niceness=_BACKGROUND)
+        extractor = Extractor(sources, store, pool, self._background_codecs, settings.transcode)
         self._filler = Filler(catalogue, extractor, store, self._metrics, clock, log, _is_worth_it(settings))
         self._intake = Intake(api, self._filler, self._metrics, log, _is_worth_it(settings))
         self._janitor = Janitor(catalogue, store, self._filler, log)
@@ -138,6 +150,8 @@ class _Plugin:
             rendering = Rendering(responder, frames, self._filler)
             transactions += [FramePicture(rendering), InstancePicture(rendering), SeriesPicture(rendering, catalogue)]
         self._transactions = transactions
+        self._transcoders = Desk("frame-cache-transcoder", max(2, os.cpu_count() or 2))
+        self._whole_instance = WholeInstance(InstanceRetrieval(responder, api, self._transcoders, self._url, log))
         self._administration = Administration(
             findings, settings, catalogue, store, self._filler, self._intake, pool, self._metrics
         )
@@ -164,6 +178,10 @@ class _Plugin:
             routes[self._url.root + transaction.pattern] = RetrieveRoute(
                 transaction, self._metrics, self._log, lambda: self._findings.serving
             )
+        # There is no way to the stock plugin, so this one is answered whatever the checks find.
+        routes[self._url.root + self._whole_instance.pattern] = RetrieveRoute(
+            self._whole_instance, self._metrics, self._log, lambda: True
+        )
         for pattern, route in routes.items():
             self._module.RegisterRestCallback(pattern, for_good(route))
         self._module.RegisterOnChangeCallback(for_good(self._on_change(on_change)))
@@ -212,8 +230,17 @@ class _Plugin:
             checks.check_python_plugin(plugins.get("python", "")),
             checks.check_dicom_web(plugins),
             checks.check_ohif(plugins, self._configuration),
+            checks.check_codecs(self._codec_error()),
             checks.check_route(owned=self._owns_route(), frame_route=f"{self._url.root}…/frames/"),
         ]
+
+    def _codec_error(self) -> str | None:
+        try:
+            if self._codecs is not None:
+                self._codecs.check()
+        except FrameCacheError as error:
+            return str(error)
+        return None
 
     def _owns_route(self) -> bool:
         """Ask for a frame that cannot exist, and see who answers."""
@@ -230,16 +257,19 @@ class _Plugin:
         self._filler.stop()
         self._janitor.stop()
         self._keeper.stop()
-        if self._codecs is not None:
-            self._codecs.close()
+        for codecs in (self._codecs, self._background_codecs):
+            if codecs is not None:
+                codecs.close()
         self._desk.close()
+        self._transcoders.close()
 
 
-def _codecs(settings: Settings, log: Log) -> CodecPool | None:
+def _codecs(settings: Settings, log: Log, niceness: int) -> CodecPool | None:
+    """Processes start when they are first needed, so a pool that nobody asks costs nothing."""
     if settings.codec_processes == 0:
         return None
     memory = settings.codec_memory_mb * MEGABYTE
-    return CodecPool(settings.python, settings.codec_processes, memory, settings.codec_seconds, log)
+    return CodecPool(settings.python, settings.codec_processes, memory, settings.codec_seconds, log, niceness)
 
 
 def _is_worth_it(settings: Settings) -> Callable[[int, int], bool]:
