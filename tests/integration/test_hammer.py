@@ -1,0 +1,223 @@
+"""Uploads, overwrites and deletes against readers, all at once: each answer is one version that was there.
+
+An answer may be the version before a change, the one behind it, or 404, as long as the request overlapped the change.
+It is never a mixture of two, never an older one, and never another instance's.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import requests
+
+from dev.encoding import ENCODINGS
+from dev.sample import Sample
+from dev.upload import Instance
+from tests.integration.archive import Archive, instance_of, running, wait_until
+from tests.integration.parts import parts_of
+
+pytestmark = [pytest.mark.orthanc, pytest.mark.slow]
+
+SECONDS = 5.0
+INSTANCES, READERS = 3, 5
+SMALL = Sample(frames=6, rows=64, columns=96)
+VERSIONS = (
+    SMALL,
+    replace(SMALL, rows=96, columns=64),  # frames of the same length, other pixels
+    replace(SMALL, rows=48, columns=128),
+    replace(SMALL, encoding="rle"),
+    replace(SMALL, encoding="jpeg-ls", frames=8),
+)
+CONFIGURATIONS = {
+    "storage in a folder": {},
+    "storage compressed": {"StorageCompression": True, "FrameCache": {"RevalidateSeconds": 0}},
+}
+GONE = -1
+
+
+@dataclass
+class Change:
+    """From `start` to `end`, in seconds, the instance may already or still not be at `version`."""
+
+    version: int
+    start: float
+    end: float = float("inf")
+
+
+@dataclass
+class Target:
+    """One instance: its files and frames by version, and what was done to it, in order."""
+
+    files: list[bytes] = field(repr=False)
+    frames: dict[bytes, tuple[int, int]] = field(repr=False)
+    instance: Instance
+    changes: list[Change] = field(default_factory=list, repr=False)
+
+    def may_be(self, version: int, start: float, end: float) -> bool:
+        """Whether an answer to a request that took from `start` to `end` may be this version."""
+        behind = [*self.changes[1:], Change(GONE, float("inf"))]
+        return any(
+            change.version == version and change.start <= end and following.end >= start
+            for change, following in zip(self.changes, behind, strict=True)
+        ) or (version == GONE and self.changes_during(start, end))
+
+    def changes_during(self, start: float, end: float) -> bool:
+        """An overwrite is a delete and an upload to Orthanc."""
+        return any(change.start <= end and change.end >= start for change in self.changes)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One answer: which versions its parts were of (GONE for 404), how it came, and when it was asked for."""
+
+    target: Target
+    versions: frozenset[int]
+    start: float
+    end: float
+    status: int
+    found: str
+
+    @property
+    def story(self) -> str:
+        """The answer among the changes around it, in milliseconds."""
+        changes = [
+            f"{(change.start - self.start) * 1e3:.1f} to {(change.end - self.start) * 1e3:.1f}: {change.version}"
+            for change in self.target.changes
+            if abs(change.start - self.start) < 1
+        ]
+        took = (self.end - self.start) * 1e3
+        return f"{self.status} {self.found} of {set(self.versions)} in {took:.1f} ms; changes: {'; '.join(changes)}"
+
+    @property
+    def is_right(self) -> bool:
+        (version,) = self.versions if len(self.versions) == 1 else (None,)
+        return version is not None and self.target.may_be(version, self.start, self.end)
+
+
+@pytest.fixture(params=CONFIGURATIONS)
+def hammered(suite: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Archive]:
+    with running(suite, tmp_path, CONFIGURATIONS[request.param], in_order=False) as archive:
+        yield archive
+
+
+def make_target(archive: Archive, seed: int) -> Target:
+    versions = [replace(version, seed=seed) for version in VERSIONS]
+    path = archive.server.folder / "version.dcm"
+    files = [version.write(path).read_bytes() for version in versions]
+    frames = {
+        frame: (index, number)
+        for index, version in enumerate(versions)
+        for number, frame in enumerate(map(ENCODINGS[version.encoding].encode, version.pixels()), start=1)
+    }
+    target = Target(files, frames, instance_of(versions[0], archive.upload(files[0])))
+    target.changes.append(Change(0, 0.0, 0.0))
+    return target
+
+
+def write(archive: Archive, target: Target, until: Callable[[], bool], chance: random.Random) -> None:
+    """Overwrite, delete and store again, with and without a pause."""
+    while not until():
+        version = chance.choice([GONE, *range(len(VERSIONS))])
+        if version == target.changes[-1].version:
+            continue
+        change = Change(version, time.monotonic())
+        target.changes.append(change)
+        if version == GONE:
+            archive.delete(f"/instances/{target.instance.orthanc_id}")
+        else:
+            archive.upload(target.files[version])
+        change.end = time.monotonic()
+        threading.Event().wait(chance.choice([0, 0, 0.02, 0.1]))
+
+
+def read(
+    archive: Archive, targets: Sequence[Target], until: Callable[[], bool], chance: random.Random
+) -> Iterator[Seen]:
+    """Ask for one frame or some, with the tag of the last answer to the same question."""
+    last: dict[tuple[str, str], tuple[str, frozenset[int]]] = {}
+    while not until():
+        target = chance.choice(targets)
+        numbers = chance.sample(range(1, SMALL.frames + 1), chance.choice([1, 1, 1, 2, 6]))
+        question = target.instance.sop_instance_uid, ",".join(map(str, numbers))
+        tag, versions = last.get(question, ('"none"', frozenset()))
+        start = time.monotonic()
+        answer = archive.frames(target.instance, question[1], if_none_match=tag)
+        end = time.monotonic()
+        if answer.status_code != requests.codes.not_modified:
+            versions = versions_of(answer, target, numbers, start, end)
+            last[question] = answer.headers.get("ETag", '"none"'), versions
+        yield Seen(target, versions, start, end, answer.status_code, answer.headers.get("X-Frame-Cache", ""))
+
+
+def versions_of(
+    answer: requests.Response, target: Target, numbers: list[int], start: float, end: float
+) -> frozenset[int]:
+    if answer.status_code == requests.codes.not_found:
+        return frozenset({GONE})
+    if answer.history and answer.status_code != requests.codes.ok:
+        # The stock plugin lost the file under its hands.
+        assert target.changes_during(start, end), (answer.status_code, answer.content)
+        return frozenset({GONE})
+    found = [frame_of(part.payload, target) for part in parts_of(answer)]
+    assert [number for _, number in found] == numbers
+    return frozenset(version for version, _ in found)
+
+
+def frame_of(payload: bytes, target: Target) -> tuple[int, int]:
+    """Version and frame number. Raises KeyError for bytes that were never a frame of this instance."""
+    return target.frames[payload] if payload in target.frames else target.frames[payload[:-1]]
+
+
+def test_each_answer_is_one_version_that_was_there(hammered: Archive) -> None:
+    targets = [make_target(hammered, seed) for seed in range(INSTANCES)]
+    deadline = time.monotonic() + SECONDS
+
+    def over() -> bool:
+        return time.monotonic() > deadline
+
+    with ThreadPoolExecutor(INSTANCES + READERS) as pool:
+        writing = [
+            pool.submit(partial(write, hammered, target, over, random.Random(seed)))
+            for seed, target in enumerate(targets)
+        ]
+        reading = [
+            pool.submit(partial(list[Seen], read(hammered, targets, over, random.Random(seed))))
+            for seed in range(READERS)
+        ]
+        for future in writing:
+            future.result()
+        seen = [one for future in reading for one in future.result()]
+    assert [one.story for one in seen if not one.is_right] == []
+    assert_all_kinds_happened(targets, seen)
+    for target in targets:
+        assert_settles(hammered, target)
+    assert hammered.status()["Errors"] == 0
+
+
+def assert_settles(archive: Archive, target: Target) -> None:
+    """When it is quiet again the last version is the one in the cache."""
+    if target.changes[-1].version == GONE:
+        archive.upload(target.files[0])
+        target.changes.append(Change(0, 0.0, 0.0))
+    wait_until(
+        lambda: archive.frames(target.instance, "1,6").headers.get("X-Frame-Cache") == "hit",
+        lambda: str(archive.progress(target.instance)),
+    )
+    last = target.changes[-1].version
+    assert [frame_of(part.payload, target) for part in archive.parts(target.instance, "1,6")] == [(last, 1), (last, 6)]
+
+
+def assert_all_kinds_happened(targets: Sequence[Target], seen: Sequence[Seen]) -> None:
+    """A test in which nothing was overwritten, or nothing was read in between, would show nothing."""
+    kinds = {(before.version == GONE, after.version == GONE) for t in targets for before, after in pairwise(t.changes)}
+    assert kinds == {(False, False), (False, True), (True, False)}
+    assert {version for one in seen for version in one.versions} == {GONE, *range(len(VERSIONS))}
