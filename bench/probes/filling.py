@@ -8,6 +8,7 @@ import subprocess
 import threading
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import requests
 
@@ -17,13 +18,14 @@ from bench.figure import Figure, of_load, of_seconds
 from bench.lab import Lab, wait_until_cached
 from bench.load import load
 from bench.probe import Probe
-from bench.process import drop_pages, resident_bytes, write_back
+from bench.process import drop_pages, resident_bytes, touch_memory, write_back
 from bench.subject import COPY, Subject
 from dev.orthanc_server import OrthancServer
 from dev.upload import progress
 
 SAMPLE_SECONDS = 0.01
 UPLOAD_ROUNDS = 3
+MEMORY_TOUCHED = 4  # × the file: received, parsed, stored, cut out
 
 
 def stored_to_warm(data_set: str) -> Probe:
@@ -32,7 +34,7 @@ def stored_to_warm(data_set: str) -> Probe:
     def measure(lab: Lab, subject: Subject) -> Figure:
         path = lab.data[data_set].files(lab.places.samples)[0]
         if subject is COPY:
-            return of_seconds([_copy(lab, str(path))])
+            return of_seconds([_copy(lab, path)])
         with lab.new_server(subject) as server:
             _post_all(server, [path.read_bytes()])
             started = time.monotonic()
@@ -49,12 +51,13 @@ def _newest(server: OrthancServer) -> str:
     return str(orthanc_id)
 
 
-def _copy(lab: Lab, path: str) -> float:
+def _copy(lab: Lab, path: Path) -> float:
     folder = lab.places.temporary / "copy"
     folder.mkdir(parents=True, exist_ok=True)
     os.sync()  # what others wrote before is not counted
+    touch_memory(MEMORY_TOUCHED * path.stat().st_size)
     started = time.monotonic()
-    subprocess.run(["cp", path, str(folder / "copy")], check=True)
+    subprocess.run(["cp", str(path), str(folder / "copy")], check=True)
     write_back(folder)
     seconds = time.monotonic() - started
     shutil.rmtree(folder)
@@ -132,6 +135,7 @@ def upload(data_set: str) -> Probe:
 
 def _post_all(server: OrthancServer, bodies: list[bytes]) -> float:
     os.sync()
+    touch_memory(MEMORY_TOUCHED * max(map(len, bodies)))
     started = time.monotonic()
     connection = client.Client(server.url)
     try:
