@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -27,7 +28,7 @@ _SENTINEL_UID = "0.0"
 SENTINEL = InstancePath(_SENTINEL_UID, _SENTINEL_UID, _SENTINEL_UID)
 SENTINEL_ANSWER = b"frame-cache"
 _OK = 200
-_NOT_FOUND_CODES = frozenset({17, 18})  # OrthancPluginErrorCode: UnknownResource and its neighbour, InexistentItem
+_NOT_FOUND_CODES = frozenset({7, 17})  # OrthancPluginErrorCode: InexistentItem, UnknownResource
 
 
 class ModuleLog:
@@ -141,7 +142,7 @@ class RetrieveRoute:
         output.SetHttpHeader("X-Frame-Cache", "bypass")
         output.SetHttpHeader("Cache-Control", "no-store")
         output.SetHttpHeader("Location", f"{location}?{arguments}" if arguments else location)
-        output.SendHttpStatus(307, b"")
+        _send_status(output, 307, b"")
 
 
 class JsonRoute:
@@ -176,4 +177,10 @@ def _send_error(output: RestOutput, error: FrameCacheError) -> None:
     body: dict[str, Any] = {"HttpStatus": error.status, "Message": str(error)}
     if isinstance(error, NotAcceptable):
         body["Available"] = list(error.available)
-    output.SendHttpStatus(error.status, json.dumps(body).encode())
+    _send_status(output, error.status, json.dumps(body).encode())
+
+
+def _send_status(output: RestOutput, status: int, body: bytes) -> None:
+    # It fails where the client has left, and then there is nobody to tell.
+    with contextlib.suppress(Exception):
+        output.SendHttpStatus(status, body)
