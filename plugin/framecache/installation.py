@@ -77,7 +77,7 @@ def install(module: OrthancModule, on_change: OnChange | None = None) -> None:
     findings.checks.append(checks.check_threads(configuration))
     findings.checks.append(_check_core(module))
     wrong = [check for check in findings.failed if check.fatal]
-    if settings is not None and settings.strict and wrong:
+    if settings is not None and settings.enable and settings.strict and wrong:
         raise SettingsError("; ".join(check.advice for check in wrong))
     if settings is None or wrong or not settings.enable:
         _stand_aside(module, log, findings, on_change)
