@@ -19,7 +19,6 @@ OTHERWISE = "#b5522b"
 def draw(lines: Sequence[Line], path: Path, subtitle: str) -> None:
     """Write an SVG of the rows that say how many times better the subject is; equal lines make equal files."""
     drawn = [line for line in lines if line.row.wanted.rule in COMPARED and line.ratio]
-    mpl.rcParams["svg.hashsalt"] = "framecache"
     canvas = Canvas(figsize=(12, 1.5 + 0.3 * len(drawn)), layout="constrained")
     axes = canvas.add_subplot()
     names = [f"{line.row.what}\nagainst {line.row.peer.name if line.row.peer else ''}, {line.suite}" for line in drawn]
@@ -39,4 +38,5 @@ def draw(lines: Sequence[Line], path: Path, subtitle: str) -> None:
     axes.set_title(f"framecache against others, synthetic data\n{subtitle}", fontsize=9)
     if bounds:
         axes.legend(loc="lower right", fontsize=7)
-    canvas.savefig(path, format="svg", metadata={"Date": None})
+    with mpl.rc_context({"svg.hashsalt": "framecache", "svg.fonttype": "none"}):
+        canvas.savefig(path, format="svg", metadata={"Date": None})
