@@ -92,13 +92,18 @@ def test_every_element_is_found_where_pydicom_finds_it(syntax: str, *, undefined
     assert scanned(content, syntax, header.length).length == header.length
 
 
-@SYNTAXES
+@pytest.mark.parametrize("syntax", [EXPLICIT, IMPLICIT])
 def test_the_header_ends_where_the_pixel_data_element_begins(syntax: str) -> None:
     content = native(PIXELS, syntax)
-    header = scanned(content, syntax)
 
-    tag = struct.pack((">" if syntax == BIG_ENDIAN else "<") + "HH", 0x7FE0, 0x0010)
-    assert content[header.length : header.length + 4] == tag
+    assert content[scanned(content, syntax).length :][:4] == b"\xe0\x7f\x10\x00"
+
+
+def test_a_big_endian_header_holds_the_vr_of_its_pixels_too() -> None:
+    content = native(PIXELS, BIG_ENDIAN)
+    header = scanned(content, BIG_ENDIAN)
+
+    assert content[header.length - 12 : header.length] == b"\x7f\xe0\x00\x10OB\0\0\0\0\0\x48"
 
 
 @pytest.mark.parametrize("size", [100, (1 << 18) - 400, 1 << 18, 3 << 18, 5 << 20])
