@@ -59,11 +59,11 @@ class Header:
 
     @property
     def length(self) -> int:
-        """Where the pixel data element begins, in bytes; where its value begins for Big Endian.
+        """Where the pixel data element begins, in bytes; where its value begins for Big Endian and for floats.
 
-        There its VR tells how the value's bytes are to be swapped (PS3.5 section 7.3).
+        There its VR tells how the value's bytes are to be swapped (PS3.5 section 7.3), or its tag what they are.
         """
-        if self.big_endian:
+        if self.big_endian or self.pixel_data.tag != PIXEL_DATA:
             return self.pixel_data.offset
         return self.pixel_data.offset - (_LONG_FORM if self.pixel_data.vr else _SHORT_FORM)
 

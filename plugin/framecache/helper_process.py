@@ -11,7 +11,14 @@ import sys
 import time
 from pathlib import Path
 
-from framecache.codec_process.errors import CodecCrashed, CodecError, CodecTimeout, CodecUnavailable, Undecodable
+from framecache.codec_process.errors import (
+    CodecCrashed,
+    CodecError,
+    CodecTimeout,
+    CodecUnavailable,
+    Undecodable,
+    Unwritable,
+)
 from framecache.codec_process.protocol import PREFIX_SIZE, Head, ProtocolError, pack, unpack_head, unpack_lengths
 
 _PLUGIN_FOLDER = Path(__file__).resolve().parent.parent
@@ -75,7 +82,7 @@ class HelperProcess:
             raise Undecodable(str(error)) from error
         answer, content = self._receive(deadline)
         if "error" in answer:
-            raise Undecodable(str(answer["error"]))
+            raise (Unwritable if answer.get("unwritable") else Undecodable)(str(answer["error"]))
         return content
 
     def kill(self) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from framecache.errors import BadRequest, NotAcceptable
 from framecache.transfer_syntax import (
     OCTET_STREAM,
+    STOCK_TARGETS,
     Representation,
     canonical_media_type,
     default_transfer_syntax,
@@ -80,11 +81,11 @@ def _quality(text: str) -> float:
     return float(text)
 
 
-def choose(accept: str | None, available: Sequence[Representation]) -> Choice:
+def choose(accept: str | None, available: Sequence[Representation], *, several: bool = False) -> Choice:
     """The representation to send, of those `available` (the dearest last).
 
-    Ranges are tried by q-value; those of one q-value share the order of `available`.
-    Raises NotAcceptable, BadRequest.
+    Ranges are tried by q-value; those of one q-value share the order of `available`. With `several` frames, ranges
+    of a single part are passed over. Raises NotAcceptable, BadRequest.
     """
     ranges = [r for r in parse_accept(accept or "") if r.quality > 0] if accept and accept.strip() else [_ANYTHING]
     for quality in sorted({r.quality for r in ranges}, reverse=True):
@@ -92,16 +93,25 @@ def choose(accept: str | None, available: Sequence[Representation]) -> Choice:
         for representation in available:
             for media_range in equals:
                 multipart = _accepts(media_range, representation)
-                if multipart is not None:
+                if multipart or (multipart is False and not several):
                     return Choice(representation, multipart)
+    message = "none of the acceptable media types is available"
+    if several and any(_accepts(r, representation) is False for r in ranges for representation in available):
+        message = "several frames do not fit into a single part"
     offered = tuple(f'{_MULTIPART}; type="{r.media_type}"; transfer-syntax={r.transfer_syntax_uid}' for r in available)
-    raise NotAcceptable("none of the acceptable media types is available", offered)
+    raise NotAcceptable(message, offered)
 
 
 def is_simple(accept: str | None) -> bool:
-    """Whether the stock plugin may understand this Accept: nothing, a wildcard, or one multipart/related range."""
+    """Whether the stock plugin may understand this Accept: nothing, a wildcard, or one multipart/related range.
+
+    It has to be of a transfer syntax that Orthanc's transcoders write: for others it answers 400 or 500, never 406.
+    """
     ranges = parse_accept(accept or "")
-    return not ranges or (len(ranges) == 1 and ranges[0].media_type in (_MULTIPART, "*/*") and ranges[0].quality == 1)
+    if not ranges:
+        return True
+    is_one = len(ranges) == 1 and ranges[0].media_type in (_MULTIPART, "*/*") and ranges[0].quality == 1
+    return is_one and any(_accepts(ranges[0], written) for written in STOCK_TARGETS)
 
 
 _ANYTHING = MediaRange("*/*", {}, 1.0)

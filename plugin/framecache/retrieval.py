@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Protocol, Self
 
 from framecache import block, multipart
 from framecache.buffers import BufferPool
 from framecache.catalogue import Catalogue, Entry
+from framecache.codec_process.errors import Unwritable
 from framecache.errors import HandOver, NotAcceptable, NotFound, UnknownInstance
 from framecache.frames import DamagedPiece, Form, Frames, OpenFrames, Piece, Transcoded
 from framecache.identity import InstancePath, parse_frame_list
@@ -168,16 +169,20 @@ class Retrieval:
         )
         entry = self._responder.entry(request.path)
         accept = request.accept or request.headers.get("accept")
-        choice = self._negotiate(entry.instance.transfer_syntax_uid, accept, self._cached_small_form(entry, numbers))
-        if not choice.multipart and len(numbers) != 1:
-            raise NotAcceptable("several frames do not fit into a single part", ("multipart/related",))
-        headers = self._responder.headers(_entity_tag(entry, choice, request.frame_list))
-        if is_known(headers["ETag"], request.headers.get("if-none-match")) and _exist(entry, numbers):
-            return self._responder.not_modified(headers, started)
-        prepared = _Prepared(request, entry, choice, numbers, headers)
-        return self._responder.attempt(lambda opened: self._body(prepared, opened, started))
+        small = self._cached_small_form(entry, numbers)
+        unwritable: frozenset[Representation] = frozenset()
+        while True:
+            choice = self._negotiate(entry.instance.transfer_syntax_uid, accept, small, len(numbers), unwritable)
+            headers = self._responder.headers(_entity_tag(entry, choice, request.frame_list))
+            if is_known(headers["ETag"], request.headers.get("if-none-match")) and _exist(entry, numbers):
+                return self._responder.not_modified(headers, started)
+            prepared = _Prepared(request, entry, choice, numbers, headers)
+            try:
+                return self._responder.attempt(partial(self._body, prepared, started))
+            except Unwritable:  # the next best that is acceptable
+                unwritable |= {choice.representation}
 
-    def _body(self, prepared: _Prepared, stack: ExitStack, started: float) -> Answer:
+    def _body(self, prepared: _Prepared, started: float, stack: ExitStack) -> Answer:
         frames = self._frames.open(prepared.entry, stack)
         numbers = prepared.numbers or tuple(range(1, frames.number_of_frames + 1))
         form = Transcoded(prepared.choice.representation)
@@ -247,14 +252,24 @@ class Retrieval:
         small = self._small_form(entry.instance)
         return small if small and numbers and all((small, number) in entry.blocks for number in numbers) else None
 
-    def _negotiate_anew(self, transfer_syntax_uid: str, accept: str | None, preferred: str | None) -> Choice:
+    def _negotiate_anew(
+        self,
+        transfer_syntax_uid: str,
+        accept: str | None,
+        preferred: str | None,
+        frames_asked_for: int,
+        unwritable: frozenset[Representation],
+    ) -> Choice:
+        """`frames_asked_for` is 0 for all of them, which the stock plugin sends nowhere."""
         available = available_representations(transfer_syntax_uid, can_transcode=self._frames.can_transcode)
         if preferred is not None:
             available.insert(0, Representation(preferred))
+        writable = [representation for representation in available if representation not in unwritable]
         try:
-            return choose(accept, available)
+            return choose(accept, writable, several=frames_asked_for != 1)
         except NotAcceptable as error:
-            if not self._frames.can_transcode or is_simple(accept):
+            stock_may = is_simple(accept) or (frames_asked_for == 1 and not self._frames.can_transcode)
+            if frames_asked_for and not unwritable and stock_may:
                 raise HandOver("the frame is asked for in a form that only the stock plugin may have") from error
             raise
 

@@ -121,6 +121,17 @@ LOSSLESS_TARGETS = tuple(
     Representation(uid) for uid in (HTJ2K_LOSSLESS, *_under(_COMPRESSED, 80, 90), "1.2.840.10008.1.2.5")
 )
 
+# What Orthanc's DCMTK and GDCM write.
+STOCK_TARGETS = tuple(
+    Representation(uid)
+    for uid in (
+        EXPLICIT_VR_LITTLE_ENDIAN,
+        IMPLICIT_VR_LITTLE_ENDIAN,
+        "1.2.840.10008.1.2.5",
+        *_under(_COMPRESSED, 50, 51, 57, 70, 80, 81, 90, 91),
+    )
+)
+
 
 def stored_representation(transfer_syntax_uid: str) -> Representation | None:
     """What the stored bytes of a frame are, as they lie in the file, in terms that may go over the wire.

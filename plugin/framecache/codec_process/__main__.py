@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from framecache.codec_process.confinement import confine
-from framecache.codec_process.errors import Undecodable
+from framecache.codec_process.errors import Undecodable, Unwritable
 from framecache.codec_process.protocol import Head, pack, read_message
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def _answer(service: Service, head: Head, header: bytes, frame: bytes) -> tuple[
     try:
         return {}, service.answer(head, header, frame)
     except Undecodable as error:
-        return {"error": str(error)}, b""
+        return {"error": str(error), "unwritable": isinstance(error, Unwritable)}, b""
     except MemoryError:
         return {"error": "the frame needs more memory than a helper process may have"}, b""
     except Exception as error:  # noqa: BLE001 - a fault of ours; what it says may hold values of the data set

@@ -23,6 +23,8 @@ _LEAVE_RGB = frozenset({"image/jpeg", "image/jp2", "image/jpx", "image/jphc", "i
 def decode(frame: bytes, description: PixelDescription) -> DecodedFrame:
     """The pixels of `frame`, the joined fragments of one stored frame. Raises Undecodable."""
     syntax = lookup(description.transfer_syntax_uid)
+    if description.is_float:
+        raise Undecodable("floating point pixels are not shown")
     if syntax.encoding is Encoding.NATIVE:
         return native.decode(frame, description)
     decoder = _DECODERS.get(syntax.media_type) if syntax.encoding is Encoding.ENCAPSULATED else None

@@ -10,7 +10,7 @@ from types import MappingProxyType
 import imagecodecs
 import numpy as np
 
-from framecache.codec_process.errors import Undecodable
+from framecache.codec_process.errors import Undecodable, Unwritable
 from framecache.codec_process.pixels import DecodedFrame, PixelDescription, Pixels
 from framecache.transfer_syntax import EXPLICIT_VR_LITTLE_ENDIAN, Encoding, lookup
 
@@ -27,19 +27,19 @@ _START_OF_JPEG_LS_FRAME = b"\xff\xf7"
 def encode(decoded: DecodedFrame, description: PixelDescription, target_transfer_syntax_uid: str) -> bytes:
     """The frame in the target syntax: Explicit VR Little Endian, RLE, or JPEG-LS, JPEG 2000, HTJ2K without loss.
 
-    `description` is the stored frame's. Raises Undecodable for pixels or targets that cannot be encoded.
+    `description` is the stored frame's. Raises Unwritable for pixels that the target has no room for, Undecodable.
     """
     if target_transfer_syntax_uid == EXPLICIT_VR_LITTLE_ENDIAN:
         return _explicit(decoded, description)
     encoder = _ENCODERS.get(target_transfer_syntax_uid)
     if encoder is None:
-        raise Undecodable(f"transfer syntax {target_transfer_syntax_uid} cannot be written")
+        raise Unwritable(f"transfer syntax {target_transfer_syntax_uid} cannot be written")
     if description.bits_allocated not in _COMPRESSIBLE:
-        raise Undecodable(f"pixels of {description.bits_allocated} bits cannot be compressed")
+        raise Unwritable(f"pixels of {description.bits_allocated} bits cannot be compressed")
     try:
         return encoder(decoded)
     except (RuntimeError, ValueError) as error:
-        raise Undecodable(f"the pixels cannot be compressed: {type(error).__name__}") from error
+        raise Unwritable(f"the pixels cannot be compressed: {type(error).__name__}") from error
     except MemoryError:
         raise Undecodable("the frame needs more memory than a helper process may have") from None
 
@@ -69,7 +69,7 @@ def _rle(decoded: DecodedFrame) -> bytes:
     rows, columns, size = *pixels.shape[:2], pixels.dtype.itemsize
     octets = pixels.astype(pixels.dtype.newbyteorder("<"), copy=False).view(np.uint8).reshape(rows, columns, -1, size)
     if octets.shape[2] * size > _MOST_RLE_SEGMENTS:
-        raise Undecodable("RLE has room for 15 segments")
+        raise Unwritable("RLE has room for 15 segments")
     segments = [
         _even(bytes(imagecodecs.packbits_encode(octets[:, :, sample, byte].copy(), axis=-1)))
         for sample in range(octets.shape[2])
@@ -92,7 +92,7 @@ def _jpeg_ls(decoded: DecodedFrame) -> bytes:
 
 def _jpeg_2000(decoded: DecodedFrame) -> bytes:
     if decoded.pixels.dtype.itemsize > _LARGEST_JPEG_2000_SAMPLE:
-        raise Undecodable("OpenJPEG loses bits of samples that have more than 16")
+        raise Unwritable("OpenJPEG loses bits of samples that have more than 16")
     stream = imagecodecs.jpeg2k_encode(
         decoded.pixels,
         level=0,

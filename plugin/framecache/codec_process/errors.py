@@ -3,6 +3,7 @@
 FrameCacheError
 └── CodecError
     ├── Undecodable        the frame cannot be decoded, encoded or shown; a second try would not help
+    │   └── Unwritable     its pixels are well, but the transfer syntax asked for has no room for them
     ├── CodecTimeout       it took longer than the deadline; the process was killed
     ├── CodecCrashed       the process ended, by itself or by the kernel
     └── CodecUnavailable   no process can be started here at all
@@ -19,6 +20,10 @@ class CodecError(FrameCacheError):
 
 class Undecodable(CodecError):
     """The frame cannot be decoded or encoded; the message says why and holds nothing of the patient's."""
+
+
+class Unwritable(Undecodable):
+    """The frame cannot be had in the transfer syntax that was asked for, but in others."""
 
 
 class CodecTimeout(CodecError):

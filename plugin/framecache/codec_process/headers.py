@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections import OrderedDict
+from dataclasses import replace
 
 import pydicom
 from pydicom import Dataset
@@ -13,6 +14,8 @@ from framecache.codec_process.pixels import PixelDescription
 
 _MOST_KEPT = 4
 _PIXEL_DATA_HEAD = 12  # bytes before the value: tag, VR, two reserved, length
+_IMPLICIT_HEAD = 8
+_FLOAT_TAGS = tuple(bytes.fromhex(tag) for tag in ("e07f0800", "e07f0900", "7fe00008", "7fe00009"))
 _PIXEL_DATA_TAGS = tuple(bytes.fromhex(tag) for tag in ("7fe00008", "7fe00009", "7fe00010"))
 
 
@@ -41,7 +44,13 @@ def _parse(header: bytes) -> tuple[Dataset, PixelDescription]:
         raise
     except Exception as error:  # pydicom raises what it meets; its message may hold values
         raise Undecodable(f"the header cannot be parsed ({type(error).__name__})") from error
-    return data_set, PixelDescription.from_data_set(data_set, _big_endian_vr(header))
+    description = PixelDescription.from_data_set(data_set, _big_endian_vr(header))
+    return data_set, replace(description, is_float=_is_float(header))
+
+
+def _is_float(header: bytes) -> bool:
+    """Whether `header` ends with the head of Float or Double Float Pixel Data, which is shorter in Implicit VR."""
+    return header[-_PIXEL_DATA_HEAD:][:4] in _FLOAT_TAGS or header[-_IMPLICIT_HEAD:][:4] in _FLOAT_TAGS
 
 
 def _big_endian_vr(header: bytes) -> str:

@@ -24,7 +24,8 @@ class PixelDescription:
     """The Image Pixel module (PS3.3 table C.7-11a) and the transfer syntax that the frame is stored in.
 
     `word_size` in bytes is that of the pixel data element's VR: OW has words of two, whatever a sample's size,
-    and Big Endian swaps the bytes in each (PS3.5 sections 6.2 and 7.3).
+    and Big Endian swaps the bytes in each (PS3.5 sections 6.2 and 7.3). `is_float` is for Float and Double Float Pixel
+    Data (PS3.3 section C.7.6.24).
     """
 
     rows: int
@@ -38,6 +39,7 @@ class PixelDescription:
     pixel_representation: int
     transfer_syntax_uid: str
     word_size: int = 1
+    is_float: bool = False
 
     @classmethod
     def from_data_set(cls, data_set: Dataset, pixel_data_vr: str = "") -> Self:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from framecache.codec_process import native, rendering
 from framecache.codec_process.decoding import decode
 from framecache.codec_process.encoding import encode
-from framecache.codec_process.errors import Undecodable
+from framecache.codec_process.errors import Undecodable, Unwritable
 from framecache.codec_process.headers import Headers
 from framecache.codec_process.pixels import PixelDescription
 from framecache.codec_process.protocol import Head, ProtocolError
@@ -38,5 +38,7 @@ def _transcode(frame: bytes, description: PixelDescription, target: str) -> byte
         return native.to_little_endian(frame, description)
     if is_native and description.photometric_interpretation.endswith("_422"):
         # Two pixels share their chrominance: no compressed form has room for just these samples.
-        raise Undecodable(f"{description.photometric_interpretation} is not compressed without loss")
+        raise Unwritable(f"{description.photometric_interpretation} is not compressed without loss")
+    if description.is_float:
+        raise Unwritable("no compressed form has room for floating point pixels")
     return encode(decode(frame, description), description, target)
