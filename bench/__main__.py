@@ -42,9 +42,9 @@ def bench(size: Size, chosen: re.Pattern[str], suites: list[str], port: int, out
             raise SetupError("another benchmark is running in this checkout: wait for it") from None
         for suite in suites:
             all_lines += bench_suite(size, chosen, suite, tools, folder, port, is_main=suite == suites[0])
-    name = size.name if size is FULL else f"bench-{size.name}"
+    name = "bench" if size is FULL else "bench-quick"
     report = Report(
-        "bench" if size is FULL else "bench-quick",
+        name,
         datetime.datetime.now(datetime.UTC).date().isoformat(),
         time.monotonic() - started,
         machine(folder),

@@ -14,11 +14,7 @@ Measure = Callable[[Lab, Subject], Figure]
 
 @dataclass(frozen=True)
 class Probe:
-    """Equal by their names. `measure` raises NotAvailable or LoadFailed where there is nothing to compare.
-
-    `rounds` is how often it is measured, where several subjects are measured in turns; None: as the size says.
-    """
+    """Equal by their names. `measure` raises NotAvailable or LoadFailed where there is nothing to compare."""
 
     name: str
     measure: Measure = field(compare=False)
-    rounds: int | None = field(default=None, compare=False)

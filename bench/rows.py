@@ -115,7 +115,14 @@ def _forms(titles: dict[str, str]) -> Iterator[Row]:
                 (forms.warm(form, data_set), "warm", bound),
             ):
                 what = f"{form}, {temperature}: {titles[data_set]}"
-                yield Row(what, probe, FRAMECACHE, peer, Wanted(Rule.TIMES_FASTER, times), quick=peer is STOCK)
+                yield Row(
+                    what,
+                    probe,
+                    FRAMECACHE,
+                    peer,
+                    Wanted(Rule.TIMES_FASTER, times),
+                    quick=peer is STOCK and form != "/thumbnail",
+                )
     for number, data_set, bound in ((3, NATIVE, 50), (10, JPEG_2000, 10)):
         probe, what = warm.frame_list(data_set, number), f"a list of {number} frames: {titles[data_set]}"
         for peer in (TUNED, STOCK):
@@ -129,7 +136,8 @@ def _filling(titles: dict[str, str]) -> Iterator[Row]:
     what = f"memory while pre-extracting, growth in MB: {titles['huge']}"
     yield Row(what, filling.memory("huge"), FRAMECACHE, None, bound)
     for data_set, title in {"slices": titles["slices"], NATIVE: f"one {titles[NATIVE]}"}.items():
-        yield Row(f"upload: {title}", filling.upload(data_set), FRAMECACHE, WITHOUT, Wanted(Rule.AT_MOST_TIMES, 1.05))
+        probe, wanted = filling.upload(data_set), Wanted(Rule.AT_MOST_TIMES, 1.05)
+        yield Row(f"upload: {title}", probe, FRAMECACHE, WITHOUT, wanted, quick=data_set != NATIVE)
 
 
 def _scale(titles: dict[str, str]) -> Iterator[Row]:

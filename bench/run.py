@@ -43,7 +43,7 @@ def measure(lab: Lab, rows: Iterable[Row]) -> Results:
 
 def _measure_in_turns(lab: Lab, probe: Probe, subjects: Sequence[Subject], results: Results) -> None:
     rounds: dict[Subject, list[Figure]] = {subject: [] for subject in subjects}
-    number = (probe.rounds or lab.size.rounds) if len(subjects) > 1 else 1
+    number = lab.size.rounds if len(subjects) > 1 else 1
     for _ in range(number):
         for subject in subjects:
             key = probe.name, subject.name

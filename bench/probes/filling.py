@@ -24,7 +24,6 @@ from dev.orthanc_server import OrthancServer
 from dev.upload import progress
 
 SAMPLE_SECONDS = 0.01
-UPLOAD_ROUNDS = 3
 MEMORY_TOUCHED = 4  # × the file: received, parsed, stored, cut out
 
 
@@ -42,7 +41,7 @@ def stored_to_warm(data_set: str) -> Probe:
             write_back(server.folder / "FrameCache")
             return of_seconds([time.monotonic() - started])
 
-    return Probe(f"stored to warm, {data_set}", measure, UPLOAD_ROUNDS)
+    return Probe(f"stored to warm, {data_set}", measure)
 
 
 def _newest(server: OrthancServer) -> str:
@@ -130,7 +129,7 @@ def upload(data_set: str) -> Probe:
         with lab.new_server(subject) as server:
             return of_seconds([_post_all(server, bodies)])
 
-    return Probe(f"upload, {data_set}", measure, UPLOAD_ROUNDS)
+    return Probe(f"upload, {data_set}", measure)
 
 
 def _post_all(server: OrthancServer, bodies: list[bytes]) -> float:
