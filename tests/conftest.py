@@ -5,6 +5,11 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
+from hypothesis import settings
+
+# A shared or slow machine may pause any example; what must be quick is timed by its own test.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 _DESELECTED = pytest.StashKey[list[str]]()
 
