@@ -119,6 +119,10 @@ class Responder:
         self._metrics.count("not_modified")
         return Answer(304, "", {**headers, **self.report(is_hit=True, started=started)}, memoryview(b""))
 
+    def damaged(self) -> None:
+        """Count a block that was dropped."""
+        self._metrics.count("damaged_blocks")
+
     def attempt(self, make: Callable[[ExitStack], Answer]) -> Answer:
         """What `make` returns; what it opens stays open until the answer is closed.
 
@@ -130,7 +134,7 @@ class Responder:
                 answer = make(opened)
             except DamagedPiece:
                 opened.close()
-                self._metrics.count("damaged_blocks")
+                self.damaged()
             except BaseException:
                 opened.close()
                 raise
@@ -187,18 +191,24 @@ class Retrieval:
         numbers = prepared.numbers or tuple(range(1, frames.number_of_frames + 1))
         form = Transcoded(prepared.choice.representation)
         first = frames.piece(form, numbers[0])
-        if first.length * len(numbers) > self._responder.limits.longest_body:
+        if self._is_too_long(first.length * len(numbers), numbers):
             return self._stream(prepared, frames, form, numbers, first, started)
         pieces = [first, *(frames.piece(form, number) for number in numbers[1:])]
         layout = self._lay_out(prepared, pieces)
+        if self._is_too_long(layout.length, numbers):  # the first frame may be blank, and say nothing of the others
+            return self._stream(prepared, frames, form, numbers, first, started)
         body = self._responder.lease(layout.length, stack)
         layout.write_around(body)
-        for piece, offset in zip(pieces, layout.frame_offsets, strict=True):
+        for index, (piece, offset) in enumerate(zip(pieces, layout.frame_offsets, strict=True)):
             with body[offset : offset + piece.length] as target:
-                piece.read_into(target)
+                pieces[index] = self._read(frames, form, piece, target)
         self._note_misses(prepared.entry, pieces)
         report = self._responder.report(is_hit=all(piece.is_hit for piece in pieces), started=started)
         return Answer(200, layout.content_type, {**prepared.headers, **report}, body)
+
+    def _is_too_long(self, length: int, numbers: Sequence[int]) -> bool:
+        """Whether a body has to be sent frame by frame; one frame alone is always sent whole."""
+        return len(numbers) > 1 and length > self._responder.limits.longest_body
 
     def _stream(
         self,
@@ -225,11 +235,24 @@ class Retrieval:
                 chunk = self._responder.lease(len(header) + piece.length, stack)
                 chunk[: len(header)] = header
                 with chunk[len(header) :] as target:
-                    piece.read_into(target)
+                    piece = self._read(frames, form, piece, target)
                 yield chunk
             if not piece.is_hit:
                 self._wanted.wanted(prepared.entry, number)
         yield memoryview(multipart.CLOSING)
+
+    def _read(self, frames: OpenFrames, form: Form, piece: Piece, target: memoryview) -> Piece:
+        """Fill `target` and return where the frame came from: a damaged one is dropped, and then found elsewhere."""
+        try:
+            piece.read_into(target)
+        except DamagedPiece:
+            other = frames.piece(form, piece.number)
+            if other.length != len(target):
+                raise
+            self._responder.damaged()
+            other.read_into(target)
+            return other
+        return piece
 
     def _lay_out(self, prepared: _Prepared, pieces: Sequence[Piece]) -> Layout:
         parts = [self._part(prepared, piece) for piece in pieces]
