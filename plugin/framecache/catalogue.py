@@ -14,7 +14,7 @@ from typing import Any
 from framecache import block, data_set
 from framecache.block import BlockFrame
 from framecache.byte_reader import FileReader
-from framecache.errors import BadRequest, NotFound
+from framecache.errors import BadRequest, InstanceGone, NotFound
 from framecache.frame_store import BlockRow, FrameStore
 from framecache.identity import InstancePath, is_uid
 from framecache.instance import FIND_OPTIONS, Instance, stored_path
@@ -164,11 +164,23 @@ class Catalogue:
 
     def _enter(self, instance: Instance) -> Entry:
         entry = self._new_entry(instance)
-        if entry.stored_path and not (self.is_current(entry) and instance.stored_size == instance.file_size):
-            entry.stored_path = None  # compressed by Orthanc, or kept elsewhere: only the REST API can read it
+        if not self.is_current(entry):
+            self._confirm(instance)
+            entry.stored_path = None  # kept elsewhere: only the REST API can read it
+        elif instance.stored_size != instance.file_size:
+            entry.stored_path = None  # compressed by Orthanc
         elif entry.stored_path and not instance.transfer_syntax_uid:
             entry.instance = replace(instance, transfer_syntax_uid=_stored_transfer_syntax(entry.stored_path))
         return self._keep(entry)
+
+    def _confirm(self, instance: Instance) -> None:
+        """No file where it should be: is it kept elsewhere, or was it replaced since Orthanc told of it?
+
+        Raises InstanceGone, NotFound. An entry without a file is trusted for a while, so it had better be true.
+        """
+        attachment = json.loads(self._api.get(f"/instances/{instance.orthanc_id}/attachments/dicom/info"))
+        if attachment["Uuid"] != instance.attachment_uuid:
+            raise InstanceGone("the instance was replaced meanwhile")
 
     def _new_entry(self, instance: Instance) -> Entry:
         path = stored_path(self._storage_directory, instance.attachment_uuid)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from framecache.catalogue import Catalogue
-from framecache.errors import NotFound, SourceError
+from framecache.errors import InstanceGone, NotFound, SourceError
 from framecache.identity import InstancePath
 from framecache.threads import Desk
 
@@ -132,15 +132,37 @@ def test_without_a_plain_file_what_is_known_is_believed_for_some_seconds(
     assert entry.stored_path is None
     clock.now += 4.9
     catalogue.lookup(PATH)
-    assert len(api.calls) == 1
+    assert api.calls.count("POST /tools/find") == 1
     clock.now += 0.2
     assert catalogue.lookup(PATH) is entry
-    assert len(api.calls) == 2
+    assert api.calls.count("POST /tools/find") == 2
     api.delete(name)
     clock.now += 5.1
 
     with pytest.raises(NotFound):
         catalogue.lookup(PATH)
+
+
+class OverwrittenApi(FakeApi):
+    """Orthanc, in which somebody overwrites the instance right after it was asked for."""
+
+    def post(self, uri: str, body: bytes) -> bytes:
+        answer = super().post(uri, body)
+        self.store(FILE, uuid=uuid(2))
+        return answer
+
+
+def test_what_was_replaced_since_orthanc_told_of_it_is_not_taken_for_kept_elsewhere(
+    store: MemoryStore, clock: FakeClock, desk: Desk, tmp_path: Path
+) -> None:
+    """It would be believed for some seconds, and a client that has the old frames be told that they are still true."""
+    api = OverwrittenApi(tmp_path / "db")
+    api.store(FILE, uuid=uuid(1))
+    catalogue = Catalogue(api, store, desk, clock, tmp_path / "db", revalidate_seconds=5)
+
+    with pytest.raises(InstanceGone):
+        catalogue.lookup(PATH)
+    assert catalogue.lookup(PATH).instance.attachment_uuid == uuid(2)
 
 
 def test_what_an_earlier_run_knew_is_believed_while_the_file_is_there(
