@@ -14,6 +14,7 @@ from framecache import query
 from framecache.catalogue import Catalogue
 from framecache.errors import FrameCacheError, UnknownInstance
 from framecache.identity import InstancePath
+from framecache.instance_retrieval import InstanceRequest, InstanceRetrieval
 from framecache.rendering import PictureRequest, Rendering
 from framecache.retrieval import Answer, FrameRequest, Retrieval
 
@@ -129,6 +130,24 @@ class SeriesPicture:
     def _first(self, request: HttpRequest) -> InstancePath:
         study, series, _ = request.groups
         return self._catalogue.first_instance(study, series)
+
+
+class WholeInstance:
+    """GET …/instances/{uid}: the file. UIDs that are none by PS3.5 section 9.1 are left to the stock plugin."""
+
+    pattern = "studies/([0-9.]{1,64})/series/([0-9.]{1,64})/instances/([0-9.]{1,64})"
+
+    def __init__(self, retrieval: InstanceRetrieval) -> None:
+        self._retrieval = retrieval
+
+    def answer(self, request: HttpRequest) -> Answer:
+        study, series, instance = request.groups
+        accept = query.decoded(request.arguments).get("accept") if request.arguments else None
+        return self._retrieval.answer(InstanceRequest(InstancePath(study, series, instance), request.headers, accept))
+
+    def stock_location(self, request: HttpRequest, error: FrameCacheError | None) -> str | None:  # noqa: ARG002
+        """The stock plugin has one spelling of it, and that is taken; Orthanc's core was asked already."""
+        raise error or FrameCacheError("internal error; Orthanc's log has more")
 
 
 def _frames(path: InstancePath, frame_list: str, request: HttpRequest) -> FrameRequest:
