@@ -15,7 +15,7 @@ import requests
 from bench import client
 from bench.client import NotAvailable
 from bench.figure import Figure, of_load, of_seconds
-from bench.lab import Lab, wait_until_cached
+from bench.lab import Lab, fill, wait_until_cached
 from bench.load import load
 from bench.probe import Probe
 from bench.process import drop_pages, resident_bytes, touch_memory, write_back
@@ -68,7 +68,7 @@ def memory(data_set: str) -> Probe:
 
     def measure(lab: Lab, subject: Subject) -> Figure:
         server, stored = lab.emptied(subject), lab.stored(data_set)[0]
-        client.get(server.url, lab.stored("mammogram")[0].frame(1))  # what the first request needs is not counted
+        fill(server.url, lab.stored("mammogram")[0])  # what the first request and the first filling need is not counted
         before = resident_bytes(server.pid)
         watch = _Watch(server.pid)
         client.get(server.url, stored.frame(1))
