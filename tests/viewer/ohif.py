@@ -43,7 +43,7 @@ def find_chromium() -> None:
 def chromium(playwright: Playwright, profile: Path) -> Iterator[BrowserContext]:
     """Chromium with its cache in the folder `profile`."""
     context = playwright.chromium.launch_persistent_context(
-        profile, executable_path=CHROMIUM, args=FLAGS, viewport={"width": 1280, "height": 900}
+        profile, executable_path=CHROMIUM, args=FLAGS, viewport={"width": 1024, "height": 720}
     )
     context.add_init_script(NO_TOUR)
     yield context
