@@ -149,6 +149,8 @@ class Catalogue:
         """The instance with this Orthanc ID, as it is now. Raises NotFound, SourceError."""
         answer = json.loads(self._api.get(f"/instances/{orthanc_id}"))
         sop_instance_uid = answer["MainDicomTags"].get("SOPInstanceUID", "")
+        if not is_uid(sop_instance_uid):
+            raise NotFound("the instance has no usable SOP Instance UID")  # a wildcard would ask for all of them
         for instance in self._ask({"SOPInstanceUID": sop_instance_uid}):
             if instance.orthanc_id == orthanc_id:
                 known = self._entries.get(instance.path)
@@ -212,7 +214,7 @@ class Catalogue:
     def take_touched(self) -> dict[InstancePath, float]:
         """When instances were last asked for, since this was last called."""
         touched, self._touched = self._touched, {}
-        return touched
+        return touched.copy()  # a request that came before the exchange may still be adding to it
 
     def on_desk(self, function: Callable[[], Any]) -> Any:
         """Run something that needs the store."""

@@ -55,7 +55,8 @@ class DiskStore:
         self._room = threading.Lock()
         self._reserved = 0
         with contextlib.ExitStack() as undo, _store_errors(directory):
-            _make_private(directory)
+            # One that is there already may be somebody's, and keeps its mode: what is ours lies a level below.
+            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._lock_file = _Lock(directory / "lock")
             undo.callback(self._lock_file.close)
             _make_private(self._directory)

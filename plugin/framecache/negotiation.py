@@ -87,10 +87,14 @@ def choose(accept: str | None, available: Sequence[Representation], *, several: 
     Ranges are tried by q-value; those of one q-value share the order of `available`. With `several` frames, ranges
     of a single part are passed over. Raises NotAcceptable, BadRequest.
     """
-    ranges = [r for r in parse_accept(accept or "") if r.quality > 0] if accept and accept.strip() else [_ANYTHING]
+    parsed = parse_accept(accept) if accept and accept.strip() else (_ANYTHING,)
+    ranges = [r for r in parsed if r.quality > 0]
+    # What is named with q=0 is refused, though a wildcard would take it (RFC 9110 section 12.5.1).
+    refused = [r for r in parsed if r.quality == 0 and "*" not in r.media_type]
+    allowed = [form for form in available if all(_accepts(r, form) is None for r in refused)]
     for quality in sorted({r.quality for r in ranges}, reverse=True):
         equals = [r for r in ranges if r.quality == quality]
-        for representation in available:
+        for representation in allowed:
             for media_range in equals:
                 multipart = _accepts(media_range, representation)
                 if multipart or (multipart is False and not several):

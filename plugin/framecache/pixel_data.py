@@ -17,6 +17,8 @@ from framecache.transfer_syntax import Encoding, lookup
 
 _SAMPLES_PER_PIXEL, _PHOTOMETRIC, _NUMBER_OF_FRAMES = 0x00280002, 0x00280004, 0x00280008
 _ROWS, _COLUMNS, _BITS_ALLOCATED = 0x00280010, 0x00280011, 0x00280100
+# A whole slide has some 100,000 tiles; a crafted file could hold one empty fragment for each 8 bytes.
+_MOST_FRAGMENTS = 2_000_000
 _ITEM_HEADER = struct.Struct("<LL")
 _ITEM, _SEQUENCE_END = 0xE000FFFE, 0xE0DDFFFE  # read as one little endian number
 # How a frame's first fragment begins: JPEG and JPEG-LS SOI, JPEG 2000 SOC and SIZ (PS3.5 annex A.4).
@@ -143,6 +145,8 @@ def _fragments(reader: ByteReader, position: int) -> tuple[array[int], array[int
         position += _ITEM_HEADER.size
         if kind != _ITEM or position + length > reader.size:
             raise BrokenPixelData("the fragments end before their delimiter")
+        if len(offsets) >= _MOST_FRAGMENTS:
+            raise BrokenPixelData("the pixel data has too many fragments")
         offsets.append(position)
         lengths.append(length)
         position += length

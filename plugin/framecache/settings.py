@@ -11,7 +11,7 @@ from typing import Any
 from framecache.errors import SettingsError
 from framecache.transcode_rules import TranscodeRules, parse_transcode_rules
 
-MEGABYTE = 1_000_000
+MEGABYTE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
