@@ -115,7 +115,7 @@ class Sources:
         Raises HandOver, SourceError.
         """
         if entry.stored_path is not None:
-            with FileReader(entry.stored_path) as stored:
+            with FileReader(entry.stored_path, whole=whole) as stored:
                 reader = readable(stored, entry.instance.transfer_syntax_uid)
                 yield LocatedFrames(reader, self._table(entry, reader))
         elif whole and entry.instance.file_size <= _LARGEST_IN_MEMORY:
