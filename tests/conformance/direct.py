@@ -69,14 +69,17 @@ class Direct:
                 return _reply(output)
         return Reply(STOCK, {}, b"")
 
-    def store(self, stored: Stored, content: bytes | None = None, number: int = 0) -> str:
-        """Keep an instance as Orthanc would, of `content` where that is not the instance's own file."""
+    def store(self, stored: Stored, content: bytes | None = None, number: int = 0, version: int = 0) -> str:
+        """Keep an instance as Orthanc would, of `content` where that is not the instance's own file.
+
+        Each `number` is another instance, each `version` another file of it.
+        """
         path = InstancePath(stored.uid("study"), stored.uid("series"), stored.uid("instance"))
         content = stored.file() if content is None else content
         return self.module.api.store(
             content,
             orthanc_id=orthanc_id(number),
-            uuid=uuid(number),
+            uuid=uuid(version or number),
             path=path,
             syntax=stored.transfer_syntax_uid,
             number_of_frames=len(stored.pixels),
