@@ -10,7 +10,7 @@ from typing import Any
 
 import imagecodecs
 import numpy as np
-from framecache.transfer_syntax import Encoding, lookup
+from framecache.dicom.transfer_syntax import Encoding, lookup
 from pydicom.pixels.decoders import rle
 
 from tests.conformance.client import Client, Part, Reply, accepting, parts_of, single_part, with_parameter

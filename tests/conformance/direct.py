@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from framecache import install
-from framecache.identity import InstancePath
+from framecache.dicom.identity import InstancePath
 
 from tests.conformance.client import Reply
 from tests.conformance.stored import Stored

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import imagecodecs
 import numpy as np
-from framecache.transfer_syntax import Encoding
+from framecache.dicom.transfer_syntax import Encoding
 
 from tests.conformance.checks import about_error
 from tests.conformance.client import Client, Reply, accepting

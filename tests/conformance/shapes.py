@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from framecache.transfer_syntax import Encoding
+from framecache.dicom.transfer_syntax import Encoding
 
 from tests.conformance.stored import COMPRESSED, EXPLICIT, IMPLICIT, RLE, Stored
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from framecache.transfer_syntax import Encoding
+from framecache.dicom.transfer_syntax import Encoding
 
 from dev.orthanc_server import OrthancServer
 from tests.conformance.client import HttpClient

@@ -12,7 +12,7 @@ from typing import Any
 import imagecodecs
 import numpy as np
 import numpy.typing as npt
-from framecache.transfer_syntax import EXPLICIT_VR_BIG_ENDIAN, Encoding, lookup
+from framecache.dicom.transfer_syntax import EXPLICIT_VR_BIG_ENDIAN, Encoding, lookup
 from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
 

@@ -1,0 +1,153 @@
+"""Writes docs/conformance.md from the tables that the tests ask: `python -m tests.conformance.document`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+from dev.console import CHECKOUT
+
+sys.path.insert(0, str(CHECKOUT / "plugin"))  # pytest has it there already
+
+from framecache.dicom.transfer_syntax import lookup
+
+from tests.conformance import broken, pictures, protocol, stock
+from tests.conformance.checks import unwritable
+from tests.conformance.shapes import GROUPS, HTJ2K, JPEG_2000, JPEG_LS, STORED_FORM, Outcome, Shape
+from tests.conformance.stored import ENCAPSULATED, EXPLICIT, LAID_OUT, NATIVE, RLE, VIDEOS, Stored
+
+CONFORMANCE = CHECKOUT / "docs/conformance.md"
+_NAMES = {EXPLICIT: "Explicit", RLE: "RLE", JPEG_LS: "JPEG-LS", JPEG_2000: "JPEG 2000", HTJ2K: "HTJ2K"}
+_INTRODUCTION = """# Conformance
+
+What is answered to Retrieve Frames and Retrieve Rendered (PS3.18 sections 10.4.1.1.3 and 10.4.1.1.6). This page is
+written from the tables in `tests/conformance`, which the tests ask of the plugin alone and of Orthanc 1.12.7 and
+1.13.0: each of the {instances} instances below with each of the {shapes} shapes of Accept, for one frame, a list
+and all frames. `python -m tests.conformance.document` writes it again.
+"""
+_LISTS = """
+A list comes in the order of the request, a number that is repeated as often as it is there. `/frames` is all
+frames. An error is JSON with `HttpStatus` and `Message`, and 406 with `Available`; requests that only the stock
+plugin's routes match have its errors.
+
+Every answer has a strong `ETag`, which differs by transfer syntax, shape and list, `Vary: Accept` and the
+`CacheControl` setting. `If-None-Match` is answered 304. Answers above `MaximumAnswerMB` are streamed, without a
+length. While answers in flight hold `MaximumMemoryMB`, others wait up to 5 s and then are 503 with `Retry-After`.
+"""
+_SHAPES = """
+*Stored* is the stored transfer syntax, which of native frames is Explicit VR Little Endian: their bytes are sent as
+they are, but for Big Endian. *Multipart* is `multipart/related`; a *single part* is for one frame, and several are
+406 unless a multipart range is there too. *Handed over* is a 307 to the stock plugin, which transcodes the whole
+instance; for `/frames`, where its answer is wrong, it is 406 instead. Video is 406 with the reason.
+"""
+_STORED = """
+Each frame is compared byte for byte with what was encoded where it is sent as stored, else pixel by pixel: lossless
+ones exactly, lossy ones within the codec's loss, and within {grey_levels} grey levels of the stock plugin's. The
+compressed forms that are made of native frames are decoded again and compared. The last columns tell whether the
+stock plugin of Debian trixie (Orthanc 1.12.7) and forky (1.13.0) sends the same: **=** as stored and as Explicit,
+**s** only as stored, **e** only as Explicit, **–** neither. A † means that it ends the server.
+"""
+_DAMAGED = """
+A frame that cannot be decoded is 500 with what is wrong with it, as a picture too; the other frames of the instance
+are served, and as stored all of them. Tested with one frame of four damaged, in {encoded}: {damages}, of another
+size. JPEG 2000 has no checksum: noise in the middle of a stream may be decoded to noise. An instance with fewer
+frames than its header says is handed over whole, and `/frames` of it is 500. Any file cut, overwritten or shifted
+at random gives such an answer too; it never ends Orthanc, and nothing is asked of the stock plugin by the tests,
+whose decoders may.
+"""
+
+
+def document() -> str:
+    """The page."""
+    instances = len(NATIVE) + len(ENCAPSULATED) + len(LAID_OUT)
+    shapes = sum(map(len, GROUPS.values()))
+    damages = ", ".join(damage.name for damage in broken.DAMAGES)
+    encoded = ", ".join(name.partition(",")[0] for name in broken.ENCODED)
+    parts = [
+        _INTRODUCTION.format(instances=instances, shapes=shapes),
+        "## What Accept gets\n" + _SHAPES,
+        *(f"### {name}\n\n{_table(_SHAPE_HEAD, map(_shape, group))}\n" for name, group in GROUPS.items()),
+        "## Frame lists\n" + _LISTS,
+        _table(("list", "status", "message"), map(_list, protocol.LIST_CASES)) + "\n",
+        "## What is stored\n" + _STORED.format(grey_levels=pictures.GREY_LEVELS),
+        _stored_tables(),
+        "## Pictures\n",
+        "`rendered` and `thumbnail`, of a frame, an instance (its first frame) and a series (its first instance).\n",
+        _table(("request", "Accept", "answer"), map(_picture, pictures.CASES)) + "\n",
+        "Floating point pixels are not drawn: 500. Video, and instances without pixels, are handed over.\n",
+        "## Damaged pixel data\n" + _DAMAGED.format(damages=damages, encoded=encoded),
+    ]
+    return "\n".join(parts).rstrip() + "\n"
+
+
+_SHAPE_HEAD = ("shape", "Accept", "native", "compressed", "but stored in")
+
+
+def _table(head: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> str:
+    lines = ("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows)
+    return "\n".join(["| " + " | ".join(head) + " |", "|" + "---|" * len(head), *lines])
+
+
+def _shape(shape: Shape) -> tuple[str, ...]:
+    accept = "none" if shape.accept is None else f"`{shape.accept}`" if shape.accept else "empty"
+    if shape.parameter is not None:
+        accept += f"; parameter `{shape.parameter}`"
+    own = "; ".join(f"{_name(uid)}: {_outcome(outcome)}" for uid, outcome in shape.own.items())
+    return shape.name, accept, _outcome(shape.native), _outcome(shape.compressed), own
+
+
+def _outcome(outcome: Outcome) -> str:
+    if outcome.status == 307:
+        return "handed over"
+    if outcome.status != 200:
+        return str(outcome.status)
+    form = "stored" if outcome.transfer_syntax_uid == STORED_FORM else _name(outcome.transfer_syntax_uid)
+    return f"{form}, {'multipart' if outcome.multipart else 'single part'}"
+
+
+def _name(uid: str) -> str:
+    return _NAMES.get(uid) or "…" + uid.removeprefix("1.2.840.10008.1.2")
+
+
+def _list(case: protocol.ListCase) -> tuple[str, ...]:
+    return case.name or f"`{case.text}`", str(case.status), case.said
+
+
+def _stored_tables() -> str:
+    head = ("instance", "transfer syntax", "sent as", "trixie", "forky")
+    groups = {"Native": NATIVE, "Compressed": ENCAPSULATED, "Offset tables and fragments": LAID_OUT}
+    tables = [f"### {name}\n\n{_table(head, map(_stored, group))}\n" for name, group in groups.items()]
+    videos = ", ".join(f"{video.name} ({video.transfer_syntax_uid})" for video in VIDEOS)
+    bits = "Frames of single bits that begin within a byte (PS3.5 section 8.1.1) are handed over.\n"
+    return "\n".join([*tables, f"Video, which is 406: {videos}.\n", bits])
+
+
+def _stored(stored: Stored) -> tuple[str, ...]:
+    forms = ["Explicit"]
+    if stored in NATIVE:
+        forms += [_name(uid) for uid in (HTJ2K, JPEG_LS, JPEG_2000, RLE) if uid not in unwritable(stored)]
+    else:
+        forms.insert(0, "stored")
+    return (
+        stored.name,
+        f"{stored.transfer_syntax_uid} `{lookup(stored.transfer_syntax_uid).media_type}`",
+        ", ".join(forms),
+        *(_comparison(suite, stored) for suite in ("trixie", "forky")),
+    )
+
+
+def _comparison(suite: str, stored: Stored) -> str:
+    sends = [not stock.refuses(suite, stored, accept) for accept in (stock.AS_STORED, stock.AS_EXPLICIT)]
+    if stock.ends_the_server(suite, stored, stock.AS_EXPLICIT):
+        return "s†" if sends[0] else "–†"
+    return {(True, True): "=", (True, False): "s", (False, True): "e", (False, False): "–"}[sends[0], sends[1]]
+
+
+def _picture(case: pictures.PictureCase) -> tuple[str, ...]:
+    size = f", {case.shape[1]} × {case.shape[0]} pixels" if case.shape else ""
+    accept = "none" if case.accept is None else f"`{case.accept}`"
+    return f"`{case.query}`" if case.query else "", accept, f"{case.media_type}{size}" or str(case.status)
+
+
+if __name__ == "__main__":
+    CONFORMANCE.write_text(document())
