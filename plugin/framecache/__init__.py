@@ -1,5 +1,5 @@
 """A disk-backed cache of DICOM frames for Orthanc's DICOMweb routes."""
 
-from framecache.installation import install
+from framecache.host.installation import install
 
 __all__ = ["install"]

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from framecache.dicom.identity import is_uid
+from framecache.dicom.instance import Instance
+from framecache.dicom.transfer_syntax import HTJ2K_LOSSLESS, Encoding, lookup
 from framecache.errors import SettingsError
-from framecache.identity import is_uid
-from framecache.instance import Instance
-from framecache.transfer_syntax import HTJ2K_LOSSLESS, Encoding, lookup
 
 _TEXTS = ("Modalities", "SopClasses", "TransferSyntaxes")
 _SIZE = "MinimumFrameMB"

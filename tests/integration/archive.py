@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -88,6 +89,11 @@ class Archive:
 
     def stock_parts(self, instance: Instance, frame_list: str, accept: str | None = AS_STORED) -> list[Part]:
         return parts_of(self.stock_frames(instance, frame_list, accept))
+
+    def cached_files(self) -> set[Path]:
+        """The files of the cache; folders may vanish while they are looked through."""
+        folders = os.walk(self.server.folder / "FrameCache")
+        return {Path(folder, name) for folder, _, names in folders for name in names if name.endswith(".block")}
 
     def status(self) -> dict[str, Any]:
         status: dict[str, Any] = self.get_json("/frame-cache/status")

@@ -112,11 +112,11 @@ def test_a_small_single_frame_is_served_but_not_cached(archive: Archive) -> None
 
 
 def test_a_damaged_cache_file_is_never_sent(archive: Archive) -> None:
-    others = set(archive.server.folder.rglob("*.block"))
+    others = archive.cached_files()
     instance = archive.store(replace(SMALL, rows=400, columns=400, seed=30))
     wanted = archive.frames(instance, "1,2,3,4").content
     stop(archive.server)
-    blocks = sorted(set(archive.server.folder.rglob("*.block")) - others)
+    blocks = sorted(archive.cached_files() - others)
     assert len(blocks) == SMALL.frames
     flip_a_byte(blocks[0])
     cut_short(blocks[1])

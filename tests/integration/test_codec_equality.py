@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import requests
-from framecache.codec_process.decoding import decode
-from framecache.codec_process.encoding import encode
-from framecache.codec_process.native import to_little_endian
-from framecache.codec_process.pixels import PixelDescription
-from framecache.transfer_syntax import Encoding, lookup
+from framecache.codecs.process.decoding import decode
+from framecache.codecs.process.encoding import encode
+from framecache.codecs.process.native import to_little_endian
+from framecache.codecs.process.pixels import PixelDescription
+from framecache.dicom.transfer_syntax import Encoding, lookup
 
 from dev.orthanc_server import OrthancServer
-from tests.unit.codec_process.frames import Frame, frames
+from tests.unit.codecs.process.frames import Frame, frames
 
 pytestmark = pytest.mark.orthanc
 

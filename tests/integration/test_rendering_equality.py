@@ -17,11 +17,11 @@ import imagecodecs
 import numpy as np
 import pytest
 import requests
-from framecache.codec_process.decoding import decode
-from framecache.codec_process.pixels import PixelDescription
-from framecache.codec_process.rendering import render
+from framecache.codecs.process.decoding import decode
+from framecache.codecs.process.pixels import PixelDescription
+from framecache.codecs.process.rendering import render
+from framecache.dicomweb.rendering_parameters import JPEG, PNG, parse_rendering
 from framecache.errors import BadRequest
-from framecache.rendering_parameters import JPEG, PNG, parse_rendering
 from pydicom import Dataset, dcmread, dcmwrite
 from pydicom.encaps import get_frame
 

@@ -74,16 +74,12 @@ def resource_of(archive: Archive, instance: Instance, level: str) -> str:
 
 
 def test_the_frames_of_what_was_deleted_leave_the_disk(archive: Archive) -> None:
-    before = blocks(archive)
+    before = archive.cached_files()
     instance = archive.store(replace(SMALL, seed=11))
-    new = blocks(archive) - before
+    new = archive.cached_files() - before
     assert new
     archive.delete(f"/instances/{instance.orthanc_id}")
-    wait_until(lambda: new.isdisjoint(blocks(archive)))
-
-
-def blocks(archive: Archive) -> set[Path]:
-    return set((archive.server.folder / "FrameCache").rglob("*.block"))
+    wait_until(lambda: new.isdisjoint(archive.cached_files()))
 
 
 def test_what_was_stored_again_after_a_delete_is_the_new(archive: Archive) -> None:

@@ -11,11 +11,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from framecache import block
+from framecache.cache import block
+from framecache.cache.frame_store import BlockRow, StoreError
+from framecache.dicom.identity import InstancePath
+from framecache.dicom.instance import Instance
 from framecache.errors import NotFound, SourceError
-from framecache.frame_store import BlockRow, StoreError
-from framecache.identity import InstancePath
-from framecache.instance import Instance
 
 from tests.unit.dicom_files import EXPLICIT, INSTANCE, SERIES, STUDY
 

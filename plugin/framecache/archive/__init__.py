@@ -1,0 +1,1 @@
+"""What Orthanc holds: which instance a path means, and its stored frames."""

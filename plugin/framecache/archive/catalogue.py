@@ -1,0 +1,228 @@
+"""What is known of instances: Orthanc is asked once, then memory answers for as long as the stored file exists."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from framecache.cache import block
+from framecache.cache.block import BlockFrame
+from framecache.cache.frame_store import BlockRow, FrameStore
+from framecache.dicom import data_set
+from framecache.dicom.byte_reader import FileReader
+from framecache.dicom.identity import InstancePath, is_uid
+from framecache.dicom.instance import FIND_OPTIONS, Instance, stored_path
+from framecache.dicom.pixel_data import FrameTable
+from framecache.errors import BadRequest, InstanceGone, NotFound
+from framecache.ports import Clock, OrthancApi
+from framecache.threads import Desk
+
+_MOST_ENTRIES = 50_000
+
+
+@dataclass(slots=True)
+class CachedBlock:
+    """A block and, once it was read, where each frame lies in it."""
+
+    row: BlockRow
+    _frames: dict[int, BlockFrame] | None = None
+
+    def frame(self, frame_number: int) -> BlockFrame | None:
+        """Where the frame lies. Raises BrokenBlock."""
+        if self._frames is None:
+            self._frames = block.read_header(self.row.path, self.row.key, self.row.count)
+        return self._frames.get(frame_number)
+
+
+@dataclass(slots=True)
+class Entry:
+    """One instance in memory. `stored_path` is None where Orthanc's storage is not a folder of plain files."""
+
+    instance: Instance
+    stored_path: str | None
+    checked_at: float
+    blocks: dict[tuple[str, int], CachedBlock] = field(default_factory=dict)
+    frame_table: FrameTable | None = None
+
+    def add(self, row: BlockRow) -> None:
+        """Take a block into account that was just written."""
+        cached = CachedBlock(row)
+        self.blocks.update({(row.representation, row.first + i): cached for i in range(row.count)})
+
+    def drop(self, row: BlockRow) -> None:
+        """Take a block out of account."""
+        for i in range(row.count):
+            self.blocks.pop((row.representation, row.first + i), None)
+
+
+class Catalogue:
+    """From UIDs to entries. Lookups that memory cannot answer run on the desk's threads."""
+
+    def __init__(
+        self,
+        api: OrthancApi,
+        store: FrameStore,
+        desk: Desk,
+        clock: Clock,
+        storage_directory: Path,
+        revalidate_seconds: float,
+    ) -> None:
+        self._api, self._store, self._desk, self._clock = api, store, desk, clock
+        self._storage_directory, self._revalidate_seconds = storage_directory, revalidate_seconds
+        self._entries: OrderedDict[InstancePath, Entry] = OrderedDict()
+        self._paths: dict[str, InstancePath] = {}
+        self._touched: dict[InstancePath, float] = {}
+        self._lock = threading.Lock()
+
+    def lookup(self, path: InstancePath) -> Entry:
+        """The instance under these three UIDs, as it is now. Raises NotFound, SourceError."""
+        entry = self._entries.get(path)
+        if entry is None or not self.is_current(entry):
+            entry = self._desk.call(lambda: self._load(path))
+        self._touched[path] = self._clock.time()
+        return entry
+
+    def is_current(self, entry: Entry) -> bool:
+        """Whether Orthanc still holds this version.
+
+        Orthanc unlinks a stored file inside the transaction that deletes or replaces it, before event and
+        answer; events come late, or not at all.
+        """
+        if entry.stored_path is None:
+            return self._clock.monotonic() - entry.checked_at < self._revalidate_seconds
+        try:
+            return os.stat(entry.stored_path).st_size == entry.instance.stored_size
+        except OSError:
+            return False
+
+    def _load(self, path: InstancePath) -> Entry:
+        entry = self._entries.get(path)
+        if entry is not None and self.is_current(entry):
+            return entry  # another thread was faster
+        entry = self._from_record(path)
+        if entry is None:
+            entry = self._enter(self._find(path))
+        return entry
+
+    def _from_record(self, path: InstancePath) -> Entry | None:
+        """What an earlier run of the plugin knew, if the stored file proves that it is still true."""
+        instance = self._store.record(path)
+        if instance is None or instance.stored_size != instance.file_size:
+            return None  # compressed by Orthanc: what the file holds cannot be read from it
+        entry = self._new_entry(instance)
+        return self._keep(entry) if entry.stored_path and self.is_current(entry) else None
+
+    def _find(self, path: InstancePath) -> Instance:
+        """Ask Orthanc. Study, series and instance have to belong together, or a token for one opens another."""
+        query = {
+            "StudyInstanceUID": path.study_instance_uid,
+            "SeriesInstanceUID": path.series_instance_uid,
+            "SOPInstanceUID": path.sop_instance_uid,
+        }
+        found = [instance for instance in self._ask(query) if instance.path == path]
+        if len(found) != 1:
+            # Two patients may own the same UIDs; which of them is meant, only the stock plugin's rule says.
+            raise NotFound("there is no such instance" if not found else "the UIDs are those of several instances")
+        return found[0]
+
+    def first_instance(self, study_instance_uid: str, series_instance_uid: str) -> InstancePath:
+        """The instance that stands for a series: the first by Orthanc ID, as for the stock plugin. Raises NotFound."""
+        if not (is_uid(study_instance_uid) and is_uid(series_instance_uid)):
+            raise BadRequest("a UID has digits and dots only, and 64 characters at most")
+        query = {"StudyInstanceUID": study_instance_uid, "SeriesInstanceUID": series_instance_uid}
+        return self._desk.call(lambda: self._first_instance(query))
+
+    def _first_instance(self, query: Mapping[str, str]) -> InstancePath:
+        body = {"Level": "Series", "Query": query, "ResponseContent": ["Children"]}
+        found = json.loads(self._api.post("/tools/find", json.dumps(body).encode()))
+        instances = [orthanc_id for series in found for orthanc_id in series["Instances"]]
+        if not instances:
+            raise NotFound("there is no such series")
+        return self.describe(min(instances)).instance.path
+
+    def describe(self, orthanc_id: str) -> Entry:
+        """The instance with this Orthanc ID, as it is now. Raises NotFound, SourceError."""
+        answer = json.loads(self._api.get(f"/instances/{orthanc_id}"))
+        sop_instance_uid = answer["MainDicomTags"].get("SOPInstanceUID", "")
+        if not is_uid(sop_instance_uid):
+            raise NotFound("the instance has no usable SOP Instance UID")  # a wildcard would ask for all of them
+        for instance in self._ask({"SOPInstanceUID": sop_instance_uid}):
+            if instance.orthanc_id == orthanc_id:
+                known = self._entries.get(instance.path)
+                if known and known.instance == instance:
+                    return known
+                return self._enter(instance)
+        raise NotFound("there is no such instance")
+
+    def _ask(self, query: Mapping[str, str]) -> list[Instance]:
+        body = json.dumps({**FIND_OPTIONS, "Query": query}).encode()
+        answers: list[dict[str, Any]] = json.loads(self._api.post("/tools/find", body))
+        return [Instance.from_find(answer) for answer in answers]
+
+    def _enter(self, instance: Instance) -> Entry:
+        entry = self._new_entry(instance)
+        if not self.is_current(entry):
+            self._confirm(instance)
+            entry.stored_path = None  # kept elsewhere: only the REST API can read it
+        elif instance.stored_size != instance.file_size:
+            entry.stored_path = None  # compressed by Orthanc
+        elif entry.stored_path and not instance.transfer_syntax_uid:
+            entry.instance = replace(instance, transfer_syntax_uid=_stored_transfer_syntax(entry.stored_path))
+        return self._keep(entry)
+
+    def _confirm(self, instance: Instance) -> None:
+        """No file where it should be: is it kept elsewhere, or was it replaced since Orthanc told of it?
+
+        Raises InstanceGone, NotFound. An entry without a file is trusted for a while, so it had better be true.
+        """
+        attachment = json.loads(self._api.get(f"/instances/{instance.orthanc_id}/attachments/dicom/info"))
+        if attachment["Uuid"] != instance.attachment_uuid:
+            raise InstanceGone("the instance was replaced meanwhile")
+
+    def _new_entry(self, instance: Instance) -> Entry:
+        path = stored_path(self._storage_directory, instance.attachment_uuid)
+        entry = Entry(instance, path, self._clock.monotonic())
+        for row in self._store.blocks(instance):
+            entry.add(row)
+        return entry
+
+    def _keep(self, entry: Entry) -> Entry:
+        with self._lock:
+            old = self._entries.pop(entry.instance.path, None)
+            if old is not None and old.instance == entry.instance:
+                old.checked_at, old.stored_path = entry.checked_at, entry.stored_path
+                entry = old
+            self._entries[entry.instance.path] = entry
+            self._paths[entry.instance.orthanc_id] = entry.instance.path
+            while len(self._entries) > _MOST_ENTRIES:
+                _, dropped = self._entries.popitem(last=False)
+                self._paths.pop(dropped.instance.orthanc_id, None)
+        return entry
+
+    def forget(self, orthanc_id: str) -> None:
+        """Drop what memory holds of an instance."""
+        with self._lock:
+            path = self._paths.pop(orthanc_id, None)
+            if path is not None:
+                self._entries.pop(path, None)
+
+    def take_touched(self) -> dict[InstancePath, float]:
+        """When instances were last asked for, since this was last called."""
+        touched, self._touched = self._touched, {}
+        return touched.copy()  # a request that came before the exchange may still be adding to it
+
+    def on_desk(self, function: Callable[[], Any]) -> Any:
+        """Run something that needs the store."""
+        return self._desk.call(function)
+
+
+def _stored_transfer_syntax(path: str) -> str:
+    """Orthanc notes no transfer syntax that it does not know, such as HTJ2K in 1.12.7."""
+    with FileReader(path) as reader:
+        return data_set.read_transfer_syntax_uid(reader)

@@ -1,0 +1,132 @@
+"""The frames of a stored instance, from the storage directory where that is possible, else through Orthanc."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from framecache.archive.catalogue import Entry
+from framecache.dicom.byte_reader import ByteReader, FileReader, MemoryReader
+from framecache.dicom.deflated import readable
+from framecache.dicom.instance import Instance
+from framecache.dicom.pixel_data import FrameTable, locate_frames
+from framecache.errors import HandOver, InstanceGone
+from framecache.ports import OrthancApi
+
+_LARGEST_IN_MEMORY = 512 << 20
+
+
+class FrameSource(Protocol):
+    """Frames as they are stored, by their index from 0."""
+
+    @property
+    def number_of_frames(self) -> int:
+        """NumberOfFrames (0028,0008)."""
+
+    def header(self) -> bytes:
+        """The DICOM file up to its pixel data element. Raises SourceError."""
+
+    def frame_length(self, frame_index: int) -> int:
+        """Bytes of a frame. Raises BrokenPixelData."""
+
+    def read_frame(self, frame_index: int, target: memoryview) -> None:
+        """Read a frame into `target`, which has its length. Raises SourceError."""
+
+
+class LocatedFrames:
+    """Frames whose places are known, in anything that can be read by position."""
+
+    def __init__(self, reader: ByteReader, table: FrameTable) -> None:
+        self._reader, self._table = reader, table
+
+    @property
+    def number_of_frames(self) -> int:
+        return self._table.number_of_frames
+
+    def header(self) -> bytes:
+        return self._reader.read_at(0, self._table.header_length)
+
+    def frame_length(self, frame_index: int) -> int:
+        return sum(extent.length for extent in self._table.extents(frame_index))
+
+    def read_frame(self, frame_index: int, target: memoryview) -> None:
+        position = 0
+        for extent in self._table.extents(frame_index):
+            self._reader.read_into(extent.offset, target[position : position + extent.length])
+            position += extent.length
+
+
+class RestFrames:
+    """Frames that Orthanc's core cuts out itself, one call each."""
+
+    def __init__(self, api: OrthancApi, instance: Instance) -> None:
+        self._api, self._instance = api, instance
+        self._last: tuple[int, bytes] = (-1, b"")
+
+    @property
+    def number_of_frames(self) -> int:
+        return self._instance.number_of_frames
+
+    def header(self) -> bytes:
+        if self._instance.file_size > _LARGEST_IN_MEMORY:
+            raise HandOver("the instance is too large to be read whole for its header")
+        content = MemoryReader(_get(self._api, self._instance, "file"))
+        reader = readable(content, self._instance.transfer_syntax_uid)
+        offset = self._instance.pixel_data_offset
+        table = locate_frames(reader, self._instance.transfer_syntax_uid, offset)
+        return reader.read_at(0, table.header_length)
+
+    def frame_length(self, frame_index: int) -> int:
+        return len(self._frame(frame_index))
+
+    def read_frame(self, frame_index: int, target: memoryview) -> None:
+        target[:] = self._frame(frame_index)
+
+    def _frame(self, frame_index: int) -> bytes:
+        if self._last[0] != frame_index:
+            self._last = frame_index, _get(self._api, self._instance, f"frames/{frame_index}/raw")
+        return self._last[1]
+
+
+def _get(api: OrthancApi, instance: Instance, resource: str) -> bytes:
+    """What Orthanc reads from the stored file; it knows the instance by its ID only, whatever version that now is.
+
+    Raises InstanceGone if it is another one: frames of two versions must not meet in one answer.
+    """
+    content = api.get(f"/instances/{instance.orthanc_id}/{resource}")
+    attachment = json.loads(api.get(f"/instances/{instance.orthanc_id}/attachments/dicom/info"))
+    if attachment["Uuid"] != instance.attachment_uuid:
+        raise InstanceGone("the instance was replaced while it was read")
+    return content
+
+
+class Sources:
+    """Opens the frames of an entry."""
+
+    def __init__(self, api: OrthancApi) -> None:
+        self._api = api
+
+    @contextmanager
+    def open(self, entry: Entry, *, whole: bool = False) -> Iterator[FrameSource]:
+        """The frames of `entry`; `whole` says that all of them will be read.
+
+        Raises HandOver, SourceError.
+        """
+        if entry.stored_path is not None:
+            with FileReader(entry.stored_path, whole=whole) as stored:
+                reader = readable(stored, entry.instance.transfer_syntax_uid)
+                yield LocatedFrames(reader, self._table(entry, reader))
+        elif whole and entry.instance.file_size <= _LARGEST_IN_MEMORY:
+            content = MemoryReader(_get(self._api, entry.instance, "file"))
+            in_memory = readable(content, entry.instance.transfer_syntax_uid)
+            yield LocatedFrames(in_memory, self._table(entry, in_memory))
+        else:
+            yield RestFrames(self._api, entry.instance)
+
+    def _table(self, entry: Entry, reader: ByteReader) -> FrameTable:
+        if entry.frame_table is None:
+            instance = entry.instance
+            entry.frame_table = locate_frames(reader, instance.transfer_syntax_uid, instance.pixel_data_offset)
+        return entry.frame_table

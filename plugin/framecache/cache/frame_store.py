@@ -1,0 +1,106 @@
+"""The seam to whatever keeps the frames."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from framecache.dicom.identity import InstancePath
+from framecache.dicom.instance import Instance
+from framecache.errors import FrameCacheError
+
+
+class StoreError(FrameCacheError):
+    """The store cannot be used; the message says what to change."""
+
+
+class DoesNotFit(StoreError):
+    """There is no room, and none could be made."""
+
+
+@dataclass(frozen=True, slots=True)
+class BlockRow:
+    """A block as its row tells it: frames `first` to `first + count - 1` of one representation, in `path`."""
+
+    key: str
+    path: str
+    representation: str
+    first: int
+    count: int
+    size: int
+
+
+class FrameStore(Protocol):
+    """Keeps blocks of frames. Only the plugin's own long-lived threads call it."""
+
+    @property
+    def limit(self) -> int:
+        """The most bytes that it may hold."""
+
+    def record(self, path: InstancePath) -> Instance | None:
+        """The instance known under these UIDs, or None."""
+
+    def keep_record(self, instance: Instance) -> None:
+        """Remember `instance`; what was known of its UIDs before is replaced."""
+
+    def blocks(self, instance: Instance) -> list[BlockRow]:
+        """The blocks kept of this very version of the instance."""
+
+    def keep(self, instance: Instance, representation: str, frames: Mapping[int, memoryview]) -> BlockRow:
+        """Write one block of consecutive frames, by their numbers. Raises StoreError, DoesNotFit, OSError."""
+
+    def forget(self, orthanc_id: str) -> int:
+        """Remove all that is kept of an instance; how many rows that were."""
+
+    def forget_other_versions(self, instance: Instance) -> None:
+        """Remove the blocks of all but this version of an instance."""
+
+    def forget_block(self, row: BlockRow) -> None:
+        """Remove one block."""
+
+    def touch(self, last_accesses: Mapping[InstancePath, float]) -> None:
+        """Note when instances were last asked for, in seconds since the epoch."""
+
+    def bytes_used(self) -> int:
+        """Bytes on disk."""
+
+    def count(self) -> int:
+        """Blocks and records."""
+
+    def close(self) -> None:
+        """Give free what the store holds."""
+
+
+class NoStore:
+    """Where the cache's folder cannot be used: frames are served from the stored files, and none is kept."""
+
+    limit = 0
+
+    def record(self, path: InstancePath) -> Instance | None:
+        return None
+
+    def keep_record(self, instance: Instance) -> None: ...
+
+    def blocks(self, instance: Instance) -> list[BlockRow]:
+        return []
+
+    def keep(self, instance: Instance, representation: str, frames: Mapping[int, memoryview]) -> BlockRow:
+        raise StoreError("there is no cache folder")
+
+    def forget(self, orthanc_id: str) -> int:
+        return 0
+
+    def forget_other_versions(self, instance: Instance) -> None: ...
+
+    def forget_block(self, row: BlockRow) -> None: ...
+
+    def touch(self, last_accesses: Mapping[InstancePath, float]) -> None: ...
+
+    def bytes_used(self) -> int:
+        return 0
+
+    def count(self) -> int:
+        return 0
+
+    def close(self) -> None: ...

@@ -1,0 +1,1 @@
+"""Other forms of one frame, made in helper processes."""

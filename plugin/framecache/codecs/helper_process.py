@@ -1,0 +1,158 @@
+"""One helper process seen from Orthanc: its pipes, its deadline, its end."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import select
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from framecache.codecs.process.errors import (
+    CodecCrashed,
+    CodecError,
+    CodecTimeout,
+    CodecUnavailable,
+    Undecodable,
+    Unwritable,
+)
+from framecache.codecs.process.protocol import PREFIX_SIZE, Head, ProtocolError, pack, unpack_head, unpack_lengths
+
+_PLUGIN_FOLDER = Path(__file__).resolve().parents[2]
+_PIPE_SIZE = 1 << 20  # bytes; the most that an ordinary user may have
+_START_SECONDS = 30.0
+# Pools of threads inside the libraries would cost address space and gain nothing: frames are what is parallel.
+_ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+
+class HelperProcess:
+    """A running helper process. Not for several threads at once, but for `kill`."""
+
+    def __init__(self, python: str, memory_limit: int, niceness: int, standard_error: int) -> None:
+        """Start it and wait until it has said hello. To be called on a thread that lives as long as the process.
+
+        The kernel kills the process when the thread that started it ends. Raises CodecUnavailable where no such
+        process can ever run here, CodecCrashed, CodecTimeout.
+        """
+        self._memory_limit = memory_limit
+        self.uses = 0
+        arguments = ["--memory-limit", str(memory_limit), "--niceness", str(niceness)]
+        try:
+            self._process = subprocess.Popen(  # noqa: S603 - the program is the administrator's choice
+                # -P: nothing is imported from the folder that Orthanc was started in.
+                [python, "-P", "-m", "framecache.codecs.process", *arguments],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=standard_error,
+                bufsize=0,
+                env=_environment(),
+            )
+        except OSError as error:
+            raise CodecUnavailable(f"{python} cannot be started: {error.strerror}") from error
+        assert self._process.stdin is not None  # noqa: S101 - said above
+        assert self._process.stdout is not None  # noqa: S101 - said above
+        self._input, self._output = self._process.stdin.fileno(), self._process.stdout.fileno()
+        for descriptor in (self._input, self._output):
+            os.set_blocking(descriptor, False)
+            with contextlib.suppress(OSError):
+                fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
+        try:
+            _check_hello(self._receive(time.monotonic() + _START_SECONDS)[0])
+        except CodecError:
+            self.kill()
+            raise
+
+    @property
+    def pid(self) -> int:
+        """Of the process."""
+        return self._process.pid
+
+    def call(self, head: Head, header: bytes, frame: bytes | memoryview, seconds: float) -> bytes:
+        """The process's answer to one message. Raises Undecodable; CodecCrashed, CodecTimeout: it is to be killed."""
+        if len(frame) > self._memory_limit:
+            raise Undecodable("the frame is larger than the memory of a helper process")
+        deadline = time.monotonic() + seconds
+        self.uses += 1
+        try:
+            self._send([pack(head, header, frame), header, frame], deadline)
+        except ProtocolError as error:
+            raise Undecodable(str(error)) from error
+        answer, content = self._receive(deadline)
+        if "error" in answer:
+            raise (Unwritable if answer.get("unwritable") else Undecodable)(str(answer["error"]))
+        return content
+
+    def kill(self) -> None:
+        """End the process and forget it; whoever waits for its answer is told."""
+        self._process.kill()
+        self._process.wait()
+
+    def close(self) -> None:
+        """Give back the pipes of a process that was killed."""
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None:
+                stream.close()
+
+    def _send(self, parts: list[bytes | memoryview], deadline: float) -> None:
+        views = [view for part in parts if (view := memoryview(part).cast("B"))]
+        while views:
+            self._wait(self._input, select.POLLOUT, deadline)
+            try:
+                count = os.writev(self._input, views)
+            except BlockingIOError:
+                continue
+            except OSError as error:
+                raise CodecCrashed("the helper process ended") from error
+            while views and count >= len(views[0]):
+                count -= len(views.pop(0))
+            if views:
+                views[0] = views[0][count:]
+
+    def _receive(self, deadline: float) -> tuple[Head, bytes]:
+        try:
+            lengths = unpack_lengths(self._read(PREFIX_SIZE, deadline), self._memory_limit)
+            head = unpack_head(self._read(lengths.head, deadline))
+        except ProtocolError as error:
+            raise CodecCrashed(f"the helper process: {error}") from error
+        return head, self._read(lengths.frame, deadline)
+
+    def _read(self, length: int, deadline: float) -> bytes:
+        content = bytearray(length)
+        view = memoryview(content)
+        while view:
+            self._wait(self._output, select.POLLIN, deadline)
+            try:
+                count = os.readv(self._output, [view])
+            except BlockingIOError:
+                continue
+            if count == 0:
+                raise CodecCrashed("the helper process ended")
+            view = view[count:]
+        return bytes(content)
+
+    def _wait(self, descriptor: int, event: int, deadline: float) -> None:
+        """Return when `descriptor` may be used, or has been closed on the other side."""
+        poll = select.poll()
+        poll.register(descriptor, event)
+        seconds = deadline - time.monotonic()
+        if seconds <= 0 or not poll.poll(seconds * 1000):
+            raise CodecTimeout("the helper process did not answer in time")
+
+
+def _environment() -> dict[str, str]:
+    """Orthanc's own, in which `python3` finds its modules, and the plugin's folder."""
+    path = os.pathsep.join(filter(None, [str(_PLUGIN_FOLDER), os.environ.get("PYTHONPATH")]))
+    return {**os.environ, **_ONE_THREAD, "PYTHONPATH": path}
+
+
+def _check_hello(hello: Head) -> None:
+    """Raises CodecUnavailable where the process is not of our Python, or lacks packages."""
+    ours, theirs = list(sys.version_info[:2]), hello.get("python")
+    if theirs != ours:
+        embedded, found = ".".join(map(str, ours)), ".".join(map(str, theirs or ["?"]))
+        raise CodecUnavailable(f"python3 on Orthanc's PATH is {found}, but Orthanc's own Python is {embedded}")
+    if "error" in hello:
+        raise CodecUnavailable(f"the helper process lacks a package: {hello['error']}")

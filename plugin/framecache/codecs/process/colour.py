@@ -1,0 +1,51 @@
+"""Colour pixels to RGB of 8 bits (PS3.3 sections C.7.6.3.1.2 and C.7.9); no window changes them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pydicom import Dataset
+from pydicom.pixels.processing import apply_color_lut
+
+from framecache.codecs.process.errors import Undecodable
+
+Colours = npt.NDArray[np.uint8]
+_BYTE = 8  # bits
+_NEUTRAL = 128
+_RED_FROM_CR, _GREEN_FROM_CB, _GREEN_FROM_CR, _BLUE_FROM_CB = 1.402, 0.344136, 0.714136, 1.772
+
+
+def true_colour(pixels: npt.NDArray[Any], photometric_interpretation: str, bits_stored: int) -> Colours:
+    """`pixels`, of shape (…, 3), as RGB. Raises Undecodable for a photometric interpretation that is not known."""
+    if pixels.shape[2:] != (3,):
+        raise Undecodable("colour has three samples")
+    colours = (pixels >> max(0, bits_stored - _BYTE)).astype(np.uint8, copy=False)
+    if photometric_interpretation == "RGB":
+        return colours
+    if photometric_interpretation in ("YBR_FULL", "YBR_FULL_422"):
+        return _from_ybr_full(colours)
+    raise Undecodable(f"{photometric_interpretation} is not shown")
+
+
+def _from_ybr_full(colours: Colours) -> Colours:
+    """The inverse of PS3.3 section C.7.6.3.1.2, rounded down as the stock plugin's decoder does."""
+    y, cb, cr = np.moveaxis(colours.astype(np.float64), -1, 0)
+    cb -= _NEUTRAL
+    cr -= _NEUTRAL
+    rgb = y + _RED_FROM_CR * cr, y - _GREEN_FROM_CB * cb - _GREEN_FROM_CR * cr, y + _BLUE_FROM_CB * cb
+    rounded: Colours = np.clip(np.stack(rgb, axis=-1), 0, 255).astype(np.uint8)
+    return rounded
+
+
+def palette_colour(indices: npt.NDArray[Any], data_set: Dataset) -> Colours:
+    """The entries of the Palette Color Lookup Tables, of shape (…, 3). Raises Undecodable where they are broken."""
+    try:
+        colours = apply_color_lut(indices, data_set)
+        bits = int(data_set.RedPaletteColorLookupTableDescriptor[2])
+    except (AttributeError, TypeError, ValueError, IndexError, KeyError) as error:
+        raise Undecodable("the Palette Color Lookup Tables are incomplete or wrong") from error
+    # Tables of more than 8 bits have their most significant ones shown; a fourth channel would be Alpha.
+    shift = max(0, bits - _BYTE) if colours.itemsize > 1 else 0
+    return (colours[..., :3] >> shift).astype(np.uint8)

@@ -1,0 +1,133 @@
+"""One stored frame to an array of pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+import imagecodecs
+import numpy as np
+
+from framecache.codecs.process import codestream, native
+from framecache.codecs.process.colour import true_colour
+from framecache.codecs.process.errors import Undecodable
+from framecache.codecs.process.pixels import DecodedFrame, PixelDescription, Pixels
+from framecache.dicom.transfer_syntax import Encoding, lookup
+
+Decoder = Callable[[bytes, PixelDescription], Pixels]
+_LONGEST_REASON = 200
+_LOSSLESS_JPEG = frozenset({"1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70"})
+_LEAVE_RGB = frozenset({"image/jpeg", "image/jp2", "image/jpx", "image/jphc", "image/jxl"})
+
+
+def decode(frame: bytes, description: PixelDescription) -> DecodedFrame:
+    """The pixels of `frame`, the joined fragments of one stored frame. Raises Undecodable."""
+    syntax = lookup(description.transfer_syntax_uid)
+    if description.is_float:
+        raise Undecodable("floating point pixels are not shown")
+    if syntax.encoding is Encoding.NATIVE:
+        return native.decode(frame, description)
+    decoder = _DECODERS.get(syntax.media_type) if syntax.encoding is Encoding.ENCAPSULATED else None
+    if decoder is None:
+        raise Undecodable(f"transfer syntax {syntax.uid} cannot be decoded")
+    if description.bits_allocated == 1:
+        raise Undecodable("compressed pixels of a single bit are not supported")
+    try:
+        pixels = decoder(frame, description)
+    except Undecodable:
+        raise
+    except MemoryError:
+        raise Undecodable("the frame needs more memory than a helper process may have") from None
+    except Exception as error:  # each library has its own; all of them mean that the frame is broken
+        raise Undecodable(f"{type(error).__name__}: {error}"[:_LONGEST_REASON]) from error
+    return DecodedFrame(_conforming(pixels, description), _photometric(syntax.media_type, description))
+
+
+def _conforming(pixels: Pixels, description: PixelDescription) -> Pixels:
+    """The same values in the container that BitsAllocated says; signed ones keep their sign."""
+    if pixels.shape != description.shape:
+        raise Undecodable(f"the frame decodes to {pixels.shape}, its header says {description.shape}")
+    if pixels.dtype.kind not in "iu" or pixels.dtype.itemsize > description.dtype.itemsize:
+        raise Undecodable(f"samples of {pixels.dtype} do not fit into {description.bits_allocated} bits")
+    container = np.dtype(f"{pixels.dtype.kind}{description.dtype.itemsize}")
+    return np.ascontiguousarray(pixels.astype(container, copy=False)).view(description.dtype)
+
+
+def _photometric(media_type: str, description: PixelDescription) -> str:
+    """What colours the decoders leave: of all but RLE and JPEG-LS, RGB."""
+    stored = description.photometric_interpretation
+    if description.samples_per_pixel == 1:
+        return stored
+    return "RGB" if media_type in _LEAVE_RGB and (_is_ybr(stored) or stored == "XYB") else stored
+
+
+def _is_ybr(photometric_interpretation: str) -> bool:
+    return photometric_interpretation.startswith("YBR_")
+
+
+def _rle(frame: bytes, description: PixelDescription) -> Pixels:
+    """PS3.5 annex G: a segment for each byte of each sample, the most significant first."""
+    codestream.check_rle(frame, description)
+    planes = imagecodecs.dicomrle_decode(frame, description.dtype.newbyteorder("<"))
+    samples = np.frombuffer(planes, description.dtype)
+    if samples.size != description.rows * description.columns * description.samples_per_pixel:
+        raise Undecodable("the frame's segments do not have the length that its header says")
+    shape = (description.samples_per_pixel, description.rows, description.columns)
+    return np.moveaxis(samples.reshape(shape), 0, 2).reshape(description.shape)
+
+
+def _jpeg(frame: bytes, description: PixelDescription) -> Pixels:
+    """Colour goes by the header's Photometric Interpretation, not by the markers in the stream, as in DCMTK."""
+    codestream.of_jpeg(frame).check(description)
+    codestream.check_end_of_jpeg(frame)
+    if description.samples_per_pixel == 1:
+        return np.asarray(imagecodecs.jpeg_decode(frame))
+    if description.transfer_syntax_uid in _LOSSLESS_JPEG:
+        pixels = np.asarray(imagecodecs.jpeg_decode(frame, colorspace="RGB", outcolorspace="RGB"))
+        return _without_ybr(pixels, description)
+    stored = "YCBCR" if _is_ybr(description.photometric_interpretation) else "RGB"
+    return np.asarray(imagecodecs.jpeg_decode(frame, colorspace=stored, outcolorspace="RGB"))
+
+
+def _without_ybr(pixels: Pixels, description: PixelDescription) -> Pixels:
+    """YBR_FULL that a codec took for mere samples becomes RGB, as Orthanc's decoders make it."""
+    is_ybr = description.photometric_interpretation in ("YBR_FULL", "YBR_FULL_422")
+    return true_colour(pixels, "YBR_FULL", description.bits_stored) if is_ybr else pixels
+
+
+def _jpeg_ls(frame: bytes, description: PixelDescription) -> Pixels:
+    codestream.of_jpeg(frame).check(description)
+    codestream.check_end_of_jpeg(frame)
+    return np.asarray(imagecodecs.jpegls_decode(frame))
+
+
+def _jpeg_2000(frame: bytes, description: PixelDescription) -> Pixels:
+    stream = codestream.code_stream(frame)
+    codestream.of_jpeg_2000(stream).check(description)
+    return _without_ybr(np.asarray(imagecodecs.jpeg2k_decode(stream, planar=False, numthreads=1)), description)
+
+
+def _high_throughput_jpeg_2000(frame: bytes, description: PixelDescription) -> Pixels:
+    stream = codestream.code_stream(frame)
+    codestream.of_jpeg_2000(stream).check(description)
+    codestream.check_tile_parts(stream)
+    return _without_ybr(np.asarray(imagecodecs.htj2k_decode(stream, planar=False)), description)
+
+
+def _jpeg_xl(frame: bytes, description: PixelDescription) -> Pixels:
+    """The array is given, so that a frame of another size is refused before it is decoded."""
+    pixels = np.empty(description.shape, f"u{description.dtype.itemsize}")
+    return np.asarray(imagecodecs.jpegxl_decode(frame, numthreads=1, out=pixels))
+
+
+_DECODERS: Mapping[str, Decoder] = MappingProxyType(
+    {
+        "image/dicom-rle": _rle,
+        "image/jpeg": _jpeg,
+        "image/jls": _jpeg_ls,
+        "image/jp2": _jpeg_2000,
+        "image/jpx": _jpeg_2000,
+        "image/jphc": _high_throughput_jpeg_2000,
+        "image/jxl": _jpeg_xl,
+    }
+)

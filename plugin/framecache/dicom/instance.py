@@ -1,0 +1,93 @@
+"""An instance as Orthanc holds it: its UIDs, its attachment, and what its header says of its frames."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from framecache.dicom.identity import InstancePath, is_orthanc_id, is_uuid
+from framecache.errors import BadRequest, SourceError
+
+# What POST /tools/find has to be asked for (core 1.12.5 and later); all of it is in Orthanc's database.
+FIND_OPTIONS = {
+    "Level": "Instance",
+    "ResponseContent": ["Metadata", "Attachments", "MainDicomTags", "RequestedTags"],
+    "RequestedTags": ["StudyInstanceUID", "SeriesInstanceUID", "Modality"],
+}
+_DICOM_ATTACHMENT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One stored version of an instance: the attachment's UUID changes whenever its file does.
+
+    `stored_size` is the length of the file on disk, `file_size` that of the DICOM file in it, in bytes; they
+    differ where Orthanc compresses its storage. `pixel_data_offset` is where the pixel data element begins.
+    """
+
+    path: InstancePath
+    orthanc_id: str
+    attachment_uuid: str
+    stored_size: int
+    file_size: int
+    transfer_syntax_uid: str
+    number_of_frames: int
+    pixel_data_offset: int | None
+    sop_class_uid: str
+    modality: str = ""
+
+    @property
+    def frame_size(self) -> int:
+        """About how many bytes a stored frame has."""
+        return max(0, self.file_size - (self.pixel_data_offset or 0)) // self.number_of_frames
+
+    def to_json(self) -> bytes:
+        """The instance as a record of the store."""
+        return json.dumps(asdict(self)).encode()
+
+    @classmethod
+    def from_json(cls, content: bytes) -> Self:
+        """The other way. Raises SourceError for what `to_json` never wrote."""
+        try:
+            fields = json.loads(content)
+            return cls(**{**fields, "path": InstancePath(**fields["path"])})
+        except (BadRequest, ValueError, TypeError, KeyError) as error:
+            raise SourceError("a record of the store cannot be read") from error
+
+    @classmethod
+    def from_find(cls, answer: Mapping[str, Any]) -> Self:
+        """From one element of /tools/find's answer. Raises SourceError where something is missing."""
+        try:
+            attachment = next(a for a in answer["Attachments"] if a["ContentType"] == _DICOM_ATTACHMENT)
+            metadata, tags = answer["Metadata"], {**answer["MainDicomTags"], **answer["RequestedTags"]}
+            instance = cls(
+                path=InstancePath(tags["StudyInstanceUID"], tags["SeriesInstanceUID"], tags["SOPInstanceUID"]),
+                orthanc_id=answer["ID"],
+                attachment_uuid=attachment["Uuid"],
+                stored_size=int(attachment["CompressedSize"]),
+                file_size=int(attachment["UncompressedSize"]),
+                transfer_syntax_uid=metadata.get("TransferSyntax", ""),
+                number_of_frames=number_of_frames(tags),
+                pixel_data_offset=int(metadata["PixelDataOffset"]) if metadata.get("PixelDataOffset") else None,
+                sop_class_uid=metadata.get("SopClassUid", ""),
+                modality=str(tags.get("Modality") or ""),
+            )
+        except (BadRequest, KeyError, ValueError, TypeError, StopIteration) as error:
+            raise SourceError(f"Orthanc's answer lacks {error}") from error
+        if not (is_uuid(instance.attachment_uuid) and is_orthanc_id(instance.orthanc_id)):
+            raise SourceError("Orthanc's answer has no usable IDs")
+        return instance
+
+
+def number_of_frames(tags: Mapping[str, Any]) -> int:
+    """NumberOfFrames (0028,0008) of a set of tags; absent means 1 (PS3.3 section C.7.6.6.1.1)."""
+    text = str(tags.get("NumberOfFrames") or "1").strip()
+    return max(1, int(text)) if text.isascii() and text.isdigit() else 1
+
+
+def stored_path(storage_directory: Path, attachment_uuid: str) -> str:
+    """Where Orthanc's own storage area keeps an attachment."""
+    return str(storage_directory / attachment_uuid[0:2] / attachment_uuid[2:4] / attachment_uuid)

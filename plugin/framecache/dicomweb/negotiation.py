@@ -1,0 +1,150 @@
+"""Which representation a client accepts (PS3.18 sections 8.3.3.1, 8.7.3 and 8.7.8; RFC 9110 section 12.5.1)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from framecache.dicom.transfer_syntax import (
+    OCTET_STREAM,
+    STOCK_TARGETS,
+    Representation,
+    canonical_media_type,
+    default_transfer_syntax,
+)
+from framecache.errors import BadRequest, NotAcceptable
+
+_MULTIPART = "multipart/related"
+_LONGEST_ACCEPT = 8192
+_WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+# Empty elements of a list are passed over (RFC 9110 section 5.6.1.2); Java's own default has a bare asterisk.
+_RANGE = re.compile(rf"[\s,]*({_WORD}/{_WORD}|\*)\s*")
+# Values of `type` are often sent unquoted though they hold a slash (Cornerstone3D does).
+_PARAMETER = re.compile(rf';\s*(?:({_WORD})\s*=\s*("(?:[^"\\]|\\.)*"|[^\s;,"]*)\s*)?')
+_QUALITY = re.compile(r"0?\.[0-9]{1,3}|0\.?|1(\.0{0,3})?")  # Java's own default is ".2"
+
+
+@dataclass(frozen=True, slots=True)
+class MediaRange:
+    """One element of an Accept header; parameter names are lower case."""
+
+    media_type: str
+    parameters: Mapping[str, str]
+    quality: float
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What to send: a representation, in a multipart/related body or as a single part."""
+
+    representation: Representation
+    multipart: bool
+
+
+def parse_accept(text: str) -> tuple[MediaRange, ...]:
+    """The ranges of an Accept header or `accept` parameter, in their order. Raises BadRequest."""
+    if len(text) > _LONGEST_ACCEPT:
+        raise BadRequest("the Accept header is too long")
+    return tuple(_ranges(text.rstrip(", \t")))
+
+
+def _ranges(text: str) -> Iterator[MediaRange]:
+    position = 0
+    while position < len(text):
+        found = _RANGE.match(text, position)
+        if found is None:
+            raise BadRequest("the Accept header is malformed")
+        parameters, position = _parameters(text, found.end())
+        media_type = "*/*" if found[1] == "*" else found[1].lower()
+        yield MediaRange(media_type, parameters, _quality(parameters.pop("q", "1")))
+        if position < len(text) and text[position] != ",":
+            raise BadRequest("the Accept header is malformed")
+
+
+def _parameters(text: str, position: int) -> tuple[dict[str, str], int]:
+    parameters: dict[str, str] = {}
+    while found := _PARAMETER.match(text, position):
+        position = found.end()
+        if found[1]:
+            parameters.setdefault(found[1].lower(), _unquote(found[2]))
+    return parameters, position
+
+
+def _unquote(value: str) -> str:
+    return re.sub(r"\\(.)", r"\1", value[1:-1]) if value.startswith('"') else value
+
+
+def _quality(text: str) -> float:
+    if not _QUALITY.fullmatch(text):
+        raise BadRequest("a q-value lies between 0 and 1")
+    return float(text)
+
+
+def choose(accept: str | None, available: Sequence[Representation], *, several: bool = False) -> Choice:
+    """The representation to send, of those `available` (the dearest last).
+
+    Ranges are tried by q-value; those of one q-value share the order of `available`. With `several` frames, ranges
+    of a single part are passed over. Raises NotAcceptable, BadRequest.
+    """
+    parsed = parse_accept(accept) if accept and accept.strip() else (_ANYTHING,)
+    ranges = [r for r in parsed if r.quality > 0]
+    # What is named with q=0 is refused, though a wildcard would take it (RFC 9110 section 12.5.1).
+    refused = [r for r in parsed if r.quality == 0 and "*" not in r.media_type]
+    allowed = [form for form in available if all(_accepts(r, form) is None for r in refused)]
+    for quality in sorted({r.quality for r in ranges}, reverse=True):
+        equals = [r for r in ranges if r.quality == quality]
+        for representation in allowed:
+            for media_range in equals:
+                multipart = _accepts(media_range, representation)
+                if multipart or (multipart is False and not several):
+                    return Choice(representation, multipart)
+    message = "none of the acceptable media types is available"
+    if several and any(_accepts(r, representation) is False for r in ranges for representation in available):
+        message = "several frames do not fit into a single part"
+    offered = tuple(f'{_MULTIPART}; type="{r.media_type}"; transfer-syntax={r.transfer_syntax_uid}' for r in available)
+    raise NotAcceptable(message, offered)
+
+
+def is_simple(accept: str | None) -> bool:
+    """Whether the stock plugin may understand this Accept: nothing, a wildcard, or one multipart/related range.
+
+    It has to be of a transfer syntax that Orthanc's transcoders write: for others it answers 400 or 500, never 406.
+    """
+    ranges = parse_accept(accept or "")
+    if not ranges:
+        return True
+    is_one = len(ranges) == 1 and ranges[0].media_type in (_MULTIPART, "*/*") and ranges[0].quality == 1
+    return is_one and any(_accepts(ranges[0], written) for written in STOCK_TARGETS)
+
+
+_ANYTHING = MediaRange("*/*", {}, 1.0)
+
+
+def _accepts(media_range: MediaRange, representation: Representation) -> bool | None:
+    """True: as multipart; False: as single part; None: not at all."""
+    if media_range.media_type in ("*/*", "multipart/*"):
+        # A wildcard falls back to the default media type and transfer syntax (PS3.18 section 8.7.8).
+        return _matches(OCTET_STREAM, media_range, representation) or None
+    if media_range.media_type == _MULTIPART:
+        inner = canonical_media_type(media_range.parameters.get("type", OCTET_STREAM).split(";")[0].strip())
+        return _matches(inner, media_range, representation) or None
+    return False if _matches(canonical_media_type(media_range.media_type), media_range, representation) else None
+
+
+def _matches(media_type: str, media_range: MediaRange, representation: Representation) -> bool:
+    asked = media_range.parameters.get("transfer-syntax") or _inner_transfer_syntax(media_range)
+    if media_type in ("*/*", "application/*"):
+        media_type = OCTET_STREAM
+    if media_type == "image/*":
+        return representation.media_type != OCTET_STREAM and asked in (None, "*", representation.transfer_syntax_uid)
+    # The stock plugin lets application/octet-stream stand for any transfer syntax, and viewers rely on it.
+    if media_type not in (OCTET_STREAM, representation.media_type):
+        return False
+    return asked == "*" or (asked or default_transfer_syntax(media_type)) == representation.transfer_syntax_uid
+
+
+def _inner_transfer_syntax(media_range: MediaRange) -> str | None:
+    """The parameter inside the quoted type, as the stock plugin itself writes it in its answers."""
+    _, found, value = media_range.parameters.get("type", "").partition("transfer-syntax=")
+    return value.split(";")[0].strip() if found else None

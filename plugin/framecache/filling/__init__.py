@@ -1,0 +1,1 @@
+"""What is done without being asked: sifting, cutting out, keeping and cleaning up."""

@@ -1,0 +1,118 @@
+"""Cutting the frames of one instance out and keeping them, the nearest first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from framecache.archive.catalogue import Entry
+from framecache.archive.sources import FrameSource, Sources
+from framecache.cache.buffers import BufferPool
+from framecache.cache.frame_store import FrameStore
+from framecache.dicom.transfer_syntax import EXPLICIT, Representation, stored_representation
+from framecache.errors import HandOver
+from framecache.serving.frames import Codecs, Transcoded
+from framecache.transcode_rules import TranscodeRules
+
+# Frames shorter than this share a block: a file for each slide tile would cost more than the tile.
+_SMALL_FRAME = 256 << 10
+_BLOCK_SIZE = 4 << 20
+_PATIENCE = 60.0
+
+
+@dataclass(slots=True)
+class Extracted:
+    """How much was kept: frames in all forms, and their bytes."""
+
+    frames: int = 0
+    size: int = 0
+
+
+class Extractor:
+    """Fills the store with one instance at a time."""
+
+    def __init__(
+        self,
+        sources: Sources,
+        store: FrameStore,
+        pool: BufferPool,
+        codecs: Codecs | None,
+        rules: TranscodeRules,
+    ) -> None:
+        self._sources, self._store, self._pool, self._codecs, self._rules = sources, store, pool, codecs, rules
+
+    def extract(self, entry: Entry, near: int, is_stopping: Callable[[], bool]) -> Extracted:
+        """Keep all frames of `entry` that are not kept yet, those nearest to frame `near` first.
+
+        Raises HandOver where there is nothing to keep, SourceError, StoreError, CodecError.
+        """
+        done = Extracted()
+        stored = stored_representation(entry.instance.transfer_syntax_uid)
+        with self._sources.open(entry, whole=True) as source:
+            for form in self._forms(entry, stored):
+                for numbers in nearest_first(list(_blocks(source, entry.instance.frame_size)), near):
+                    if is_stopping():
+                        return done
+                    if (form.key, numbers[0]) not in entry.blocks:
+                        self._keep(entry, source, form, numbers, done, as_stored=form.representation == stored)
+        return done
+
+    def _forms(self, entry: Entry, stored: Representation | None) -> list[Transcoded]:
+        """What is sent as it is stored, else Explicit VR Little Endian; then the small form, if a rule wants one."""
+        if stored is None and self._codecs is None:
+            raise HandOver("frames of this transfer syntax are not sent as they are stored")
+        forms = [Transcoded(stored or EXPLICIT)]
+        small = self._rules.small_form(entry.instance) if self._codecs else None
+        return [*forms, Transcoded(Representation(small))] if small else forms
+
+    def _keep(
+        self,
+        entry: Entry,
+        source: FrameSource,
+        form: Transcoded,
+        numbers: range,
+        done: Extracted,
+        *,
+        as_stored: bool,
+    ) -> None:
+        with ExitStack() as stack:
+            frames = self._cut(source, numbers, stack) if as_stored else self._make(source, form, numbers)
+            row = self._store.keep(entry.instance, form.key, frames)
+        entry.add(row)
+        done.frames += len(frames)
+        done.size += row.size
+
+    def _cut(self, source: FrameSource, numbers: Sequence[int], stack: ExitStack) -> dict[int, memoryview]:
+        lengths = {number: source.frame_length(number - 1) for number in numbers}
+        buffer = stack.enter_context(self._pool.lease(sum(lengths.values()), _PATIENCE))
+        frames, position = {}, 0
+        for number, length in lengths.items():
+            frames[number] = stack.enter_context(buffer[position : position + length])
+            source.read_frame(number - 1, frames[number])
+            position += length
+        return frames
+
+    def _make(self, source: FrameSource, form: Transcoded, numbers: Sequence[int]) -> dict[int, memoryview]:
+        codecs = self._codecs
+        if codecs is None:
+            raise HandOver("there are no codecs")
+        header, made = source.header(), {}
+        for number in numbers:
+            with ExitStack() as stack:
+                frame = self._cut(source, (number,), stack)[number]
+                made[number] = memoryview(form.make(codecs, header, frame, number))
+        return made
+
+
+def _blocks(source: FrameSource, frame_size: int) -> Iterator[range]:
+    """Frame numbers by block; `frame_size` is the bytes of a frame on average: the first one may be blank."""
+    length = max(1, frame_size, source.frame_length(0))
+    count = 1 if length >= _SMALL_FRAME else _BLOCK_SIZE // length
+    for first in range(1, source.number_of_frames + 1, count):
+        yield range(first, min(first + count, source.number_of_frames + 1))
+
+
+def nearest_first(blocks: list[range], near: int) -> list[range]:
+    """Blocks by their distance from frame `near`, those behind it before those in front: viewers scroll forward."""
+    return sorted(blocks, key=lambda numbers: (min(abs(numbers[0] - near), abs(numbers[-1] - near)), -numbers[0]))

@@ -1,0 +1,207 @@
+"""Cutting frames out: a queue of instances, workers that fill the store, the nearest frames first."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+
+from framecache.archive.catalogue import Catalogue, Entry
+from framecache.cache.frame_store import FrameStore
+from framecache.errors import FrameCacheError, HandOver, NotFound
+from framecache.filling.extraction import Extracted, Extractor
+from framecache.metrics import Metrics
+from framecache.ports import Clock, Log
+from framecache.threads import make_way, start_thread
+
+_LONGEST_QUEUE = 100_000
+_STATES_KEPT = 10_000
+_RETRY_SECONDS = 300.0
+
+
+class Priority(IntEnum):
+    """What goes first."""
+
+    VIEWER = 0
+    ARRIVED = 1
+
+
+@dataclass(frozen=True, slots=True)
+class FillState:
+    """What became of an instance: "queued", "running", "cached", "skipped" or "failed", why, and when (monotonic)."""
+
+    state: str
+    error: str | None = None
+    at: float = 0.0
+
+
+class Filler:
+    """Fills the store with the frames of instances, one instance per worker at a time."""
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        extractor: Extractor,
+        store: FrameStore,
+        metrics: Metrics,
+        clock: Clock,
+        log: Log,
+        is_worth_it: Callable[[int, int], bool],
+    ) -> None:
+        """`is_worth_it` says by the number of frames and the bytes of one whether an instance is cached."""
+        self._catalogue, self._extractor, self._store = catalogue, extractor, store
+        self._metrics, self._clock, self._log, self._is_worth_it = metrics, clock, log, is_worth_it
+        self._heap: list[tuple[int, int, str]] = []
+        self._waiting: dict[str, tuple[int, int]] = {}
+        self._near: dict[str, int] = {}
+        self._states: OrderedDict[str, FillState] = OrderedDict()
+        self._order = itertools.count()
+        self._changed = threading.Condition()
+        self._stopping = False
+
+    def start(self, workers: int) -> list[threading.Thread]:
+        """Start so many workers."""
+        return [start_thread(f"frame-cache-filler-{i}", self._work) for i in range(workers)]
+
+    def stop(self) -> None:
+        """Make the workers end after the block that they are writing."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+
+    def submit(self, orthanc_id: str, priority: Priority, near: int = 1) -> None:
+        """Queue an instance; the same one twice is one piece of work, at the better priority."""
+        with self._changed:
+            known = self._waiting.get(orthanc_id)
+            if known is not None and known[0] <= priority:
+                return
+            if known is None and len(self._waiting) >= _LONGEST_QUEUE:
+                self._metrics.count("dropped_from_queue")
+                return
+            place = (int(priority), next(self._order))
+            self._waiting[orthanc_id] = place
+            self._near[orthanc_id] = near
+            heapq.heappush(self._heap, (*place, orthanc_id))
+            self._note(orthanc_id, FillState("queued"))
+            self._changed.notify()
+
+    def wanted(self, entry: Entry, frame_number: int) -> None:
+        """A viewer waited for this frame: the instance goes before all that merely arrived."""
+        instance = entry.instance
+        state = self._states.get(instance.orthanc_id)
+        if state is not None and (state.state == "running" or self._failed_lately(state)):
+            return
+        if self._is_worth_it(instance.number_of_frames, instance.frame_size):
+            self.submit(instance.orthanc_id, Priority.VIEWER, frame_number)
+
+    def _failed_lately(self, state: FillState) -> bool:
+        """A full disk may have room again after a while; a broken file is not tried with each request."""
+        return state.state == "failed" and self._clock.monotonic() - state.at < _RETRY_SECONDS
+
+    def state(self, orthanc_id: str) -> FillState | None:
+        """What became of an instance, as long as it is remembered."""
+        return self._states.get(orthanc_id)
+
+    def forget(self, orthanc_id: str) -> None:
+        """The instance was deleted or replaced: what was noted of it is not true of the next one."""
+        with self._changed:
+            self._states.pop(orthanc_id, None)
+
+    @property
+    def queue_length(self) -> int:
+        """Instances that wait."""
+        return len(self._waiting)
+
+    def failures(self) -> Mapping[str, str]:
+        """The instances that failed, with their errors, as long as they are remembered."""
+        return {key: state.error or "" for key, state in list(self._states.items()) if state.state == "failed"}
+
+    def _note(self, orthanc_id: str, state: FillState) -> None:
+        with self._changed:
+            self._states[orthanc_id] = state
+            self._states.move_to_end(orthanc_id)
+            while len(self._states) > _STATES_KEPT:
+                self._states.popitem(last=False)
+
+    def _work(self) -> None:
+        make_way()
+        while (orthanc_id := self._next()) is not None:
+            self._note(orthanc_id, FillState("running"))
+            self._note(orthanc_id, self._fill_safely(orthanc_id))
+
+    def _next(self) -> str | None:
+        with self._changed:
+            while not self._stopping:
+                while self._heap:
+                    *place, orthanc_id = heapq.heappop(self._heap)
+                    # An instance that was moved forward leaves its old place behind.
+                    if self._waiting.get(orthanc_id) == tuple(place):
+                        del self._waiting[orthanc_id]
+                        return orthanc_id
+                self._changed.wait()
+            return None
+
+    def _fill_safely(self, orthanc_id: str) -> FillState:
+        """One bad instance stops nothing."""
+        try:
+            return self._fill(orthanc_id)
+        except NotFound:
+            return FillState("skipped", "the instance was deleted")
+        except HandOver as error:
+            return FillState("skipped", str(error))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the next instance is tried
+            self._metrics.count("failed_fills")
+            message = str(error) if isinstance(error, FrameCacheError) else f"{type(error).__name__}: {error}"
+            self._log.warning(f"frame cache: instance {orthanc_id} could not be cached: {message}")
+            return FillState("failed", message, self._clock.monotonic())
+
+    def _fill(self, orthanc_id: str) -> FillState:
+        near = self._near.pop(orthanc_id, 1)
+        entry = self._catalogue.describe(orthanc_id)
+        instance = entry.instance
+        if not self._is_worth_it(instance.number_of_frames, instance.frame_size):
+            return FillState("skipped", "the settings leave it out")
+        if instance.file_size > self._store.limit:
+            return FillState("skipped", "the instance is larger than the cache")
+        started = self._clock.monotonic()
+        self._store.keep_record(instance)
+        self._store.forget_other_versions(instance)
+        try:
+            done = self._extractor.extract(entry, near, lambda: self._stopping)
+        finally:
+            is_gone = self._forget_if_gone(entry)
+        if is_gone:
+            return FillState("skipped", "the instance was deleted or replaced meanwhile")
+        if self._stopping:
+            return FillState("queued")
+        self._report(orthanc_id, done, self._clock.monotonic() - started)
+        return FillState("cached")
+
+    def _forget_if_gone(self, entry: Entry) -> bool:
+        """Leave nothing behind of an instance that was deleted or replaced while it was being cut out."""
+        orthanc_id = entry.instance.orthanc_id
+        if self._is_still_there(entry):
+            return False
+        self._catalogue.forget(orthanc_id)
+        self._store.forget(orthanc_id)
+        return True
+
+    def _is_still_there(self, entry: Entry) -> bool:
+        if entry.stored_path is not None:
+            return self._catalogue.is_current(entry)
+        try:
+            return self._catalogue.describe(entry.instance.orthanc_id).instance == entry.instance
+        except NotFound:
+            return False
+
+    def _report(self, orthanc_id: str, done: Extracted, seconds: float) -> None:
+        self._metrics.count("filled_instances")
+        self._metrics.count("filled_frames", done.frames)
+        self._metrics.count("filled_bytes", done.size)
+        self._log.info(
+            f"frame cache: {done.frames} frames of {orthanc_id} cached, {done.size} bytes in {seconds:.2f} s"
+        )

@@ -1,0 +1,62 @@
+"""Writes down forms of frames that were made for a request, behind the answer."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+
+from framecache.archive.catalogue import Catalogue, Entry
+from framecache.cache.frame_store import FrameStore
+from framecache.ports import Log
+from framecache.threads import make_way, start_thread
+
+_MOST_BYTES = 256 << 20
+
+
+class Keeper:
+    """One thread and a queue that is bounded in bytes: what does not fit is made again when it is asked for again."""
+
+    def __init__(
+        self, catalogue: Catalogue, store: FrameStore, log: Log, is_worth_it: Callable[[int, int], bool]
+    ) -> None:
+        """`is_worth_it` says by the number of frames and the bytes of one whether an instance is cached."""
+        self._catalogue, self._store, self._log, self._is_worth_it = catalogue, store, log, is_worth_it
+        self._queue: queue.SimpleQueue[tuple[Entry, str, int, bytes] | None] = queue.SimpleQueue()
+        self._bytes = 0
+        self._lock = threading.Lock()
+
+    def start(self) -> None:
+        """Begin to write."""
+        start_thread("frame-cache-keeper", self._work)
+
+    def stop(self) -> None:
+        """End after what is being written."""
+        self._queue.put(None)
+
+    def keep(self, entry: Entry, form: str, frame_number: int, content: bytes) -> None:
+        """Keep one frame of `entry` in the form of that key. Returns at once."""
+        if not self._is_worth_it(entry.instance.number_of_frames, entry.instance.frame_size):
+            return
+        with self._lock:
+            if self._bytes + len(content) > _MOST_BYTES:
+                return
+            self._bytes += len(content)
+        self._queue.put((entry, form, frame_number, content))
+
+    def _work(self) -> None:
+        make_way()
+        while (item := self._queue.get()) is not None:
+            try:
+                self._write(*item)
+            except Exception as error:  # noqa: BLE001 - the answer is out; only the next one will be slow again
+                self._log.info(f"frame cache: a frame could not be kept: {type(error).__name__}: {error}")
+            finally:
+                with self._lock:
+                    self._bytes -= len(item[3])
+
+    def _write(self, entry: Entry, form: str, frame_number: int, content: bytes) -> None:
+        self._store.keep_record(entry.instance)
+        entry.add(self._store.keep(entry.instance, form, {frame_number: memoryview(content)}))
+        if entry.stored_path is not None and not self._catalogue.is_current(entry):
+            self._store.forget(entry.instance.orthanc_id)

@@ -1,0 +1,128 @@
+"""What an operator sees: the status, and one instance."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from framecache import settings as settings_module
+from framecache.archive.catalogue import Catalogue
+from framecache.cache.buffers import BufferPool
+from framecache.cache.frame_store import FrameStore
+from framecache.dicom.identity import is_orthanc_id
+from framecache.dicom.transfer_syntax import EXPLICIT, stored_representation
+from framecache.errors import NotFound
+from framecache.filling.filler import Filler
+from framecache.filling.intake import Intake
+from framecache.host.checks import Check
+from framecache.metrics import Event, Metrics
+from framecache.settings import Settings
+
+VERSION = "0.1.0"
+_COUNTERS: Mapping[str, Event] = {
+    "Hits": "hits",
+    "Misses": "misses",
+    "Bypasses": "bypasses",
+    "NotModified": "not_modified",
+    "Errors": "errors",
+    "DamagedBlocks": "damaged_blocks",
+    "FilledInstances": "filled_instances",
+    "FilledFrames": "filled_frames",
+    "FilledBytes": "filled_bytes",
+    "DroppedFromQueue": "dropped_from_queue",
+}
+
+
+@dataclass(slots=True)
+class Findings:
+    """What the start found out; it grows until Orthanc has started."""
+
+    versions: dict[str, str] = field(default_factory=dict)
+    checks: list[Check] = field(default_factory=list)
+    serving: bool = False
+
+    @property
+    def failed(self) -> list[Check]:
+        """The checks that did not pass."""
+        return [check for check in self.checks if not check.passed]
+
+    def passed(self, name: str) -> bool:
+        """Whether the check of that name was made and passed."""
+        return any(check.name == name and check.passed for check in self.checks)
+
+    def to_json(self) -> dict[str, Any]:
+        """As the status shows it."""
+        return {
+            "Version": VERSION,
+            "Versions": {"Python": platform.python_version(), **self.versions},
+            "Serving": self.serving,
+            "OwnsFrameRoutes": self.passed("RouteOrder"),
+            "AllowThreads": self.passed("AllowThreads"),
+            "Checks": [
+                {"Name": check.name, "Passed": check.passed, **({} if check.passed else {"Advice": check.advice})}
+                for check in self.checks
+            ],
+        }
+
+
+class Administration:
+    """Answers the routes under /frame-cache/."""
+
+    def __init__(
+        self,
+        findings: Findings,
+        settings: Settings,
+        catalogue: Catalogue,
+        store: FrameStore,
+        filler: Filler,
+        intake: Intake,
+        pool: BufferPool,
+        metrics: Metrics,
+    ) -> None:
+        self._findings, self._settings, self._catalogue, self._store = findings, settings, catalogue, store
+        self._filler, self._intake, self._pool, self._metrics = filler, intake, pool, metrics
+
+    def status(self) -> dict[str, Any]:
+        """GET /frame-cache/status."""
+        count, size = self._catalogue.on_desk(self._usage)
+        failures = self._filler.failures()
+        return {
+            **self._findings.to_json(),
+            "Settings": settings_module.in_force(self._settings),
+            "Entries": count,
+            "Bytes": size,
+            "MaximumBytes": self._settings.maximum_size_mb * settings_module.MEGABYTE,
+            "BytesInFlight": self._pool.leased,
+            "QueueLength": self._filler.queue_length + self._intake.queue_length,
+            "Failures": self._metrics["failed_fills"],
+            "FailedInstances": dict(list(failures.items())[-20:]),
+            **{name: self._metrics[event] for name, event in _COUNTERS.items()},
+        }
+
+    def _usage(self) -> tuple[int, int]:
+        return self._store.count(), self._store.bytes_used()
+
+    def instance(self, orthanc_id: str) -> dict[str, Any]:
+        """GET /frame-cache/instances/{id}. Raises NotFound."""
+        if not is_orthanc_id(orthanc_id):
+            raise NotFound("an Orthanc ID has five groups of eight hexadecimal digits")
+        instance = self._catalogue.on_desk(lambda: self._catalogue.describe(orthanc_id)).instance
+        rows = self._catalogue.on_desk(lambda: self._store.blocks(instance))
+        stored = (stored_representation(instance.transfer_syntax_uid) or EXPLICIT).transfer_syntax_uid
+        cached, size = sum(row.count for row in rows if row.representation == stored), sum(row.size for row in rows)
+        state = self._filler.state(orthanc_id)
+        if cached >= instance.number_of_frames:
+            name = "cached"
+        else:
+            name = state.state if state and state.state != "cached" else "partial" if cached else "not cached"
+        return {
+            "ID": orthanc_id,
+            "State": name,
+            "NumberOfFrames": instance.number_of_frames,
+            "CachedFrames": cached,
+            "Bytes": size,
+            "TransferSyntax": instance.transfer_syntax_uid,
+            "LastError": state.error if state else None,
+        }

@@ -1,0 +1,186 @@
+"""Between Orthanc's callbacks and the package's values; the only place that knows RestOutput."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from framecache.codecs.process.errors import CodecError
+from framecache.dicom.identity import InstancePath
+from framecache.dicomweb import query
+from framecache.errors import (
+    BadRequest,
+    FrameCacheError,
+    NotAcceptable,
+    NotFound,
+    Overloaded,
+    SourceError,
+)
+from framecache.metrics import Metrics
+from framecache.ports import Log, OrthancModule, RestOutput
+from framecache.serving.retrieval import Answer
+from framecache.serving.transactions import HttpRequest, Transaction
+
+_SENTINEL_UID = "0.0"
+# Asked for by the start-up test; no instance has these UIDs.
+SENTINEL = InstancePath(_SENTINEL_UID, _SENTINEL_UID, _SENTINEL_UID)
+SENTINEL_ANSWER = b"frame-cache"
+_OK = 200
+_NOT_FOUND_CODES = frozenset({7, 17})  # OrthancPluginErrorCode: InexistentItem, UnknownResource
+
+
+class ModuleLog:
+    """Orthanc's log."""
+
+    def __init__(self, module: OrthancModule) -> None:
+        self.info = module.LogInfo
+        self.warning = module.LogWarning
+        self.error = module.LogError
+
+
+class ModuleApi:
+    """Orthanc's REST API, called in the process."""
+
+    def __init__(self, module: OrthancModule) -> None:
+        self._get, self._post = module.RestApiGet, module.RestApiPost
+
+    def get(self, uri: str) -> bytes:
+        return _call(lambda: self._get(uri))
+
+    def post(self, uri: str, body: bytes) -> bytes:
+        return _call(lambda: self._post(uri, body))
+
+
+def _call(function: Callable[[], bytes]) -> bytes:
+    try:
+        return function()
+    except Exception as error:  # the module's own exception type is not importable here
+        code, message = (*error.args, None, None)[:2]
+        if code in _NOT_FOUND_CODES:
+            raise NotFound(str(message)) from error
+        raise SourceError(f"Orthanc refuses: {message or code}") from error
+
+
+def for_good(callback: Callable[..., None]) -> Callable[..., None]:
+    """`callback`, in a form that may be registered in Orthanc.
+
+    When it stops, Orthanc's Python plugin gives up its references to callbacks without holding the interpreter's
+    lock: if that were the last reference, freeing the object would crash the server. A cycle holds one more.
+    """
+
+    def kept(*positional: Any, **named: Any) -> None:
+        callback(*positional, **named)
+
+    vars(kept)["itself"] = kept
+    return kept
+
+
+class RetrieveRoute:
+    """One of our transactions, answered.
+
+    A viewer never sees an error because of the cache: the stock plugin is asked instead.
+    """
+
+    def __init__(self, transaction: Transaction, metrics: Metrics, log: Log, is_serving: Callable[[], bool]) -> None:
+        self._transaction, self._metrics, self._log, self._is_serving = transaction, metrics, log, is_serving
+
+    def __call__(self, output: RestOutput, _uri: str, **request: Any) -> None:
+        """Orthanc's callback."""
+        groups = request["groups"]
+        if request["method"] != "GET":
+            output.SendMethodNotAllowed("GET")
+        elif groups[0] == _SENTINEL_UID:
+            output.AnswerBuffer(SENTINEL_ANSWER, "text/plain")
+        elif not self._is_serving():
+            self._hand_over(output, _http_request(request), None)
+        else:
+            self._answer(output, _http_request(request))
+
+    def _answer(self, output: RestOutput, request: HttpRequest) -> None:
+        try:
+            with self._transaction.answer(request) as answer:
+                self._send(output, answer)
+        except (BadRequest, NotFound, NotAcceptable, Overloaded, CodecError) as error:
+            _send_error(output, error)
+        except FrameCacheError as error:
+            self._log.info(f"frame cache: handed over: {error}")
+            self._hand_over(output, request, error)
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with us, the stock plugin can answer
+            self._metrics.count("errors")
+            self._log.error(f"frame cache: {type(error).__name__} in a request: {error}")
+            self._hand_over(output, request, None)
+
+    def _send(self, output: RestOutput, answer: Answer) -> None:
+        for name, value in answer.headers.items():
+            output.SetHttpHeader(name, value)
+        try:
+            if answer.status != _OK:
+                output.SendHttpStatus(answer.status, b"")
+            elif isinstance(answer.body, memoryview):
+                output.AnswerBuffer(answer.body, answer.content_type)
+            else:
+                output.StartStreamAnswer(answer.content_type)
+                for chunk in answer.body:
+                    output.SendStreamChunk(chunk)
+        except Exception as error:  # noqa: BLE001 - the answer has begun: it can only break off
+            self._log.info(f"frame cache: an answer broke off: {error}")
+
+    def _hand_over(self, output: RestOutput, request: HttpRequest, error: FrameCacheError | None) -> None:
+        """307 (RFC 9110 section 15.4.8): the client repeats its request, and nothing is buffered here."""
+        self._metrics.count("bypasses")
+        try:
+            location = self._transaction.stock_location(request, error)
+        except FrameCacheError as unknown:
+            _send_error(output, unknown)
+            return
+        if location is None:
+            _send_error(output, FrameCacheError(f"this cannot be had at once, only frame by frame: {error}"))
+            return
+        arguments = query.encoded(request.arguments)
+        output.SetHttpHeader("X-Frame-Cache", "bypass")
+        output.SetHttpHeader("Cache-Control", "no-store")
+        output.SetHttpHeader("Location", f"{location}?{arguments}" if arguments else location)
+        _send_status(output, 307, b"")
+
+
+class JsonRoute:
+    """A route under /frame-cache/ that answers JSON."""
+
+    def __init__(self, answer: Callable[..., Mapping[str, Any]], log: Log) -> None:
+        self._answer, self._log = answer, log
+
+    def __call__(self, output: RestOutput, _uri: str, **request: Any) -> None:
+        """Orthanc's callback."""
+        if request["method"] != "GET":
+            output.SendMethodNotAllowed("GET")
+            return
+        try:
+            content = json.dumps(self._answer(*request["groups"]), indent=2).encode()
+        except FrameCacheError as error:
+            _send_error(output, error)
+        except Exception as error:  # noqa: BLE001 - an exception that escapes would be a 500 without a word
+            self._log.error(f"frame cache: {type(error).__name__} in a request: {error}")
+            _send_error(output, FrameCacheError("internal error; Orthanc's log has more"))
+        else:
+            output.AnswerBuffer(content, "application/json")
+
+
+def _http_request(request: Mapping[str, Any]) -> HttpRequest:
+    return HttpRequest(request["groups"], request["get"], request["headers"])
+
+
+def _send_error(output: RestOutput, error: FrameCacheError) -> None:
+    if isinstance(error, Overloaded):
+        output.SetHttpHeader("Retry-After", "1")
+    body: dict[str, Any] = {"HttpStatus": error.status, "Message": str(error)}
+    if isinstance(error, NotAcceptable):
+        body["Available"] = list(error.available)
+    _send_status(output, error.status, json.dumps(body).encode())
+
+
+def _send_status(output: RestOutput, status: int, body: bytes) -> None:
+    # It fails where the client has left, and then there is nobody to tell.
+    with contextlib.suppress(Exception):
+        output.SendHttpStatus(status, body)

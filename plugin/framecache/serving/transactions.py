@@ -1,0 +1,159 @@
+"""The retrieve transactions that are ours, each with its URI template and the stock plugin's spelling of the same.
+
+The stock plugin reads `01` as 1, which our patterns do not match: that is the way to it (PS3.18 table 10.4.1-1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Protocol
+
+from framecache.archive.catalogue import Catalogue
+from framecache.dicom.identity import InstancePath
+from framecache.dicomweb import query
+from framecache.errors import FrameCacheError, UnknownInstance
+from framecache.serving.instance_retrieval import InstanceRequest, InstanceRetrieval
+from framecache.serving.rendering import PictureRequest, Rendering
+from framecache.serving.retrieval import Answer, FrameRequest, Retrieval
+
+_SERIES = "studies/([^/]+)/series/([^/]+)"
+_INSTANCE = f"{_SERIES}/instances/([^/]+)"
+_PICTURE = "(rendered|thumbnail)"
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """A GET; `groups` are what the pattern matched, `arguments` those of the query as Orthanc hands them over."""
+
+    groups: Sequence[str]
+    arguments: Mapping[str, str]
+    headers: Mapping[str, str]
+
+
+class Transaction(Protocol):
+    """One kind of request."""
+
+    @property
+    def pattern(self) -> str:
+        """The regular expression of its path below the DICOMweb root."""
+
+    def answer(self, request: HttpRequest) -> Answer:
+        """The answer, lent. Raises FrameCacheError."""
+
+    def stock_location(self, request: HttpRequest, error: FrameCacheError | None) -> str | None:
+        """Where the stock plugin has the same, relative to the request; None where it has it nowhere, or wrong."""
+
+
+class FrameList:
+    """GET …/frames/{list}."""
+
+    pattern = f"{_INSTANCE}/frames/([1-9][0-9,]*)"
+
+    def __init__(self, retrieval: Retrieval) -> None:
+        self._retrieval = retrieval
+        # A scroll asks for one frame after the other of the same instance.
+        self._path = lru_cache(4096)(InstancePath)
+
+    def answer(self, request: HttpRequest) -> Answer:
+        study, series, instance, frame_list = request.groups
+        return self._retrieval.answer(_frames(self._path(study, series, instance), frame_list, request))
+
+    def stock_location(self, request: HttpRequest, error: FrameCacheError | None) -> str | None:  # noqa: ARG002
+        return f"0{request.groups[3]}"
+
+
+class AllFrames:
+    """GET …/frames."""
+
+    pattern = f"{_INSTANCE}/frames"
+
+    def __init__(self, retrieval: Retrieval) -> None:
+        self._retrieval = retrieval
+
+    def answer(self, request: HttpRequest) -> Answer:
+        study, series, instance = request.groups
+        return self._retrieval.answer(_frames(InstancePath(study, series, instance), "", request))
+
+    def stock_location(self, request: HttpRequest, error: FrameCacheError | None) -> str | None:  # noqa: ARG002
+        """The stock plugin's answer to …/frames lacks frame 1 and breaks off; its 404 is right."""
+        return "frames/01" if isinstance(error, UnknownInstance) else None
+
+
+class FramePicture:
+    """GET …/frames/{number}/rendered and …/thumbnail."""
+
+    pattern = f"{_INSTANCE}/frames/([1-9][0-9]{{0,9}})/{_PICTURE}"
+
+    def __init__(self, rendering: Rendering) -> None:
+        self._rendering = rendering
+
+    def answer(self, request: HttpRequest) -> Answer:
+        study, series, instance, number, _ = request.groups
+        return self._rendering.answer(_picture(InstancePath(study, series, instance), int(number), request))
+
+    def stock_location(self, request: HttpRequest, error: FrameCacheError | None) -> str | None:  # noqa: ARG002
+        return f"../0{request.groups[3]}/rendered"
+
+
+class InstancePicture:
+    """GET …/instances/{uid}/rendered and …/thumbnail: the first frame, as the stock plugin has it."""
+
+    pattern = f"{_INSTANCE}/{_PICTURE}"
+
+    def __init__(self, rendering: Rendering) -> None:
+        self._rendering = rendering
+
+    def answer(self, request: HttpRequest) -> Answer:
+        study, series, instance, _ = request.groups
+        return self._rendering.answer(_picture(InstancePath(study, series, instance), 1, request))
+
+    def stock_location(self, request: HttpRequest, error: FrameCacheError | None) -> str | None:  # noqa: ARG002
+        return "frames/01/rendered"
+
+
+class SeriesPicture:
+    """GET …/series/{uid}/rendered and …/thumbnail: the first frame of one instance, as the stock plugin has it."""
+
+    pattern = f"{_SERIES}/{_PICTURE}"
+
+    def __init__(self, rendering: Rendering, catalogue: Catalogue) -> None:
+        self._rendering, self._catalogue = rendering, catalogue
+
+    def answer(self, request: HttpRequest) -> Answer:
+        return self._rendering.answer(_picture(self._first(request), 1, request))
+
+    def stock_location(self, request: HttpRequest, error: FrameCacheError | None) -> str | None:  # noqa: ARG002
+        return f"instances/{self._first(request).sop_instance_uid}/frames/01/rendered"
+
+    def _first(self, request: HttpRequest) -> InstancePath:
+        study, series, _ = request.groups
+        return self._catalogue.first_instance(study, series)
+
+
+class WholeInstance:
+    """GET …/instances/{uid}: the file. UIDs that are none by PS3.5 section 9.1 are left to the stock plugin."""
+
+    pattern = "studies/([0-9.]{1,64})/series/([0-9.]{1,64})/instances/([0-9.]{1,64})"
+
+    def __init__(self, retrieval: InstanceRetrieval) -> None:
+        self._retrieval = retrieval
+
+    def answer(self, request: HttpRequest) -> Answer:
+        study, series, instance = request.groups
+        accept = query.decoded(request.arguments).get("accept") if request.arguments else None
+        return self._retrieval.answer(InstanceRequest(InstancePath(study, series, instance), request.headers, accept))
+
+    def stock_location(self, request: HttpRequest, error: FrameCacheError | None) -> str | None:  # noqa: ARG002
+        """The stock plugin has one spelling of it, and that is taken; Orthanc's core was asked already."""
+        raise error or FrameCacheError("internal error; Orthanc's log has more")
+
+
+def _frames(path: InstancePath, frame_list: str, request: HttpRequest) -> FrameRequest:
+    accept = query.decoded(request.arguments).get("accept") if request.arguments else None
+    return FrameRequest(path, frame_list, request.headers, accept)
+
+
+def _picture(path: InstancePath, frame_number: int, request: HttpRequest) -> PictureRequest:
+    return PictureRequest(path, frame_number, query.decoded(request.arguments), request.headers)

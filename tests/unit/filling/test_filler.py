@@ -1,0 +1,350 @@
+"""Filling: what goes first, what is done once, and that no instance's trouble is another's."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from framecache.archive.catalogue import Catalogue
+from framecache.archive.sources import Sources
+from framecache.cache import block
+from framecache.cache.buffers import BufferPool
+from framecache.cache.frame_store import DoesNotFit
+from framecache.dicom.identity import InstancePath
+from framecache.filling.extraction import Extractor, nearest_first
+from framecache.filling.filler import Filler, FillState, Priority
+from framecache.metrics import Metrics
+from framecache.threads import Desk
+from framecache.transcode_rules import TranscodeRules
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unit.dicom_files import BIG_ENDIAN, EXPLICIT, INSTANCE, JPEG_2000, SERIES, STUDY, encapsulated, native
+from tests.unit.fakes import FakeApi, FakeClock, FakeLog, MemoryStore, eventually, orthanc_id, uuid
+
+BIG = 256 << 10  # frames of this size get a block each
+MB = 1 << 20
+
+
+class Bench:
+    """A filler with everything around it; its workers start when a test says so."""
+
+    def __init__(self, folder: Path, *, has_folder: bool = True) -> None:
+        self.api = FakeApi(folder / "db" if has_folder else None)
+        self.store = MemoryStore(folder)
+        self.log, self.metrics, self.clock = FakeLog(), Metrics(), FakeClock()
+        self.desk = Desk("test-desk", 1)
+        self.catalogue = Catalogue(self.api, self.store, self.desk, self.clock, folder / "db", 5.0)
+        self.pool = BufferPool(64 * MB, 0)
+        self.leaves_out = False
+        self.filler = Filler(
+            self.catalogue,
+            Extractor(Sources(self.api), self.store, self.pool, None, TranscodeRules()),
+            self.store,
+            self.metrics,
+            self.clock,
+            self.log,
+            lambda _frames, _size: not self.leaves_out,
+        )
+
+    def take_in(self, number: int, content: bytes | None = None, syntax: str = EXPLICIT, frames: int = 3) -> str:
+        path = InstancePath(STUDY, SERIES, f"{INSTANCE}.{number}")
+        return self.api.store(
+            content if content is not None else native(bytes(72)),
+            orthanc_id=orthanc_id(number),
+            uuid=uuid(number),
+            path=path,
+            syntax=syntax,
+            number_of_frames=frames,
+        )
+
+    def run(self, *names: str, workers: int = 1) -> None:
+        """Submit what is named, and wait until nothing is left to do."""
+        for name in names:
+            self.filler.submit(name, Priority.ARRIVED)
+        self.filler.start(workers)
+        assert eventually(lambda: all(self.is_done(name) for name in names))
+
+    def is_done(self, name: str) -> bool:
+        state = self.filler.state(name)
+        return state is not None and state.state not in ("queued", "running")
+
+    def first_frames(self) -> list[int]:
+        return [row.first for _, row in self.store.rows.values()]
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    made = Bench(tmp_path)
+    yield made
+    made.filler.stop()
+    made.desk.close()
+
+
+def big_frames(count: int) -> bytes:
+    return native(bytes(count * BIG), Rows=512, Columns=512, NumberOfFrames=count)
+
+
+def test_all_frames_of_an_instance_are_kept(bench: Bench) -> None:
+    pixels = bytes(range(72))
+    name = bench.take_in(1, native(pixels))
+    bench.run(name)
+
+    assert bench.filler.state(name) == FillState("cached")
+    ((_, row),) = bench.store.rows.values()
+    kept = b""
+    for _, found in sorted(block.read_header(row.path, row.key, row.count).items()):
+        target = bytearray(found.length)
+        block.read_frame(row.path, found, memoryview(target))
+        kept += target
+    assert kept == pixels
+    assert (bench.metrics["filled_instances"], bench.metrics["filled_frames"]) == (1, 3)
+    entry = bench.catalogue.describe(name)
+    assert set(entry.blocks) == {(EXPLICIT, 1), (EXPLICIT, 2), (EXPLICIT, 3)}
+    assert bench.pool.leased == 0
+
+
+def test_nothing_is_cut_out_twice(bench: Bench) -> None:
+    name = bench.take_in(1)
+    bench.run(name)
+    bench.filler.submit(name, Priority.ARRIVED)
+    assert eventually(lambda: bench.metrics["filled_instances"] == 2)
+
+    assert bench.metrics["filled_frames"] == 3
+
+
+def test_large_frames_have_a_block_each_and_the_nearest_goes_first(bench: Bench) -> None:
+    name = bench.take_in(1, big_frames(5), frames=5)
+    bench.filler.submit(name, Priority.VIEWER, near=3)
+    bench.run(name)
+
+    assert bench.first_frames() == [3, 4, 2, 5, 1]
+
+
+def test_blocks_stay_small_though_the_first_frame_is_tiny(bench: Bench) -> None:
+    """A blank first frame says nothing of the others."""
+    frames = [b"\xff\x4f\xff\x51" + bytes(10), *([b"\xff\x4f\xff\x51" + bytes(MB)] * 20)]
+    name = bench.take_in(1, encapsulated([b"", *frames], NumberOfFrames=21), JPEG_2000, frames=21)
+    bench.run(name)
+
+    assert max(row.size for _, row in bench.store.rows.values()) < 9 * MB
+
+
+@given(st.integers(1, 50), st.integers(1, 9), st.integers(1, 60))
+def test_nearest_first_loses_no_block_and_begins_with_the_nearest(frames: int, count: int, near: int) -> None:
+    blocks = [range(first, min(first + count, frames + 1)) for first in range(1, frames + 1, count)]
+    ordered = nearest_first(blocks, near)
+
+    assert sorted(ordered, key=lambda numbers: numbers[0]) == blocks
+    if near <= frames:
+        assert near in ordered[0]
+
+
+def order_of_work(bench: Bench, names: list[str]) -> list[str]:
+    done: list[str] = []
+    describe = bench.catalogue.describe
+
+    def noting(name: str) -> object:
+        done.append(name)
+        return describe(name)
+
+    bench.catalogue.describe = noting  # type: ignore[method-assign, assignment]
+    bench.filler.start(1)
+    assert eventually(lambda: all(bench.is_done(name) for name in names))
+    return done
+
+
+def test_what_a_viewer_waits_for_goes_before_what_arrived_and_each_once(bench: Bench) -> None:
+    names = [bench.take_in(number) for number in range(4)]
+    for name in names:
+        bench.filler.submit(name, Priority.ARRIVED)
+        bench.filler.submit(name, Priority.ARRIVED)
+    bench.filler.submit(names[3], Priority.VIEWER)
+    bench.filler.submit(names[3], Priority.ARRIVED)
+    assert bench.filler.queue_length == 4
+
+    assert order_of_work(bench, names) == [names[3], names[0], names[1], names[2]]
+    assert bench.filler.queue_length == 0
+
+
+def test_the_queue_has_an_end(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("framecache.filling.filler._LONGEST_QUEUE", 2)
+    for number in range(5):
+        bench.filler.submit(orthanc_id(number), Priority.ARRIVED)
+    bench.filler.submit(orthanc_id(0), Priority.VIEWER)
+
+    assert bench.filler.queue_length == 2
+    assert bench.metrics["dropped_from_queue"] == 3
+
+
+def test_one_bad_instance_stops_nothing(bench: Bench) -> None:
+    bad = bench.take_in(1, native(bytes(72))[:-10])
+    noise = bench.take_in(2, b"no DICOM file at all")
+    good = bench.take_in(3)
+    bench.run(bad, noise, good)
+
+    assert bench.filler.state(good) == FillState("cached")
+    assert bench.filler.failures() == {
+        bad: "the pixel data is shorter than its frames",
+        noise: "the stored file is not in DICOM File Format",
+    }
+    assert bench.metrics["failed_fills"] == 2
+    assert len(bench.log.of("warning")) == 2
+
+
+@pytest.mark.parametrize("error", [DoesNotFit("full"), OSError(28, "No space left on device"), KeyError("bug")])
+def test_a_store_that_refuses_fails_the_instance_and_gives_memory_back(bench: Bench, error: Exception) -> None:
+    name = bench.take_in(1)
+    bench.store.fails = error
+    bench.run(name)
+
+    state = bench.filler.state(name)
+    assert state is not None
+    assert state.state == "failed"
+    assert bench.pool.leased == 0
+    bench.store.fails = None
+    bench.filler.submit(name, Priority.ARRIVED)
+    assert eventually(lambda: bench.filler.state(name) == FillState("cached"))
+
+
+VIDEO = "1.2.840.10008.1.2.4.102"
+
+
+@pytest.mark.parametrize(
+    ("syntax", "content"),
+    [(BIG_ENDIAN, native(bytes(72), BIG_ENDIAN)), (VIDEO, encapsulated([b"", b"a" * 100], VIDEO))],
+)
+def test_what_is_not_sent_as_it_is_stored_is_skipped(bench: Bench, syntax: str, content: bytes) -> None:
+    name = bench.take_in(1, content, syntax)
+    bench.run(name)
+
+    state = bench.filler.state(name)
+    assert state is not None
+    assert not bench.store.rows
+    assert state.state == ("skipped" if syntax == BIG_ENDIAN else "failed")
+
+
+def test_what_the_settings_leave_out_or_the_cache_cannot_hold_is_skipped(bench: Bench) -> None:
+    left_out, large = bench.take_in(1), bench.take_in(2)
+    bench.leaves_out = True
+    bench.run(left_out)
+    bench.leaves_out = False
+    bench.store.limit = 100
+    bench.filler.submit(large, Priority.ARRIVED)
+    assert eventually(lambda: bench.is_done(large))
+
+    assert bench.filler.state(left_out) == FillState("skipped", "the settings leave it out")
+    assert bench.filler.state(large) == FillState("skipped", "the instance is larger than the cache")
+    assert not bench.store.rows
+
+
+def test_an_instance_deleted_before_its_turn_is_skipped_without_a_word(bench: Bench) -> None:
+    bench.run(orthanc_id(7))
+
+    assert bench.filler.state(orthanc_id(7)) == FillState("skipped", "the instance was deleted")
+    assert not bench.log.of("warning")
+
+
+@pytest.mark.parametrize("has_folder", [True, False], ids=["folder", "object storage"])
+def test_an_instance_deleted_while_it_is_filled_leaves_nothing_behind(tmp_path: Path, *, has_folder: bool) -> None:
+    bench = Bench(tmp_path, has_folder=has_folder)
+    name = bench.take_in(1, big_frames(4), frames=4)
+    kept: list[int] = []
+
+    def delete_in_the_middle() -> None:
+        kept.append(1)
+        if len(kept) == 2:
+            bench.api.delete(name)
+
+    bench.store.before_keep = delete_in_the_middle
+    bench.run(name)
+
+    assert len(kept) >= 2
+    assert bench.store.rows == {}
+    assert bench.store.records == {}
+    assert not list(tmp_path.glob("f_*"))
+    state = bench.filler.state(name)
+    assert state is not None
+    assert state.state == "skipped"
+    bench.filler.stop()
+
+
+def test_an_older_version_s_blocks_go_when_the_new_one_is_filled(bench: Bench) -> None:
+    name = bench.take_in(1)
+    bench.run(name)
+    bench.api.store(native(bytes(72)), orthanc_id=name, uuid=uuid(77), path=InstancePath(STUDY, SERIES, "1.9"))
+    bench.filler.submit(name, Priority.ARRIVED)
+    assert eventually(lambda: bench.metrics["filled_instances"] == 2)
+
+    assert {key.split("/")[1] for key in bench.store.rows} == {uuid(77)}
+
+
+def test_stopping_ends_after_the_block_that_is_being_written(bench: Bench) -> None:
+    name = bench.take_in(1, big_frames(6), frames=6)
+    writing, go_on = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        writing.set()
+        go_on.wait(5)
+
+    bench.store.before_keep = wait
+    bench.filler.submit(name, Priority.ARRIVED)
+    workers = bench.filler.start(2)
+    assert writing.wait(5)
+    bench.filler.stop()
+    go_on.set()
+    for worker in workers:
+        worker.join(5)
+        assert not worker.is_alive()
+
+    assert len(bench.store.rows) == 1
+    assert bench.filler.state(name) == FillState("queued")
+
+
+def test_a_full_queue_does_not_hold_up_the_stop(bench: Bench) -> None:
+    for number in range(1000):
+        bench.filler.submit(orthanc_id(number), Priority.ARRIVED)
+    bench.filler.stop()
+    for worker in bench.filler.start(2):
+        worker.join(5)
+        assert not worker.is_alive()
+
+
+@pytest.mark.parametrize(
+    ("state", "seconds", "is_queued"),
+    [("running", 0, False), ("failed", 0, False), ("failed", 299, False), ("failed", 301, True), ("cached", 0, True)],
+)
+def test_a_wanted_instance_is_queued_unless_it_is_at_work_or_failed_lately(
+    bench: Bench, state: str, seconds: float, *, is_queued: bool
+) -> None:
+    name = bench.take_in(1)
+    entry = bench.catalogue.describe(name)
+    bench.filler._note(name, FillState(state, at=bench.clock.now))
+    bench.clock.now += seconds
+    bench.filler.wanted(entry, 2)
+
+    assert bench.filler.queue_length == is_queued
+    bench.filler.forget(name)
+    assert bench.filler.state(name) is None
+
+
+def test_what_is_remembered_of_instances_is_bounded(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("framecache.filling.filler._STATES_KEPT", 10)
+    names = [orthanc_id(number) for number in range(50)]
+    for name in names:
+        bench.filler.submit(name, Priority.ARRIVED)
+    bench.filler.start(1)
+    assert eventually(lambda: bench.filler.queue_length == 0 and bench.is_done(names[-1]))
+
+    assert len(bench.filler._states) == 10
+    assert len(bench.filler._near) == 0
+
+
+def test_several_workers_share_the_work(bench: Bench) -> None:
+    names = [bench.take_in(number) for number in range(20)]
+    bench.run(*names, workers=4)
+
+    assert bench.metrics["filled_frames"] == 60
+    assert len(bench.store.rows) == 20

@@ -1,0 +1,101 @@
+"""What was deleted leaves the cache, whatever else goes wrong; last accesses are written down."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from framecache.cache.frame_store import StoreError
+from framecache.filling.filler import FillState
+from framecache.filling.janitor import Janitor
+from tests.unit.filling.test_filler import Bench as FillerBench
+
+from tests.unit.dicom_files import EXPLICIT, native
+from tests.unit.fakes import PATH, eventually, uuid
+
+FILE = native(bytes(72))
+
+
+class Bench(FillerBench):
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.janitor = Janitor(self.catalogue, self.store, self.filler, self.log)
+
+    def kept(self, **values: str) -> str:
+        """An instance with its record and a block in the store."""
+        name = self.api.store(FILE, **values)
+        instance = self.catalogue.lookup(PATH).instance
+        self.store.keep_record(instance)
+        self.store.keep(instance, EXPLICIT, {1: memoryview(b"frame")})
+        return name
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    monkeypatch.setattr("framecache.filling.janitor._FLUSH_SECONDS", 0.02)
+    made = Bench(tmp_path)
+    yield made
+    made.store.fails = None
+    made.janitor.stop()
+    made.desk.close()
+
+
+def test_a_deleted_instance_leaves_memory_at_once_and_the_store_a_little_later(bench: Bench) -> None:
+    name = bench.kept()
+    bench.filler._note(name, FillState("cached"))
+    bench.api.delete(name)
+    bench.janitor.deleted(name)
+
+    assert not bench.catalogue._entries
+    assert bench.filler.state(name) is None
+    assert bench.store.rows
+    bench.janitor.start()
+    assert eventually(lambda: not bench.store.rows and not bench.store.records)
+
+
+def test_an_overwritten_instance_keeps_its_new_frames(bench: Bench) -> None:
+    bench.kept(uuid=uuid(1))
+    name = bench.kept(uuid=uuid(2))
+    assert len(bench.store.rows) == 2
+    bench.janitor.start()
+    bench.janitor.deleted(name)
+
+    assert eventually(lambda: [key.split("/")[1] for key in bench.store.rows] == [uuid(2)])
+
+
+def test_accesses_are_written_down_from_time_to_time_and_at_the_end(bench: Bench) -> None:
+    bench.kept()
+    bench.janitor.start()
+    assert eventually(lambda: bench.store.touched == {PATH: 1000.0})
+    bench.clock.now += 5
+    bench.catalogue.lookup(PATH)
+    bench.janitor.stop()
+
+    assert eventually(lambda: bench.store.touched == {PATH: 1005.0})
+
+
+@pytest.mark.parametrize("error", [StoreError("full"), sqlite3.OperationalError("disk I/O error"), RuntimeError("bug")])
+def test_an_error_when_accesses_are_written_ends_no_cleaning(bench: Bench, error: Exception) -> None:
+    name = bench.kept()
+    bench.store.fails = error
+    bench.janitor.start()
+    assert eventually(lambda: bool(bench.log.of("warning")))
+    bench.api.delete(name)
+    bench.janitor.deleted(name)
+
+    assert eventually(lambda: not bench.store.rows)
+
+
+def test_an_error_in_one_deletion_ends_no_other(bench: Bench) -> None:
+    name = bench.kept()
+    bench.api.broken = True
+    bench.janitor.start()
+    bench.janitor.deleted("x")
+    assert eventually(lambda: bool(bench.log.of("warning")))
+    bench.api.broken = False
+    bench.api.delete(name)
+    bench.janitor.deleted(name)
+
+    assert eventually(lambda: not bench.store.rows)

@@ -1,0 +1,218 @@
+"""Installing into an Orthanc that is right, and into one that is not."""
+
+from __future__ import annotations
+
+import json
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from framecache import install
+from framecache.errors import SettingsError
+from framecache.host.orthanc_adapter import SENTINEL, SENTINEL_ANSWER
+
+from tests.unit.fakes import FakeModule, FakeOutput, eventually, orthanc_id
+
+STATUS = "/frame-cache/status"
+THREADS = {"Python": {"AllowThreads": True}}
+
+
+class Site:
+    """An Orthanc whose script is being loaded, and the events that it sends."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.modules: list[FakeModule] = []
+
+    def install(
+        self, section: Any, on_change: Callable[[int, int, str], None] | None = None, **rest: Any
+    ) -> FakeModule:
+        version = rest.pop("version", (1, 12, 7))
+        # No helper processes: their tests are elsewhere.
+        section = {"CodecProcesses": 0, **section} if isinstance(section, dict) else section
+        configuration = {**THREADS, "StorageDirectory": "storage", "FrameCache": section, **rest}
+        module = FakeModule(configuration, self.folder, version=version)
+        self.modules.append(module)
+        install(module, on_change)
+        return module
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    made = Site(tmp_path)
+    yield made
+    for module in made.modules:
+        if module.on_change is not None:
+            module.on_change(module.ChangeType.ORTHANC_STOPPED, 0, "")
+
+
+def status(module: FakeModule) -> dict[str, Any]:
+    output = FakeOutput()
+    module.routes[STATUS](output, STATUS, method="GET", groups=[], get={}, headers={})
+    assert output.status == 200
+    found: dict[str, Any] = json.loads(output.body)
+    return found
+
+
+def test_everything_is_registered_and_the_cache_lies_beside_the_storage(site: Site) -> None:
+    module = site.install({})
+
+    assert any(pattern.startswith("/dicom-web/studies/") and "frames" in pattern for pattern in module.routes)
+    assert STATUS in module.routes
+    assert stat.S_IMODE((site.folder / "FrameCache").stat().st_mode) == 0o700
+    assert status(module)["Serving"] is True
+    assert module.log.of("error") == []
+
+
+@pytest.mark.parametrize("root", ["/dicom-web/", "dw", "/a/b"])
+def test_routes_lie_below_dicomweb_s_root(site: Site, root: str) -> None:
+    module = site.install({}, DicomWeb={"Root": root})
+
+    ours = [pattern for pattern in module.routes if "studies" in pattern]
+    assert ours
+    assert all(pattern.startswith(f"/{root.strip('/')}/studies/") for pattern in ours)
+
+
+WRONG = [
+    pytest.param({"Wrokers": 2}, {}, '"Wrokers" is not known', id="an unknown key"),
+    pytest.param({"Workers": "two"}, {}, "\"Workers\" is 'two'", id="a wrong type"),
+    pytest.param({"MaximumSizeMB": 1}, {}, '"MaximumSizeMB" is 1', id="an impossible value"),
+    pytest.param([], {}, "has to be an object", id="no object"),
+    pytest.param({}, {"Python": {}}, '"AllowThreads": true', id="no threads"),
+    pytest.param({}, {"version": (1, 12, 4)}, "too old", id="an old core"),
+]
+
+
+@pytest.mark.parametrize(("section", "rest", "message"), WRONG)
+def test_where_something_is_wrong_orthanc_starts_and_only_the_status_is_ours(
+    site: Site, section: Any, rest: dict[str, Any], message: str
+) -> None:
+    module = site.install(section, **rest)
+
+    assert list(module.routes) == [STATUS]
+    assert module.on_change is None
+    assert any("FRAME CACHE IS OFF" in line and message in line for line in module.log.of("error"))
+    found = status(module)
+    assert found["Serving"] is False
+    assert any(message in check.get("Advice", "") for check in found["Checks"])
+    assert not (site.folder / "FrameCache").exists()
+
+
+@pytest.mark.parametrize(("section", "rest", "message"), [case for case in WRONG if isinstance(case.values[0], dict)])
+def test_strict_stops_the_start(site: Site, section: dict[str, Any], rest: dict[str, Any], message: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        site.install({**section, "Strict": True}, **rest)
+
+    assert message in str(refused.value)
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_what_is_switched_off_does_nothing_and_stops_nothing(site: Site, *, strict: bool) -> None:
+    module = site.install({"Enable": False, "Strict": strict}, Python={})
+
+    assert list(module.routes) == [STATUS]
+    assert not (site.folder / "FrameCache").exists()
+
+
+@pytest.mark.parametrize("section", [{}, {"Wrokers": 1}, {"Enable": False}], ids=["on", "wrong", "off"])
+def test_a_site_s_own_callback_hears_every_event(site: Site, section: dict[str, Any]) -> None:
+    heard: list[tuple[int, int, str]] = []
+    module = site.install(section, lambda *event: heard.append(event))
+    kinds = module.ChangeType
+    events = [(kinds.NEW_INSTANCE, 3, orthanc_id(1)), (kinds.DELETED, 3, orthanc_id(1)), (99, 0, "x")]
+    assert module.on_change is not None
+    for event in events:
+        module.on_change(*event)
+
+    assert heard == events
+
+
+def test_a_folder_that_cannot_be_used_is_told_and_frames_are_still_served(site: Site) -> None:
+    (site.folder / "file").touch()
+    module = site.install({"Directory": str(site.folder / "file")})
+
+    assert any("KEEPS NOTHING" in line for line in module.log.of("error"))
+    found = status(module)
+    assert found["Serving"] is True
+    assert any(check["Name"] == "Directory" and not check["Passed"] for check in found["Checks"])
+
+
+def test_two_orthancs_in_one_folder_are_told(site: Site) -> None:
+    site.install({})
+    second = site.install({})
+
+    assert any("in use by another Orthanc" in line for line in second.log.of("error"))
+
+
+def started(site: Site, *, owned: bool = True, plugins: dict[str, str] | None = None) -> FakeModule:
+    module = site.install({})
+    plugins = {"python": "5.0", "dicom-web": "1.20"} if plugins is None else plugins
+    module.answers["/system"] = {"Version": "1.12.7"}
+    module.answers["/plugins"] = [*plugins, "explorer.js"]
+    for name, version in plugins.items():
+        module.answers[f"/plugins/{name}"] = {"Version": version}
+    if owned:
+        module.answers[f"/dicom-web/{SENTINEL}/frames/1"] = SENTINEL_ANSWER
+    assert module.on_change is not None
+    module.on_change(module.ChangeType.ORTHANC_STARTED, 0, "")
+    assert eventually(lambda: "Orthanc" in status(module)["Versions"] and len(status(module)["Checks"]) >= 7)
+    return module
+
+
+def test_a_start_that_is_right_says_so(site: Site) -> None:
+    found = status(started(site))
+
+    assert (found["OwnsFrameRoutes"], found["AllowThreads"], found["Serving"]) == (True, True, True)
+    assert found["Versions"]["dicom-web"] == "1.20"
+    assert all(check["Passed"] for check in found["Checks"])
+
+
+@pytest.mark.parametrize(
+    ("owned", "plugins", "check", "serving"),
+    [
+        (False, None, "RouteOrder", True),
+        (True, {"python": "5.0"}, "DicomWebPlugin", True),
+        (True, {"python": "5.0", "dicom-web": "1.20", "ohif": "1.0"}, "OhifDataSource", True),
+        (True, {"python": "4.0", "dicom-web": "1.20"}, "PythonPluginVersion", False),
+    ],
+)
+def test_what_the_start_finds_wrong_is_told(
+    site: Site, plugins: dict[str, str] | None, check: str, *, owned: bool, serving: bool
+) -> None:
+    module = started(site, owned=owned, plugins=plugins)
+
+    failed = [found for found in status(module)["Checks"] if not found["Passed"]]
+    assert [found["Name"] for found in failed] == [check]
+    assert eventually(lambda: any(failed[0]["Advice"] in line for line in module.log.of("error")))
+    assert eventually(lambda: status(module)["Serving"] is serving)
+
+
+def test_checks_that_break_keep_no_frame_from_being_served(site: Site) -> None:
+    module = site.install({})
+    assert module.on_change is not None
+    module.on_change(module.ChangeType.ORTHANC_STARTED, 0, "")
+
+    assert eventually(lambda: any("start-up checks failed" in line for line in module.log.of("error")))
+    assert status(module)["Serving"] is True
+
+
+@pytest.mark.parametrize(("name", "code"), [("nobody", 404), (orthanc_id(1), 404), ("../x", 404)])
+def test_an_instance_that_is_not_there_is_a_404_in_json(site: Site, name: str, code: int) -> None:
+    module, output = site.install({}), FakeOutput()
+    (route,) = (route for pattern, route in module.routes.items() if pattern.startswith("/frame-cache/instances"))
+    route(output, "", method="GET", groups=[name], get={}, headers={})
+
+    assert output.status == code
+    assert json.loads(output.body)["HttpStatus"] == code
+
+
+def test_events_of_a_running_orthanc_only_leave_notes(site: Site) -> None:
+    module = site.install({})
+    assert module.on_change is not None
+    for number in range(100):
+        module.on_change(module.ChangeType.NEW_INSTANCE, 3, orthanc_id(number))
+    module.on_change(module.ChangeType.DELETED, 1, orthanc_id(1))
+
+    assert status(module)["QueueLength"] == 100

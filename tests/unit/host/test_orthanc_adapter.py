@@ -1,0 +1,273 @@
+"""Orthanc's callbacks: every fault of ours becomes a hand-over, and a client that left is no fault."""
+
+from __future__ import annotations
+
+import gc
+import json
+import weakref
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+from framecache.errors import (
+    BadRequest,
+    BrokenPixelData,
+    FrameCacheError,
+    HandOver,
+    NotAcceptable,
+    NotFound,
+    Overloaded,
+    SourceError,
+    UnknownInstance,
+)
+from framecache.host.orthanc_adapter import SENTINEL_ANSWER, JsonRoute, ModuleApi, RetrieveRoute, for_good
+from framecache.metrics import Metrics
+from framecache.serving.retrieval import Answer
+from framecache.serving.transactions import AllFrames, FrameList, HttpRequest, Transaction
+
+from tests.unit.fakes import FakeLog, FakeModule, FakeOutput, OrthancException
+
+GROUPS = ["1.2", "1.3", "1.4", "2,3"]
+BODY = memoryview(b"the body")
+HEADERS = {"ETag": '"x"', "X-Frame-Cache": "hit"}
+
+
+class Answering:
+    """A transaction that answers, or fails, as it was told to."""
+
+    pattern = ""
+
+    def __init__(self, answer: Answer | Exception, stock: Transaction | None = None) -> None:
+        self._answer, self._stock = answer, stock or FrameList(None)  # type: ignore[arg-type]
+        self.requests: list[HttpRequest] = []
+
+    def answer(self, request: HttpRequest) -> Answer:
+        self.requests.append(request)
+        if isinstance(self._answer, Exception):
+            raise self._answer
+        return self._answer
+
+    def stock_location(self, request: HttpRequest, error: FrameCacheError | None) -> str | None:
+        return self._stock.stock_location(request, error)
+
+
+class Bench:
+    def __init__(self, answer: Answer | Exception, *, serving: bool = True, stock: Transaction | None = None) -> None:
+        self.transaction = Answering(answer, stock)
+        self.metrics, self.log, self.output = Metrics(), FakeLog(), FakeOutput()
+        self.route = RetrieveRoute(self.transaction, self.metrics, self.log, lambda: serving)
+
+    def get(
+        self, arguments: Mapping[str, str] | None = None, method: str = "GET", groups: list[str] | None = None
+    ) -> FakeOutput:
+        request = {"method": method, "groups": groups or GROUPS, "get": arguments or {}, "headers": {"host": "pacs"}}
+        self.route(self.output, "/dicom-web/…", **request)
+        return self.output
+
+
+def ok(body: Any = BODY, status: int = 200) -> Answer:
+    return Answer(status, "multipart/related", HEADERS, body)
+
+
+def test_an_answer_goes_out_with_its_headers() -> None:
+    output = Bench(ok()).get()
+
+    assert (output.status, output.body, output.content_type, output.headers) == (
+        200,
+        b"the body",
+        "multipart/related",
+        HEADERS,
+    )
+
+
+def test_a_long_answer_goes_out_in_chunks() -> None:
+    output = Bench(ok(iter([memoryview(b"one"), memoryview(b"two")]))).get()
+
+    assert (output.status, output.chunks, output.headers) == (200, [b"one", b"two"], HEADERS)
+
+
+def test_an_answer_that_is_known_has_no_body() -> None:
+    output = Bench(ok(memoryview(b""), 304)).get()
+
+    assert (output.status, output.body, output.headers["ETag"]) == (304, b"", '"x"')
+
+
+@pytest.mark.parametrize(
+    ("arguments", "location"),
+    [
+        ({}, "02,3"),
+        ({"accept": "image/jp2"}, "02,3?accept=image%2Fjp2"),
+        ({"token": "a b&c=d%"}, "02,3?token=a%20b%26c%3Dd%25"),
+        ({"token": "a%20b%26c"}, "02,3?token=a%20b%26c"),
+        ({"a": "1", "b": ""}, "02,3?a=1&b="),
+    ],
+)
+def test_a_hand_over_is_a_307_to_the_stock_spelling_with_the_query(arguments: dict[str, str], location: str) -> None:
+    bench = Bench(HandOver("not ours"))
+    output = bench.get(arguments)
+
+    assert (output.status, output.body) == (307, b"")
+    assert output.headers == {"X-Frame-Cache": "bypass", "Cache-Control": "no-store", "Location": location}
+    assert bench.metrics["bypasses"] == 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        HandOver("x"),
+        SourceError("x"),
+        BrokenPixelData("x"),
+        UnknownInstance("x"),
+        FrameCacheError("x"),
+        RuntimeError("x"),
+        KeyError("x"),
+        MemoryError(),
+        RecursionError(),
+        OSError(5, "Input/output error"),
+    ],
+)
+def test_every_fault_of_ours_is_handed_over(error: Exception) -> None:
+    bench = Bench(error)
+
+    assert bench.get().status == 307
+    assert bool(bench.log.of("error")) is not isinstance(error, FrameCacheError)
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (BadRequest("why"), 400),
+        (NotFound("why"), 404),
+        (NotAcceptable("why", ("image/jp2",)), 406),
+        (Overloaded("why"), 503),
+    ],
+)
+def test_what_is_the_client_s_to_mend_is_told_in_json(error: FrameCacheError, status: int) -> None:
+    output = Bench(error).get()
+    content = json.loads(output.body)
+
+    assert (output.status, content["HttpStatus"], content["Message"]) == (status, status, "why")
+    assert output.headers.get("Retry-After") == ("1" if status == 503 else None)
+    assert content.get("Available") == (["image/jp2"] if status == 406 else None)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [ok(), ok(iter([BODY])), ok(memoryview(b""), 304), HandOver("x"), BadRequest("x"), KeyError("x")],
+    ids=["body", "chunks", "304", "307", "400", "fault"],
+)
+def test_a_client_that_left_is_no_fault(answer: Answer | Exception) -> None:
+    bench = Bench(answer)
+    bench.output.gone = True
+    bench.get()
+
+    assert not [line for line in bench.log.of("error") if "OrthancException" in line or "network" in line]
+
+
+def test_an_answer_is_closed_though_the_client_left() -> None:
+    closed: list[int] = []
+    answer = ok()
+    answer.opened = ExitStack()
+    answer.opened.callback(closed.append, 1)
+    bench = Bench(answer)
+    bench.output.gone = True
+    bench.get()
+
+    assert closed == [1]
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
+def test_other_methods_are_not_allowed(method: str) -> None:
+    bench = Bench(ok())
+    output = bench.get(method=method)
+
+    assert (output.status, output.allowed, bench.transaction.requests) == (405, "GET", [])
+
+
+def test_while_we_do_not_serve_everything_is_handed_over() -> None:
+    bench = Bench(ok(), serving=False)
+
+    assert bench.get().status == 307
+    assert bench.transaction.requests == []
+
+
+def test_the_sentinel_is_answered_without_asking_anything() -> None:
+    bench = Bench(ok(), serving=False)
+
+    assert bench.get(groups=["0.0", "0.0", "0.0", "1"]).body == SENTINEL_ANSWER
+    assert bench.transaction.requests == []
+
+
+@pytest.mark.parametrize(("error", "status"), [(UnknownInstance("x"), 307), (HandOver("x"), 500), (KeyError("x"), 500)])
+def test_all_frames_are_never_handed_to_the_stock_plugin_s_broken_answer(error: Exception, status: int) -> None:
+    """It lacks frame 1 and breaks off; its 404 is right."""
+    bench = Bench(error, stock=AllFrames(None))  # type: ignore[arg-type]
+    output = bench.get(groups=GROUPS[:3])
+
+    assert output.status == status
+    assert output.headers.get("Location") == ("frames/01" if status == 307 else None)
+
+
+def json_route(answer: Callable[..., Mapping[str, Any]], method: str = "GET", *groups: str) -> FakeOutput:
+    output, log = FakeOutput(), FakeLog()
+    JsonRoute(answer, log)(output, "/frame-cache/…", method=method, groups=list(groups))
+    return output
+
+
+def test_a_json_route_answers_json_and_errors_too() -> None:
+    def refuse(name: str) -> Mapping[str, Any]:
+        raise NotFound(f"no {name}")
+
+    def fail() -> Mapping[str, Any]:
+        raise KeyError("secret")
+
+    assert json.loads(json_route(lambda: {"a": 1}).body) == {"a": 1}
+    assert json_route(dict).content_type == "application/json"
+    assert json_route(dict, "DELETE").status == 405
+    refused = json_route(refuse, "GET", "x")
+    assert (refused.status, json.loads(refused.body)["Message"]) == (404, "no x")
+    failed = json_route(fail)
+    assert failed.status == 500
+    assert b"secret" not in failed.body
+
+
+@pytest.mark.parametrize(
+    ("raised", "error"),
+    [
+        (OrthancException(17, "Unknown resource"), NotFound),
+        (OrthancException(7, "Inexistent item"), NotFound),
+        (OrthancException(18, "Incompatible version of the database"), SourceError),
+        (OrthancException(11, "Error in the database"), SourceError),
+        (OrthancException("only a text"), SourceError),
+        (OrthancException(), SourceError),
+        (ValueError("other"), SourceError),
+    ],
+)
+def test_what_orthanc_raises_becomes_an_error_of_ours(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Any, raised: Exception, error: type[FrameCacheError]
+) -> None:
+    module = FakeModule({}, tmp_path)
+
+    def refuse(*_: object) -> bytes:
+        raise raised
+
+    monkeypatch.setattr(module, "RestApiGet", refuse)
+    monkeypatch.setattr(module, "RestApiPost", refuse)
+    api = ModuleApi(module)
+
+    with pytest.raises(error):
+        api.get("/instances/x")
+    with pytest.raises(error):
+        api.post("/tools/find", b"")
+
+
+def test_a_callback_that_orthanc_drops_is_not_freed_at_once() -> None:
+    kept = for_good(lambda: None)
+    reference = weakref.ref(kept)
+    gc.disable()
+    try:
+        del kept
+        assert reference() is not None
+    finally:
+        gc.enable()

@@ -1,0 +1,207 @@
+"""Whole instances: which form is chosen, and what goes out of files that are there, gone, cut short or compressed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from framecache.archive.catalogue import Catalogue
+from framecache.cache.buffers import BufferPool
+from framecache.dicomweb.multipart import BOUNDARY, CLOSING
+from framecache.dicomweb.public_url import PublicUrl
+from framecache.errors import BadRequest, NotAcceptable, NotFound, SourceError
+from framecache.metrics import Metrics
+from framecache.serving.instance_retrieval import Form, InstanceRequest, InstanceRetrieval, choose_form
+from framecache.serving.retrieval import Answer, Limits, Responder
+from framecache.threads import Desk
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unit.dicom_files import EXPLICIT, JPEG_2000, JPEG_LS
+from tests.unit.fakes import ORTHANC_ID, PATH, UUID, FakeApi, FakeClock, FakeLog, MemoryStore, find_answer
+
+DICOM = "application/dicom"
+STONE = f'multipart/related; type="{DICOM}"; transfer-syntax='
+SMALL, LARGE = bytes(range(256)) * 10, bytes(range(256)) * 40_001  # a body, and eleven chunks
+STORED = InstanceRequest(PATH, {"accept": f"{STONE}*", "host": "here"})
+
+
+class TranscodingApi(FakeApi):
+    """An Orthanc that has its files in `transcoded` transfer syntaxes too."""
+
+    def __init__(self, storage: Path) -> None:
+        super().__init__(storage)
+        self.transcoded: dict[str, bytes] = {}
+
+    def get(self, uri: str) -> bytes:
+        path, _, syntax = uri.partition("?transcode=")
+        if not syntax:
+            return super().get(uri)
+        if path != f"/instances/{ORTHANC_ID}/file" or syntax not in self.transcoded:
+            raise SourceError("Orthanc refuses: Cannot transcode")
+        return self.transcoded[syntax]
+
+
+class Stage:
+    """An instance retrieval over an Orthanc of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.api, self.log, self.desk = TranscodingApi(folder / "storage"), FakeLog(), Desk("test", 1)
+        clock = FakeClock()
+        self.pool = BufferPool(64 << 20, 0)
+        catalogue = Catalogue(self.api, MemoryStore(folder), self.desk, clock, folder / "storage", 5)
+        responder = Responder(catalogue, self.pool, Metrics(), clock, Limits(10, 1, "no-cache"))
+        self.retrieval = InstanceRetrieval(responder, self.api, self.desk, PublicUrl.from_configuration({}), self.log)
+
+    @property
+    def file(self) -> Path:
+        return self.api.path_of(find_answer())
+
+    def answer(self, accept: str = f"{STONE}*", **headers: str) -> Answer:
+        return self.retrieval.answer(InstanceRequest(PATH, {"accept": accept, "host": "here", **headers}))
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    stage = Stage(tmp_path)
+    yield stage
+    stage.desk.close()
+    assert stage.pool.leased == 0
+
+
+def sent(answer: Answer) -> bytes:
+    """All of the body, which is given back behind it."""
+    with answer:
+        return bytes(answer.body) if isinstance(answer.body, memoryview) else b"".join(map(bytes, answer.body))
+
+
+def in_parts(content: bytes) -> bytes:
+    header = (
+        f"--{BOUNDARY}\r\nContent-Location: http://here/dicom-web/{PATH}\r\nContent-Type: {DICOM}\r\n"
+        f"Content-Length: {len(content)}\r\nMIME-Version: 1.0\r\n\r\n"
+    )
+    return header.encode() + content + CLOSING
+
+
+@pytest.mark.parametrize(
+    ("accept", "stored", "form"),
+    [
+        (None, EXPLICIT, Form(EXPLICIT, multipart=True)),
+        ("", JPEG_LS, Form(EXPLICIT, multipart=True)),
+        ("*/*", JPEG_LS, Form(EXPLICIT, multipart=True)),
+        ("multipart/related", JPEG_LS, Form(EXPLICIT, multipart=True)),
+        (f"{STONE}*", JPEG_LS, Form(JPEG_LS, multipart=True)),
+        (f'{STONE}"*"', JPEG_LS, Form(JPEG_LS, multipart=True)),
+        (f"{STONE}{JPEG_LS}", JPEG_LS, Form(JPEG_LS, multipart=True)),
+        (f"{STONE}{JPEG_2000}", JPEG_LS, Form(JPEG_2000, multipart=True)),
+        (f"multipart/related; type={DICOM}; transfer-syntax=*", JPEG_LS, Form(JPEG_LS, multipart=True)),
+        ("Multipart/Related; Type=Application/Dicom; transfer-syntax=*", JPEG_LS, Form(JPEG_LS, multipart=True)),
+        (DICOM, JPEG_LS, Form(EXPLICIT, multipart=False)),
+        (f"{DICOM}; transfer-syntax=*", JPEG_LS, Form(JPEG_LS, multipart=False)),
+        (f"image/jpeg, {DICOM}; transfer-syntax=*", JPEG_LS, Form(JPEG_LS, multipart=False)),
+        (f"{DICOM}; transfer-syntax={JPEG_2000}, {STONE}*", JPEG_LS, Form(JPEG_LS, multipart=True)),
+        (f"{STONE}*; q=0.5, {DICOM}; transfer-syntax={JPEG_2000}", JPEG_LS, Form(JPEG_2000, multipart=False)),
+        (f"{STONE}*, {DICOM}; transfer-syntax=*", JPEG_LS, Form(JPEG_LS, multipart=True)),
+    ],
+)
+def test_what_needs_no_transcoding_wins_among_equals(accept: str | None, stored: str, form: Form) -> None:
+    assert choose_form(accept, stored) == form
+
+
+@pytest.mark.parametrize("accept", ["image/jpeg", f"{STONE}*; q=0", 'multipart/related; type="image/jp2"'])
+def test_another_media_type_is_not_acceptable(accept: str) -> None:
+    with pytest.raises(NotAcceptable) as caught:
+        choose_form(accept, JPEG_LS)
+    assert caught.value.available == (f"{STONE}*", f"{STONE}{JPEG_LS}")
+
+
+@pytest.mark.parametrize("syntax", ["hello", '"../../x"', "1.2/3", '"1.2?x=1"'])
+def test_a_transfer_syntax_is_a_uid(syntax: str) -> None:
+    """It becomes part of a URI of Orthanc's own API."""
+    with pytest.raises(BadRequest):
+        choose_form(STONE + syntax, JPEG_LS)
+
+
+@given(st.text(max_size=60))
+def test_any_accept_is_answered_or_refused(accept: str) -> None:
+    try:
+        form = choose_form(accept, JPEG_LS)
+    except (BadRequest, NotAcceptable):
+        return
+    assert form.transfer_syntax_uid
+
+
+@pytest.mark.parametrize("content", [SMALL, LARGE], ids=["small", "large"])
+def test_the_stored_file_goes_out_as_a_part_and_alone(stage: Stage, content: bytes) -> None:
+    stage.api.store(content)
+    answer = stage.answer()
+    assert answer.content_type == f'multipart/related; type="{DICOM}"; boundary={BOUNDARY}'
+    assert sent(answer) == in_parts(content)
+    alone = stage.answer(f"{DICOM}; transfer-syntax=*")
+    assert (alone.content_type, sent(alone)) == (DICOM, content)
+    assert not [call for call in stage.api.calls if "/file" in call]
+
+
+def test_a_large_file_holds_one_chunk_of_memory(stage: Stage) -> None:
+    stage.api.store(LARGE)
+    with stage.answer() as answer:
+        assert not isinstance(answer.body, memoryview)
+        assert 0 < stage.pool.leased < len(LARGE) / 8
+
+
+def test_the_entity_tag_names_the_version_and_the_shape(stage: Stage) -> None:
+    stage.api.store(SMALL)
+    tags = []
+    for accept in (f"{STONE}*", f"{DICOM}; transfer-syntax=*"):
+        with stage.answer(accept) as answer:
+            tags.append(answer.headers["ETag"])
+    assert tags == [f'"{UUID}-m"', f'"{UUID}-s"']
+    for tag, status in zip(tags, (304, 200), strict=True):
+        with stage.answer(**{"if-none-match": tag}) as answer:
+            assert answer.status == status
+
+
+def test_a_file_cut_short_while_it_is_sent_breaks_off(stage: Stage) -> None:
+    stage.api.store(LARGE)
+    with stage.answer() as answer:
+        assert not isinstance(answer.body, memoryview)
+        next(answer.body)
+        with stage.file.open("r+b") as file:
+            file.truncate(100)
+        with pytest.raises(SourceError):
+            next(answer.body)
+
+
+def test_a_file_deleted_while_it_is_sent_arrives_whole(stage: Stage) -> None:
+    stage.api.store(LARGE)
+    answer = stage.answer()
+    stage.api.delete(ORTHANC_ID)
+    assert sent(answer) == in_parts(LARGE)
+    with pytest.raises(NotFound):
+        stage.answer()
+
+
+def test_what_is_no_plain_file_comes_from_the_core(stage: Stage) -> None:
+    stage.api.store(LARGE, stored_size=100)
+    answer = stage.answer()
+    assert (answer.headers["X-Frame-Cache"], sent(answer)) == ("bypass", in_parts(LARGE))
+
+
+def test_another_transfer_syntax_comes_from_the_core_and_has_no_entity_tag(stage: Stage) -> None:
+    stage.api.store(SMALL)
+    stage.api.transcoded[JPEG_LS] = LARGE
+    answer = stage.answer(STONE + JPEG_LS)
+    assert "ETag" not in answer.headers
+    assert sent(answer) == in_parts(LARGE)
+
+
+def test_what_the_core_cannot_transcode_is_not_acceptable(stage: Stage) -> None:
+    stage.api.store(SMALL)
+    with pytest.raises(NotAcceptable):
+        stage.answer(STONE + JPEG_2000)
+
+
+def test_an_unknown_instance_is_not_found(stage: Stage) -> None:
+    with pytest.raises(NotFound):
+        stage.answer()

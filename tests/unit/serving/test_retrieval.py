@@ -1,0 +1,356 @@
+"""Frame requests against instances in a cache, half in it, not in it, damaged, and deleted meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from framecache.archive.catalogue import Catalogue, Entry
+from framecache.archive.sources import Sources
+from framecache.cache.buffers import BufferPool
+from framecache.dicom.identity import InstancePath
+from framecache.dicomweb.multipart import BOUNDARY
+from framecache.dicomweb.public_url import PublicUrl
+from framecache.errors import BadRequest, FrameCacheError, HandOver, NotAcceptable, NotFound, UnknownInstance
+from framecache.metrics import Metrics
+from framecache.serving.frames import Frames
+from framecache.serving.retrieval import FrameRequest, Limits, Responder, Retrieval, is_known
+from framecache.threads import Desk
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.unit.dicomweb.test_multipart import split
+
+from tests.unit.dicom_files import BIG_ENDIAN, EXPLICIT, JPEG_2000, SERIES, STUDY, encapsulated, native
+from tests.unit.fakes import PATH, FakeApi, FakeClock, MemoryStore, uuid
+
+PIXELS = bytes(range(72))
+FRAMES = [PIXELS[i : i + 24] for i in (0, 24, 48)]
+OHIF = {"accept": "multipart/related; type=application/octet-stream; transfer-syntax=*", "host": "pacs"}
+MB = 1 << 20
+
+
+class Bench:
+    """Retrieval with everything around it, no codecs."""
+
+    def __init__(self, folder: Path, longest_body: int = MB) -> None:
+        self.api, self.store = FakeApi(folder / "db"), MemoryStore(folder)
+        self.metrics, self.clock, self.pool = Metrics(), FakeClock(), BufferPool(8 * MB, 0)
+        self.desk = Desk("test-desk", 1)
+        self.catalogue = Catalogue(self.api, self.store, self.desk, self.clock, folder / "db", 5)
+        self.wanted_frames: list[int] = []
+        limits = Limits(longest_list=10, longest_body=longest_body, cache_control="private, no-cache")
+        responder = Responder(self.catalogue, self.pool, self.metrics, self.clock, limits)
+        frames = Frames(Sources(self.api), None, self)
+        url = PublicUrl.from_configuration({})
+        self.retrieval = Retrieval(responder, frames, self, url, lambda _: None)
+
+    def wanted(self, _entry: Entry, frame_number: int) -> None:
+        self.wanted_frames.append(frame_number)
+
+    def keep(self, _entry: Entry, _form: str, _frame_number: int, _content: bytes) -> None:
+        raise AssertionError("nothing is made here")
+
+    def cache(self, *numbers: int, frames: list[bytes] = FRAMES, syntax: str = EXPLICIT) -> Entry:
+        """Put frames into the cache, each in its block."""
+        entry = self.catalogue.lookup(PATH)
+        for number in numbers:
+            entry.add(self.store.keep(entry.instance, syntax, {number: memoryview(frames[number - 1])}))
+        return entry
+
+    def get(
+        self, frame_list: str, headers: dict[str, str] | None = None, accept: str | None = None
+    ) -> tuple[int, dict[str, str], str, list[bytes]]:
+        """Status, headers, media type and frames (the whole body where it is a single part)."""
+        request = FrameRequest(PATH, frame_list, OHIF if headers is None else headers, accept)
+        with self.retrieval.answer(request) as answer:
+            body = bytes(answer.body) if isinstance(answer.body, memoryview) else b"".join(map(bytes, answer.body))
+            is_multipart = answer.content_type.startswith("multipart/")
+            frames = [frame for _, frame in split(body)] if is_multipart else [body]
+        assert self.pool.leased == 0
+        return answer.status, dict(answer.headers), answer.content_type, frames
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    made = Bench(tmp_path)
+    made.api.store(native(PIXELS))
+    yield made
+    made.desk.close()
+
+
+@pytest.mark.parametrize(
+    ("cached", "asked", "outcome", "wanted"),
+    [
+        ((1, 2, 3), "2", "hit", []),
+        ((1, 2, 3), "3,1,1,2", "hit", []),
+        ((), "2", "miss", [2]),
+        ((1,), "1,3,2", "miss", [3]),
+        ((1, 2, 3), "", "hit", []),
+        ((), "", "miss", [1]),
+    ],
+)
+def test_the_same_bytes_come_from_the_cache_and_from_the_file(
+    bench: Bench, cached: tuple[int, ...], asked: str, outcome: str, wanted: list[int]
+) -> None:
+    bench.cache(*cached)
+    status, headers, content_type, frames = bench.get(asked)
+
+    numbers = [int(number) for number in asked.split(",")] if asked else [1, 2, 3]
+    assert (status, frames) == (200, [FRAMES[number - 1] for number in numbers])
+    assert content_type == (
+        f'multipart/related; type="application/octet-stream; transfer-syntax={EXPLICIT}"; boundary={BOUNDARY}'
+    )
+    assert headers["X-Frame-Cache"] == outcome
+    assert headers["Server-Timing"].startswith(f"cache;desc={outcome};dur=")
+    assert (headers["Cache-Control"], headers["Vary"]) == ("private, no-cache", "Accept")
+    assert bench.wanted_frames == wanted
+    assert bench.metrics["hits" if outcome == "hit" else "misses"] == 1
+
+
+def test_parts_say_where_they_are_found(bench: Bench) -> None:
+    with bench.retrieval.answer(FrameRequest(PATH, "2,3", OHIF)) as answer:
+        assert isinstance(answer.body, memoryview)
+        heads = [head.decode() for head, _ in split(bytes(answer.body))]
+
+    for head, number in zip(heads, (2, 3), strict=True):
+        assert f"Content-Location: http://pacs/dicom-web/{PATH}/frames/{number}\r\n" in head
+
+
+def test_fragments_of_a_frame_are_joined(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    soc = b"\xff\x4f\xff\x51"
+    bench.api.store(encapsulated([b"", soc + b"a", b"b", soc + b"c"], NumberOfFrames=2), syntax=JPEG_2000)
+
+    assert bench.get("2,1")[3] == [soc + b"c", soc + b"ab"]
+    bench.desk.close()
+
+
+@pytest.mark.parametrize(
+    ("headers", "accept", "content_type"),
+    [
+        ({"accept": "application/octet-stream"}, None, f"application/octet-stream; transfer-syntax={EXPLICIT}"),
+        (OHIF, "application/octet-stream", f"application/octet-stream; transfer-syntax={EXPLICIT}"),
+    ],
+)
+def test_a_single_part_is_the_frame_alone(
+    bench: Bench, headers: dict[str, str], accept: str | None, content_type: str
+) -> None:
+    assert bench.get("2", headers, accept)[2:] == (content_type, [FRAMES[1]])
+
+
+def test_an_answer_that_is_known_moves_no_frame(bench: Bench) -> None:
+    bench.cache(1, 2, 3)
+    tag = bench.get("2")[1]["ETag"]
+    for path in bench.store.rows.values():
+        Path(path[1].path).unlink()
+
+    status, headers, _, frames = bench.get("2", {**OHIF, "if-none-match": f'"other", W/{tag}'})
+
+    assert (status, frames, headers["ETag"]) == (304, [b""], tag)
+    assert bench.metrics["not_modified"] == 1
+
+
+def test_entity_tags_differ_by_frame_shape_and_version(bench: Bench) -> None:
+    tags = [
+        bench.get("1")[1]["ETag"],
+        bench.get("2")[1]["ETag"],
+        bench.get("1,2")[1]["ETag"],
+        bench.get("")[1]["ETag"],
+        bench.get("1", {"accept": "application/octet-stream"})[1]["ETag"],
+    ]
+    bench.api.store(native(PIXELS), uuid=uuid(9))
+    tags.append(bench.get("1")[1]["ETag"])
+
+    assert len(set(tags)) == len(tags)
+    assert all(tag[0] == tag[-1] == '"' for tag in tags)
+
+
+def test_a_known_tag_of_a_frame_that_does_not_exist_is_not_found(bench: Bench) -> None:
+    with pytest.raises(NotFound):
+        bench.get("4", {**OHIF, "if-none-match": "*"})
+
+
+@pytest.mark.parametrize(
+    ("header", "known"),
+    [
+        ('"a"', True),
+        ('W/"a"', True),
+        ('"b", "a"', True),
+        ("*", True),
+        ('"b"', False),
+        ("a", False),
+        ("", False),
+        (None, False),
+    ],
+)
+def test_tags_are_compared_weakly(header: str | None, *, known: bool) -> None:
+    assert is_known('"a"', header) is known
+
+
+@given(st.text())
+def test_no_if_none_match_breaks_an_answer(header: str) -> None:
+    assert is_known('"a"', header) in (True, False)
+
+
+@pytest.mark.parametrize(
+    ("frame_list", "error", "message"),
+    [
+        ("4", NotFound, "no frame 4: the instance has 3 frames"),
+        ("1,2,9", NotFound, "no frame 9"),
+        ("0", BadRequest, "numbered from 1"),
+        ("1,,2", BadRequest, "whole numbers"),
+        (",".join("1" * 11), BadRequest, "10 numbers at most"),
+    ],
+)
+def test_frames_that_are_not_there_are_refused(
+    bench: Bench, frame_list: str, error: type[FrameCacheError], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        bench.get(frame_list)
+    assert bench.pool.leased == 0
+
+
+@pytest.mark.parametrize(
+    ("headers", "error"),
+    [
+        ({"accept": "multipart/related; type=image/jp2"}, HandOver),
+        ({"accept": "image/jp2, image/jls"}, (HandOver, NotAcceptable)),
+        ({"accept": "rubbish"}, BadRequest),
+    ],
+)
+def test_what_cannot_be_sent_is_handed_over_or_refused(
+    bench: Bench, headers: dict[str, str], error: type[FrameCacheError] | tuple[type[FrameCacheError], ...]
+) -> None:
+    with pytest.raises(error):
+        bench.get("1", headers)
+
+
+def test_several_frames_do_not_fit_into_a_single_part(bench: Bench) -> None:
+    """With codecs it is 406; without them the stock plugin is asked."""
+    with pytest.raises((HandOver, NotAcceptable)):
+        bench.get("1,2", {"accept": "application/octet-stream"})
+
+
+def test_uids_that_are_not_known_here_are_the_stock_plugin_s(bench: Bench) -> None:
+    with pytest.raises(UnknownInstance):
+        bench.retrieval.answer(FrameRequest(InstancePath(STUDY, SERIES, "9.9"), "1", OHIF))
+
+
+@pytest.mark.parametrize("syntax", [BIG_ENDIAN, "1.2.3.4"])
+def test_syntaxes_that_need_a_codec_are_handed_over(tmp_path: Path, syntax: str) -> None:
+    bench = Bench(tmp_path)
+    bench.api.store(native(PIXELS, BIG_ENDIAN), syntax=syntax)
+
+    with pytest.raises(HandOver):
+        bench.get("1")
+    bench.desk.close()
+
+
+def test_a_video_has_no_frames(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.api.store(encapsulated([b"", b"x" * 10]), syntax="1.2.840.10008.1.2.4.102")
+
+    with pytest.raises(NotAcceptable, match="video"):
+        bench.get("1")
+    bench.desk.close()
+
+
+@pytest.mark.parametrize("damage", ["header", "frame", "cut", "gone", "another"])
+def test_a_damaged_block_is_dropped_and_the_file_answers(bench: Bench, damage: str) -> None:
+    entry = bench.cache(1, 2, 3)
+    bench.get("2")  # its header is known from now on
+    path = Path(entry.blocks[EXPLICIT, 2].row.path)
+    content = bytearray(path.read_bytes())
+    if damage == "gone":
+        path.unlink()
+    elif damage == "another":
+        path.write_bytes(Path(entry.blocks[EXPLICIT, 3].row.path).read_bytes())
+    else:
+        content[{"header": 20, "frame": -5, "cut": 0}[damage]] ^= 1
+        path.write_bytes(content[: -1 if damage == "cut" else None])
+    if damage in ("header", "another"):
+        entry.blocks[EXPLICIT, 2]._frames = None
+
+    _, headers, _, frames = bench.get("1,2,3")
+
+    assert frames == FRAMES
+    assert headers["X-Frame-Cache"] == "miss"
+    assert (EXPLICIT, 2) not in entry.blocks
+    assert (EXPLICIT, 1) in entry.blocks
+    assert bench.wanted_frames == [2]
+
+
+@pytest.mark.parametrize("longest_body", [MB, 10], ids=["whole", "frame by frame"])
+def test_an_instance_that_was_evicted_is_answered_from_the_file(tmp_path: Path, longest_body: int) -> None:
+    bench = Bench(tmp_path, longest_body)
+    pixels = bytes(range(240))
+    frames = [pixels[i : i + 24] for i in range(0, 240, 24)]
+    bench.api.store(native(pixels, NumberOfFrames=10), number_of_frames=10)
+    entry = bench.cache(*range(1, 11), frames=frames)
+    assert bench.get("")[3] == frames
+    for cached in entry.blocks.values():
+        Path(cached.row.path).unlink()
+
+    assert bench.get("")[3] == frames
+    assert not entry.blocks
+    assert bench.metrics["damaged_blocks"] == 10
+    bench.desk.close()
+
+
+def test_a_deleted_instance_is_not_served_from_the_cache(bench: Bench) -> None:
+    entry = bench.cache(1, 2, 3)
+    bench.api.delete(entry.instance.orthanc_id)
+
+    with pytest.raises(UnknownInstance):
+        bench.get("1")
+
+
+def test_an_overwritten_instance_is_served_as_it_is_now(bench: Bench) -> None:
+    bench.cache(1, 2, 3)
+    bench.api.store(native(PIXELS[::-1]), uuid=uuid(9))
+
+    assert bench.get("1")[3] == [PIXELS[::-1][:24]]
+
+
+def test_a_broken_file_is_an_error_of_ours_and_its_cached_frames_are_served(bench: Bench) -> None:
+    entry = bench.cache(1)
+    assert entry.stored_path
+    stored = Path(entry.stored_path)
+    stored.write_bytes(b"\0" * stored.stat().st_size)
+
+    assert bench.get("1")[3] == [FRAMES[0]]
+    with pytest.raises(FrameCacheError):
+        bench.get("2")
+    assert bench.pool.leased == 0
+
+
+@pytest.mark.parametrize("first", [10, 2000])
+def test_an_answer_that_is_too_long_is_sent_frame_by_frame(tmp_path: Path, first: int) -> None:
+    """A blank first frame says nothing of the others."""
+    bench = Bench(tmp_path, longest_body=4000)
+    soc = b"\xff\x4f\xff\x51"
+    frames = [soc + bytes(first), soc + bytes(3000), soc + bytes(3000)]
+    bench.api.store(encapsulated([b"", *frames]), syntax=JPEG_2000)
+
+    with bench.retrieval.answer(FrameRequest(PATH, "1,2,3", OHIF)) as answer:
+        assert not isinstance(answer.body, memoryview)
+        chunks = [bytes(chunk) for chunk in answer.body]
+    assert [frame for _, frame in split(b"".join(chunks))] == frames
+    assert len(chunks) == 4
+    assert bench.pool.leased == 0
+    bench.desk.close()
+
+
+def test_one_frame_is_sent_whole_however_long_it_is(tmp_path: Path) -> None:
+    """A stream is always multipart, and one that is asked for as a single part has to be one."""
+    bench = Bench(tmp_path, longest_body=10)
+    bench.api.store(native(PIXELS))
+
+    assert bench.get("2", {"accept": "application/octet-stream"})[2:] == (
+        f"application/octet-stream; transfer-syntax={EXPLICIT}",
+        [FRAMES[1]],
+    )
+    with bench.retrieval.answer(FrameRequest(PATH, "2", OHIF)) as answer:
+        assert isinstance(answer.body, memoryview)
+    bench.desk.close()
