@@ -10,10 +10,10 @@ import pytest
 from framecache.cache.frame_store import StoreError
 from framecache.filling.filler import FillState
 from framecache.filling.janitor import Janitor
-from tests.unit.filling.test_filler import Bench as FillerBench
 
 from tests.unit.dicom_files import EXPLICIT, native
 from tests.unit.fakes import PATH, eventually, uuid
+from tests.unit.filling.test_filler import Bench as FillerBench
 
 FILE = native(bytes(72))
 

@@ -19,9 +19,9 @@ from framecache.serving.retrieval import FrameRequest, Limits, Responder, Retrie
 from framecache.threads import Desk
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.dicomweb.test_multipart import split
 
 from tests.unit.dicom_files import BIG_ENDIAN, EXPLICIT, JPEG_2000, SERIES, STUDY, encapsulated, native
+from tests.unit.dicomweb.test_multipart import split
 from tests.unit.fakes import PATH, FakeApi, FakeClock, MemoryStore, uuid
 
 PIXELS = bytes(range(72))
