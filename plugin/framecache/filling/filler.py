@@ -12,7 +12,7 @@ from enum import IntEnum
 
 from framecache.archive.catalogue import Catalogue, Entry
 from framecache.cache.frame_store import FrameStore
-from framecache.errors import FrameCacheError, HandOver, NotFound
+from framecache.errors import FrameCacheError, HandOver, InstanceGone, NotFound
 from framecache.filling.extraction import Extracted, Extractor
 from framecache.metrics import Metrics
 from framecache.ports import Clock, Log
@@ -149,8 +149,8 @@ class Filler:
         """One bad instance stops nothing."""
         try:
             return self._fill(orthanc_id)
-        except NotFound:
-            return FillState("skipped", "the instance was deleted")
+        except (NotFound, InstanceGone):
+            return FillState("skipped", "the instance was deleted or replaced")
         except HandOver as error:
             return FillState("skipped", str(error))
         except Exception as error:  # noqa: BLE001 - whatever it is, the next instance is tried
