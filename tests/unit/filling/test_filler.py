@@ -243,7 +243,7 @@ def test_what_the_settings_leave_out_or_the_cache_cannot_hold_is_skipped(bench: 
 def test_an_instance_deleted_before_its_turn_is_skipped_without_a_word(bench: Bench) -> None:
     bench.run(orthanc_id(7))
 
-    assert bench.filler.state(orthanc_id(7)) == FillState("skipped", "the instance was deleted")
+    assert bench.filler.state(orthanc_id(7)) == FillState("skipped", "the instance was deleted or replaced")
     assert not bench.log.of("warning")
 
 
