@@ -132,8 +132,9 @@ def test_orthanc_survives_any_uids(client: HttpClient, study: str, series: str, 
     for resource in ("frames/1", "rendered"):
         reply = client.get(f"studies/{study}/series/{series}/instances/{instance}/{resource}")
         # Orthanc decodes %2F before it looks for the route: what was meant as a UID may make it another resource.
-        is_search = "json" in reply.content_type
-        assert reply.status in (307, 400, 404) or (reply.status, is_search) == (200, True), reply.status
+        # 0.0 three times is what the plugin asks itself when it starts.
+        is_another = "json" in reply.content_type or (study, series, instance) == ("0.0",) * 3
+        assert reply.status in (307, 400, 404) or (reply.status, is_another) == (200, True), reply.status
 
 
 @st.composite
