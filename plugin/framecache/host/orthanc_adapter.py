@@ -91,7 +91,7 @@ class RetrieveRoute:
         groups = request["groups"]
         if request["method"] != "GET":
             output.SendMethodNotAllowed("GET")
-        elif groups[0] == _SENTINEL_UID:
+        elif tuple(groups[:3]) == (_SENTINEL_UID,) * 3:
             output.AnswerBuffer(SENTINEL_ANSWER, "text/plain")
         elif not self._is_serving():
             self._hand_over(output, _http_request(request), None)
