@@ -58,7 +58,7 @@ def draws(stored: Stored) -> bool:
 
 
 def refuses_to_draw(suite: str, stored: Stored) -> bool:
-    """Whether it answers /rendered with 400, of what `draws` holds for."""
+    """Whether it draws some frames only, and answers 400 for the others."""
     return suite == "forky" and stored.name in {"3 fragments a frame, empty offset table", "RLE, 2 fragments a frame"}
 
 
