@@ -10,7 +10,7 @@ from framecache.archive.catalogue import Entry
 from framecache.archive.sources import FrameSource, Sources
 from framecache.cache.buffers import BufferPool
 from framecache.cache.frame_store import FrameStore
-from framecache.dicom.transfer_syntax import EXPLICIT, Representation, stored_representation
+from framecache.dicom.transfer_syntax import EXPLICIT, Encoding, Representation, lookup, stored_representation
 from framecache.errors import HandOver
 from framecache.serving.frames import Codecs, Transcoded
 from framecache.transcode_rules import TranscodeRules
@@ -60,6 +60,8 @@ class Extractor:
 
     def _forms(self, entry: Entry, stored: Representation | None) -> list[Transcoded]:
         """What is sent as it is stored, else Explicit VR Little Endian; then the small form, if a rule wants one."""
+        if lookup(entry.instance.transfer_syntax_uid).encoding not in (Encoding.NATIVE, Encoding.ENCAPSULATED):
+            raise HandOver("a video is one stream and has no frames")
         if stored is None and self._codecs is None:
             raise HandOver("frames of this transfer syntax are not sent as they are stored")
         forms = [Transcoded(stored or EXPLICIT)]
