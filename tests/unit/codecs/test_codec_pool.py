@@ -28,6 +28,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.unit.codecs.process.frames import Frame, frames, grey
+from tests.unit.fakes import FakeLog
 
 EXPLICIT, HTJ2K = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.4.201"
 MEMORY = 1 << 30
@@ -38,32 +39,13 @@ PLUGIN = Path(__file__).parents[3] / "plugin"
 NewPool = Callable[..., CodecPool]
 
 
-class Lines:
-    """A log that keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.lines: list[tuple[str, str]] = []
-
-    def info(self, message: str) -> None:
-        self.lines.append(("info", message))
-
-    def warning(self, message: str) -> None:
-        self.lines.append(("warning", message))
-
-    def error(self, message: str) -> None:
-        self.lines.append(("error", message))
-
-    def of(self, level: str) -> list[str]:
-        return [message for kind, message in self.lines if kind == level]
+@pytest.fixture
+def log() -> FakeLog:
+    return FakeLog()
 
 
 @pytest.fixture
-def log() -> Lines:
-    return Lines()
-
-
-@pytest.fixture
-def new_pool(log: Lines) -> Iterator[NewPool]:
+def new_pool(log: FakeLog) -> Iterator[NewPool]:
     pools = []
 
     def new(
@@ -80,7 +62,7 @@ def new_pool(log: Lines) -> Iterator[NewPool]:
 @pytest.fixture(scope="module")
 def shared_pool() -> Iterator[CodecPool]:
     """For tests that leave it as it was."""
-    pool = CodecPool(sys.executable, 1, MEMORY, 20, Lines())
+    pool = CodecPool(sys.executable, 1, MEMORY, 20, FakeLog())
     yield pool
     pool.close()
 
@@ -168,7 +150,7 @@ def test_a_broken_frame_is_undecodable_and_the_process_lives_on(new_pool: NewPoo
     assert set(children()) - before == process
 
 
-def test_a_process_that_hangs_is_killed_by_the_deadline_and_replaced(new_pool: NewPool, log: Lines) -> None:
+def test_a_process_that_hangs_is_killed_by_the_deadline_and_replaced(new_pool: NewPool, log: FakeLog) -> None:
     before, pool = set(children()), new_pool(deadline=1)
     transcode(pool)
     (hung,) = set(children()) - before
@@ -271,7 +253,7 @@ def test_closing_ends_the_processes_and_the_calls_under_way(new_pool: NewPool) -
         transcode(pool)
 
 
-def test_closing_leaves_neither_threads_nor_descriptors_behind(log: Lines) -> None:
+def test_closing_leaves_neither_threads_nor_descriptors_behind(log: FakeLog) -> None:
     threads, descriptors = threading.active_count(), len(os.listdir("/proc/self/fd"))
     for _ in range(3):
         pool = CodecPool(sys.executable, 1, MEMORY, 20, log)
@@ -307,7 +289,7 @@ def _runs(pid: int) -> bool:
         return False
 
 
-def test_a_python_that_is_not_there_is_said_once(new_pool: NewPool, log: Lines) -> None:
+def test_a_python_that_is_not_there_is_said_once(new_pool: NewPool, log: FakeLog) -> None:
     pool = new_pool(python="/nowhere/python3")
     for _ in range(3):
         with pytest.raises(CodecUnavailable, match="/nowhere/python3"):
@@ -315,7 +297,7 @@ def test_a_python_that_is_not_there_is_said_once(new_pool: NewPool, log: Lines) 
     assert len(log.of("error")) == 1
 
 
-def test_a_python_of_another_version_is_refused(new_pool: NewPool, log: Lines, tmp_path: Path) -> None:
+def test_a_python_of_another_version_is_refused(new_pool: NewPool, log: FakeLog, tmp_path: Path) -> None:
     impostor = tmp_path / "python3"
     hello = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
@@ -337,7 +319,7 @@ def test_a_package_that_is_missing_is_named(new_pool: NewPool, tmp_path: Path, m
         new_pool().check()
 
 
-def test_values_of_the_data_set_do_not_reach_the_log(new_pool: NewPool, log: Lines) -> None:
+def test_values_of_the_data_set_do_not_reach_the_log(new_pool: NewPool, log: FakeLog) -> None:
     """pydicom warns of a value that its VR does not allow, and quotes it."""
     header = SMALL.header().replace(b"1.2.840.10008.1.2.5\0", b"Synthetic^Frame^^^^\0")
     pool = new_pool()
@@ -349,7 +331,7 @@ def test_values_of_the_data_set_do_not_reach_the_log(new_pool: NewPool, log: Lin
 
 
 def test_what_a_process_says_goes_to_the_log_and_not_for_ever(
-    new_pool: NewPool, log: Lines, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    new_pool: NewPool, log: FakeLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "sitecustomize.py").write_text("import sys\nfor i in range(1000): print('x' * 5000, file=sys.stderr)")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
