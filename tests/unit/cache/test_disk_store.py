@@ -12,9 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from framecache.cache import block, disk_store
+from framecache.cache import block, folder
 from framecache.cache.disk_store import DiskStore
 from framecache.cache.frame_store import BlockRow, DoesNotFit, NoStore, StoreError
+from framecache.cache.table import Table
 from framecache.dicom.instance import Instance
 
 from tests.unit.fakes import PATH, instance, uuid
@@ -250,7 +251,7 @@ def test_a_reservation_is_given_back_when_writing_fails(store: DiskStore, monkey
 def test_a_block_that_is_evicted_at_once_is_an_error_of_the_store(
     store: DiskStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(disk_store._Table, "blocks", lambda *_: iter(()))
+    monkeypatch.setattr(Table, "blocks", lambda *_: iter(()))
 
     with pytest.raises(StoreError):
         store.keep(instance(1), SYNTAX, frames(1))
@@ -297,7 +298,7 @@ def test_an_index_that_cannot_be_opened_now_is_not_thrown_away(
     def fail(*_: object) -> None:
         raise sqlite3.OperationalError(error)
 
-    monkeypatch.setattr(disk_store, "_Table", fail)
+    monkeypatch.setattr(folder, "Table", fail)
     with pytest.raises(StoreError, match=error):
         DiskStore(tmp_path, LIMIT)
     monkeypatch.undo()
