@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 from framecache.cache import block
 from framecache.cache.frame_store import BlockRow, StoreError
@@ -118,6 +119,8 @@ class FakeApi:
     def __init__(self, storage: Path | None = None) -> None:
         self.storage = storage
         self.instances: dict[str, StoredInstance] = {}
+        self.changes: list[dict[str, Any]] = []
+        self.last_change = 0
         self.calls: list[str] = []
         self.broken = False
 
@@ -131,10 +134,14 @@ class FakeApi:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
         self.instances[answer["ID"]] = StoredInstance(answer, content)
+        for kind in ("NewInstance", "NewSeries"):
+            self.last_change += 1
+            self.changes.append({"ChangeType": kind, "ID": answer["ID"], "Seq": self.last_change})
         return str(answer["ID"])
 
     def delete(self, orthanc_id: str) -> None:
-        """As Orthanc does it: the file goes before anything else is told."""
+        """As Orthanc does it: the file goes before anything else is told, and with it what the log said of it."""
+        self.changes = [change for change in self.changes if change["ID"] != orthanc_id]
         stored = self.instances.pop(orthanc_id, None)
         if stored is not None and self.storage is not None:
             self.path_of(stored.answer).unlink(missing_ok=True)
@@ -146,6 +153,8 @@ class FakeApi:
 
     def get(self, uri: str) -> bytes:
         self._note(f"GET {uri}")
+        if uri.startswith("/changes"):
+            return json.dumps(self._changes(dict(parse_qsl(urlsplit(uri).query, keep_blank_values=True)))).encode()
         _, kind, orthanc_id, *rest = uri.split("/")
         if kind != "instances" or orthanc_id not in self.instances:
             raise NotFound("Unknown resource")
@@ -157,6 +166,14 @@ class FakeApi:
         if rest:
             raise NotFound("Unknown resource")
         return json.dumps({"ID": orthanc_id, "MainDicomTags": stored.answer["MainDicomTags"]}).encode()
+
+    def _changes(self, query: Mapping[str, str]) -> dict[str, Any]:
+        if "last" in query:
+            return {"Changes": self.changes[-1:], "Done": True, "Last": self.last_change}
+        rest = [change for change in self.changes if change["Seq"] > int(query["since"])]
+        page = rest[: int(query["limit"])]
+        is_end = len(page) == len(rest)
+        return {"Changes": page, "Done": is_end, "Last": self.last_change if is_end else page[-1]["Seq"]}
 
     def post(self, uri: str, body: bytes) -> bytes:
         self._note(f"POST {uri}")
@@ -188,6 +205,7 @@ class MemoryStore:
         self.records: dict[InstancePath, Instance] = {}
         self.rows: dict[str, tuple[str, BlockRow]] = {}
         self.touched: dict[InstancePath, float] = {}
+        self.notes: dict[str, str] = {}
         self.fails: Exception | None = None
         self.before_keep: Callable[[], None] = lambda: None
         self._lock = threading.Lock()
@@ -237,6 +255,12 @@ class MemoryStore:
         if self.fails is not None:
             raise self.fails
         self.touched.update(last_accesses)
+
+    def note(self, key: str) -> str | None:
+        return self.notes.get(key)
+
+    def remember(self, key: str, value: str) -> None:
+        self.notes[key] = value
 
     def bytes_used(self) -> int:
         return sum(row.size for _, row in self.rows.values())

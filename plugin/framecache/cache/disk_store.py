@@ -95,6 +95,15 @@ class DiskStore:
         """Note when instances were last asked for, in seconds since the epoch."""
         self._table.set_access_times((time, _record_key(path)) for path, time in last_accesses.items())
 
+    def note(self, key: str) -> str | None:
+        """What was last remembered under this key, also by an earlier run."""
+        content = self._table.get(f"n/{key}")
+        return None if content is None else cast(bytes, content).decode(errors="replace")
+
+    def remember(self, key: str, value: str) -> None:
+        """Write a short text down."""
+        self._table.set(f"n/{key}", value.encode())
+
     def bytes_used(self) -> int:
         """Bytes on disk at most."""
         return self._room.bytes_used()

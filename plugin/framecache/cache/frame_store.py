@@ -62,6 +62,12 @@ class FrameStore(Protocol):
     def touch(self, last_accesses: Mapping[InstancePath, float]) -> None:
         """Note when instances were last asked for, in seconds since the epoch."""
 
+    def note(self, key: str) -> str | None:
+        """What was last remembered under this key, also by an earlier run."""
+
+    def remember(self, key: str, value: str) -> None:
+        """Write a short text down."""
+
     def bytes_used(self) -> int:
         """Bytes on disk."""
 
@@ -96,6 +102,11 @@ class NoStore:
     def forget_block(self, row: BlockRow) -> None: ...
 
     def touch(self, last_accesses: Mapping[InstancePath, float]) -> None: ...
+
+    def note(self, key: str) -> str | None:
+        return None
+
+    def remember(self, key: str, value: str) -> None: ...
 
     def bytes_used(self) -> int:
         return 0

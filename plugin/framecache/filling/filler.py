@@ -51,8 +51,13 @@ class Filler:
         clock: Clock,
         log: Log,
         is_worth_it: Callable[[int, int], bool],
+        on_done: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """`is_worth_it` says by the number of frames and the bytes of one whether an instance is cached."""
+        """`is_worth_it` says by the number of frames and the bytes of one whether an instance is cached.
+
+        `on_done` is told of each instance that nothing is left to do for, whatever became of it.
+        """
+        self._on_done = on_done
         self._catalogue, self._extractor, self._store = catalogue, extractor, store
         self._metrics, self._clock, self._log, self._is_worth_it = metrics, clock, log, is_worth_it
         self._heap: list[tuple[int, int, str]] = []
@@ -132,6 +137,14 @@ class Filler:
         while (orthanc_id := self._next()) is not None:
             self._note(orthanc_id, FillState("running"))
             self._note(orthanc_id, self._fill_safely(orthanc_id))
+            self._finish(orthanc_id)
+
+    def _finish(self, orthanc_id: str) -> None:
+        """What was interrupted by the stop is not done, nor what was stored again meanwhile."""
+        with self._changed:
+            is_done = not self._stopping and orthanc_id not in self._waiting
+        if is_done:
+            self._on_done(orthanc_id)
 
     def _next(self) -> str | None:
         with self._changed:

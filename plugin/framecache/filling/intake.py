@@ -1,21 +1,36 @@
-"""New instances: their IDs arrive one by one from Orthanc's events and are sifted in batches."""
+"""New instances: taken from Orthanc's log of changes, sifted in batches, and handed to the filler.
+
+Orthanc's events only say that there is something to read. So a burst waits in Orthanc's database, what another Orthanc
+stored in the same database is seen as well, and whoever starts again reads on where work was left.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import json
-import queue
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from framecache.archive.changes import Changes
+from framecache.cache.frame_store import FrameStore
 from framecache.dicom.instance import number_of_frames
 from framecache.errors import FrameCacheError
+from framecache.filling.backlog import Backlog
 from framecache.filling.filler import Filler, Priority
 from framecache.metrics import Metrics
 from framecache.ports import Log, OrthancApi
 from framecache.threads import make_way, start_thread
 
-_LARGEST_BATCH = 200
-_LONGEST_QUEUE = 1_000_000
+_NOTE = "changes"
+# How often the log is looked at though no event came: another Orthanc may have written to the database.
+_POLL_SECONDS = 10.0
+# How often it is written down how far the work is; after a crash so much is looked at once more.
+_NOTE_SECONDS = 1.0
+# Events come one by one; those of so many seconds are read together.
+_GATHER_SECONDS = 0.02
+# The most changes that one new instance makes: patient, study, series, and itself.
+_CHANGES_OF_AN_INSTANCE = 4
 
 
 class Intake:
@@ -25,67 +40,114 @@ class Intake:
         self,
         api: OrthancApi,
         filler: Filler,
+        backlog: Backlog,
+        store: FrameStore,
         metrics: Metrics,
         log: Log,
         is_worth_it: Callable[[int, int], bool],
     ) -> None:
-        self._api, self._filler, self._metrics, self._log = api, filler, metrics, log
-        self._is_worth_it = is_worth_it
-        self._arrived: queue.Queue[str | None] = queue.Queue(_LONGEST_QUEUE)
+        self._api, self._changes, self._filler, self._backlog = api, Changes(api), filler, backlog
+        self._store, self._metrics, self._log, self._is_worth_it = store, metrics, log, is_worth_it
+        self._announced, self._counting = 0, threading.Lock()
+        self._wake, self._stopping = threading.Event(), threading.Event()
+        self._noted: int | None = None
+        backlog.on_room = self._wake.set
 
     def start(self) -> None:
         """Begin to sift; what arrived before is not lost."""
         start_thread("frame-cache-intake", self._work)
 
     def stop(self) -> None:
-        """Stop sifting."""
-        self._put(None)
+        """Stop sifting; what is unfinished is read again at the next start."""
+        self._stopping.set()
+        self._wake.set()
 
-    def arrived(self, orthanc_id: str) -> None:
+    def arrived(self) -> None:
         """An instance was stored. Returns at once: Orthanc's events wait for each other."""
-        self._put(orthanc_id)
+        with self._counting:
+            self._announced += 1
+        self._wake.set()
 
     @property
     def queue_length(self) -> int:
-        """Instances that were not looked at yet."""
-        return self._arrived.qsize()
-
-    def _put(self, item: str | None) -> None:
-        try:
-            self._arrived.put_nowait(item)
-        except queue.Full:
-            self._metrics.count("dropped_from_queue")
+        """Instances that Orthanc told of and that were not looked at yet."""
+        return self._announced
 
     def _work(self) -> None:
         make_way()
-        while True:
-            batch = self._batch()
-            if None in batch:
+        has_begun = False
+        while not self._stopping.is_set():
+            self._wake.clear()
+            try:
+                has_begun = has_begun or self._begin()
+                self._read_on()
+                self._note()
+            except Exception as error:  # noqa: BLE001 - it is tried again, whatever this was
+                self._complain(error)
+                self._stopping.wait(_POLL_SECONDS)
+            is_idle = self._noted == self._backlog.read_up_to
+            self._wake.wait(_POLL_SECONDS if is_idle else _NOTE_SECONDS)
+            self._stopping.wait(_GATHER_SECONDS)
+
+    def _complain(self, error: Exception) -> None:
+        self._metrics.count("errors")
+        self._log.warning(f"frame cache: new instances could not be looked at: {error}")
+
+    def _begin(self) -> bool:
+        """Where the last run left off; the first one takes in what arrives from now on."""
+        with contextlib.suppress(TypeError, ValueError):
+            self._backlog.begin(int(self._store.note(_NOTE) or ""))
+            return True
+        before = self._announced * _CHANGES_OF_AN_INSTANCE
+        self._backlog.begin(max(0, self._changes.last() - before))
+        return True
+
+    def _read_on(self) -> None:
+        """Up to the end of the log, or until there is enough to do."""
+        announced = self._announced
+        while self._backlog.has_room() and not self._stopping.is_set():
+            page = self._changes.page(self._backlog.read_up_to)
+            if page.last < self._backlog.read_up_to:
+                self._log.warning(
+                    "frame cache: Orthanc's database is an older one: its present state is taken as it is"
+                )
+            else:
+                self._sift(page.new_instances)
+            self._backlog.read(page.last)
+            if page.is_end:
+                with self._counting:
+                    self._announced -= announced
                 return
-            try:
-                self._sift([orthanc_id for orthanc_id in batch if orthanc_id])
-            except Exception as error:  # noqa: BLE001 - the next batch is sifted, whatever this one was
-                self._metrics.count("errors")
-                self._log.warning(f"frame cache: {len(batch)} new instances could not be looked at: {error}")
 
-    def _batch(self) -> list[str | None]:
-        batch = [self._arrived.get()]
-        while len(batch) < _LARGEST_BATCH:
-            try:
-                batch.append(self._arrived.get_nowait())
-            except queue.Empty:
-                break
-        return batch
+    def _note(self) -> None:
+        finished = self._backlog.finished
+        if finished != self._noted:
+            self._store.remember(_NOTE, str(finished))
+            self._noted = finished
 
-    def _sift(self, orthanc_ids: Sequence[str]) -> None:
+    def _sift(self, new_instances: Sequence[tuple[int, str]]) -> None:
+        if new_instances:
+            worth_it = self._worth_it([orthanc_id for _, orthanc_id in new_instances])
+            for sequence, orthanc_id in new_instances:
+                if orthanc_id in worth_it:
+                    self._backlog.add(sequence, orthanc_id)
+                    self._filler.submit(orthanc_id, Priority.ARRIVED)
+
+    def _worth_it(self, orthanc_ids: Sequence[str]) -> set[str]:
         body = json.dumps({"Resources": orthanc_ids, "Level": "Instance", "Metadata": True}).encode()
-        answers: list[dict[str, Any]] = json.loads(self._api.post("/tools/bulk-content", body))
+        try:
+            answers: list[dict[str, Any]] = json.loads(self._api.post("/tools/bulk-content", body))
+        except (FrameCacheError, ValueError) as error:
+            self._complain(error)
+            return set(orthanc_ids)  # the filler asks for each of them by itself
+        worth_it = set()
         for answer in answers:
             try:
                 if self._is_worth_it(*_frames_and_size(answer)):
-                    self._filler.submit(answer["ID"], Priority.ARRIVED)
+                    worth_it.add(answer["ID"])
             except (FrameCacheError, KeyError, ValueError, TypeError) as error:
                 self._log.warning(f"frame cache: a new instance could not be looked at: {error}")
+        return worth_it
 
 
 def _frames_and_size(answer: dict[str, Any]) -> tuple[int, int]:

@@ -17,6 +17,7 @@ from framecache.cache.frame_store import FrameStore, NoStore, StoreError
 from framecache.codecs.codec_pool import CodecPool
 from framecache.dicomweb.public_url import PublicUrl
 from framecache.errors import FrameCacheError, SettingsError
+from framecache.filling.backlog import Backlog
 from framecache.filling.extraction import Extractor
 from framecache.filling.filler import Filler
 from framecache.filling.intake import Intake
@@ -135,10 +136,11 @@ class _Plugin:
         self._codecs = _codecs(settings, log, niceness=0)
         self._background_codecs = _codecs(settings, log, niceness=_BACKGROUND)
         extractor = Extractor(sources, store, pool, self._background_codecs, settings.transcode)
-        self._filler = Filler(catalogue, extractor, store, self._metrics, clock, log, _is_worth_it(settings))
-        self._intake = Intake(api, self._filler, self._metrics, log, _is_worth_it(settings))
+        is_worth_it, backlog = _is_worth_it(settings), Backlog()
+        self._filler = Filler(catalogue, extractor, store, self._metrics, clock, log, is_worth_it, backlog.done)
+        self._intake = Intake(api, self._filler, backlog, store, self._metrics, log, is_worth_it)
         self._janitor = Janitor(catalogue, store, self._filler, log)
-        self._keeper = Keeper(catalogue, store, log, _is_worth_it(settings))
+        self._keeper = Keeper(catalogue, store, log, is_worth_it)
         frames = Frames(sources, self._codecs, self._keeper)
         limits = Limits(
             settings.maximum_frames_per_request, settings.maximum_answer_mb * MEGABYTE, settings.cache_control
@@ -193,7 +195,7 @@ class _Plugin:
 
         def on_change(change: int, level: int, resource_id: str) -> None:
             if change == kinds.NEW_INSTANCE:
-                self._intake.arrived(resource_id)
+                self._intake.arrived()
             elif change == kinds.DELETED and level == instance:
                 self._janitor.deleted(resource_id)
             elif change == kinds.ORTHANC_STARTED:

@@ -38,7 +38,7 @@ class Bench:
         self.desk = Desk("test-desk", 1)
         self.catalogue = Catalogue(self.api, self.store, self.desk, self.clock, folder / "db", 5.0)
         self.pool = BufferPool(64 * MB, 0)
-        self.leaves_out = False
+        self.leaves_out, self.done = False, list[str]()
         self.filler = Filler(
             self.catalogue,
             Extractor(Sources(self.api), self.store, self.pool, None, TranscodeRules()),
@@ -47,6 +47,7 @@ class Bench:
             self.clock,
             self.log,
             lambda _frames, _size: not self.leaves_out,
+            self.done.append,
         )
 
     def take_in(self, number: int, content: bytes | None = None, syntax: str = EXPLICIT, frames: int = 3) -> str:
@@ -301,6 +302,34 @@ def test_stopping_ends_after_the_block_that_is_being_written(bench: Bench) -> No
 
     assert len(bench.store.rows) == 1
     assert bench.filler.state(name) == FillState("queued")
+
+
+def test_all_that_ended_is_told_of_whatever_became_of_it(bench: Bench) -> None:
+    good, bad, gone = bench.take_in(1), bench.take_in(2, native(bytes(72))[:-10]), orthanc_id(3)
+    bench.run(good, bad, gone)
+
+    assert eventually(lambda: bench.done == [good, bad, gone])
+
+
+@pytest.mark.parametrize("event", ["stop", "again"])
+def test_what_was_interrupted_or_stored_again_meanwhile_is_not_done(bench: Bench, event: str) -> None:
+    name = bench.take_in(1)
+    states: list[int] = []
+
+    def interrupt() -> None:
+        if not states:
+            states.append(1)
+            bench.filler.stop() if event == "stop" else bench.filler.submit(name, Priority.ARRIVED)
+
+    bench.store.before_keep = interrupt
+    bench.filler.submit(name, Priority.ARRIVED)
+    (worker,) = bench.filler.start(1)
+    if event == "stop":
+        worker.join(5)
+        assert bench.done == []
+    else:
+        assert eventually(lambda: bench.metrics["filled_instances"] == 2)
+        assert eventually(lambda: bench.done == [name])
 
 
 def test_a_full_queue_does_not_hold_up_the_stop(bench: Bench) -> None:

@@ -1,0 +1,51 @@
+"""Orthanc's log of changes: a persistent sequence, also of what happened while the plugin was off or elsewhere."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from framecache.errors import SourceError
+from framecache.ports import OrthancApi
+
+_PAGE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class ChangesPage:
+    """A stretch of the log: new instances by sequence number and Orthanc ID, and the number that it ends with."""
+
+    new_instances: Sequence[tuple[int, str]]
+    last: int
+    is_end: bool
+
+
+class Changes:
+    """Reads the log page by page.
+
+    It does not tell of deletions: with a resource Orthanc removes what the log said of it.
+    """
+
+    def __init__(self, api: OrthancApi) -> None:
+        self._api = api
+
+    def last(self) -> int:
+        """The number of the newest change. Raises SourceError."""
+        return self._ask("/changes?last").last
+
+    def page(self, since: int) -> ChangesPage:
+        """What follows the change of number `since`. Raises SourceError.
+
+        The page ends before `since` where the database is another one, such as an older copy of it.
+        """
+        return self._ask(f"/changes?since={since}&limit={_PAGE}")
+
+    def _ask(self, uri: str) -> ChangesPage:
+        answer: dict[str, Any] = json.loads(self._api.get(uri))
+        try:
+            new = [(int(c["Seq"]), str(c["ID"])) for c in answer["Changes"] if c["ChangeType"] == "NewInstance"]
+            return ChangesPage(new, int(answer["Last"]), bool(answer["Done"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise SourceError("Orthanc's log of changes cannot be understood") from error
