@@ -2,6 +2,7 @@
 
 FrameCacheError
 ├── BadRequest             400  the request itself is wrong
+├── Forbidden              403  not for this user, or not in this way
 ├── NotFound               404  no such resource here
 ├── NotAcceptable          406  nothing that we have is acceptable
 ├── Overloaded             503  too many bytes in flight; try again
@@ -26,6 +27,12 @@ class BadRequest(FrameCacheError):
     """The request is malformed (PS3.18 8.5)."""
 
     status = 400
+
+
+class Forbidden(FrameCacheError):
+    """Who asks may not do this, or not in this way."""
+
+    status = 403
 
 
 class NotFound(FrameCacheError):

@@ -34,6 +34,8 @@ class Settings:
     codec_seconds: float
     python: str
     revalidate_seconds: float
+    admin_routes: bool
+    admin_users: tuple[str, ...]
     strict: bool
 
 
@@ -50,6 +52,8 @@ class Setting:
 
     def check(self, value: Any) -> Any:
         """`value` if it may be set. Raises SettingsError with key, value and what is allowed."""
+        if self.kind is tuple:
+            return self._texts(value)
         if not (type(value) is self.kind or (self.kind is float and type(value) is int)):
             raise SettingsError(f'"{self.key}" is {value!r}; allowed is {self.allowed}')
         if self.kind in (int, float) and not self.smallest <= value <= self.largest:
@@ -57,13 +61,18 @@ class Setting:
         # After the bounds: a whole number too large for a float is refused like any other.
         return self.kind(value)
 
+    def _texts(self, value: Any) -> tuple[str, ...]:
+        if not (isinstance(value, list | tuple) and all(isinstance(text, str) and text for text in value)):
+            raise SettingsError(f'"{self.key}" is {value!r}; allowed is {self.allowed}')
+        return tuple(value)
+
     @property
     def allowed(self) -> str:
         """What may be set, for messages and documentation."""
         if self.kind in (int, float):
             name = "a whole number" if self.kind is int else "a number"
             return f"{name} from {self.smallest} to {self.largest}"
-        return {bool: "true or false", list: "a list of rules"}.get(self.kind, "a text")
+        return {bool: "true or false", list: "a list of rules", tuple: "a list of texts"}.get(self.kind, "a text")
 
 
 SETTINGS: Mapping[str, Setting] = MappingProxyType(
@@ -144,6 +153,19 @@ SETTINGS: Mapping[str, Setting] = MappingProxyType(
             3600,
             meaning="where Orthanc's storage is not a folder: how old what is known of an instance may be, in s",
         ),
+        "admin_routes": Setting(
+            "AdminRoutes",
+            bool,
+            True,
+            meaning="whether there are routes under /frame-cache/: status, purge and the like",
+        ),
+        "admin_users": Setting(
+            "AdminUsers",
+            tuple,
+            (),
+            meaning="who may use them, by the names in Orthanc's RegisteredUsers; none named: whoever Orthanc lets in; "
+            "without AuthenticationEnabled a name is only a claim, see docs/security.md",
+        ),
         "strict": Setting("Strict", bool, False, meaning="whether a wrong setting stops Orthanc's start"),
     }
 )
@@ -174,6 +196,14 @@ def read_settings(section: object, default_directory: Path) -> Settings:
 def is_strict(section: object) -> bool:
     """Whether a wrong setting is to stop the start; asked before the section is known to be right."""
     return isinstance(section, Mapping) and section.get("Strict") is True
+
+
+def lenient_admin_settings(section: object) -> tuple[bool, tuple[str, ...]]:
+    """ "AdminRoutes" and "AdminUsers" of a section that may be wrong elsewhere: an error there opens nothing here."""
+    values = section if isinstance(section, Mapping) else {}
+    users = values.get("AdminUsers", ())
+    names = users if isinstance(users, list | tuple) else [users]
+    return values.get("AdminRoutes", True) is True, tuple(map(str, names))
 
 
 def in_force(settings: Settings) -> dict[str, Any]:

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 from framecache.errors import SettingsError
-from framecache.settings import SETTINGS, Setting, in_force, is_strict, read_settings
+from framecache.settings import SETTINGS, Setting, in_force, is_strict, lenient_admin_settings, read_settings
 from hypothesis import given
 from hypothesis import strategies as st
 
 BESIDE = Path("/beside/FrameCache")
 NUMBERS = [setting for setting in SETTINGS.values() if setting.kind in (int, float)]
 EVERY = list(SETTINGS.values())
-PLAIN = [setting for setting in EVERY if setting.kind is not list]
+PLAIN = [setting for setting in EVERY if setting.kind not in (list, tuple)]
 
 
 def by_key(setting: Setting) -> str:
@@ -123,6 +123,32 @@ def test_strict_is_known_before_the_rest_is_right(value: object, *, strict: bool
 
 def test_a_directory_that_is_given_is_taken() -> None:
     assert read_settings({"Directory": "/ssd/frames"}, BESIDE).directory == Path("/ssd/frames")
+
+
+@pytest.mark.parametrize("value", ["alice", ["alice", 1], [""], [["alice"]], {"alice": 1}, None, True])
+def test_what_is_no_list_of_names_is_refused(value: object) -> None:
+    with pytest.raises(SettingsError, match=r'"AdminUsers" is .*allowed is a list of texts'):
+        read_settings({"AdminUsers": value}, BESIDE)
+
+
+@pytest.mark.parametrize(
+    ("section", "wanted", "users"),
+    [
+        ({}, True, ()),
+        ("on", True, ()),
+        ({"AdminRoutes": False}, False, ()),
+        ({"AdminRoutes": "no"}, False, ()),
+        ({"AdminUsers": []}, True, ()),
+        ({"AdminUsers": ["alice"]}, True, ("alice",)),
+        ({"AdminUsers": "alice"}, True, ("alice",)),
+        ({"AdminUsers": [[]]}, True, ("[]",)),
+        ({"AdminUsers": {}}, True, ("{}",)),
+    ],
+)
+def test_a_wrong_section_opens_the_admin_routes_to_nobody_else(
+    section: object, users: tuple[str, ...], *, wanted: bool
+) -> None:
+    assert lenient_admin_settings(section) == (wanted, users)
 
 
 JSON = st.recursive(

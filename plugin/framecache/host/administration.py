@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,11 +17,15 @@ from framecache.dicom.transfer_syntax import EXPLICIT, stored_representation
 from framecache.errors import NotFound
 from framecache.filling.filler import Filler
 from framecache.filling.intake import Intake
+from framecache.host.admin_routes import Answer
 from framecache.host.checks import Check
 from framecache.metrics import Event, Metrics
+from framecache.ports import Log, OrthancApi
 from framecache.settings import Settings
 
 VERSION = "0.1.0"
+_RESOURCE = "(studies|series|instances)/([^/]+)"
+_NO_ID = "an Orthanc ID has five groups of eight hexadecimal digits"
 _COUNTERS: Mapping[str, Event] = {
     "Hits": "hits",
     "Misses": "misses",
@@ -74,15 +79,28 @@ class Administration:
         self,
         findings: Findings,
         settings: Settings,
+        api: OrthancApi,
         catalogue: Catalogue,
         store: FrameStore,
         filler: Filler,
         intake: Intake,
         pool: BufferPool,
         metrics: Metrics,
+        log: Log,
     ) -> None:
         self._findings, self._settings, self._catalogue, self._store = findings, settings, catalogue, store
         self._filler, self._intake, self._pool, self._metrics = filler, intake, pool, metrics
+        self._api, self._log = api, log
+
+    @property
+    def told(self) -> Mapping[str, Answer]:
+        """What GET tells, by the pattern of its path below /frame-cache/."""
+        return {"status": self.status, "instances/([^/]+)": self.instance}
+
+    @property
+    def done(self) -> Mapping[str, Answer]:
+        """What POST does, by the pattern of its path below /frame-cache/."""
+        return {f"{_RESOURCE}/purge": self.purge}
 
     def status(self) -> dict[str, Any]:
         """GET /frame-cache/status."""
@@ -101,13 +119,37 @@ class Administration:
             **{name: self._metrics[event] for name, event in _COUNTERS.items()},
         }
 
+    def purge(self, level: str, orthanc_id: str) -> dict[str, Any]:
+        """POST /frame-cache/{studies,series,instances}/{id}/purge: what is kept of it leaves the cache.
+
+        A viewer that asks for it brings it back. Raises NotFound.
+        """
+        instances = self._instances(level, orthanc_id)
+        purged = sum(self._purge(one) for one in instances)
+        self._log.info(f"frame cache: {level} {orthanc_id} purged: {purged} of {len(instances)} instances were cached")
+        return {"ID": orthanc_id, "Instances": len(instances), "PurgedInstances": purged}
+
+    def _purge(self, orthanc_id: str) -> bool:
+        rows: int = self._catalogue.on_desk(lambda: self._store.forget(orthanc_id))
+        self._catalogue.forget(orthanc_id)
+        self._filler.forget(orthanc_id)
+        return rows > 0
+
+    def _instances(self, level: str, orthanc_id: str) -> list[str]:
+        """The Orthanc IDs of the instances of a study, a series, or the instance itself."""
+        if not is_orthanc_id(orthanc_id):
+            raise NotFound(_NO_ID)
+        if level == "instances":
+            return [str(json.loads(self._api.get(f"/instances/{orthanc_id}"))["ID"])]
+        return list(map(str, json.loads(self._api.get(f"/{level}/{orthanc_id}/instances?expand=false"))))
+
     def _usage(self) -> tuple[int, int]:
         return self._store.count(), self._store.bytes_used()
 
     def instance(self, orthanc_id: str) -> dict[str, Any]:
         """GET /frame-cache/instances/{id}. Raises NotFound."""
         if not is_orthanc_id(orthanc_id):
-            raise NotFound("an Orthanc ID has five groups of eight hexadecimal digits")
+            raise NotFound(_NO_ID)
         instance = self._catalogue.on_desk(lambda: self._catalogue.describe(orthanc_id)).instance
         rows = self._catalogue.on_desk(lambda: self._store.blocks(instance))
         stored = (stored_representation(instance.transfer_syntax_uid) or EXPLICIT).transfer_syntax_uid

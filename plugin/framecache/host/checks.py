@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -92,6 +92,16 @@ def check_codecs(error: str | None) -> Check:
 def check_store(error: str | None) -> Check:
     """Whether the cache's folder can be used."""
     return Check("Directory", error is None, error or "", fatal=False)
+
+
+def check_admin_users(users: Sequence[str], *, verified: bool) -> Check:
+    """Whether somebody has verified the names that "AdminUsers" is about."""
+    return Check(
+        "AdminUsers",
+        verified or not users,
+        'nobody here verifies a user\'s name: "AdminUsers" protects nothing unless a proxy in front of Orthanc does; '
+        'set "AuthenticationEnabled": true and "RegisteredUsers"',
+    )
 
 
 def check_settings(error: str | None) -> Check:

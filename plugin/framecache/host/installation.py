@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +24,12 @@ from framecache.filling.intake import Intake
 from framecache.filling.janitor import Janitor
 from framecache.filling.keeper import Keeper
 from framecache.host import checks
+from framecache.host.access import Access
+from framecache.host.admin_routes import ActionRoute, JsonRoute
 from framecache.host.administration import Administration, Findings
 from framecache.host.orthanc_adapter import (
     SENTINEL,
     SENTINEL_ANSWER,
-    JsonRoute,
     ModuleApi,
     ModuleLog,
     RetrieveRoute,
@@ -49,7 +50,7 @@ from framecache.serving.transactions import (
     Transaction,
     WholeInstance,
 )
-from framecache.settings import MEGABYTE, Settings, is_strict, read_settings
+from framecache.settings import MEGABYTE, Settings, is_strict, lenient_admin_settings, read_settings
 from framecache.threads import Desk, start_thread
 
 OnChange = Callable[[int, int, str], None]
@@ -81,7 +82,7 @@ def install(module: OrthancModule, on_change: OnChange | None = None) -> None:
     if settings is not None and settings.enable and settings.strict and wrong:
         raise SettingsError("; ".join(check.advice for check in wrong))
     if settings is None or wrong or not settings.enable:
-        _stand_aside(module, log, findings, on_change)
+        _stand_aside(module, log, findings, configuration, on_change)
     else:
         _Plugin(module, log, findings, settings, configuration).register(on_change)
 
@@ -103,11 +104,20 @@ def _storage_directory(module: OrthancModule, configuration: Mapping[str, Any]) 
     return ((source if source.is_dir() else source.parent) / configured).absolute()
 
 
-def _stand_aside(module: OrthancModule, log: Log, findings: Findings, on_change: OnChange | None) -> None:
+def _stand_aside(
+    module: OrthancModule,
+    log: Log,
+    findings: Findings,
+    configuration: Mapping[str, Any],
+    on_change: OnChange | None,
+) -> None:
     """Orthanc starts and the stock plugin serves; only the status is ours, and says why."""
     for check in findings.failed:
         log.error(f"FRAME CACHE IS OFF: {check.advice}")
-    module.RegisterRestCallback("/frame-cache/status", for_good(JsonRoute(findings.to_json, log)))
+    wanted, users = lenient_admin_settings(configuration.get("FrameCache"))
+    if wanted:
+        route = JsonRoute(findings.to_json, Access(users, configuration), log)
+        module.RegisterRestCallback("/frame-cache/status", for_good(route))
     if on_change is not None:
         module.RegisterOnChangeCallback(for_good(on_change))
 
@@ -155,9 +165,11 @@ class _Plugin:
         self._transcoders = Desk("frame-cache-transcoder", max(2, os.cpu_count() or 2))
         self._whole_instance = WholeInstance(InstanceRetrieval(responder, api, self._transcoders, self._url, log))
         self._administration = Administration(
-            findings, settings, catalogue, store, self._filler, self._intake, pool, self._metrics
+            findings, settings, api, catalogue, store, self._filler, self._intake, pool, self._metrics, log
         )
         self._settings, self._desk, self._store = settings, desk, store
+        self._access = Access(settings.admin_users, configuration)
+        findings.checks.append(checks.check_admin_users(settings.admin_users, verified=self._access.verifies))
 
     def _open_store(self, settings: Settings) -> FrameStore:
         try:
@@ -171,11 +183,7 @@ class _Plugin:
 
     def register(self, on_change: OnChange | None) -> None:
         """Register routes and events; routes can be registered only while the script is loaded."""
-        administration = self._administration
-        routes: dict[str, Callable[..., None]] = {
-            "/frame-cache/status": JsonRoute(administration.status, self._log),
-            "/frame-cache/instances/([^/]+)": JsonRoute(administration.instance, self._log),
-        }
+        routes: dict[str, Callable[..., None]] = dict(self._admin_routes())
         for transaction in self._transactions:
             routes[self._url.root + transaction.pattern] = RetrieveRoute(
                 transaction, self._metrics, self._log, lambda: self._findings.serving
@@ -188,6 +196,14 @@ class _Plugin:
             self._module.RegisterRestCallback(pattern, for_good(route))
         self._module.RegisterOnChangeCallback(for_good(self._on_change(on_change)))
         self._findings.serving = True
+
+    def _admin_routes(self) -> Iterator[tuple[str, JsonRoute]]:
+        administration, access, log = self._administration, self._access, self._log
+        if self._settings.admin_routes:
+            for path, tell in administration.told.items():
+                yield f"/frame-cache/{path}", JsonRoute(tell, access, log)
+            for path, act in administration.done.items():
+                yield f"/frame-cache/{path}", ActionRoute(act, access, log)
 
     def _on_change(self, chained: OnChange | None) -> OnChange:
         """Orthanc's events wait for each other, so ours only leave notes."""

@@ -103,7 +103,7 @@ class RetrieveRoute:
             with self._transaction.answer(request) as answer:
                 self._send(output, answer)
         except (BadRequest, NotFound, NotAcceptable, Overloaded, CodecError) as error:
-            _send_error(output, error)
+            send_error(output, error)
         except FrameCacheError as error:
             self._log.info(f"frame cache: handed over: {error}")
             self._hand_over(output, request, error)
@@ -133,10 +133,10 @@ class RetrieveRoute:
         try:
             location = self._transaction.stock_location(request, error)
         except FrameCacheError as unknown:
-            _send_error(output, unknown)
+            send_error(output, unknown)
             return
         if location is None:
-            _send_error(output, FrameCacheError(f"this cannot be had at once, only frame by frame: {error}"))
+            send_error(output, FrameCacheError(f"this cannot be had at once, only frame by frame: {error}"))
             return
         arguments = query.encoded(request.arguments)
         output.SetHttpHeader("X-Frame-Cache", "bypass")
@@ -145,33 +145,12 @@ class RetrieveRoute:
         _send_status(output, 307, b"")
 
 
-class JsonRoute:
-    """A route under /frame-cache/ that answers JSON."""
-
-    def __init__(self, answer: Callable[..., Mapping[str, Any]], log: Log) -> None:
-        self._answer, self._log = answer, log
-
-    def __call__(self, output: RestOutput, _uri: str, **request: Any) -> None:
-        """Orthanc's callback."""
-        if request["method"] != "GET":
-            output.SendMethodNotAllowed("GET")
-            return
-        try:
-            content = json.dumps(self._answer(*request["groups"]), indent=2).encode()
-        except FrameCacheError as error:
-            _send_error(output, error)
-        except Exception as error:  # noqa: BLE001 - an exception that escapes would be a 500 without a word
-            self._log.error(f"frame cache: {type(error).__name__} in a request: {error}")
-            _send_error(output, FrameCacheError("internal error; Orthanc's log has more"))
-        else:
-            output.AnswerBuffer(content, "application/json")
-
-
 def _http_request(request: Mapping[str, Any]) -> HttpRequest:
     return HttpRequest(request["groups"], request["get"], request["headers"])
 
 
-def _send_error(output: RestOutput, error: FrameCacheError) -> None:
+def send_error(output: RestOutput, error: FrameCacheError) -> None:
+    """Tell in JSON what is wrong, with the status of the error."""
     if isinstance(error, Overloaded):
         output.SetHttpHeader("Retry-After", "1")
     body: dict[str, Any] = {"HttpStatus": error.status, "Message": str(error)}

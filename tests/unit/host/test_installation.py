@@ -70,7 +70,7 @@ def test_everything_is_registered_and_the_cache_lies_beside_the_storage(site: Si
 def test_routes_lie_below_dicomweb_s_root(site: Site, root: str) -> None:
     module = site.install({}, DicomWeb={"Root": root})
 
-    ours = [pattern for pattern in module.routes if "studies" in pattern]
+    ours = [pattern for pattern in module.routes if "studies" in pattern and "frame-cache" not in pattern]
     assert ours
     assert all(pattern.startswith(f"/{root.strip('/')}/studies/") for pattern in ours)
 
@@ -206,6 +206,38 @@ def test_an_instance_that_is_not_there_is_a_404_in_json(site: Site, name: str, c
 
     assert output.status == code
     assert json.loads(output.body)["HttpStatus"] == code
+
+
+@pytest.mark.parametrize("section", [{}, {"Enable": False}, {"Wrokers": 1}], ids=["on", "off", "wrong"])
+def test_without_admin_routes_there_is_nothing_below_frame_cache(site: Site, section: dict[str, Any]) -> None:
+    module = site.install({**section, "AdminRoutes": False})
+
+    assert [pattern for pattern in module.routes if "frame-cache" in pattern] == []
+
+
+@pytest.mark.parametrize("section", [{}, {"Enable": False}, {"Wrokers": 1}], ids=["on", "off", "wrong"])
+def test_the_status_is_told_to_the_named_users_only(site: Site, section: dict[str, Any]) -> None:
+    users: dict[str, Any] = {"AuthenticationEnabled": True, "RegisteredUsers": {"alice": "a", "bob": "b"}}
+    module = site.install({**section, "AdminUsers": ["alice"]}, **users)
+    statuses = []
+    for credentials in ("YWxpY2U6YQ==", "Ym9iOmI="):
+        output, headers = FakeOutput(), {"authorization": f"Basic {credentials}"}
+        module.routes[STATUS](output, STATUS, method="GET", groups=[], get={}, headers=headers)
+        statuses.append(output.status)
+
+    assert statuses == [200, 403]
+
+
+@pytest.mark.parametrize(("enabled", "passed"), [(True, True), (False, False)])
+def test_names_that_nobody_verifies_are_told_to_be_claims(site: Site, *, enabled: bool, passed: bool) -> None:
+    module = site.install({"AdminUsers": ["alice"]}, AuthenticationEnabled=enabled, RegisteredUsers={"alice": "a"})
+    output = FakeOutput()
+    headers = {"authorization": "Basic YWxpY2U6YQ=="}
+    module.routes[STATUS](output, STATUS, method="GET", groups=[], get={}, headers=headers)
+    checks = {check["Name"]: check for check in json.loads(output.body)["Checks"]}
+
+    assert checks["AdminUsers"]["Passed"] is passed
+    assert passed or "nobody here verifies" in checks["AdminUsers"]["Advice"]
 
 
 def test_events_of_a_running_orthanc_only_leave_notes(site: Site) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Any
 
@@ -21,7 +21,7 @@ from framecache.errors import (
     SourceError,
     UnknownInstance,
 )
-from framecache.host.orthanc_adapter import SENTINEL_ANSWER, JsonRoute, ModuleApi, RetrieveRoute, for_good
+from framecache.host.orthanc_adapter import SENTINEL_ANSWER, ModuleApi, RetrieveRoute, for_good
 from framecache.metrics import Metrics
 from framecache.serving.retrieval import Answer
 from framecache.serving.transactions import AllFrames, FrameList, HttpRequest, Transaction
@@ -207,29 +207,6 @@ def test_all_frames_are_never_handed_to_the_stock_plugin_s_broken_answer(error: 
 
     assert output.status == status
     assert output.headers.get("Location") == ("frames/01" if status == 307 else None)
-
-
-def json_route(answer: Callable[..., Mapping[str, Any]], method: str = "GET", *groups: str) -> FakeOutput:
-    output, log = FakeOutput(), FakeLog()
-    JsonRoute(answer, log)(output, "/frame-cache/…", method=method, groups=list(groups))
-    return output
-
-
-def test_a_json_route_answers_json_and_errors_too() -> None:
-    def refuse(name: str) -> Mapping[str, Any]:
-        raise NotFound(f"no {name}")
-
-    def fail() -> Mapping[str, Any]:
-        raise KeyError("secret")
-
-    assert json.loads(json_route(lambda: {"a": 1}).body) == {"a": 1}
-    assert json_route(dict).content_type == "application/json"
-    assert json_route(dict, "DELETE").status == 405
-    refused = json_route(refuse, "GET", "x")
-    assert (refused.status, json.loads(refused.body)["Message"]) == (404, "no x")
-    failed = json_route(fail)
-    assert failed.status == 500
-    assert b"secret" not in failed.body
 
 
 @pytest.mark.parametrize(
