@@ -32,7 +32,7 @@ IN_SECOND_ARCHIVE = ("native", "jpeg-2000")
 
 def bench(size: Size, chosen: re.Pattern[str], suites: list[str], port: int, output: Path) -> None:
     """Measure the rows whose names match, and write the report."""
-    folder, started = CACHE / "bench" / size.name, time.monotonic()
+    folder, started = CACHE.resolve() / "bench" / size.name, time.monotonic()
     folder.mkdir(parents=True, exist_ok=True)
     tools, all_lines = tools_module.unpack(), []
     with (folder / "lock").open("w") as lock:
@@ -85,7 +85,7 @@ def main() -> None:
         "--only", default="", metavar="PATTERN", help="only rows whose names match (a regular expression)"
     )
     parser.add_argument("--suite", action="append", choices=SUITES, help="only these; all rows of the first")
-    parser.add_argument("--port", type=int, default=8600, help="the first of three ports that are used")
+    parser.add_argument("--port", type=int, default=8600, help="the first of four ports that are used")
     parser.add_argument("--output", type=Path, default=CHECKOUT / "docs/benchmarks", help="the folder to write to")
     options = parser.parse_args()
     # Asked to end in any way, the servers are stopped first.

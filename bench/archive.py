@@ -61,7 +61,7 @@ class Archive:
 def make_archive(suite: str, folder: Path, data: Sequence[DataSet], samples: Path, port: int) -> Archive:
     """The archive in `folder`; filled when it is not, or not with these data."""
     archive = Archive(suite, folder)
-    recipe = f"{orthanc_folder(suite).root} {[(one.name, one.instances) for one in data]}"
+    recipe = f"{orthanc_folder(suite).root.resolve()} {[(one.name, one.instances) for one in data]}"
     make_once(folder, recipe, lambda: _fill(archive, data, samples, port))
     return archive
 

@@ -13,6 +13,7 @@ from types import TracebackType
 
 from bench import client
 from bench.archive import Archive, Stored
+from bench.c_store import dicom_server
 from bench.client import NotAvailable
 from bench.load import Load, load
 from bench.nginx import NginxServer
@@ -31,7 +32,7 @@ POLL_SECONDS = 0.02
 
 @dataclass(frozen=True)
 class Places:
-    """Where a laboratory keeps its files, and the first of the three ports that it uses."""
+    """Where a laboratory keeps its files, and the first of the four ports that it uses."""
 
     samples: Path
     temporary: Path
@@ -96,16 +97,25 @@ class Lab:
 
     @contextmanager
     def new_server(self, subject: Subject) -> Iterator[OrthancServer]:
-        """The subject's Orthanc with an empty storage of its own."""
+        """The subject's Orthanc with an empty storage of its own; its DICOM server takes what is sent."""
         self.stop()
         folder = self.places.temporary / "new"
         shutil.rmtree(folder, ignore_errors=True)
-        suite, port = self.archive.suite, self.places.port + 2
         try:
-            with OrthancServer(suite, folder, subject.configuration, port, plugins=subject.plugins) as server:
+            with self.server_on(folder, subject) as server:
                 yield server
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+    def server_on(self, folder: Path, subject: Subject) -> OrthancServer:
+        """The subject's Orthanc on the storage in `folder`, not started yet."""
+        settings = {**subject.configuration, **dicom_server(self.dicom_port)}
+        return OrthancServer(self.archive.suite, folder, settings, self.places.port + 2, plugins=subject.plugins)
+
+    @property
+    def dicom_port(self) -> int:
+        """Where the new servers take instances."""
+        return self.places.port + 3
 
     def stored(self, data_set: str) -> list[Stored]:
         return self.archive.stored(data_set)

@@ -7,9 +7,21 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bench.probe import Probe
-from bench.probes import cold, filling, forms, scale, warm
+from bench.probes import beside, cold, filling, forms, scale, upload, viewer, warm
 from bench.samples import DataSet
-from bench.subject import COPY, FRAMECACHE, NGINX, NOT_FILLING, STOCK, TRIVIAL, TUNED, WITHOUT, Subject
+from bench.subject import (
+    COPY,
+    FRAMECACHE,
+    FRAMECACHE_VIEWER,
+    NGINX,
+    NOT_FILLING,
+    STOCK,
+    STOCK_VIEWER,
+    TRIVIAL,
+    TUNED,
+    WITHOUT,
+    Subject,
+)
 from bench.wanted import Rule, Wanted
 
 FRAME_MEGABYTES = 9.3
@@ -21,8 +33,7 @@ OHIF_CONNECTIONS = 25
 
 LEFT_OUT = (
     "`Mode: index` and `Mode: auto`: not written yet",
-    "a backfill or Orthanc's Housekeeper beside requests: there is no backfill yet",
-    "OHIF in Chromium, first frame request to last thumbnail: measured by the viewer's tests",
+    "a backfill beside requests: not written yet",
     "an nginx in front (X-Accel-Redirect): not written yet",
 )
 
@@ -53,7 +64,8 @@ class Row:
 def rows(data: dict[str, DataSet]) -> list[Row]:
     """All rows, in the order of the table."""
     titles = {name: one.title for name, one in data.items()}
-    return [*_warm(titles), *_shapes(titles), *_cold(titles), *_forms(titles), *_filling(titles), *_scale(titles)]
+    kinds = (_warm, _shapes, _cold, _forms, _viewer, _filling, _scale)
+    return [row for kind in kinds for row in kind(titles)]
 
 
 def _warm(titles: dict[str, str]) -> Iterator[Row]:
@@ -78,12 +90,14 @@ def _shapes(titles: dict[str, str]) -> Iterator[Row]:
     spread = warm.spread(NATIVE, OHIF_CONNECTIONS)
     what = f"warm, OHIF's shape ({OHIF_CONNECTIONS} connections), 99th percentile: {titles[NATIVE]}"
     yield Row(what, spread, FRAMECACHE, None, Wanted(Rule.AT_MOST, 4))
-    beside, alone = warm.latency_beside_slow_readers(NATIVE), warm.latency(NATIVE)
-    what = f"warm, one client beside {warm.SLOW_READERS} that read 1 MB/s: {titles[NATIVE]}"
-    yield Row(what, beside, FRAMECACHE, FRAMECACHE, Wanted(Rule.AT_MOST_TIMES, 1.5), alone)
-    while_filling = filling.latency_while_filling(NATIVE)
-    what = f"warm, one client while other instances are pre-extracted: {titles[NATIVE]}"
-    yield Row(what, while_filling, FRAMECACHE, FRAMECACHE, Wanted(Rule.AT_MOST_TIMES, 2), alone)
+    alone = warm.latency(NATIVE)
+    for beside_what, probe, times in (
+        (f"beside {beside.SLOW_READERS} that read 1 MB/s", beside.slow_readers(NATIVE), 1.5),
+        ("while other instances are pre-extracted", beside.filling(NATIVE), 2),
+        ("while Orthanc's Housekeeper compresses the files", beside.housekeeper(NATIVE), 2),
+    ):
+        what = f"warm, one client {beside_what}: {titles[NATIVE]}"
+        yield Row(what, probe, FRAMECACHE, FRAMECACHE, Wanted(Rule.AT_MOST_TIMES, times), alone)
 
 
 def _cold(titles: dict[str, str]) -> Iterator[Row]:
@@ -129,23 +143,32 @@ def _forms(titles: dict[str, str]) -> Iterator[Row]:
             yield Row(what, probe, FRAMECACHE, peer, Wanted(Rule.TIMES_FASTER, bound), quick=peer is STOCK)
 
 
+def _viewer(titles: dict[str, str]) -> Iterator[Row]:
+    what = f"OHIF in Chromium, cold, first frame request to last thumbnail: a study of {titles[NATIVE]}"
+    wanted = Wanted(Rule.TIMES_FASTER, 10)
+    yield Row(what, viewer.thumbnails(NATIVE), FRAMECACHE_VIEWER, STOCK_VIEWER, wanted)
+
+
 def _filling(titles: dict[str, str]) -> Iterator[Row]:
-    what = f"end of the upload to all frames warm, synced: {titles[NATIVE]}"
+    what = f"end of the C-STORE to all frames warm, synced: {titles[NATIVE]}"
     yield Row(what, filling.stored_to_warm(NATIVE), FRAMECACHE, COPY, Wanted(Rule.AT_MOST_TIMES, 2))
     bound = Wanted(Rule.AT_MOST, MEMORY_MEGABYTES)
     what = f"memory while pre-extracting, growth in MB: {titles['huge']}"
     yield Row(what, filling.memory("huge"), FRAMECACHE, None, bound)
     for data_set, title in {"slices": titles["slices"], NATIVE: f"one {titles[NATIVE]}"}.items():
-        probe, wanted = filling.upload(data_set), Wanted(Rule.AT_MOST_TIMES, 1.05)
-        yield Row(f"upload: {title}", probe, FRAMECACHE, WITHOUT, wanted, quick=data_set != NATIVE)
+        for way in upload.WAYS:
+            probe, quick = upload.upload(data_set, way), (data_set, way) == ("slices", "REST")
+            yield Row(
+                f"upload by {way}: {title}", probe, FRAMECACHE, WITHOUT, Wanted(Rule.AT_MOST_TIMES, 1.05), quick=quick
+            )
 
 
 def _scale(titles: dict[str, str]) -> Iterator[Row]:
-    few, many = "thousand", "many"
-    for make, name, wanted in (
-        (scale.start_up, "start-up to the first frame, seconds", Wanted(Rule.AT_MOST_MORE, 5)),
-        (scale.memory, "memory, MB", Wanted(Rule.AT_MOST_MORE, 200)),
-        (scale.hit, "median of a hit", Wanted(Rule.AT_MOST_TIMES, 1.2)),
+    many, few = (scale.Scale(data_set) for data_set in ("many", "thousand"))
+    for measured, name, wanted in (
+        (scale.START_UP, "start-up to the first frame, seconds", Wanted(Rule.AT_MOST_MORE, 5)),
+        (scale.MEMORY, "memory, MB", Wanted(Rule.AT_MOST_MORE, 200)),
+        (scale.HIT, "median of a hit", Wanted(Rule.AT_MOST_TIMES, 1.2)),
     ):
-        what = f"{titles[many]} cached, against {titles[few]}: {name}"
-        yield Row(what, make(many), FRAMECACHE, FRAMECACHE, wanted, make(few), quick=False)
+        what = f"{titles['many']} cached, against {titles['thousand']}: {name}"
+        yield Row(what, many.probe(measured), FRAMECACHE, FRAMECACHE, wanted, few.probe(measured), quick=False)

@@ -12,12 +12,31 @@ from bench.lab import Lab
 from bench.load import LoadFailed
 from bench.probe import Probe
 from bench.rows import Row
-from bench.subject import COPY, FRAMECACHE, NGINX, NOT_FILLING, STOCK, TRIVIAL, TUNED, WITHOUT, Subject
+from bench.subject import (
+    COPY,
+    FRAMECACHE,
+    FRAMECACHE_VIEWER,
+    NGINX,
+    NOT_FILLING,
+    STOCK,
+    STOCK_VIEWER,
+    TRIVIAL,
+    TUNED,
+    WITHOUT,
+    Subject,
+)
 from dev.console import say
 
 # Those of a group are measured in turns, round by round, so that a slower moment of the machine meets all of them;
 # the others only one after the other, as just one Orthanc runs at a time.
-GROUPS = ((STOCK,), (TUNED,), (FRAMECACHE, NGINX, TRIVIAL, WITHOUT, COPY), (NOT_FILLING,))
+GROUPS = (
+    (STOCK,),
+    (TUNED,),
+    (FRAMECACHE, NGINX, TRIVIAL, WITHOUT, COPY),
+    (NOT_FILLING,),
+    (STOCK_VIEWER,),
+    (FRAMECACHE_VIEWER,),
+)
 
 Key = tuple[str, str]
 

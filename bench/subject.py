@@ -11,6 +11,7 @@ from bench.archive import STOCK_PLUGINS
 from dev.console import CHECKOUT
 from dev.orthanc_server import PLUGINS
 
+VIEWER_SCRIPT = CHECKOUT / "dev/viewer_script.py"
 SCRIPT = Path(__file__).with_name("script.py")
 RAM_MEGABYTES = 4000
 NEVER = 1_000_000
@@ -26,7 +27,9 @@ class Subject:
 
     @property
     def has_cache(self) -> bool:
-        return "OrthancPython" in self.plugins
+        """Whether it is measured with the plugin."""
+        settings = self.configuration.get("FrameCache")
+        return "OrthancPython" in self.plugins and isinstance(settings, Mapping) and settings.get("Enable") is not False
 
 
 def _shipped() -> dict[str, object]:
@@ -47,6 +50,16 @@ def _without_filling() -> dict[str, object]:
     return {**_shipped(), "FrameCache": {"MinimumFrames": NEVER, "MinimumFrameMB": NEVER}}
 
 
+def _housekept() -> dict[str, object]:
+    """What makes Orthanc's own Housekeeper plugin write each file anew: the storage is to be compressed from now on."""
+    return {**_shipped(), "StorageCompression": True, "Housekeeper": {"Enable": True, "ThrottleDelay": 0}}
+
+
+def _with_viewer(**settings: object) -> dict[str, object]:
+    """OHIF below /ohif/ of the same Orthanc."""
+    return {"PythonScript": str(VIEWER_SCRIPT), "Python": {"AllowThreads": True}, **settings}
+
+
 STOCK = Subject("stock, default", STOCK_PLUGINS)
 TUNED = Subject("stock, tuned", STOCK_PLUGINS, _tuned())
 FRAMECACHE = Subject("framecache", PLUGINS, _shipped())
@@ -55,4 +68,7 @@ WITHOUT = Subject("without the plugin", STOCK_PLUGINS, _shipped())
 NOT_FILLING = Subject("framecache, no pre-extraction", PLUGINS, _without_filling())
 NGINX = Subject("nginx sendfile")
 TRIVIAL = Subject("trivial Python route")
+HOUSEKEEPER = Subject("framecache beside the Housekeeper", (*PLUGINS, "Housekeeper"), _housekept())
+STOCK_VIEWER = Subject("stock, default, in OHIF", PLUGINS, _with_viewer(FrameCache={"Enable": False}))
+FRAMECACHE_VIEWER = Subject("framecache, in OHIF", PLUGINS, {**_shipped(), **_with_viewer()})
 COPY = Subject("cp, synced")

@@ -1,7 +1,8 @@
-"""nginx and wrk from Debian's packages, unpacked into a folder and run in place, without root."""
+"""nginx, wrk and dcmtk from Debian's packages, unpacked into a folder and run in place, without root."""
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from dev.debian import AptRoot
 from dev.once import make_once
 
 SUITE = "trixie"
-PACKAGES = ("nginx", "wrk")
+PACKAGES = ("nginx", "wrk", "dcmtk")
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,14 @@ class Tools:
         return [str(loader), "--library-path", str(loader.parent), str(self.root / program), *arguments]
 
     @property
+    def environment(self) -> dict[str, str]:
+        """What dcmtk's programs need to know: where their data dictionary is."""
+        dictionary = next(self.root.glob("usr/share/*dcmtk*/dicom.dic"), None)
+        if dictionary is None:
+            raise SetupError(f"{self.root} is incomplete: delete it and start again")
+        return {**os.environ, "DCMDICTPATH": str(dictionary)}
+
+    @property
     def versions(self) -> dict[str, str]:
         """The packages' versions, as Debian writes them."""
         status = {}
@@ -38,13 +47,13 @@ class Tools:
 
 
 def unpack() -> Tools:
-    """Make sure that the tools are there; fetches about 12 MB from a Debian mirror when they are not."""
-    root = CACHE / "bench/tools"
+    """Make sure that the tools are there; fetches about 20 MB from a Debian mirror when they are not."""
+    root = CACHE.resolve() / "bench/tools"
     make_once(root, f"{SUITE} {PACKAGES}", lambda: _fetch(root))
     return Tools(root)
 
 
 def _fetch(root: Path) -> None:
-    say(f"Getting {' and '.join(PACKAGES)} from Debian {SUITE} …")
+    say(f"Getting {', '.join(PACKAGES)} from Debian {SUITE} …")
     with AptRoot(SUITE) as apt:
         apt.unpack(PACKAGES, root)

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 
 from bench import client
@@ -15,11 +11,6 @@ from bench.lab import Lab
 from bench.load import ACCEPT
 from bench.probe import Probe
 from bench.subject import FRAMECACHE, Subject
-from dev.console import CHECKOUT
-
-SLOW_READERS = 20
-SLOW_BYTES_PER_SECOND = 1_000_000
-START_SECONDS = 1.0
 
 
 def throughput(data_set: str, connections: int) -> Probe:
@@ -53,36 +44,10 @@ def latency(data_set: str) -> Probe:
     return Probe(f"one client, {data_set}", measure)
 
 
-def latency_beside_slow_readers(data_set: str) -> Probe:
-    """The same while twenty others read slowly."""
-
-    def measure(lab: Lab, subject: Subject) -> Figure:
-        url, paths = lab.target(subject, FRAMECACHE, data_set)
-        with slow_readers(url, paths[-1]):
-            return median_of_one(lab, subject, url, paths)
-
-    return Probe(f"one client beside {SLOW_READERS} slow readers, {data_set}", measure)
-
-
 def median_of_one(lab: Lab, subject: Subject, url: str, paths: list[str]) -> Figure:
     """The median of one client that asks as fast as it can."""
     measured = lab.load(subject, url, paths, 1)
     return replace(of_load(measured), value=measured.median, unit="s")
-
-
-@contextmanager
-def slow_readers(url: str, path: str) -> Iterator[None]:
-    """Twenty clients in a process of their own that read 1 MB/s each; for as long as the block runs."""
-    command = [sys.executable, "-m", "bench.slow_readers", url, path, str(SLOW_READERS), str(SLOW_BYTES_PER_SECOND)]
-    with subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.PIPE) as process:
-        try:
-            if process.stdout is None or process.stdout.readline() != b"reading\n":
-                raise NotAvailable("the slow readers did not start")
-            yield
-            if process.poll() is not None:
-                raise NotAvailable("the slow readers ended early")
-        finally:
-            process.terminate()
 
 
 def frame_list(data_set: str, number: int) -> Probe:
