@@ -157,10 +157,8 @@ def _filling(titles: dict[str, str]) -> Iterator[Row]:
     yield Row(what, filling.memory("huge"), FRAMECACHE, None, bound)
     for data_set, title in {"slices": titles["slices"], NATIVE: f"one {titles[NATIVE]}"}.items():
         for way in upload.WAYS:
-            probe, quick = upload.upload(data_set, way), (data_set, way) == ("slices", "REST")
-            yield Row(
-                f"upload by {way}: {title}", probe, FRAMECACHE, WITHOUT, Wanted(Rule.AT_MOST_TIMES, 1.05), quick=quick
-            )
+            probe, wanted = upload.upload(data_set, way), Wanted(Rule.AT_MOST_TIMES, 1.05)
+            yield Row(f"upload by {way}: {title}", probe, FRAMECACHE, WITHOUT, wanted, quick=data_set != NATIVE)
 
 
 def _scale(titles: dict[str, str]) -> Iterator[Row]:
