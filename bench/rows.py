@@ -155,10 +155,10 @@ def _filling(titles: dict[str, str]) -> Iterator[Row]:
     bound = Wanted(Rule.AT_MOST, MEMORY_MEGABYTES)
     what = f"memory while pre-extracting, growth in MB: {titles['huge']}"
     yield Row(what, filling.memory("huge"), FRAMECACHE, None, bound)
-    for data_set, title in {"slices": titles["slices"], NATIVE: f"one {titles[NATIVE]}"}.items():
-        for way in upload.WAYS:
-            probe, wanted = upload.upload(data_set, way), Wanted(Rule.AT_MOST_TIMES, 1.05)
-            yield Row(f"upload by {way}: {title}", probe, FRAMECACHE, WITHOUT, wanted, quick=data_set != NATIVE)
+    # Slices not by C-STORE: storescu on loopback waits 40 ms for each (delayed acknowledgement), which hides all work.
+    for data_set, way, title in (("slices", "REST", titles["slices"]), (NATIVE, "C-STORE", f"one {titles[NATIVE]}")):
+        probe, wanted = upload.upload(data_set, way), Wanted(Rule.AT_MOST_TIMES, 1.05)
+        yield Row(f"upload by {way}: {title}", probe, FRAMECACHE, WITHOUT, wanted)
 
 
 def _scale(titles: dict[str, str]) -> Iterator[Row]:
