@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal, get_args
 
 from framecache.errors import SettingsError
 from framecache.transcode_rules import TranscodeRules, parse_transcode_rules
 
 MEGABYTE = 1 << 20
+
+Mode = Literal["copy", "index", "auto"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +22,7 @@ class Settings:
 
     enable: bool
     directory: Path
+    mode: Mode
     maximum_size_mb: int
     workers: int
     minimum_frames: int
@@ -41,13 +44,14 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One key: its kind, its default, the smallest and the largest value, and what it means."""
+    """One key: its kind, its default, the smallest and the largest value or what is allowed, and what it means."""
 
     key: str
     kind: type[Any]
     default: Any
     smallest: int = 0
     largest: int = 0
+    choices: tuple[str, ...] = ()
     meaning: str = field(default="", kw_only=True)
 
     def check(self, value: Any) -> Any:
@@ -57,6 +61,8 @@ class Setting:
         if not (type(value) is self.kind or (self.kind is float and type(value) is int)):
             raise SettingsError(f'"{self.key}" is {value!r}; allowed is {self.allowed}')
         if self.kind in (int, float) and not self.smallest <= value <= self.largest:
+            raise SettingsError(f'"{self.key}" is {value!r}; allowed is {self.allowed}')
+        if self.choices and value not in self.choices:
             raise SettingsError(f'"{self.key}" is {value!r}; allowed is {self.allowed}')
         # After the bounds: a whole number too large for a float is refused like any other.
         return self.kind(value)
@@ -72,6 +78,8 @@ class Setting:
         if self.kind in (int, float):
             name = "a whole number" if self.kind is int else "a number"
             return f"{name} from {self.smallest} to {self.largest}"
+        if self.choices:
+            return " or ".join(f'"{choice}"' for choice in self.choices)
         return {bool: "true or false", list: "a list of rules", tuple: "a list of texts"}.get(self.kind, "a text")
 
 
@@ -83,6 +91,14 @@ SETTINGS: Mapping[str, Setting] = MappingProxyType(
             str,
             "",
             meaning="the cache's folder, used by one Orthanc alone; empty: FrameCache beside StorageDirectory",
+        ),
+        "mode": Setting(
+            "Mode",
+            str,
+            "copy",
+            choices=get_args(Mode),
+            meaning="whether frames are copied into the folder, or only their places in Orthanc's own files are kept: "
+            "see [below](#copy-or-index)",
         ),
         "maximum_size_mb": Setting(
             "MaximumSizeMB", int, 20480, 16, 1_000_000_000, meaning="the most that the folder may hold, in MiB"

@@ -204,6 +204,7 @@ class MemoryStore:
         self._folder, self.limit = folder, limit
         self.records: dict[InstancePath, Instance] = {}
         self.rows: dict[str, tuple[str, BlockRow]] = {}
+        self.indexes: dict[str, tuple[str, bytes]] = {}
         self.touched: dict[InstancePath, float] = {}
         self.notes: dict[str, str] = {}
         self.fails: Exception | None = None
@@ -233,6 +234,14 @@ class MemoryStore:
             self.rows[key] = (instance.orthanc_id, row)
         return row
 
+    def index(self, instance: Instance) -> bytes | None:
+        return self.indexes.get(instance.attachment_uuid, ("", None))[1]
+
+    def keep_index(self, instance: Instance, content: bytes) -> None:
+        if self.fails is not None:
+            raise self.fails
+        self.indexes[instance.attachment_uuid] = instance.orthanc_id, content
+
     def forget(self, orthanc_id: str) -> int:
         records = [path for path, record in self.records.items() if record.orthanc_id == orthanc_id]
         rows = [row for owner, row in self.rows.values() if owner == orthanc_id]
@@ -240,6 +249,8 @@ class MemoryStore:
             del self.records[path]
         for row in rows:
             self.forget_block(row)
+        for name in [name for name, (owner, _) in self.indexes.items() if owner == orthanc_id]:
+            del self.indexes[name]
         return len(records) + len(rows)
 
     def forget_other_versions(self, instance: Instance) -> None:

@@ -86,6 +86,13 @@ def test_a_wrong_type_is_refused(setting: Setting, value: Any) -> None:
         read_settings({setting.key: value}, BESIDE)
 
 
+@pytest.mark.parametrize("mode", ["Copy", "", "copy ", "hardlink"])
+def test_a_mode_that_does_not_exist_is_refused_and_those_that_do_are_named(mode: str) -> None:
+    with pytest.raises(SettingsError, match=f'"Mode" is {mode!r}; allowed is "copy" or "index" or "auto"'):
+        read_settings({"Mode": mode}, BESIDE)
+    assert read_settings({"Mode": "auto"}, BESIDE).mode == "auto"
+
+
 def test_a_whole_number_does_where_a_number_is_asked_for() -> None:
     settings = read_settings({"MinimumFrameMB": 3}, BESIDE)
 

@@ -14,8 +14,9 @@ from typing import Any
 from framecache.cache import block
 from framecache.cache.block import BlockFrame
 from framecache.cache.frame_store import BlockRow, FrameStore
-from framecache.dicom import data_set
+from framecache.dicom import data_set, frame_index
 from framecache.dicom.byte_reader import FileReader
+from framecache.dicom.frame_index import BrokenIndex, IndexedFrames
 from framecache.dicom.identity import InstancePath, is_uid
 from framecache.dicom.instance import FIND_OPTIONS, Instance, stored_path
 from framecache.dicom.pixel_data import FrameTable
@@ -42,13 +43,17 @@ class CachedBlock:
 
 @dataclass(slots=True)
 class Entry:
-    """One instance in memory. `stored_path` is None where Orthanc's storage is not a folder of plain files."""
+    """One instance in memory. `stored_path` is None where Orthanc's storage is not a folder of plain files.
+
+    With an `index` its frames are served from the stored file, and count as cached.
+    """
 
     instance: Instance
     stored_path: str | None
     checked_at: float
     blocks: dict[tuple[str, int], CachedBlock] = field(default_factory=dict)
     frame_table: FrameTable | None = None
+    index: IndexedFrames | None = None
 
     def add(self, row: BlockRow) -> None:
         """Take a block into account that was just written."""
@@ -72,7 +77,11 @@ class Catalogue:
         clock: Clock,
         storage_directory: Path,
         revalidate_seconds: float,
+        *,
+        uses_indexes: bool = True,
     ) -> None:
+        """`uses_indexes` says whether an index that the store has of an instance counts."""
+        self._uses_indexes = uses_indexes
         self._api, self._store, self._desk, self._clock = api, store, desk, clock
         self._storage_directory, self._revalidate_seconds = storage_directory, revalidate_seconds
         self._entries: OrderedDict[InstancePath, Entry] = OrderedDict()
@@ -187,10 +196,17 @@ class Catalogue:
 
     def _new_entry(self, instance: Instance) -> Entry:
         path = stored_path(self._storage_directory, instance.attachment_uuid)
-        entry = Entry(instance, path, self._clock.monotonic())
+        entry = Entry(instance, path, self._clock.monotonic(), index=self._stored_index(instance))
         for row in self._store.blocks(instance):
             entry.add(row)
         return entry
+
+    def _stored_index(self, instance: Instance) -> IndexedFrames | None:
+        content = self._store.index(instance) if self._uses_indexes else None
+        try:
+            return frame_index.unpack(content, instance.attachment_uuid, instance.file_size) if content else None
+        except BrokenIndex:
+            return None  # it is made anew when the instance is filled
 
     def _keep(self, entry: Entry) -> Entry:
         with self._lock:

@@ -8,10 +8,12 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from framecache.archive.catalogue import Entry
+from framecache.dicom import frame_index
 from framecache.dicom.byte_reader import ByteReader, FileReader, MemoryReader
 from framecache.dicom.deflated import readable
 from framecache.dicom.instance import Instance
 from framecache.dicom.pixel_data import FrameTable, locate_frames
+from framecache.dicom.transfer_syntax import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, stored_representation
 from framecache.errors import HandOver, InstanceGone
 from framecache.ports import OrthancApi
 
@@ -125,8 +127,25 @@ class Sources:
         else:
             yield RestFrames(self._api, entry.instance)
 
+    def index(self, entry: Entry) -> bytes:
+        """The index of an instance, as the store keeps it. Raises HandOver, SourceError."""
+        if entry.stored_path is None or not lie_open(entry):
+            raise HandOver("the frames do not lie in a plain file as they are sent: there is nothing to index")
+        instance = entry.instance
+        with FileReader(entry.stored_path, whole=False) as stored:
+            return frame_index.pack(self._table(entry, stored), instance.attachment_uuid)
+
     def _table(self, entry: Entry, reader: ByteReader) -> FrameTable:
+        if entry.index is not None:
+            return entry.index
         if entry.frame_table is None:
             instance = entry.instance
             entry.frame_table = locate_frames(reader, instance.transfer_syntax_uid, instance.pixel_data_offset)
         return entry.frame_table
+
+
+def lie_open(entry: Entry) -> bool:
+    """Whether the frames lie in a plain file in the form in which they are sent."""
+    syntax = entry.instance.transfer_syntax_uid
+    is_inflated_first = syntax == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
+    return entry.stored_path is not None and not is_inflated_first and stored_representation(syntax) is not None

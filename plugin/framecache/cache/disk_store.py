@@ -1,9 +1,9 @@
 """The disk-backed LRU of frames: diskcache's index and files, bounded in bytes, evicted by instance.
 
-Two kinds of rows, both tagged with the Orthanc ID of their instance: `i/<path>` holds the instance's record,
-`f/<attachment>/<representation>/<first>-<count>` a block of frames. Truth is the row and the file; blocks are
-written file first, row second. Only the plugin's own long-lived threads may call a store: diskcache keeps a
-SQLite connection for each thread, and every request comes on a new one.
+Three kinds of rows, all tagged with the Orthanc ID of their instance: `i/<path>` holds the instance's record,
+`f/<attachment>/<representation>/<first>-<count>` a block of frames, `t/<attachment>` where the frames lie in the stored
+file. Truth is the row and the file; blocks are written file first, row second. Only the plugin's own long-lived threads
+may call a store: diskcache keeps a SQLite connection for each thread, and every request comes on a new one.
 """
 
 from __future__ import annotations
@@ -76,15 +76,23 @@ class DiskStore:
                 return row
         raise StoreError("the block was evicted as soon as it was written")
 
+    def index(self, instance: Instance) -> bytes | None:
+        """The index kept of this very version of the instance, or None; it proves itself."""
+        return cast("bytes | None", self._table.get(_index_key(instance)))
+
+    def keep_index(self, instance: Instance, content: bytes) -> None:
+        """Remember where the frames of `instance` lie in its stored file. Raises DoesNotFit."""
+        with self._room.reserve(len(content), instance.orthanc_id):
+            self._table.set(_index_key(instance), content, tag=instance.orthanc_id)
+
     def forget(self, orthanc_id: str) -> int:
         """Remove all that is kept of an instance; how many rows that were."""
         return int(self._table.evict(orthanc_id))
 
     def forget_other_versions(self, instance: Instance) -> None:
-        """Remove the blocks of all but this version of an instance."""
-        current = f"f/{instance.attachment_uuid}/"
-        for key in self._table.block_keys(instance.orthanc_id):
-            if not key.startswith(current):
+        """Remove the blocks and indexes of all but this version of an instance."""
+        for key in self._table.version_keys(instance.orthanc_id):
+            if key.split("/")[1] != instance.attachment_uuid:
                 self._table.delete(key)
 
     def forget_block(self, row: BlockRow) -> None:
@@ -109,9 +117,13 @@ class DiskStore:
         return self._room.bytes_used()
 
     def count(self) -> int:
-        """Blocks and records."""
+        """Blocks, indexes and records."""
         return len(self._table)
 
 
 def _record_key(path: InstancePath) -> str:
     return f"i/{path.study_instance_uid}/{path.series_instance_uid}/{path.sop_instance_uid}"
+
+
+def _index_key(instance: Instance) -> str:
+    return f"t/{instance.attachment_uuid}"

@@ -32,7 +32,10 @@ class BlockRow:
 
 
 class FrameStore(Protocol):
-    """Keeps blocks of frames. Only the plugin's own long-lived threads call it."""
+    """Keeps blocks of frames, and indexes of those that stay where they are.
+
+    Only the plugin's own long-lived threads call it.
+    """
 
     @property
     def limit(self) -> int:
@@ -50,11 +53,17 @@ class FrameStore(Protocol):
     def keep(self, instance: Instance, representation: str, frames: Mapping[int, memoryview]) -> BlockRow:
         """Write one block of consecutive frames, by their numbers. Raises StoreError, DoesNotFit, OSError."""
 
+    def index(self, instance: Instance) -> bytes | None:
+        """The index kept of this very version of the instance, or None."""
+
+    def keep_index(self, instance: Instance, content: bytes) -> None:
+        """Remember where the frames of `instance` lie in its stored file. Raises StoreError, DoesNotFit."""
+
     def forget(self, orthanc_id: str) -> int:
         """Remove all that is kept of an instance; how many rows that were."""
 
     def forget_other_versions(self, instance: Instance) -> None:
-        """Remove the blocks of all but this version of an instance."""
+        """Remove the blocks and indexes of all but this version of an instance."""
 
     def forget_block(self, row: BlockRow) -> None:
         """Remove one block."""
@@ -72,7 +81,7 @@ class FrameStore(Protocol):
         """Bytes on disk."""
 
     def count(self) -> int:
-        """Blocks and records."""
+        """Blocks, indexes and records."""
 
     def close(self) -> None:
         """Give free what the store holds."""
@@ -92,6 +101,12 @@ class NoStore:
         return []
 
     def keep(self, instance: Instance, representation: str, frames: Mapping[int, memoryview]) -> BlockRow:
+        raise StoreError("there is no cache folder")
+
+    def index(self, instance: Instance) -> bytes | None:
+        return None
+
+    def keep_index(self, instance: Instance, content: bytes) -> None:
         raise StoreError("there is no cache folder")
 
     def forget(self, orthanc_id: str) -> int:

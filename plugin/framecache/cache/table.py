@@ -46,20 +46,22 @@ class Table(diskcache.Cache):  # type: ignore[misc]
             path = self._disk.full_path(filename)
             yield BlockRow(key, path, representation, int(first), int(count), size)
 
-    def block_keys(self, tag: str) -> list[str]:
-        """The keys of all blocks of one instance, of whatever version."""
-        query = "SELECT key FROM Cache WHERE tag = ? AND filename NOT NULL"
+    def version_keys(self, tag: str) -> list[str]:
+        """The keys of all blocks and indexes of one instance, of whatever version."""
+        query = "SELECT key FROM Cache WHERE tag = ? AND key NOT LIKE 'i/%'"
         return [key for (key,) in self._sql(query, (tag,)).fetchall()]
 
     def least_recently_used(self) -> Iterator[str]:
         """Orthanc IDs, the one that nobody asked for the longest first.
 
         Before them those without a record: it went while blocks were being written, or another instance has the same
-        UIDs. Nothing tells when they were asked for.
+        UIDs. Nothing tells when they were asked for. Behind them those without a block: an index is hardly any room.
         """
         records = "SELECT tag FROM Cache WHERE raw = 1 AND key >= 'i/' AND key < 'i0'"
+        has_block = "EXISTS (SELECT 1 FROM Cache AS other WHERE other.tag = Cache.tag AND other.filename NOT NULL)"
         for query in (
             f"SELECT DISTINCT tag FROM Cache WHERE tag NOT NULL AND tag NOT IN ({records})",  # noqa: S608
+            f"{records} AND {has_block} ORDER BY access_time LIMIT 1000",
             f"{records} ORDER BY access_time LIMIT 1000",
         ):
             yield from [tag for (tag,) in self._sql(query).fetchall()]

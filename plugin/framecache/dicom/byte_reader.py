@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
@@ -56,14 +57,18 @@ class FileReader:
             raise SourceError(f"the stored file cannot be read: {error.strerror}") from error
 
     def read_into(self, offset: int, target: memoryview) -> None:
-        while target:
+        self.scatter(offset, [target])
+
+    def scatter(self, offset: int, targets: Sequence[memoryview]) -> None:
+        """Fill `targets`, 1024 at most, one behind the other from `offset`. Raises SourceError."""
+        while any(targets):
             try:
-                count = os.preadv(self._descriptor, [target], offset)
+                count = os.preadv(self._descriptor, targets, offset)
             except OSError as error:
                 raise SourceError(f"the stored file cannot be read: {error.strerror}") from error
             if count == 0:
                 raise SourceError("the stored file ends before its pixel data")
-            target, offset = target[count:], offset + count
+            targets, offset = _rest(targets, count), offset + count
 
     def close(self) -> None:
         os.close(self._descriptor)
@@ -75,6 +80,15 @@ class FileReader:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _rest(targets: Sequence[memoryview], count: int) -> Sequence[memoryview]:
+    """What is still to be filled after `count` bytes: the kernel reads no more than 2 GiB at once."""
+    for index, target in enumerate(targets):
+        if count < len(target):
+            return [target[count:], *targets[index + 1 :]]
+        count -= len(target)
+    return ()
 
 
 class MemoryReader:

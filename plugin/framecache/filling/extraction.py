@@ -1,4 +1,4 @@
-"""Cutting the frames of one instance out and keeping them, the nearest first."""
+"""Cutting the frames of one instance out and keeping them, the nearest first; or keeping only where they lie."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from framecache.archive.catalogue import Entry
-from framecache.archive.sources import FrameSource, Sources
+from framecache.archive.sources import FrameSource, Sources, lie_open
 from framecache.cache.buffers import BufferPool
 from framecache.cache.frame_store import FrameStore
+from framecache.dicom import frame_index
 from framecache.dicom.transfer_syntax import EXPLICIT, Encoding, Representation, lookup, stored_representation
 from framecache.errors import HandOver
 from framecache.serving.frames import Codecs, Transcoded
+from framecache.settings import Mode
 from framecache.transcode_rules import TranscodeRules
 
 # Frames shorter than this share a block: a file for each slide tile would cost more than the tile.
@@ -39,7 +41,9 @@ class Extractor:
         pool: BufferPool,
         codecs: Codecs | None,
         rules: TranscodeRules,
+        mode: Mode = "copy",
     ) -> None:
+        self._mode = mode
         self._sources, self._store, self._pool, self._codecs, self._rules = sources, store, pool, codecs, rules
 
     def extract(self, entry: Entry, near: int, is_stopping: Callable[[], bool]) -> Extracted:
@@ -47,16 +51,44 @@ class Extractor:
 
         Raises HandOver where there is nothing to keep, SourceError, StoreError, CodecError.
         """
-        done = Extracted()
         stored = stored_representation(entry.instance.transfer_syntax_uid)
+        forms = self._forms(entry, stored)
+        done = Extracted()
+        if self._mode == "index" or self.is_indexed(entry):
+            self._index(entry, done)
+            forms = forms[1:] if self._mode == "auto" else []
+        if forms:
+            self._fill(entry, stored, forms, near, done, is_stopping)
+        return done
+
+    def is_indexed(self, entry: Entry) -> bool:
+        """Whether the frames of `entry` stay in the stored file, and only their places are kept."""
+        return self._mode != "copy" and lie_open(entry)
+
+    def _index(self, entry: Entry, done: Extracted) -> None:
+        if entry.index is None:
+            content, instance = self._sources.index(entry), entry.instance
+            self._store.keep_index(instance, content)
+            entry.index = frame_index.unpack(content, instance.attachment_uuid, instance.file_size)
+            done.frames += entry.index.number_of_frames
+            done.size += len(content)
+
+    def _fill(
+        self,
+        entry: Entry,
+        stored: Representation | None,
+        forms: Sequence[Transcoded],
+        near: int,
+        done: Extracted,
+        is_stopping: Callable[[], bool],
+    ) -> None:
         with self._sources.open(entry, whole=True) as source:
-            for form in self._forms(entry, stored):
+            for form in forms:
                 for numbers in nearest_first(list(_blocks(source, entry.instance.frame_size)), near):
                     if is_stopping():
-                        return done
+                        return
                     if (form.key, numbers[0]) not in entry.blocks:
                         self._keep(entry, source, form, numbers, done, as_stored=form.representation == stored)
-        return done
 
     def _forms(self, entry: Entry, stored: Representation | None) -> list[Transcoded]:
         """What is sent as it is stored, else Explicit VR Little Endian; then the small form, if a rule wants one."""

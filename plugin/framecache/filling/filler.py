@@ -178,7 +178,7 @@ class Filler:
         instance = entry.instance
         if not self._is_worth_it(instance.number_of_frames, instance.frame_size):
             return FillState("skipped", "the settings leave it out")
-        if instance.file_size > self._store.limit:
+        if instance.file_size > self._store.limit and not self._extractor.is_indexed(entry):
             return FillState("skipped", "the instance is larger than the cache")
         started = self._clock.monotonic()
         self._store.keep_record(instance)

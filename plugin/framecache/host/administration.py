@@ -150,10 +150,13 @@ class Administration:
         """GET /frame-cache/instances/{id}. Raises NotFound."""
         if not is_orthanc_id(orthanc_id):
             raise NotFound(_NO_ID)
-        instance = self._catalogue.on_desk(lambda: self._catalogue.describe(orthanc_id)).instance
+        entry = self._catalogue.on_desk(lambda: self._catalogue.describe(orthanc_id))
+        instance = entry.instance
         rows = self._catalogue.on_desk(lambda: self._store.blocks(instance))
         stored = (stored_representation(instance.transfer_syntax_uid) or EXPLICIT).transfer_syntax_uid
         cached, size = sum(row.count for row in rows if row.representation == stored), sum(row.size for row in rows)
+        if entry.index is not None:
+            cached = instance.number_of_frames
         state = self._filler.state(orthanc_id)
         if cached >= instance.number_of_frames:
             name = "cached"
@@ -164,6 +167,7 @@ class Administration:
             "State": name,
             "NumberOfFrames": instance.number_of_frames,
             "CachedFrames": cached,
+            "Mode": "index" if entry.index is not None else "copy" if cached else None,
             "Bytes": size,
             "TransferSyntax": instance.transfer_syntax_uid,
             "LastError": state.error if state else None,

@@ -140,17 +140,20 @@ class _Plugin:
         store = self._open_store(settings)
         desk = Desk("frame-cache-desk", _DESK_THREADS)
         storage = _storage_directory(module, configuration)
-        catalogue = Catalogue(api, store, desk, clock, storage, settings.revalidate_seconds)
+        catalogue = Catalogue(
+            api, store, desk, clock, storage, settings.revalidate_seconds, uses_indexes=settings.mode != "copy"
+        )
         sources = Sources(api)
         pool = BufferPool(settings.maximum_memory_mb * MEGABYTE, _KEPT_BUFFERS)
         self._codecs = _codecs(settings, log, niceness=0)
         self._background_codecs = _codecs(settings, log, niceness=_BACKGROUND)
-        extractor = Extractor(sources, store, pool, self._background_codecs, settings.transcode)
+        extractor = Extractor(sources, store, pool, self._background_codecs, settings.transcode, settings.mode)
         is_worth_it, backlog = _is_worth_it(settings), Backlog()
         self._filler = Filler(catalogue, extractor, store, self._metrics, clock, log, is_worth_it, backlog.done)
         self._intake = Intake(api, self._filler, backlog, store, self._metrics, log, is_worth_it)
         self._janitor = Janitor(catalogue, store, self._filler, log)
-        self._keeper = Keeper(catalogue, store, log, is_worth_it)
+        # A site that asked for an index alone wants nothing else written.
+        self._keeper = Keeper(catalogue, store, log, is_worth_it if settings.mode != "index" else _never)
         frames = Frames(sources, self._codecs, self._keeper)
         limits = Limits(
             settings.maximum_frames_per_request, settings.maximum_answer_mb * MEGABYTE, settings.cache_control
@@ -294,3 +297,7 @@ def _is_worth_it(settings: Settings) -> Callable[[int, int], bool]:
     """Whether an instance is cached, by its number of frames and the bytes of one."""
     minimum_size = settings.minimum_frame_mb * MEGABYTE
     return lambda frames, frame_size: frames >= settings.minimum_frames or frame_size >= minimum_size
+
+
+def _never(_frames: int, _frame_size: int) -> bool:
+    return False

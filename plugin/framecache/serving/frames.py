@@ -12,6 +12,8 @@ from framecache.archive.sources import FrameSource, Sources
 from framecache.cache import block
 from framecache.cache.block import BlockFrame, BrokenBlock
 from framecache.codecs.process.errors import CodecUnavailable
+from framecache.dicom.pixel_data import Extent
+from framecache.dicom.stored_frame import read_stored_frame
 from framecache.dicom.transfer_syntax import Representation, stored_representation
 from framecache.errors import FrameCacheError, HandOver, InstanceGone, NotFound
 from framecache.flights import Flights
@@ -147,11 +149,11 @@ class OpenFrames:
     @property
     def number_of_frames(self) -> int:
         """NumberOfFrames (0028,0008) of the stored file."""
-        return self._opened().number_of_frames
+        return (self._entry.index or self._opened()).number_of_frames
 
     def piece(self, form: Form, number: int) -> Piece:
         """Frame `number` in this form. Raises NotFound past the end, HandOver, SourceError."""
-        return self._cached(form, number) or self._not_cached(form, number)
+        return self._cached(form, number) or self._indexed(form, number) or self._not_cached(form, number)
 
     def _cached(self, form: Form, number: int) -> Piece | None:
         cached = self._entry.blocks.get((form.key, number))
@@ -162,11 +164,20 @@ class OpenFrames:
             self._entry.drop(cached.row) if cached else None
         return _CachedPiece(number, located, cached, self._entry) if cached and located else None
 
+    def _indexed(self, form: Form, number: int) -> Piece | None:
+        index, path = self._entry.index, self._entry.stored_path
+        if index is None or path is None or number > index.number_of_frames or not self._is_stored(form):
+            return None
+        return _IndexedPiece(number, index.extents(number - 1), path)
+
+    def _is_stored(self, form: Form) -> bool:
+        return self._stored_form is not None and form.key == self._stored_form.transfer_syntax_uid
+
     def _not_cached(self, form: Form, number: int) -> Piece:
         source = self._opened()
         if number > source.number_of_frames:
             raise NotFound(f"there is no frame {number}: the instance has {source.number_of_frames} frames")
-        if self._stored_form is not None and form.key == self._stored_form.transfer_syntax_uid:
+        if self._is_stored(form):
             return _StoredPiece(number, source.frame_length(number - 1), source)
         return _MadePiece(number, self._frames.make(self._entry, source, form, number))
 
@@ -194,6 +205,26 @@ class _CachedPiece:
         except BrokenBlock as error:
             self.entry.drop(self.cached.row)
             raise DamagedPiece(str(error)) from error
+
+
+@dataclass(frozen=True, slots=True)
+class _IndexedPiece:
+    """A frame whose place in the stored file is known."""
+
+    number: int
+    extents: tuple[Extent, ...]
+    path: str
+    is_hit: bool = True
+
+    @property
+    def length(self) -> int:
+        return sum(extent.length for extent in self.extents)
+
+    def read_into(self, target: memoryview) -> None:
+        try:
+            read_stored_frame(self.path, self.extents, target)
+        except InstanceGone as error:
+            raise HandOver("the instance was deleted or replaced meanwhile") from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -333,6 +333,47 @@ def test_a_record_that_is_not_of_its_uids_is_no_record(store: DiskStore, tmp_pat
     assert store.record(one.path) is None
 
 
+def test_an_index_is_kept_for_its_version_and_goes_with_its_instance(tmp_path: Path) -> None:
+    first = DiskStore(tmp_path, LIMIT)
+    old, new, other = instance(1), instance(1, uuid=uuid(9)), instance(2)
+    for one in (old, new, other):
+        first.keep_record(one)
+        first.keep_index(one, one.attachment_uuid.encode())
+    first.close()
+
+    second = DiskStore(tmp_path, LIMIT)
+    second.forget_other_versions(new)
+    assert (second.index(old), second.index(new)) == (None, uuid(9).encode())
+    assert second.record(new.path) == new
+    second.forget(new.orthanc_id)
+    assert (second.index(new), second.index(other)) == (None, uuid(2).encode())
+    assert second.blocks(other) == []
+    second.close()
+
+
+def test_indexes_stay_while_there_are_blocks_to_evict(store: DiskStore) -> None:
+    indexed = [instance(number) for number in range(20)]
+    for one in indexed:
+        store.keep_record(one)
+        store.keep_index(one, bytes(1000))
+    fill(store, instance(50), blocks=10, size=MB)
+    fill(store, instance(51), blocks=10, size=MB)
+
+    assert not store.blocks(instance(50))
+    assert all(store.index(one) for one in indexed)
+
+
+def test_indexes_make_room_when_there_is_nothing_else(store: DiskStore) -> None:
+    large = [instance(number) for number in range(30)]
+    for one in large:
+        store.keep_record(one)
+        store.keep_index(one, os.urandom(MB))
+
+    assert store.bytes_used() <= LIMIT
+    assert store.index(large[0]) is None
+    assert store.index(large[-1]) is not None
+
+
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
 def test_everything_is_the_owner_s_alone_under_any_umask(tmp_path: Path, umask: int) -> None:
     before = os.umask(umask)
@@ -381,6 +422,8 @@ def test_where_there_is_no_folder_nothing_is_kept() -> None:
         0,
         0,
     )
-    assert store.forget(one.orthanc_id) == 0
+    assert (store.forget(one.orthanc_id), store.index(one)) == (0, None)
+    with pytest.raises(StoreError):
+        store.keep_index(one, b"")
     with pytest.raises(StoreError):
         store.keep(one, SYNTAX, frames(1))

@@ -16,22 +16,34 @@ from framecache.dicom.identity import InstancePath
 from framecache.filling.extraction import Extractor, nearest_first
 from framecache.filling.filler import Filler, FillState, Priority
 from framecache.metrics import Metrics
+from framecache.settings import Mode
 from framecache.threads import Desk
 from framecache.transcode_rules import TranscodeRules
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.dicom_files import BIG_ENDIAN, EXPLICIT, INSTANCE, JPEG_2000, SERIES, STUDY, encapsulated, native
+from tests.unit.dicom_files import (
+    BIG_ENDIAN,
+    DEFLATED,
+    EXPLICIT,
+    INSTANCE,
+    JPEG_2000,
+    SERIES,
+    STUDY,
+    encapsulated,
+    native,
+)
 from tests.unit.fakes import FakeApi, FakeClock, FakeLog, MemoryStore, eventually, orthanc_id, uuid
 
 BIG = 256 << 10  # frames of this size get a block each
 MB = 1 << 20
+FRAGMENTS = [b"\xff\x4f\xff\x51" + bytes([number] * 10) for number in range(3)]
 
 
 class Bench:
     """A filler with everything around it; its workers start when a test says so."""
 
-    def __init__(self, folder: Path, *, has_folder: bool = True) -> None:
+    def __init__(self, folder: Path, *, has_folder: bool = True, mode: Mode = "copy") -> None:
         self.api = FakeApi(folder / "db" if has_folder else None)
         self.store = MemoryStore(folder)
         self.log, self.metrics, self.clock = FakeLog(), Metrics(), FakeClock()
@@ -41,7 +53,7 @@ class Bench:
         self.leaves_out, self.done = False, list[str]()
         self.filler = Filler(
             self.catalogue,
-            Extractor(Sources(self.api), self.store, self.pool, None, TranscodeRules()),
+            Extractor(Sources(self.api), self.store, self.pool, None, TranscodeRules(), mode),
             self.store,
             self.metrics,
             self.clock,
@@ -224,7 +236,62 @@ def test_what_is_not_sent_as_it_is_stored_is_skipped(bench: Bench, syntax: str, 
     state = bench.filler.state(name)
     assert state is not None
     assert not bench.store.rows
-    assert state.state == ("skipped" if syntax == BIG_ENDIAN else "failed")
+    assert state.state == "skipped"
+
+
+@pytest.mark.parametrize(
+    ("mode", "has_folder", "syntax", "kept"),
+    [
+        ("copy", True, EXPLICIT, "blocks"),
+        ("index", True, EXPLICIT, "index"),
+        ("auto", True, EXPLICIT, "index"),
+        ("index", True, JPEG_2000, "index"),
+        ("index", True, DEFLATED, "nothing"),
+        ("auto", True, DEFLATED, "blocks"),
+        ("index", False, EXPLICIT, "nothing"),
+        ("auto", False, EXPLICIT, "blocks"),
+    ],
+)
+def test_the_mode_says_what_is_kept(tmp_path: Path, mode: Mode, syntax: str, kept: str, *, has_folder: bool) -> None:
+    bench = Bench(tmp_path, has_folder=has_folder, mode=mode)
+    content = encapsulated([b"", *FRAGMENTS]) if syntax == JPEG_2000 else native(bytes(72), syntax)
+    name = bench.take_in(1, content, syntax)
+    bench.run(name)
+
+    state = bench.filler.state(name)
+    assert state is not None
+    assert (bool(bench.store.rows), bool(bench.store.indexes)) == (kept == "blocks", kept == "index")
+    assert (bench.catalogue.describe(name).index is not None) == (kept == "index")
+    assert state.state == ("skipped" if kept == "nothing" else "cached")
+    assert bench.metrics["filled_frames"] == (0 if kept == "nothing" else 3)
+    bench.filler.stop()
+    bench.desk.close()
+
+
+def test_an_index_of_what_is_larger_than_the_cache_fits_into_it(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, mode="auto")
+    bench.store.limit = 100
+    name = bench.take_in(1)
+    bench.run(name)
+
+    assert bench.filler.state(name) == FillState("cached")
+    bench.filler.stop()
+    bench.desk.close()
+
+
+def test_an_index_that_could_not_be_kept_is_made_again(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, mode="index")
+    name = bench.take_in(1)
+    bench.store.fails = DoesNotFit("full")
+    bench.run(name)
+    assert bench.catalogue.describe(name).index is None
+    bench.store.fails = None
+    bench.filler.submit(name, Priority.ARRIVED)
+
+    assert eventually(lambda: bench.filler.state(name) == FillState("cached"))
+    assert set(bench.store.indexes) == {uuid(1)}
+    bench.filler.stop()
+    bench.desk.close()
 
 
 def test_what_the_settings_leave_out_or_the_cache_cannot_hold_is_skipped(bench: Bench) -> None:

@@ -313,6 +313,85 @@ def test_an_overwritten_instance_is_served_as_it_is_now(bench: Bench) -> None:
     assert bench.get("1")[3] == [PIXELS[::-1][:24]]
 
 
+def indexed(bench: Bench) -> Entry:
+    """What index mode leaves of an instance: no block, and where its frames lie."""
+    entry = bench.catalogue.lookup(PATH)
+    bench.store.keep_record(entry.instance)
+    bench.store.keep_index(entry.instance, Sources(bench.api).index(entry))
+    bench.catalogue.forget(entry.instance.orthanc_id)
+    return bench.catalogue.lookup(PATH)
+
+
+FRAGMENTED = ([b"", b"\xff\x4f\xff\x51a", b"b", b"\xff\x4f\xff\x51c"], [b"\xff\x4f\xff\x51ab", b"\xff\x4f\xff\x51c"])
+
+
+@pytest.mark.parametrize("syntax", [EXPLICIT, JPEG_2000])
+@pytest.mark.parametrize("asked", ["2", "1,2", "2,1,1", ""])
+def test_an_indexed_instance_is_a_hit_out_of_its_stored_file(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, asked: str, syntax: str
+) -> None:
+    if syntax == JPEG_2000:
+        bench.api.store(encapsulated(FRAGMENTED[0], NumberOfFrames=2), syntax=JPEG_2000, number_of_frames=2)
+    frames = FRAGMENTED[1] if syntax == JPEG_2000 else FRAMES
+    indexed(bench)
+
+    def scan(*_: object) -> None:
+        raise AssertionError("the frames' places are known")
+
+    monkeypatch.setattr("framecache.archive.sources.locate_frames", scan)
+    status, headers, _, found = bench.get(asked)
+
+    numbers = [int(number) for number in asked.split(",")] if asked else range(1, len(frames) + 1)
+    assert (status, headers["X-Frame-Cache"]) == (200, "hit")
+    assert found == [frames[number - 1] for number in numbers]
+    assert bench.store.rows == {}
+    assert bench.wanted_frames == []
+
+
+def test_past_the_end_of_an_indexed_instance_there_is_nothing(bench: Bench) -> None:
+    indexed(bench)
+
+    with pytest.raises(NotFound, match="no frame 4: the instance has 3 frames"):
+        bench.get("4")
+
+
+@pytest.mark.parametrize("damage", [b"", b"rubbish"])
+def test_a_damaged_index_is_no_index(bench: Bench, damage: bytes) -> None:
+    entry = bench.catalogue.lookup(PATH)
+    bench.store.keep_index(entry.instance, Sources(bench.api).index(entry)[:-1] + damage)
+    bench.catalogue.forget(entry.instance.orthanc_id)
+
+    assert (bench.get("2")[1]["X-Frame-Cache"], bench.get("2")[3]) == ("miss", [FRAMES[1]])
+
+
+def test_an_indexed_instance_that_was_deleted_or_overwritten_is_what_it_is_now(bench: Bench) -> None:
+    entry = indexed(bench)
+    bench.api.store(native(PIXELS[::-1]), uuid=uuid(9))
+    assert bench.get("1")[3] == [PIXELS[::-1][:24]]
+    bench.api.delete(entry.instance.orthanc_id)
+    with pytest.raises(UnknownInstance):
+        bench.get("1")
+
+
+def test_a_stored_file_that_goes_between_looking_and_reading_is_handed_over(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = indexed(bench)
+    monkeypatch.setattr(bench.catalogue, "is_current", lambda _: True)
+    bench.api.delete(entry.instance.orthanc_id)
+
+    with pytest.raises(HandOver):
+        bench.get("1")
+    assert bench.pool.leased == 0
+
+
+def test_an_index_is_left_alone_where_frames_are_to_be_copied(tmp_path: Path, bench: Bench) -> None:
+    indexed(bench)
+    copying = Catalogue(bench.api, bench.store, bench.desk, bench.clock, tmp_path / "db", 5, uses_indexes=False)
+
+    assert copying.lookup(PATH).index is None
+
+
 def test_a_broken_file_is_an_error_of_ours_and_its_cached_frames_are_served(bench: Bench) -> None:
     entry = bench.cache(1)
     assert entry.stored_path
