@@ -46,19 +46,19 @@ class Extractor:
         self._mode = mode
         self._sources, self._store, self._pool, self._codecs, self._rules = sources, store, pool, codecs, rules
 
-    def extract(self, entry: Entry, near: int, is_stopping: Callable[[], bool]) -> Extracted:
-        """Keep all frames of `entry` that are not kept yet, those nearest to frame `near` first.
+    def extract(
+        self, entry: Entry, form: Transcoded, near: Callable[[], int], is_stopping: Callable[[], bool]
+    ) -> Extracted:
+        """Keep all frames of `entry` in this form that are not kept yet, those nearest to frame `near()` first.
 
+        `near` is asked before each block: who scrolls elsewhere meanwhile is followed there.
         Raises HandOver where there is nothing to keep, SourceError, StoreError, CodecError.
         """
-        stored = stored_representation(entry.instance.transfer_syntax_uid)
-        forms = self._forms(entry, stored)
         done = Extracted()
-        if self._mode == "index" or self.is_indexed(entry):
+        if form == self.forms(entry)[0] and (self._mode == "index" or self.is_indexed(entry)):
             self._index(entry, done)
-            forms = forms[1:] if self._mode == "auto" else []
-        if forms:
-            self._fill(entry, stored, forms, near, done, is_stopping)
+        else:
+            self._fill(entry, form, near, done, is_stopping)
         return done
 
     def is_indexed(self, entry: Entry) -> bool:
@@ -76,40 +76,34 @@ class Extractor:
     def _fill(
         self,
         entry: Entry,
-        stored: Representation | None,
-        forms: Sequence[Transcoded],
-        near: int,
+        form: Transcoded,
+        near: Callable[[], int],
         done: Extracted,
         is_stopping: Callable[[], bool],
     ) -> None:
         with self._sources.open(entry, whole=True) as source:
-            for form in forms:
-                for numbers in nearest_first(list(_blocks(source, entry.instance.frame_size)), near):
-                    if is_stopping():
-                        return
-                    if (form.key, numbers[0]) not in entry.blocks:
-                        self._keep(entry, source, form, numbers, done, as_stored=form.representation == stored)
+            for numbers in _in_turn(list(_blocks(source, entry.instance.frame_size)), near):
+                if is_stopping():
+                    break
+                if (form.key, numbers[0]) not in entry.blocks:
+                    self._keep(entry, source, form, numbers, done)
 
-    def _forms(self, entry: Entry, stored: Representation | None) -> list[Transcoded]:
-        """What is sent as it is stored, else Explicit VR Little Endian; then the small form, if a rule wants one."""
+    def forms(self, entry: Entry) -> list[Transcoded]:
+        """What is sent as it is stored, else Explicit VR Little Endian; then the small form, if a rule wants one.
+
+        Raises HandOver where there is nothing to keep.
+        """
+        stored = stored_representation(entry.instance.transfer_syntax_uid)
         if lookup(entry.instance.transfer_syntax_uid).encoding not in (Encoding.NATIVE, Encoding.ENCAPSULATED):
             raise HandOver("a video is one stream and has no frames")
         if stored is None and self._codecs is None:
             raise HandOver("frames of this transfer syntax are not sent as they are stored")
         forms = [Transcoded(stored or EXPLICIT)]
-        small = self._rules.small_form(entry.instance) if self._codecs else None
+        small = self._rules.small_form(entry.instance) if self._codecs and self._mode != "index" else None
         return [*forms, Transcoded(Representation(small))] if small else forms
 
-    def _keep(
-        self,
-        entry: Entry,
-        source: FrameSource,
-        form: Transcoded,
-        numbers: range,
-        done: Extracted,
-        *,
-        as_stored: bool,
-    ) -> None:
+    def _keep(self, entry: Entry, source: FrameSource, form: Transcoded, numbers: range, done: Extracted) -> None:
+        as_stored = form.representation == stored_representation(entry.instance.transfer_syntax_uid)
         with ExitStack() as stack:
             frames = self._cut(source, numbers, stack) if as_stored else self._make(source, form, numbers)
             row = self._store.keep(entry.instance, form.key, frames)
@@ -145,6 +139,15 @@ def _blocks(source: FrameSource, frame_size: int) -> Iterator[range]:
     count = 1 if length >= _SMALL_FRAME else _BLOCK_SIZE // length
     for first in range(1, source.number_of_frames + 1, count):
         yield range(first, min(first + count, source.number_of_frames + 1))
+
+
+def _in_turn(blocks: list[range], near: Callable[[], int]) -> Iterator[range]:
+    """All blocks; what is left is ordered anew whenever `near` has moved."""
+    position = None
+    while blocks:
+        if position != (position := near()):
+            blocks = nearest_first(blocks, position)[::-1]
+        yield blocks.pop()
 
 
 def nearest_first(blocks: list[range], near: int) -> list[range]:

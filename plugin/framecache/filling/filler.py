@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 from framecache.archive.catalogue import Catalogue, Entry
 from framecache.cache.frame_store import FrameStore
@@ -24,7 +25,7 @@ _RETRY_SECONDS = 300.0
 
 
 class Priority(IntEnum):
-    """What goes first."""
+    """What goes first. At the same priority the stored forms of all instances go before the small form of any."""
 
     VIEWER = 0
     ARRIVED = 1
@@ -39,8 +40,16 @@ class FillState:
     at: float = 0.0
 
 
+class _Place(NamedTuple):
+    """Where an instance stands in the queue; `step` is the number of its forms that are kept already."""
+
+    priority: int
+    step: int
+    order: int
+
+
 class Filler:
-    """Fills the store with the frames of instances, one instance per worker at a time."""
+    """Fills the store with the frames of instances, one form of one instance per worker at a time."""
 
     def __init__(
         self,
@@ -60,8 +69,9 @@ class Filler:
         self._on_done = on_done
         self._catalogue, self._extractor, self._store = catalogue, extractor, store
         self._metrics, self._clock, self._log, self._is_worth_it = metrics, clock, log, is_worth_it
-        self._heap: list[tuple[int, int, str]] = []
-        self._waiting: dict[str, tuple[int, int]] = {}
+        self._heap: list[tuple[_Place, str]] = []
+        self._waiting: dict[str, _Place] = {}
+        self._at_work: dict[str, _Place] = {}
         self._near: dict[str, int] = {}
         self._states: OrderedDict[str, FillState] = OrderedDict()
         self._order = itertools.count()
@@ -82,23 +92,31 @@ class Filler:
         """Queue an instance; the same one twice is one piece of work, at the better priority."""
         with self._changed:
             known = self._waiting.get(orthanc_id)
-            if known is not None and known[0] <= priority:
+            if known is not None and known.priority <= priority and known.step == 0:
                 return
             if known is None and len(self._waiting) >= _LONGEST_QUEUE:
                 self._metrics.count("dropped_from_queue")
                 return
-            place = (int(priority), next(self._order))
-            self._waiting[orthanc_id] = place
             self._near[orthanc_id] = near
-            heapq.heappush(self._heap, (*place, orthanc_id))
             self._note(orthanc_id, FillState("queued"))
+            self._put(orthanc_id, priority if known is None else min(priority, known.priority), 0)
+
+    def _put(self, orthanc_id: str, priority: int, step: int) -> None:
+        with self._changed:
+            place = self._waiting[orthanc_id] = _Place(priority, step, next(self._order))
+            heapq.heappush(self._heap, (place, orthanc_id))
             self._changed.notify()
 
     def wanted(self, entry: Entry, frame_number: int) -> None:
-        """A viewer waited for this frame: the instance goes before all that merely arrived."""
+        """A viewer waited for this frame: the instance goes before all that merely arrived, this frame first."""
         instance = entry.instance
+        with self._changed:
+            if instance.orthanc_id in self._near:
+                self._near[instance.orthanc_id] = frame_number
+            if instance.orthanc_id in self._at_work:
+                return
         state = self._states.get(instance.orthanc_id)
-        if state is not None and (state.state == "running" or self._failed_lately(state)):
+        if state is not None and self._failed_lately(state):
             return
         if self._is_worth_it(instance.number_of_frames, instance.frame_size):
             self.submit(instance.orthanc_id, Priority.VIEWER, frame_number)
@@ -134,34 +152,41 @@ class Filler:
 
     def _work(self) -> None:
         make_way()
-        while (orthanc_id := self._next()) is not None:
-            self._note(orthanc_id, FillState("running"))
-            self._note(orthanc_id, self._fill_safely(orthanc_id))
-            self._finish(orthanc_id)
+        while (work := self._next()) is not None:
+            orthanc_id, place = work
+            if place.step == 0:
+                self._note(orthanc_id, FillState("running"))
+            self._note(orthanc_id, self._fill_safely(orthanc_id, place))
+            self._finish(orthanc_id, place)
 
-    def _finish(self, orthanc_id: str) -> None:
-        """What was interrupted by the stop is not done, nor what was stored again meanwhile."""
+    def _finish(self, orthanc_id: str, place: _Place) -> None:
+        """What was interrupted by the stop is not done, nor whose next form or next version waits or is at work."""
         with self._changed:
-            is_done = not self._stopping and orthanc_id not in self._waiting
-        if is_done:
+            if self._at_work.get(orthanc_id) == place:
+                del self._at_work[orthanc_id]
+            is_done = orthanc_id not in self._waiting and orthanc_id not in self._at_work
+            if is_done:
+                self._near.pop(orthanc_id, None)
+        if is_done and not self._stopping:
             self._on_done(orthanc_id)
 
-    def _next(self) -> str | None:
+    def _next(self) -> tuple[str, _Place] | None:
         with self._changed:
             while not self._stopping:
                 while self._heap:
-                    *place, orthanc_id = heapq.heappop(self._heap)
+                    place, orthanc_id = heapq.heappop(self._heap)
                     # An instance that was moved forward leaves its old place behind.
-                    if self._waiting.get(orthanc_id) == tuple(place):
+                    if self._waiting.get(orthanc_id) == place:
                         del self._waiting[orthanc_id]
-                        return orthanc_id
+                        self._at_work[orthanc_id] = place
+                        return orthanc_id, place
                 self._changed.wait()
             return None
 
-    def _fill_safely(self, orthanc_id: str) -> FillState:
+    def _fill_safely(self, orthanc_id: str, place: _Place) -> FillState:
         """One bad instance stops nothing."""
         try:
-            return self._fill(orthanc_id)
+            return self._fill(orthanc_id, place)
         except (NotFound, InstanceGone):
             return FillState("skipped", "the instance was deleted or replaced")
         except HandOver as error:
@@ -172,27 +197,39 @@ class Filler:
             self._log.warning(f"frame cache: instance {orthanc_id} could not be cached: {message}")
             return FillState("failed", message, self._clock.monotonic())
 
-    def _fill(self, orthanc_id: str) -> FillState:
-        near = self._near.pop(orthanc_id, 1)
+    def _fill(self, orthanc_id: str, place: _Place) -> FillState:
         entry = self._catalogue.describe(orthanc_id)
         instance = entry.instance
         if not self._is_worth_it(instance.number_of_frames, instance.frame_size):
             return FillState("skipped", "the settings leave it out")
         if instance.file_size > self._store.limit and not self._extractor.is_indexed(entry):
             return FillState("skipped", "the instance is larger than the cache")
-        started = self._clock.monotonic()
-        self._store.keep_record(instance)
-        self._store.forget_other_versions(instance)
+        return self._fill_form(entry, place)
+
+    def _fill_form(self, entry: Entry, place: _Place) -> FillState:
+        orthanc_id, started = entry.instance.orthanc_id, self._clock.monotonic()
+        self._store.keep_record(entry.instance)
+        self._store.forget_other_versions(entry.instance)
         try:
-            done = self._extractor.extract(entry, near, lambda: self._stopping)
+            forms = self._extractor.forms(entry)
+            form = forms[min(place.step, len(forms) - 1)]
+            done = self._extractor.extract(entry, form, lambda: self._near.get(orthanc_id, 1), lambda: self._stopping)
         finally:
             is_gone = self._forget_if_gone(entry)
         if is_gone:
             return FillState("skipped", "the instance was deleted or replaced meanwhile")
         if self._stopping:
             return FillState("queued")
+        if place.step == 0:
+            self._metrics.count("filled_instances")
         self._report(orthanc_id, done, self._clock.monotonic() - started)
+        self._queue_next_form(orthanc_id, place, len(forms))
         return FillState("cached")
+
+    def _queue_next_form(self, orthanc_id: str, place: _Place, forms: int) -> None:
+        with self._changed:
+            if place.step + 1 < forms and orthanc_id not in self._waiting:
+                self._put(orthanc_id, place.priority, place.step + 1)
 
     def _forget_if_gone(self, entry: Entry) -> bool:
         """Leave nothing behind of an instance that was deleted or replaced while it was being cut out."""
@@ -212,7 +249,6 @@ class Filler:
             return False
 
     def _report(self, orthanc_id: str, done: Extracted, seconds: float) -> None:
-        self._metrics.count("filled_instances")
         self._metrics.count("filled_frames", done.frames)
         self._metrics.count("filled_bytes", done.size)
         self._log.info(
