@@ -8,7 +8,7 @@ export ORTHANC_SUITE HTTP_PORT DICOM SAMPLE
 BOOTSTRAP := @$(PYTHON) -m dev.bootstrap
 BIN := .cache/venv/bin
 
-.PHONY: help run demo test bench bench-quick lint lock wheels clean
+.PHONY: help run demo test bench bench-quick lint audit lock wheels clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -43,6 +43,10 @@ lint: ## check style, types and layers
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 	@PYTHONPATH=plugin $(BIN)/lint-imports
+
+audit: ## look for known advisories about the pinned packages
+	$(BOOTSTRAP)
+	@$(BIN)/python -m dev.audit
 
 lock: ## pin the newest versions of all requirements
 	$(BOOTSTRAP)

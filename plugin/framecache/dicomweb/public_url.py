@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
+
+_AUTHORITY = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@%\[\]-]+", re.ASCII)  # RFC 3986 section 3.2
 
 
 def root_path(value: object, default: str) -> str:
@@ -44,7 +47,9 @@ class PublicUrl:
             pairs = dict(_forwarded_pairs(headers["forwarded"]))
             host = pairs.get("host", "")
             https = _is_https(pairs.get("proto", ""), https)
-        host = host or headers.get("host", "localhost:8042")
+        host = host or headers.get("host", "")
+        # What is written into an answer's headers must not end a line there.
+        host = host if _AUTHORITY.fullmatch(host) else "localhost:8042"
         return f"{'https' if https else 'http'}://{host}{self.public_root}"
 
 
