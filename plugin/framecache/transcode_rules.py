@@ -50,6 +50,8 @@ class TranscodeRules:
 
     def small_form(self, instance: Instance) -> str | None:
         """The transfer syntax to keep beside the stored one: HTJ2K lossless, or None."""
+        if not self.rules:
+            return None
         syntax = lookup(instance.transfer_syntax_uid)
         if syntax.encoding is not Encoding.NATIVE and syntax.uid not in _SLOW_TO_DECODE:
             return None

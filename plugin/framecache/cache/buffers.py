@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
+from functools import lru_cache
 
 from framecache.errors import Overloaded
 
@@ -20,7 +21,9 @@ class BufferPool:
         self._limit, self._keep = limit, keep
         self._free: defaultdict[int, list[bytearray]] = defaultdict(list)
         self._leased = self._kept = 0
-        self._returned = threading.Condition()
+        self._lock = threading.Lock()
+        self._returned = threading.Condition(self._lock)
+        self._waiting = 0
 
     @property
     def leased(self) -> int:
@@ -36,7 +39,7 @@ class BufferPool:
 
     def take(self, size: int, patience: float) -> bytearray:
         """A buffer of one of the size classes. Raises Overloaded."""
-        with self._returned:
+        with self._lock:
             # One answer larger than the whole budget may go out alone: late is better than never.
             if self._leased and self._leased + size > self._limit and not self._wait_for_room(size, patience):
                 raise Overloaded("too many bytes are being answered at once")
@@ -48,29 +51,34 @@ class BufferPool:
         try:
             return bytearray(size)
         except MemoryError:
-            self._release(size)
+            with self._lock:
+                self._release(size)
             raise Overloaded("there is no memory for this answer") from None
 
     def _wait_for_room(self, size: int, patience: float) -> bool:
-        return self._returned.wait_for(lambda: self._leased == 0 or self._leased + size <= self._limit, patience)
+        self._waiting += 1
+        try:
+            return self._returned.wait_for(lambda: self._leased == 0 or self._leased + size <= self._limit, patience)
+        finally:
+            self._waiting -= 1
 
     def give_back(self, buffer: bytearray) -> None:
         """Take a buffer back, for the next who needs one of its size."""
         size = len(buffer)
-        with self._returned:
+        with self._lock:
             if self._kept + size <= self._keep:
                 self._free[size].append(buffer)
                 self._kept += size
-        self._release(size)
+            self._release(size)
 
     def _release(self, size: int) -> None:
-        with self._returned:
-            self._leased -= size
+        self._leased -= size
+        if self._waiting:
             self._returned.notify_all()
 
 
 class Lease:
-    """A class and not a generator: this is entered with each request."""
+    """A class and not a generator: this is entered with each request. `close` is for those who have no `with` block."""
 
     __slots__ = ("_buffer", "_length", "_patience", "_pool", "_view")
 
@@ -83,12 +91,17 @@ class Lease:
         return self._view
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the view and give the memory back."""
         try:
             self._view.release()
         finally:
             self._pool.give_back(self._buffer)
 
 
+@lru_cache(256)  # an instance's frames are as long as each other, or nearly
 def _size_class(length: int) -> int:
     """The next size with four significant bits: at most an eighth is wasted, and frames of one series share it."""
     step = max(_SMALLEST_CLASS, 1 << max(0, length.bit_length() - 4))

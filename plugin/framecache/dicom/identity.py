@@ -56,7 +56,7 @@ def parse_frame_list(text: str, longest: int = 10_000) -> tuple[int, ...]:
     items = text.split(",", longest)
     if len(items) > longest:
         raise BadRequest(f"a frame list has {longest} numbers at most")
-    return tuple(_frame_number(item) for item in items)
+    return tuple(map(_frame_number, items))
 
 
 def _frame_number(item: str) -> int:

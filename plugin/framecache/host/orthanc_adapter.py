@@ -69,12 +69,8 @@ def for_good(callback: Callable[..., None]) -> Callable[..., None]:
     When it stops, Orthanc's Python plugin gives up its references to callbacks without holding the interpreter's
     lock: if that were the last reference, freeing the object would crash the server. A cycle holds one more.
     """
-
-    def kept(*positional: Any, **named: Any) -> None:
-        callback(*positional, **named)
-
-    vars(kept)["itself"] = kept
-    return kept
+    vars(callback)["itself"] = callback
+    return callback
 
 
 class RetrieveRoute:
@@ -91,7 +87,7 @@ class RetrieveRoute:
         groups = request["groups"]
         if request["method"] != "GET":
             output.SendMethodNotAllowed("GET")
-        elif tuple(groups[:3]) == (_SENTINEL_UID,) * 3:
+        elif groups[0] == _SENTINEL_UID and tuple(groups[1:3]) == (_SENTINEL_UID,) * 2:
             output.AnswerBuffer(SENTINEL_ANSWER, "text/plain")
         elif not self._is_serving():
             self._hand_over(output, _http_request(request), None)

@@ -143,7 +143,6 @@ class OpenFrames:
 
     def __init__(self, frames: Frames, entry: Entry, stack: ExitStack) -> None:
         self._frames, self._entry, self._stack = frames, entry, stack
-        self._stored_form = stored_representation(entry.instance.transfer_syntax_uid)
         self._source: FrameSource | None = None
 
     @property
@@ -153,31 +152,13 @@ class OpenFrames:
 
     def piece(self, form: Form, number: int) -> Piece:
         """Frame `number` in this form. Raises NotFound past the end, HandOver, SourceError."""
-        return self._cached(form, number) or self._indexed(form, number) or self._not_cached(form, number)
+        return known_piece(self._entry, form.key, number) or self._unknown(form, number)
 
-    def _cached(self, form: Form, number: int) -> Piece | None:
-        cached = self._entry.blocks.get((form.key, number))
-        try:
-            located = cached.frame(number) if cached else None
-        except BrokenBlock:
-            located = None
-            self._entry.drop(cached.row) if cached else None
-        return _CachedPiece(number, located, cached, self._entry) if cached and located else None
-
-    def _indexed(self, form: Form, number: int) -> Piece | None:
-        index, path = self._entry.index, self._entry.stored_path
-        if index is None or path is None or number > index.number_of_frames or not self._is_stored(form):
-            return None
-        return _IndexedPiece(number, index.extents(number - 1), path)
-
-    def _is_stored(self, form: Form) -> bool:
-        return self._stored_form is not None and form.key == self._stored_form.transfer_syntax_uid
-
-    def _not_cached(self, form: Form, number: int) -> Piece:
+    def _unknown(self, form: Form, number: int) -> Piece:
         source = self._opened()
         if number > source.number_of_frames:
             raise NotFound(f"there is no frame {number}: the instance has {source.number_of_frames} frames")
-        if self._is_stored(form):
+        if _is_stored(self._entry, form.key):
             return _StoredPiece(number, source.frame_length(number - 1), source)
         return _MadePiece(number, self._frames.make(self._entry, source, form, number))
 
@@ -187,17 +168,43 @@ class OpenFrames:
         return self._source
 
 
-@dataclass(frozen=True, slots=True)
+def known_piece(entry: Entry, form_key: str, number: int) -> Piece | None:
+    """Frame `number`, if memory knows where it lies: in the cache, or by the index in the stored file."""
+    return _cached_piece(entry, form_key, number) or _indexed_piece(entry, form_key, number)
+
+
+def _cached_piece(entry: Entry, form_key: str, number: int) -> Piece | None:
+    cached = entry.blocks.get((form_key, number))
+    if cached is None:
+        return None
+    try:
+        located = cached.frame(number)
+    except BrokenBlock:
+        entry.drop(cached.row)
+        return None
+    return _CachedPiece(number, located.length, located, cached, entry) if located else None
+
+
+def _indexed_piece(entry: Entry, form_key: str, number: int) -> Piece | None:
+    index, path = entry.index, entry.stored_path
+    if index is None or path is None or number > index.number_of_frames or not _is_stored(entry, form_key):
+        return None
+    return _IndexedPiece(number, index.extents(number - 1), path)
+
+
+def _is_stored(entry: Entry, form_key: str) -> bool:
+    stored = stored_representation(entry.instance.transfer_syntax_uid)
+    return stored is not None and form_key == stored.transfer_syntax_uid
+
+
+@dataclass(slots=True)  # not frozen: that takes thrice as long to make, and one is made for each hit
 class _CachedPiece:
     number: int
+    length: int
     located: BlockFrame
     cached: CachedBlock
     entry: Entry
     is_hit: bool = True
-
-    @property
-    def length(self) -> int:
-        return self.located.length
 
     def read_into(self, target: memoryview) -> None:
         try:

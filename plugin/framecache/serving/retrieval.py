@@ -29,13 +29,13 @@ from framecache.dicomweb.public_url import PublicUrl
 from framecache.errors import HandOver, NotAcceptable, NotFound, UnknownInstance
 from framecache.metrics import Metrics
 from framecache.ports import Clock
-from framecache.serving.frames import DamagedPiece, Form, Frames, OpenFrames, Piece, Transcoded
+from framecache.serving.frames import DamagedPiece, Form, Frames, OpenFrames, Piece, Transcoded, known_piece
 
 _PATIENCE = 5.0
 _TRIES = 3
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class FrameRequest:
     """GET …/frames/{list}. Header names are lower case; `accept` is the query parameter, which goes first.
 
@@ -56,14 +56,14 @@ class Answer:
     content_type: str
     headers: Mapping[str, str]
     body: memoryview | Iterator[memoryview]
-    opened: ExitStack | None = None
+    close: Callable[[], None] | None = None
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self.opened is not None:
-            self.opened.close()
+        if self.close is not None:
+            self.close()
 
 
 class Wanted(Protocol):
@@ -104,6 +104,11 @@ class Responder:
         """Memory for a body, until `stack` is closed. Raises Overloaded."""
         return stack.enter_context(self._pool.lease(length, _PATIENCE))
 
+    def lease_alone(self, length: int) -> tuple[memoryview, Callable[[], None]]:
+        """The same for an answer that opens nothing else, and what gives it back. Raises Overloaded."""
+        lease = self._pool.lease(length, _PATIENCE)
+        return lease.__enter__(), lease.close
+
     def headers(self, entity_tag: str) -> dict[str, str]:
         """What goes with every answer, 304 included (RFC 9110 section 15.4.5)."""
         return {"ETag": entity_tag, "Cache-Control": self.limits.cache_control, "Vary": "Accept"}
@@ -140,7 +145,7 @@ class Responder:
                 opened.close()
                 raise
             else:
-                answer.opened = opened
+                answer.close = opened.close
                 return answer
         raise HandOver("the cached frames are damaged")
 
@@ -178,14 +183,42 @@ class Retrieval:
         unwritable: frozenset[Representation] = frozenset()
         while True:
             choice = self._negotiate(entry.instance.transfer_syntax_uid, accept, small, len(numbers), unwritable)
-            headers = self._responder.headers(_entity_tag(entry, choice, request.frame_list))
+            headers = self._responder.headers(_entity_tag(entry, choice, request.frame_list, len(numbers)))
             if is_known(headers["ETag"], request.headers.get("if-none-match")) and _exist(entry, numbers):
                 return self._responder.not_modified(headers, started)
             prepared = _Prepared(request, entry, choice, numbers, headers)
+            if len(numbers) == 1 and (answer := self._known_frame(prepared, started)):
+                return answer
             try:
                 return self._responder.attempt(partial(self._body, prepared, started))
             except Unwritable:  # the next best that is acceptable
                 unwritable |= {choice.representation}
+
+    def _known_frame(self, prepared: _Prepared, started: float) -> Answer | None:
+        """One frame that is cached or indexed: what viewers mostly ask for, so that only its body is set up here.
+
+        None where it is not, or damaged.
+        """
+        representation = prepared.choice.representation
+        piece = known_piece(prepared.entry, representation.transfer_syntax_uid, prepared.numbers[0])
+        if piece is None:
+            return None
+        layout = self._lay_out(prepared, [piece])
+        body, close = self._responder.lease_alone(layout.length)
+        try:
+            layout.write_around(body)
+            offset = layout.frame_offsets[0]
+            with body[offset : offset + piece.length] as target:
+                piece.read_into(target)
+        except DamagedPiece:
+            close()
+            self._responder.damaged()
+            return None
+        except BaseException:
+            close()
+            raise
+        report = self._responder.report(is_hit=True, started=started)
+        return Answer(200, layout.content_type, {**prepared.headers, **report}, body, close)
 
     def _body(self, prepared: _Prepared, started: float, stack: ExitStack) -> Answer:
         frames = self._frames.open(prepared.entry, stack)
@@ -298,7 +331,7 @@ class Retrieval:
             raise
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Prepared:
     """A request whose instance and representation are decided."""
 
@@ -327,12 +360,12 @@ def available_representations(transfer_syntax_uid: str, *, can_transcode: bool) 
     return available
 
 
-def _entity_tag(entry: Entry, choice: Choice, frame_list: str) -> str:
+def _entity_tag(entry: Entry, choice: Choice, frame_list: str, frames_asked_for: int) -> str:
     """Strong (RFC 9110 section 8.8.3): the attachment's UUID changes whenever the stored bytes do, and a body is made
     of nothing but them, the representation, the shape and the list."""
     shape = "m" if choice.multipart else "s"
-    digest = f"{block.checksum(frame_list.encode()):016x}"
-    return f'"{entry.instance.attachment_uuid}-{choice.representation.transfer_syntax_uid}-{shape}-{digest}"'
+    which = frame_list if frames_asked_for == 1 else f"{block.checksum(frame_list.encode()):016x}"
+    return f'"{entry.instance.attachment_uuid}-{choice.representation.transfer_syntax_uid}-{shape}-{which}"'
 
 
 def is_known(entity_tag: str, if_none_match: str | None) -> bool:

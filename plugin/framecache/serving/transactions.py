@@ -23,7 +23,7 @@ _INSTANCE = f"{_SERIES}/instances/([^/]+)"
 _PICTURE = "(rendered|thumbnail)"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class HttpRequest:
     """A GET; `groups` are what the pattern matched, `arguments` those of the query as Orthanc hands them over."""
 

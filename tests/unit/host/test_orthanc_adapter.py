@@ -6,7 +6,6 @@ import gc
 import json
 import weakref
 from collections.abc import Mapping
-from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -168,8 +167,7 @@ def test_a_client_that_left_is_no_fault(answer: Answer | Exception) -> None:
 def test_an_answer_is_closed_though_the_client_left() -> None:
     closed: list[int] = []
     answer = ok()
-    answer.opened = ExitStack()
-    answer.opened.callback(closed.append, 1)
+    answer.close = lambda: closed.append(1)
     bench = Bench(answer)
     bench.output.gone = True
     bench.get()

@@ -117,6 +117,34 @@ def test_parts_say_where_they_are_found(bench: Bench) -> None:
         assert f"Content-Location: http://pacs/dicom-web/{PATH}/frames/{number}\r\n" in head
 
 
+@pytest.mark.parametrize("cached", [(), (1,)], ids=["from the file", "from the cache"])
+def test_each_client_is_told_the_address_that_it_uses(bench: Bench, cached: tuple[int, ...]) -> None:
+    bench.cache(*cached)
+    proxied = {**OHIF, "x-forwarded-host": "proxy", "x-forwarded-proto": "https"}
+    for headers, base in [
+        (OHIF, "http://pacs"),
+        ({**OHIF, "host": "other"}, "http://other"),
+        (proxied, "https://proxy"),
+        ({**OHIF, "forwarded": "host=edge;proto=https"}, "https://edge"),
+        (OHIF, "http://pacs"),
+    ]:
+        with bench.retrieval.answer(FrameRequest(PATH, "1", headers)) as answer:
+            assert isinstance(answer.body, memoryview)
+            assert f"Content-Location: {base}/dicom-web/{PATH}/frames/1\r\n".encode() in bytes(answer.body)
+
+
+def test_a_frame_that_is_cached_is_read_anew_for_each_request(bench: Bench) -> None:
+    """Deleted, overwritten, dropped: whatever happens between two equal requests is seen by the second."""
+    entry = bench.cache(1)
+    assert bench.get("1")[1]["X-Frame-Cache"] == "hit"
+    entry.drop(entry.blocks[EXPLICIT, 1].row)
+    assert bench.get("1")[1]["X-Frame-Cache"] == "miss"
+    bench.cache(1)
+    assert bench.get("1")[1]["X-Frame-Cache"] == "hit"
+    bench.api.store(native(PIXELS[::-1]), uuid=uuid(9))
+    assert (bench.get("1")[3], bench.get("1")[1]["X-Frame-Cache"]) == ([PIXELS[::-1][:24]], "miss")
+
+
 def test_fragments_of_a_frame_are_joined(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     soc = b"\xff\x4f\xff\x51"
@@ -256,8 +284,9 @@ def test_a_video_has_no_frames(tmp_path: Path) -> None:
     bench.desk.close()
 
 
+@pytest.mark.parametrize("asked", ["1,2,3", "2"])
 @pytest.mark.parametrize("damage", ["header", "frame", "cut", "gone", "another"])
-def test_a_damaged_block_is_dropped_and_the_file_answers(bench: Bench, damage: str) -> None:
+def test_a_damaged_block_is_dropped_and_the_file_answers(bench: Bench, damage: str, asked: str) -> None:
     entry = bench.cache(1, 2, 3)
     bench.get("2")  # its header is known from now on
     path = Path(entry.blocks[EXPLICIT, 2].row.path)
@@ -272,9 +301,9 @@ def test_a_damaged_block_is_dropped_and_the_file_answers(bench: Bench, damage: s
     if damage in ("header", "another"):
         entry.blocks[EXPLICIT, 2]._frames = None
 
-    _, headers, _, frames = bench.get("1,2,3")
+    _, headers, _, frames = bench.get(asked)
 
-    assert frames == FRAMES
+    assert frames == [FRAMES[int(number) - 1] for number in asked.split(",")]
     assert headers["X-Frame-Cache"] == "miss"
     assert (EXPLICIT, 2) not in entry.blocks
     assert (EXPLICIT, 1) in entry.blocks
