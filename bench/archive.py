@@ -47,11 +47,6 @@ class Archive:
     def storage(self) -> Path:
         return self.folder / "storage"
 
-    @property
-    def cache(self) -> Path:
-        """Where the plugin keeps its frames unless told otherwise: beside the storage."""
-        return self.folder / "FrameCache"
-
     def stored(self, data_set: str) -> list[Stored]:
         """The instances of a data set."""
         told = json.loads((self.folder / f"{data_set}.json").read_text())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,7 +58,7 @@ class Lab:
             self.stop()
         finally:
             self._stack.close()
-            for folder in (self.places.temporary, self.archive.cache):
+            for folder in (self.places.temporary, *self.archive.folder.glob("FrameCache*")):
                 shutil.rmtree(folder, ignore_errors=True)
 
     def server(self, subject: Subject) -> OrthancServer:
@@ -68,13 +68,22 @@ class Lab:
             server = OrthancServer(
                 self.archive.suite,
                 self.archive.folder,
-                subject.configuration,
+                self._configuration(subject),
                 self.places.port,
                 plugins=subject.plugins,
             )
             server.start()
             self._running = subject, server
         return self._running[1]
+
+    def _configuration(self, subject: Subject) -> Mapping[str, object]:
+        settings = subject.configuration.get("FrameCache")
+        if not isinstance(settings, Mapping):
+            return subject.configuration
+        return {**subject.configuration, "FrameCache": {**settings, "Directory": str(self._cache(subject))}}
+
+    def _cache(self, subject: Subject) -> Path:
+        return self.archive.folder / subject.cache_folder
 
     def stop(self) -> None:
         """End the Orthanc that is running, at once: it takes its time when asked, and nobody writes to the archive."""
@@ -86,13 +95,13 @@ class Lab:
     def restarted(self, subject: Subject) -> OrthancServer:
         """The subject's Orthanc with empty memory, no file in the page cache."""
         self.stop()
-        drop_pages(self.archive.storage, *([self.archive.cache] if self.archive.cache.exists() else []))
+        drop_pages(self.archive.storage, self._cache(subject))
         return self.server(subject)
 
     def emptied(self, subject: Subject) -> OrthancServer:
         """The same, with nothing in the frame cache."""
         self.stop()
-        shutil.rmtree(self.archive.cache, ignore_errors=True)
+        shutil.rmtree(self._cache(subject), ignore_errors=True)
         return self.restarted(subject)
 
     @contextmanager

@@ -13,6 +13,7 @@ from bench.subject import (
     COPY,
     FRAMECACHE,
     FRAMECACHE_VIEWER,
+    INDEX,
     NGINX,
     NOT_FILLING,
     STOCK,
@@ -32,7 +33,8 @@ NATIVE, JPEG_2000 = "native", "jpeg-2000"
 OHIF_CONNECTIONS = 25
 
 LEFT_OUT = (
-    "`Mode: index` and `Mode: auto`: not written yet",
+    "`Mode: index` in the rows of other forms: nothing that is made is kept there, each request costs as a cold one",
+    "`Mode: auto`: does what one of the two others does",
     "a backfill beside requests: not written yet",
     "an nginx in front (X-Accel-Redirect): not written yet",
 )
@@ -64,7 +66,7 @@ class Row:
 def rows(data: dict[str, DataSet]) -> list[Row]:
     """All rows, in the order of the table."""
     titles = {name: one.title for name, one in data.items()}
-    kinds = (_warm, _shapes, _cold, _forms, _viewer, _filling, _scale)
+    kinds = (_warm, _shapes, _cold, _forms, _viewer, _filling, _scale, _index)
     return [row for kind in kinds for row in kind(titles)]
 
 
@@ -170,3 +172,25 @@ def _scale(titles: dict[str, str]) -> Iterator[Row]:
     ):
         what = f"{titles['many']} cached, against {titles['thousand']}: {name}"
         yield Row(what, many.probe(measured), FRAMECACHE, FRAMECACHE, wanted, few.probe(measured), quick=False)
+
+
+def _index(titles: dict[str, str]) -> Iterator[Row]:
+    """The mode that copies nothing; what is cold is held against the copies for information only."""
+    for data_set, connections in {NATIVE: 4, JPEG_2000: 4, "cine": 4, "mammogram": 4, "tiles": 8}.items():
+        what = f"warm, {connections} connections: {titles[data_set]}"
+        wanted, quick = Wanted(Rule.TIMES_AS_MANY, 0.9), data_set in (NATIVE, "tiles")
+        yield Row(what, warm.throughput(data_set, connections), INDEX, FRAMECACHE, wanted, quick=quick)
+    for data_set in (NATIVE, JPEG_2000, "cine", "mammogram", "tiles"):
+        probe, what = cold.first_frame(data_set), f"cold first frame, nothing cached: {titles[data_set]}"
+        yield Row(what, probe, INDEX, FRAMECACHE, Wanted(Rule.TIMES_FASTER), quick=data_set == NATIVE)
+    for what, probe, bound in (
+        (
+            f"cold scroll at {cold.FRAMES_PER_SECOND} frames/s, longest wait",
+            cold.scroll(NATIVE),
+            1 / cold.FRAMES_PER_SECOND,
+        ),
+        ("bytes read from disk for one cold frame", cold.bytes_for_one_frame(NATIVE), 1.1),
+    ):
+        yield Row(f"{what}: {titles[NATIVE]}", probe, INDEX, None, Wanted(Rule.AT_MOST, bound), quick=False)
+    what = f"end of the C-STORE to all frames warm, synced: {titles[NATIVE]}"
+    yield Row(what, filling.stored_to_warm(NATIVE), INDEX, COPY, Wanted(Rule.AT_MOST_TIMES, 2), quick=False)

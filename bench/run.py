@@ -16,6 +16,7 @@ from bench.subject import (
     COPY,
     FRAMECACHE,
     FRAMECACHE_VIEWER,
+    INDEX,
     NGINX,
     NOT_FILLING,
     STOCK,
@@ -34,6 +35,7 @@ GROUPS = (
     (TUNED,),
     (FRAMECACHE, NGINX, TRIVIAL, WITHOUT, COPY),
     (NOT_FILLING,),
+    (INDEX,),
     (STOCK_VIEWER,),
     (FRAMECACHE_VIEWER,),
 )

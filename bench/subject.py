@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.archive import STOCK_PLUGINS
-from dev.console import CHECKOUT
+from dev.console import CHECKOUT, SetupError
 from dev.orthanc_server import PLUGINS
 
 VIEWER_SCRIPT = CHECKOUT / "dev/viewer_script.py"
@@ -19,11 +19,15 @@ NEVER = 1_000_000
 
 @dataclass(frozen=True)
 class Subject:
-    """A server in one configuration. Those without plugins are no Orthanc of their own."""
+    """A server in one configuration. Those without plugins are no Orthanc of their own.
+
+    `cache_folder` lies beside the storage; the same one for all whose frames are cached in the same way.
+    """
 
     name: str
     plugins: tuple[str, ...] = ()
     configuration: Mapping[str, object] = field(default_factory=dict, hash=False)
+    cache_folder: str = "FrameCache"
 
     @property
     def has_cache(self) -> bool:
@@ -45,9 +49,17 @@ def _tuned() -> dict[str, object]:
     return {**connections, **dict.fromkeys(names, RAM_MEGABYTES)}
 
 
+def _with_frame_cache(**settings: object) -> dict[str, object]:
+    shipped = _shipped()
+    frame_cache = shipped["FrameCache"]
+    if not isinstance(frame_cache, dict):
+        raise SetupError('orthanc.json has no "FrameCache" of several settings')
+    return {**shipped, "FrameCache": {**frame_cache, **settings}}
+
+
 def _without_filling() -> dict[str, object]:
     """No instance is worth it: frames are read one by one from the stored files, and no other reading disturbs."""
-    return {**_shipped(), "FrameCache": {"MinimumFrames": NEVER, "MinimumFrameMB": NEVER}}
+    return _with_frame_cache(MinimumFrames=NEVER, MinimumFrameMB=NEVER)
 
 
 def _housekept() -> dict[str, object]:
@@ -63,6 +75,7 @@ def _with_viewer(**settings: object) -> dict[str, object]:
 STOCK = Subject("stock, default", STOCK_PLUGINS)
 TUNED = Subject("stock, tuned", STOCK_PLUGINS, _tuned())
 FRAMECACHE = Subject("framecache", PLUGINS, _shipped())
+INDEX = Subject("framecache, index", PLUGINS, _with_frame_cache(Mode="index"), "FrameCacheIndex")
 # The very same configuration, but nobody loads the script.
 WITHOUT = Subject("without the plugin", STOCK_PLUGINS, _shipped())
 NOT_FILLING = Subject("framecache, no pre-extraction", PLUGINS, _without_filling())
