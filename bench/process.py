@@ -51,8 +51,18 @@ def bytes_read(pid: int) -> int:
 
 
 def resident_bytes(pid: int) -> int:
-    """The process's memory now (proc(5), /proc/pid/status, VmRSS)."""
+    """The process's memory now, pages of files included (proc(5), /proc/pid/status, VmRSS)."""
     return _field(Path(f"/proc/{pid}/status"), "VmRSS:") * 1024
+
+
+def forget_peak(pid: int) -> None:
+    """Begin anew to look for the most memory (proc(5), /proc/pid/clear_refs, 5)."""
+    Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+
+def peak_bytes(pid: int) -> int:
+    """The most memory that the process has had since `forget_peak` (proc(5), /proc/pid/status, VmHWM)."""
+    return _field(Path(f"/proc/{pid}/status"), "VmHWM:") * 1024
 
 
 def _field(path: Path, name: str) -> int:

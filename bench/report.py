@@ -15,6 +15,9 @@ LARGE = 1000
 COLUMNS = ("what", "Orthanc", "subject", "against", "subject's", "other's", "median", "p99", "ratio", "wanted", "")
 
 
+SHORT_COLUMNS = ("what", "Orthanc", "subject", "against", "wanted", "measured", "")
+
+
 @dataclass(frozen=True)
 class Line:
     """A row with what was measured for it; `missing` says why one figure is not there."""
@@ -71,13 +74,28 @@ class Report:
             "The data are **synthetic data**: no image was ever a patient's. Load over loopback, client and server on "
             "the same machine: ratios can be compared with those of other machines, times cannot.",
             "\n".join(facts),
+            self._wanted(),
             f"![Ratios]({chart})",
+            "## All rows",
             "\n".join(table),
             NOTES,
             *(["Not available:\n\n" + "\n".join(missing)] if missing else []),
             "Not measured here:\n\n" + "\n".join(f"- {line}" for line in LEFT_OUT),
         ]
         return "\n\n".join(parts) + "\n"
+
+    def _wanted(self) -> str:
+        """What was wanted and what was measured, in short; what was missed comes first."""
+        wanted = [line for line in self.lines if line.row.wanted.bound is not None]
+        missed = [line for line in wanted if line.verdict != "reached"]
+        reached = [line for line in wanted if line.verdict == "reached"]
+        table = [
+            _cells(SHORT_COLUMNS),
+            _cells(["---"] * len(SHORT_COLUMNS)),
+            *(_cells(short_cells(line)) for line in missed + reached),
+        ]
+        head = f"Of {len(wanted)} rows with something wanted, {len(reached)} reached it and {len(missed)} did not."
+        return "\n\n".join(["## Wanted and measured", head, "\n".join(table)])
 
     def json(self) -> str:
         """All raw figures; times in seconds."""
@@ -113,6 +131,14 @@ NOTES = (
     "slowest. Throughput is counted by wrk, cold requests one by one with all files of the storage and the cache out "
     'of the page cache. "As good" is within a tenth.'
 )
+
+
+def short_cells(line: Line) -> list[str]:
+    """One line of the short table."""
+    row = line.row
+    ratio = "–" if line.ratio is None else number(line.ratio)
+    peer = row.peer.name if row.peer else "–"
+    return [row.what, line.suite, row.subject.name, peer, str(row.wanted), ratio, line.verdict]
 
 
 def cells(line: Line) -> list[str]:

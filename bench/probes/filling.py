@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import threading
 import time
 from pathlib import Path
 
@@ -15,11 +14,9 @@ from bench.figure import Figure, of_seconds
 from bench.lab import Lab, fill, wait_until_cached
 from bench.probe import Probe
 from bench.probes.upload import even_the_odds, over_dicom
-from bench.process import resident_bytes, write_back
+from bench.process import forget_peak, peak_bytes, resident_bytes, write_back
 from bench.subject import COPY, Subject
 from dev.orthanc_server import OrthancServer
-
-SAMPLE_SECONDS = 0.01
 
 
 def stored_to_warm(data_set: str) -> Probe:
@@ -64,29 +61,10 @@ def memory(data_set: str) -> Probe:
         server, stored = lab.emptied(subject), lab.stored(data_set)[0]
         fill(server.url, lab.stored("mammogram")[0])  # what the first request and the first filling need is not counted
         before = resident_bytes(server.pid)
-        watch = _Watch(server.pid)
+        forget_peak(server.pid)
         client.get(server.url, stored.frame(1))
         wait_until_cached(server.url, stored.instance.orthanc_id)
-        growth = (watch.stop() - before) / 1e6
+        growth = (peak_bytes(server.pid) - before) / 1e6
         return Figure(growth, "MB", raw={"before": before, "growth": growth})
 
     return Probe(f"memory while pre-extracting, {data_set}", measure)
-
-
-class _Watch:
-    """The most memory of a process between the start and `stop`."""
-
-    def __init__(self, pid: int) -> None:
-        self._pid, self._most, self._end = pid, 0, threading.Event()
-        self._thread = threading.Thread(target=self._work, daemon=True)
-        self._thread.start()
-
-    def _work(self) -> None:
-        while not self._end.wait(SAMPLE_SECONDS):
-            self._most = max(self._most, resident_bytes(self._pid))
-
-    def stop(self) -> int:
-        """End, and return the bytes."""
-        self._end.set()
-        self._thread.join()
-        return self._most
