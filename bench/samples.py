@@ -46,7 +46,7 @@ class Size:
     slow_repeats: int
 
 
-FULL = Size("full", 69, 4, 200, 20_000, 1000, 220, 50, 5, 20, 3, 5, 1)
+FULL = Size("full", 69, 4, 200, 20_000, 1000, 220, 50, 5, 20, 5, 5, 1)
 # 30 native frames are 279 MB: Orthanc 1.13 forgets files of more than 256 MiB after each request.
 QUICK = Size("quick", 30, 2, 40, 2000, 100, 30, 5, 2, 8, 1, 3, 1)
 

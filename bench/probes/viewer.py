@@ -19,6 +19,7 @@ from dev.ohif import make_viewer
 from tests.viewer.ohif import Ohif, chromium, find_chromium
 
 PATIENCE = 180.0  # seconds
+OPENINGS = 3
 # The browser's own list of what was fetched is short, and the viewer has many parts.
 KEEP_ALL = "performance.setResourceTimingBufferSize(10000)"
 SHOWN = """number => [...document.querySelectorAll("[data-cy='study-browser-thumbnail'] img")]
@@ -32,7 +33,7 @@ def thumbnails(data_set: str) -> Probe:
 
     def measure(lab: Lab, subject: Subject) -> Figure:
         refuse_without_viewer()
-        repeats = lab.size.repeats if subject.has_cache else lab.size.slow_repeats
+        repeats = OPENINGS if subject.has_cache else lab.size.slow_repeats
         try:
             return of_seconds([_open(lab, subject, data_set) for _ in range(repeats)])
         except BrowserError as error:
