@@ -11,7 +11,8 @@ FrameCacheError
 │   └── UnknownInstance         it is not ours to say that there is none
 └── SourceError                 the stored instance could not be read
     ├── InstanceGone            it was deleted or replaced meanwhile
-    └── BrokenPixelData         its pixel data contradicts its header
+    ├── UnreadableHeader        its header is not one that we can read
+    └── BrokenPixelData    500  its pixel data contradicts its header, or ends too early
 """
 
 from __future__ import annotations
@@ -79,5 +80,9 @@ class InstanceGone(SourceError):
     """The stored file was deleted or replaced while it was being used."""
 
 
+class UnreadableHeader(SourceError):
+    """The elements before the pixel data are not as PS3.5 section 7 has them, or there is no pixel data."""
+
+
 class BrokenPixelData(SourceError):
-    """The pixel data contradicts the data set around it (PS3.5 section 8 and annex A)."""
+    """The pixel data contradicts the data set around it (PS3.5 section 8 and annex A), or a frame of it is missing."""

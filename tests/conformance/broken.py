@@ -69,7 +69,43 @@ def _key(pixels: Pixels) -> bytes:
     return pixels.tobytes()
 
 
-def with_frames_missing(name: str) -> Stored:
-    """The header says that there are two frames more than there are."""
-    good = BY_NAME[name]
-    return replace(good, name=f"{name}: two frames missing", tags={**good.tags, "NumberOfFrames": FRAMES + 2})
+@dataclass(frozen=True)
+class Incomplete:
+    """An instance of which the first `present` frames are there: its last `cut` bytes are gone, or two frames."""
+
+    name: str
+    good: Stored
+    present: int
+    cut: int = 0
+
+    @property
+    def frames(self) -> int:
+        """NumberOfFrames (0028,0008)."""
+        return FRAMES if self.cut else FRAMES + 2
+
+    @property
+    def stored(self) -> Stored:
+        tags = {**self.good.tags, "NumberOfFrames": self.frames}
+        return replace(self.good, name=f"{self.good.name}: {self.name}", tags=tags)
+
+    def file(self) -> bytes:
+        content = self.stored.file()
+        return content[: len(content) - self.cut]
+
+
+def _incomplete(name: str, good: str, present: int, cut: int = 0) -> Incomplete:
+    return Incomplete(name, BY_NAME[good], present, cut)
+
+
+INCOMPLETE = (
+    _incomplete("native frames, two missing", "Explicit, 12 bits in 16", FRAMES),
+    _incomplete("native frames, cut", "Explicit, 12 bits in 16", FRAMES - 1, 100),
+    _incomplete("bits within bytes, two missing", "Explicit, 1 bit, frames that begin within a byte", FRAMES),
+    _incomplete("Implicit VR, cut", "Implicit, RGB by plane", FRAMES - 1, 1),
+    _incomplete("JPEG-LS, two missing", "JPEG-LS, 16 bits", FRAMES),
+    _incomplete("JPEG-LS without a table, two missing", "empty offset table", FRAMES),
+    _incomplete("JPEG-LS with an Extended Offset Table, two missing", "Extended Offset Table", FRAMES),
+    _incomplete("JPEG 2000, cut", "JPEG 2000, 12 bits", FRAMES - 1, 50),
+    _incomplete("RLE, two missing", "RLE, 16 bits", FRAMES),
+    _incomplete("fragments that nothing tells apart", "3 fragments a frame, empty offset table", 0),
+)

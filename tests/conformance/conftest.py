@@ -9,10 +9,10 @@ import pytest
 from dev.orthanc_folder import SUITES, orthanc_folder
 from tests.conformance.client import HttpClient
 from tests.conformance.direct import Direct, direct
-from tests.conformance.stored import STORED, UNALIGNED, VIDEOS
+from tests.conformance.stored import STORED, VIDEOS
 from tests.integration.archive import Archive, running
 
-EVERYTHING = (*STORED, *VIDEOS, UNALIGNED)
+EVERYTHING = (*STORED, *VIDEOS)
 
 
 @pytest.fixture(scope="session")

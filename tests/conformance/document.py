@@ -47,11 +47,19 @@ compressed forms that are made of native frames are decoded again and compared. 
 stock plugin of Debian trixie (Orthanc 1.12.7) and forky (1.13.0) sends the same: **=** as stored and as Explicit,
 **s** only as stored, **e** only as Explicit, **–** neither. A † means that it ends the server.
 """
+_BITS = """Frames of single bits follow each other without a gap and may begin within a byte (PS3.5 section 8.1.1). Each
+is sent beginning with a byte of its own, its first pixel in the least significant bit; zeros fill its last byte.
+"""
 _DAMAGED = """
 A frame that cannot be decoded is 500 with what is wrong with it, as a picture too; the other frames of the instance
 are served, and as stored all of them. Tested with one frame of four damaged, in {encoded}: {damages}, of another
-size. JPEG 2000 has no checksum: noise in the middle of a stream may be decoded to noise. An instance with fewer
-frames than its header says is handed over whole, and `/frames` of it is 500. Any file cut, overwritten or shifted
+size. JPEG 2000 has no checksum: noise in the middle of a stream may be decoded to noise.
+
+Of a file that is cut short, or that has fewer frames than its header says, the frames that are wholly there are
+served; each of the others is 500, as is `/frames` and every list with one of them. Which fragments are a frame's is
+never guessed: where an offset table does not tell, frames are missing, and not each fragment begins as a frame does,
+all of them are 500. Tested with {incomplete}. The stock plugin is asked where the header before the pixel data
+cannot be read, which its parser may forgive. Any file cut, overwritten or shifted
 at random gives such an answer too; it never ends Orthanc, and nothing is asked of the stock plugin by the tests,
 whose decoders may.
 """
@@ -63,6 +71,7 @@ def document() -> str:
     shapes = sum(map(len, GROUPS.values()))
     damages = ", ".join(damage.name for damage in broken.DAMAGES)
     encoded = ", ".join(name.partition(",")[0] for name in broken.ENCODED)
+    incomplete = ", ".join(case.name for case in broken.INCOMPLETE)
     parts = [
         _INTRODUCTION.format(instances=instances, shapes=shapes),
         "## What Accept gets\n" + _SHAPES,
@@ -75,7 +84,7 @@ def document() -> str:
         "`rendered` and `thumbnail`, of a frame, an instance (its first frame) and a series (its first instance).\n",
         _table(("request", "Accept", "answer"), map(_picture, pictures.CASES)) + "\n",
         "Floating point pixels are not drawn: 500. Video, and instances without pixels, are handed over.\n",
-        "## Damaged pixel data\n" + _DAMAGED.format(damages=damages, encoded=encoded),
+        "## Damaged pixel data\n" + _DAMAGED.format(damages=damages, encoded=encoded, incomplete=incomplete),
     ]
     return "\n".join(parts).rstrip() + "\n"
 
@@ -118,8 +127,7 @@ def _stored_tables() -> str:
     groups = {"Native": NATIVE, "Compressed": ENCAPSULATED, "Offset tables and fragments": LAID_OUT}
     tables = [f"### {name}\n\n{_table(head, map(_stored, group))}\n" for name, group in groups.items()]
     videos = ", ".join(f"{video.name} ({video.transfer_syntax_uid})" for video in VIDEOS)
-    bits = "Frames of single bits that begin within a byte (PS3.5 section 8.1.1) are handed over.\n"
-    return "\n".join([*tables, f"Video, which is 406: {videos}.\n", bits])
+    return "\n".join([*tables, _BITS, f"Video, which is 406: {videos}.\n"])
 
 
 def _stored(stored: Stored) -> tuple[str, ...]:

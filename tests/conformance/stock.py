@@ -24,7 +24,15 @@ AS_EXPLICIT = related("application/octet-stream", EXPLICIT)
 
 _NEW = frozenset(f"{COMPRESSED}.{number}" for number in (110, 111, 112, 201, 202, 203))
 _JPEG_2000 = frozenset({f"{COMPRESSED}.90", f"{COMPRESSED}.91"})
-_UNCUT = frozenset({"Explicit, YBR_FULL_422", "Explicit, Float Pixel Data", "Explicit, Double Float Pixel Data"})
+_UNCUT = frozenset(
+    {
+        "Explicit, 1 bit, frames that begin within a byte",
+        "Implicit, 1 bit, frames that begin within a byte",
+        "Explicit, YBR_FULL_422",
+        "Explicit, Float Pixel Data",
+        "Explicit, Double Float Pixel Data",
+    }
+)
 _NO_TABLE = frozenset({"3 fragments a frame, empty offset table", "3 fragments a frame, wrong offset table"})
 
 

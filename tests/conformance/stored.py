@@ -184,6 +184,8 @@ NATIVE = (
     Stored("Explicit, 8 bits, frames of odd length", EXPLICIT, grey("u1", 8, 31, 39), encoding.native),
     Stored("Explicit, 32 bits", EXPLICIT, grey("u4", 32), encoding.native),
     Stored("Explicit, 1 bit", EXPLICIT, _black_and_white(ROWS, COLUMNS), _bits, _ONE_BIT),
+    Stored("Explicit, 1 bit, frames that begin within a byte", EXPLICIT, _black_and_white(7, 9), _bits, _ONE_BIT),
+    Stored("Implicit, 1 bit, frames that begin within a byte", IMPLICIT, _black_and_white(31, 33), _bits, _ONE_BIT),
     Stored("Explicit, RGB by pixel", EXPLICIT, colour(), encoding.native),
     Stored("Explicit, RGB by plane", EXPLICIT, colour(), _by_plane, _PLANES),
     Stored("Explicit, YBR_FULL", EXPLICIT, colour(), encoding.native, {"PhotometricInterpretation": "YBR_FULL"}),
@@ -295,8 +297,4 @@ VIDEOS = (
     Stored("MPEG-4", f"{COMPRESSED}.102", colour(), _dummy, {"PhotometricInterpretation": "YBR_PARTIAL_420"}),
     Stored("MPEG-4 for 3D", f"{COMPRESSED}.104", grey("u1", 8), _dummy),
     Stored("HEVC", f"{COMPRESSED}.107", grey("u1", 8), _dummy),
-)
-# Frames that begin within a byte (PS3.5 section 8.1.1): the stock plugin is asked.
-UNALIGNED = Stored(
-    "Explicit, 1 bit, frames that begin within a byte", EXPLICIT, _black_and_white(7, 9), _bits, _ONE_BIT
 )

@@ -11,7 +11,7 @@ from tests.conformance.direct import STOCK, Direct
 from tests.conformance.pictures import can_be_drawn
 from tests.conformance.protocol import LIST_CASES, ListCase
 from tests.conformance.shapes import SHAPES
-from tests.conformance.stored import BY_NAME, STORED, UNALIGNED, VIDEOS, Stored
+from tests.conformance.stored import BY_NAME, STORED, VIDEOS, Stored
 from tests.integration.archive import Archive
 
 BY_STORED = pytest.mark.parametrize("stored", STORED, ids=lambda stored: stored.name)
@@ -84,11 +84,6 @@ def check_list(client: Client, case: ListCase) -> None:
     if reply.status == 200:
         numbers = [int(text) for text in case.text.replace("%2C", ",").split(",")]
         assert [part.payload for part in parts_of(reply)] == [NATIVE.explicit(number) for number in numbers]
-
-
-@pytest.mark.orthanc
-def test_frames_that_begin_within_a_byte_are_left_to_the_stock_plugin(client: HttpClient) -> None:
-    assert client.get(f"{UNALIGNED.path}/frames/1").status == 307
 
 
 @pytest.mark.orthanc

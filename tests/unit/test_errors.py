@@ -17,6 +17,7 @@ from framecache import errors
         (errors.SettingsError, 500),
         (errors.SourceError, 500),
         (errors.InstanceGone, 500),
+        (errors.UnreadableHeader, 500),
         (errors.BrokenPixelData, 500),
     ],
 )

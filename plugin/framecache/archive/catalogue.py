@@ -17,9 +17,9 @@ from framecache.cache.frame_store import BlockRow, FrameStore
 from framecache.dicom import data_set, frame_index
 from framecache.dicom.byte_reader import FileReader
 from framecache.dicom.frame_index import BrokenIndex, IndexedFrames
+from framecache.dicom.frame_table import FrameTable
 from framecache.dicom.identity import InstancePath, is_uid
 from framecache.dicom.instance import FIND_OPTIONS, Instance, stored_path
-from framecache.dicom.pixel_data import FrameTable
 from framecache.errors import BadRequest, InstanceGone, NotFound
 from framecache.ports import Clock, OrthancApi
 from framecache.threads import Desk

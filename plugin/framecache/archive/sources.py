@@ -11,8 +11,9 @@ from framecache.archive.catalogue import Entry
 from framecache.dicom import frame_index
 from framecache.dicom.byte_reader import ByteReader, FileReader, MemoryReader
 from framecache.dicom.deflated import readable
+from framecache.dicom.frame_table import FramePlace, FrameTable
 from framecache.dicom.instance import Instance
-from framecache.dicom.pixel_data import FrameTable, locate_frames
+from framecache.dicom.pixel_data import locate_frames
 from framecache.dicom.transfer_syntax import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, stored_representation
 from framecache.errors import HandOver, InstanceGone
 from framecache.ports import OrthancApi
@@ -27,11 +28,15 @@ class FrameSource(Protocol):
     def number_of_frames(self) -> int:
         """NumberOfFrames (0028,0008)."""
 
+    @property
+    def frames_present(self) -> int:
+        """How many of them are wholly there, counted from the first."""
+
     def header(self) -> bytes:
         """The DICOM file up to its pixel data element. Raises SourceError."""
 
     def frame_length(self, frame_index: int) -> int:
-        """Bytes of a frame. Raises BrokenPixelData."""
+        """Bytes of a frame. Raises BrokenPixelData where it is missing, SourceError."""
 
     def read_frame(self, frame_index: int, target: memoryview) -> None:
         """Read a frame into `target`, which has its length. Raises SourceError."""
@@ -42,22 +47,30 @@ class LocatedFrames:
 
     def __init__(self, reader: ByteReader, table: FrameTable) -> None:
         self._reader, self._table = reader, table
+        self._last: tuple[int, FramePlace] | None = None
 
     @property
     def number_of_frames(self) -> int:
         return self._table.number_of_frames
 
+    @property
+    def frames_present(self) -> int:
+        return self._table.frames_present
+
     def header(self) -> bytes:
         return self._reader.read_at(0, self._table.header_length)
 
     def frame_length(self, frame_index: int) -> int:
-        return sum(extent.length for extent in self._table.extents(frame_index))
+        return self._place(frame_index).length
 
     def read_frame(self, frame_index: int, target: memoryview) -> None:
-        position = 0
-        for extent in self._table.extents(frame_index):
-            self._reader.read_into(extent.offset, target[position : position + extent.length])
-            position += extent.length
+        self._place(frame_index).read_into(self._reader, target)
+
+    def _place(self, frame_index: int) -> FramePlace:
+        """Finding it may take a read, and whoever wants a frame asks for its length first."""
+        if self._last is None or self._last[0] != frame_index:
+            self._last = frame_index, self._table.place(frame_index, self._reader)
+        return self._last[1]
 
 
 class RestFrames:
@@ -70,6 +83,11 @@ class RestFrames:
     @property
     def number_of_frames(self) -> int:
         return self._instance.number_of_frames
+
+    @property
+    def frames_present(self) -> int:
+        """Nobody has looked."""
+        return self.number_of_frames
 
     def header(self) -> bytes:
         if self._instance.file_size > _LARGEST_IN_MEMORY:
@@ -133,7 +151,7 @@ class Sources:
             raise HandOver("the frames do not lie in a plain file as they are sent: there is nothing to index")
         instance = entry.instance
         with FileReader(entry.stored_path, whole=False) as stored:
-            return frame_index.pack(self._table(entry, stored), instance.attachment_uuid)
+            return frame_index.pack(self._table(entry, stored), stored, instance.attachment_uuid)
 
     def _table(self, entry: Entry, reader: ByteReader) -> FrameTable:
         if entry.index is not None:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from framecache.dicom.byte_reader import ByteReader
-from framecache.errors import BrokenPixelData
+from framecache.errors import UnreadableHeader
 
 UNDEFINED_LENGTH = 0xFFFFFFFF
 PIXEL_DATA = 0x7FE00010
@@ -34,7 +34,7 @@ _DEEPEST_NESTING = 64
 _INTEGER_STRING = re.compile(rb"[+-]?[0-9]{1,12}")  # PS3.5 section 6.2
 
 
-class _Incomplete(BrokenPixelData):
+class _Incomplete(UnreadableHeader):
     """The elements go on past the bytes that were read: more of them are needed, and where there are none, it is so."""
 
 
@@ -75,12 +75,12 @@ class Header:
         return self.content[element.offset : element.offset + element.length]
 
     def unsigned_short(self, tag: int, default: int | None = None) -> int:
-        """The value of a US element. Raises BrokenPixelData where it is absent and has no default."""
+        """The value of a US element. Raises UnreadableHeader where it is absent and has no default."""
         value = self.value(tag)
         if value:
             return int.from_bytes(value[:2], "big" if self.big_endian else "little")
         if default is None:
-            raise BrokenPixelData(f"({tag >> 16:04X},{tag & 0xFFFF:04X}) is missing")
+            raise UnreadableHeader(f"({tag >> 16:04X},{tag & 0xFFFF:04X}) is missing")
         return default
 
     def integer_string(self, tag: int, default: int) -> int:
@@ -89,7 +89,7 @@ class Header:
         if not text:
             return default
         if not _INTEGER_STRING.fullmatch(text):
-            raise BrokenPixelData(f"({tag >> 16:04X},{tag & 0xFFFF:04X}) is not a number")
+            raise UnreadableHeader(f"({tag >> 16:04X},{tag & 0xFFFF:04X}) is not a number")
         return int(text)
 
 
@@ -97,7 +97,7 @@ def read_header(reader: ByteReader, transfer_syntax_uid: str, pixel_data_offset:
     """Read the elements up to the pixel data.
 
     `pixel_data_offset` is where Orthanc says that the pixel data element begins: it saves a second read.
-    Raises BrokenPixelData where there is no pixel data. A deflated data set has to be inflated first.
+    Raises UnreadableHeader where there is no pixel data. A deflated data set has to be inflated first.
     """
     length = min(pixel_data_offset + _LONG_FORM if pixel_data_offset else _FIRST_READ, _LARGEST_HEADER)
     while True:
@@ -106,7 +106,7 @@ def read_header(reader: ByteReader, transfer_syntax_uid: str, pixel_data_offset:
             return _parse(content, transfer_syntax_uid)
         except _Incomplete:
             if len(content) < length or length >= _LARGEST_HEADER:
-                raise BrokenPixelData("the instance has no pixel data") from None
+                raise UnreadableHeader("the instance has no pixel data") from None
         length = min(max(length, _FIRST_READ) * 4, _LARGEST_HEADER)
 
 
@@ -122,16 +122,16 @@ def _parse(content: bytes, transfer_syntax_uid: str) -> Header:
 
 
 def read_transfer_syntax_uid(reader: ByteReader) -> str:
-    """(0002,0010) of a stored file, for syntaxes that Orthanc does not know. Raises BrokenPixelData."""
+    """(0002,0010) of a stored file, for syntaxes that Orthanc does not know. Raises UnreadableHeader."""
     content = reader.read_at(0, _FIRST_READ)
     for element in _file_meta(content):
         if element.tag == _TRANSFER_SYNTAX_UID:
             return content[element.offset : element.offset + element.length].rstrip(b" \0").decode("ascii", "replace")
-    raise BrokenPixelData("the stored file has no transfer syntax")
+    raise UnreadableHeader("the stored file has no transfer syntax")
 
 
 def end_of_file_meta(content: bytes) -> int:
-    """Where the data set begins. Raises BrokenPixelData."""
+    """Where the data set begins. Raises UnreadableHeader."""
     end = _PREAMBLE
     for element in _file_meta(content):
         end = element.offset + element.length
@@ -141,7 +141,7 @@ def end_of_file_meta(content: bytes) -> int:
 def _file_meta(content: bytes) -> Iterator[Element]:
     """The File Meta Information, which is always in Explicit VR Little Endian (PS3.10 section 7.1)."""
     if content[_PREAMBLE - 4 : _PREAMBLE] != b"DICM":
-        raise BrokenPixelData("the stored file is not in DICOM File Format")
+        raise UnreadableHeader("the stored file is not in DICOM File Format")
     elements = _Walker(content, explicit=True, order="<").top_level(_PREAMBLE)
     return itertools.takewhile(lambda element: element.tag >> 16 == _FILE_META_GROUP, elements)
 
@@ -192,12 +192,12 @@ class _Walker:
             position = found.offset
             if found.tag in (_ITEM_END, _SEQUENCE_END):
                 if found.tag != end:
-                    raise BrokenPixelData("a sequence is not closed where it should be")
+                    raise UnreadableHeader("a sequence is not closed where it should be")
                 open_ends.pop()
             elif found.length == UNDEFINED_LENGTH:
                 open_ends.append((_ITEM_END if found.tag == _ITEM else _SEQUENCE_END, walker.inside(found)))
                 if len(open_ends) > _DEEPEST_NESTING:
-                    raise BrokenPixelData("sequences are nested too deeply")
+                    raise UnreadableHeader("sequences are nested too deeply")
             else:
                 # An item of known length is stepped over as a whole, like any value.
                 position += found.length

@@ -17,8 +17,9 @@ from itertools import accumulate
 
 import xxhash
 
-from framecache.dicom.pixel_data import Extent, FrameTable
-from framecache.errors import FrameCacheError
+from framecache.dicom.byte_reader import ByteReader
+from framecache.dicom.frame_table import Extent, Extents, FramePlace, FrameTable
+from framecache.errors import FrameCacheError, HandOver
 
 _MAGIC = b"FRMIDX01"
 _HEAD = struct.Struct("<8s16sQLL")
@@ -44,17 +45,28 @@ class IndexedFrames:
     def number_of_frames(self) -> int:
         return len(self.first_run) - 1
 
+    @property
+    def frames_present(self) -> int:
+        """Of others no index is made."""
+        return self.number_of_frames
+
+    def place(self, frame_index: int, reader: ByteReader) -> FramePlace:  # noqa: ARG002 - nothing has to be read
+        return Extents(self.extents(frame_index))
+
     def extents(self, frame_index: int) -> tuple[Extent, ...]:
         runs = range(self.first_run[frame_index], self.first_run[frame_index + 1])
         return tuple(Extent(self.offsets[i], self.lengths[i]) for i in runs)
 
 
-def pack(table: FrameTable, attachment_uuid: str) -> bytes:
-    """All of `table`, the index of the stored file of that UUID. Raises BrokenPixelData."""
+def pack(table: FrameTable, reader: ByteReader, attachment_uuid: str) -> bytes:
+    """All of `table`, the index of the stored file of that UUID, which `reader` reads.
+
+    Raises HandOver where frames are missing, or are not sent as they lie there; SourceError.
+    """
     counts, lengths, gaps = array(_COUNT), array(_LENGTH), array(_GAP)
     end = table.header_length
     for frame_index in range(table.number_of_frames):
-        runs = table.extents(frame_index)
+        runs = _runs(table, reader, frame_index)
         counts.append(len(runs))
         for run in runs:
             lengths.append(run.length)
@@ -63,6 +75,13 @@ def pack(table: FrameTable, attachment_uuid: str) -> bytes:
     head = _HEAD.pack(_MAGIC, _digest(attachment_uuid), table.header_length, len(counts), len(lengths))
     content = zlib.compress(counts.tobytes() + lengths.tobytes() + gaps.tobytes(), 1)
     return head + _CHECKSUM.pack(_checksum(head, content)) + content
+
+
+def _runs(table: FrameTable, reader: ByteReader, frame_index: int) -> tuple[Extent, ...]:
+    place = table.place(frame_index, reader) if frame_index < table.frames_present else None
+    if not isinstance(place, Extents):
+        raise HandOver("frames are missing from the file, or begin within a byte: there is nothing to index")
+    return place.runs
 
 
 def unpack(content: bytes, attachment_uuid: str, file_size: int) -> IndexedFrames:

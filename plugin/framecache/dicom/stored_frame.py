@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from framecache.dicom.byte_reader import FileReader
-from framecache.dicom.pixel_data import Extent
+from framecache.dicom.frame_table import Extent
 
 # Between fragments lie 8 bytes of item header (PS3.5 table A.4-1): reading them costs less than a call per fragment.
 _WIDEST_GAP = 4096

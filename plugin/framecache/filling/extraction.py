@@ -25,10 +25,11 @@ _PATIENCE = 60.0
 
 @dataclass(slots=True)
 class Extracted:
-    """How much was kept: frames in all forms, and their bytes."""
+    """How much was kept: frames in all forms, and their bytes; and how many frames the stored file lacks."""
 
     frames: int = 0
     size: int = 0
+    missing: int = 0
 
 
 class Extractor:
@@ -55,15 +56,24 @@ class Extractor:
         Raises HandOver where there is nothing to keep, SourceError, StoreError, CodecError.
         """
         done = Extracted()
-        if form == self.forms(entry)[0] and (self._mode == "index" or self.is_indexed(entry)):
-            self._index(entry, done)
-        else:
+        is_first = form == self.forms(entry)[0]
+        if not (is_first and self._mode != "copy" and self._index_if_possible(entry, done)):
             self._fill(entry, form, near, done, is_stopping)
         return done
 
     def is_indexed(self, entry: Entry) -> bool:
         """Whether the frames of `entry` stay in the stored file, and only their places are kept."""
         return self._mode != "copy" and lie_open(entry)
+
+    def _index_if_possible(self, entry: Entry, done: Extracted) -> bool:
+        """False where the mode is "auto" and the frames are to be copied, because they are not sent as they lie."""
+        try:
+            self._index(entry, done)
+        except HandOver:
+            if self._mode == "index":
+                raise
+            return False
+        return True
 
     def _index(self, entry: Entry, done: Extracted) -> None:
         if entry.index is None:
@@ -82,6 +92,7 @@ class Extractor:
         is_stopping: Callable[[], bool],
     ) -> None:
         with self._sources.open(entry, whole=True) as source:
+            done.missing = source.number_of_frames - source.frames_present
             for numbers in _in_turn(list(_blocks(source, entry.instance.frame_size)), near):
                 if is_stopping():
                     break
@@ -137,8 +148,8 @@ def _blocks(source: FrameSource, frame_size: int) -> Iterator[range]:
     """Frame numbers by block; `frame_size` is the bytes of a frame on average: the first one may be blank."""
     length = max(1, frame_size, source.frame_length(0))
     count = 1 if length >= _SMALL_FRAME else _BLOCK_SIZE // length
-    for first in range(1, source.number_of_frames + 1, count):
-        yield range(first, min(first + count, source.number_of_frames + 1))
+    for first in range(1, source.frames_present + 1, count):
+        yield range(first, min(first + count, source.frames_present + 1))
 
 
 def _in_turn(blocks: list[range], near: Callable[[], int]) -> Iterator[range]:

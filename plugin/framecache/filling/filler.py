@@ -224,7 +224,8 @@ class Filler:
             self._metrics.count("filled_instances")
         self._report(orthanc_id, done, self._clock.monotonic() - started)
         self._queue_next_form(orthanc_id, place, len(forms))
-        return FillState("cached")
+        lack = f"the stored file lacks the last {done.missing} of {entry.instance.number_of_frames} frames"
+        return FillState("cached", lack if done.missing else None)
 
     def _queue_next_form(self, orthanc_id: str, place: _Place, forms: int) -> None:
         with self._changed:

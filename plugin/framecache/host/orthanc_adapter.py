@@ -12,6 +12,7 @@ from framecache.dicom.identity import InstancePath
 from framecache.dicomweb import query
 from framecache.errors import (
     BadRequest,
+    BrokenPixelData,
     FrameCacheError,
     NotAcceptable,
     NotFound,
@@ -98,7 +99,9 @@ class RetrieveRoute:
         try:
             with self._transaction.answer(request) as answer:
                 self._send(output, answer)
-        except (BadRequest, NotFound, NotAcceptable, Overloaded, CodecError) as error:
+        except (BadRequest, NotFound, NotAcceptable, Overloaded, CodecError, BrokenPixelData) as error:
+            # The stock plugin knows no more of broken pixel data; its decoders may end the server, or make up a frame.
+            # A header that we cannot read it may read: DCMTK's parser forgives more than ours.
             send_error(output, error)
         except FrameCacheError as error:
             self._log.info(f"frame cache: handed over: {error}")

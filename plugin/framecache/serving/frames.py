@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Protocol
@@ -12,10 +12,10 @@ from framecache.archive.sources import FrameSource, Sources
 from framecache.cache import block
 from framecache.cache.block import BlockFrame, BrokenBlock
 from framecache.codecs.process.errors import CodecUnavailable
-from framecache.dicom.pixel_data import Extent
+from framecache.dicom.frame_table import Extent, FrameTable
 from framecache.dicom.stored_frame import read_stored_frame
 from framecache.dicom.transfer_syntax import Representation, stored_representation
-from framecache.errors import FrameCacheError, HandOver, InstanceGone, NotFound
+from framecache.errors import BrokenPixelData, FrameCacheError, HandOver, InstanceGone, NotFound
 from framecache.flights import Flights
 
 _PATIENCE = 60.0
@@ -145,19 +145,25 @@ class OpenFrames:
         self._frames, self._entry, self._stack = frames, entry, stack
         self._source: FrameSource | None = None
 
-    @property
-    def number_of_frames(self) -> int:
-        """NumberOfFrames (0028,0008) of the stored file."""
-        return (self._entry.index or self._opened()).number_of_frames
+    def all_numbers(self) -> Sequence[int]:
+        """The numbers of all frames. Raises BrokenPixelData where the stored file lacks some."""
+        table = self._entry.index or self._opened()
+        _check_exists(table, table.number_of_frames)
+        return range(1, table.number_of_frames + 1)
+
+    def check_exist(self, form: Form, numbers: Sequence[int]) -> None:
+        """Before an answer begins that would break off. Raises NotFound past the end, BrokenPixelData."""
+        for number in numbers:
+            if (form.key, number) not in self._entry.blocks:
+                _check_exists(self._entry.index or self._opened(), number)
 
     def piece(self, form: Form, number: int) -> Piece:
-        """Frame `number` in this form. Raises NotFound past the end, HandOver, SourceError."""
+        """Frame `number` in this form. Raises NotFound past the end, BrokenPixelData, HandOver, SourceError."""
         return known_piece(self._entry, form.key, number) or self._unknown(form, number)
 
     def _unknown(self, form: Form, number: int) -> Piece:
         source = self._opened()
-        if number > source.number_of_frames:
-            raise NotFound(f"there is no frame {number}: the instance has {source.number_of_frames} frames")
+        _check_exists(source, number)
         if _is_stored(self._entry, form.key):
             return _StoredPiece(number, source.frame_length(number - 1), source)
         return _MadePiece(number, self._frames.make(self._entry, source, form, number))
@@ -257,6 +263,13 @@ class _MadePiece:
 
     def read_into(self, target: memoryview) -> None:
         target[:] = self.content
+
+
+def _check_exists(source: FrameSource | FrameTable, number: int) -> None:
+    if number > source.number_of_frames:
+        raise NotFound(f"there is no frame {number}: the instance has {source.number_of_frames} frames")
+    if number > source.frames_present:
+        raise BrokenPixelData(f"frame {number} is missing: the stored file has the first {source.frames_present} only")
 
 
 def _read(source: FrameSource, number: int) -> memoryview:

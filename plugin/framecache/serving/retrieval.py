@@ -170,8 +170,8 @@ class Retrieval:
     def answer(self, request: FrameRequest) -> Answer:
         """The answer to `request`.
 
-        Raises BadRequest, NotFound (the frame), NotAcceptable, Overloaded; HandOver where the stock plugin is to be
-        asked.
+        Raises BadRequest, NotFound (the frame), NotAcceptable, BrokenPixelData, Overloaded; HandOver where the stock
+        plugin is to be asked.
         """
         started = self._responder.now()
         numbers = (
@@ -222,7 +222,7 @@ class Retrieval:
 
     def _body(self, prepared: _Prepared, started: float, stack: ExitStack) -> Answer:
         frames = self._frames.open(prepared.entry, stack)
-        numbers = prepared.numbers or tuple(range(1, frames.number_of_frames + 1))
+        numbers = prepared.numbers or frames.all_numbers()
         form = Transcoded(prepared.choice.representation)
         first = frames.piece(form, numbers[0])
         if self._is_too_long(first.length * len(numbers), numbers):
@@ -254,6 +254,7 @@ class Retrieval:
         started: float,
     ) -> Answer:
         """Frame by frame: a body that is too long to hold has no length and ends the connection."""
+        frames.check_exist(form, numbers)
         chunks = self._chunks(prepared, frames, form, numbers)
         report = self._responder.report(is_hit=first.is_hit, started=started)
         content_type = multipart.content_type(form.content_type)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from framecache.archive.catalogue import Entry
 from framecache.archive.sources import FrameSource, Sources
 from framecache.dicom.instance import Instance
-from framecache.errors import FrameCacheError, InstanceGone
+from framecache.errors import BrokenPixelData, FrameCacheError, InstanceGone
 
 from tests.unit.dicom_files import DEFLATED, EXPLICIT, IMPLICIT, JPEG_2000, encapsulated, native
 from tests.unit.fakes import FakeApi, find_answer, uuid
@@ -127,7 +128,21 @@ def test_a_file_cut_short_behind_its_table_is_an_error_and_no_frame(tmp_path: Pa
         frames_of(source)
 
 
-@pytest.mark.parametrize("cut", [140, 300, 400, -20])
+def test_a_deflated_file_cut_in_its_pixels_has_the_frames_before_the_cut(tmp_path: Path) -> None:
+    api, pixels = FakeApi(tmp_path), os.urandom(72)  # so that they are not deflated to nothing
+    api.store(native(pixels, DEFLATED)[:-10], syntax=DEFLATED)
+
+    with Sources(api).open(entry_of(api)) as source:
+        assert source.number_of_frames == 3
+        target = bytearray(24)
+        for index in range(source.frames_present):
+            source.read_frame(index, memoryview(target))
+            assert target == pixels[24 * index : 24 * index + 24]
+        with pytest.raises(BrokenPixelData):
+            source.frame_length(2)
+
+
+@pytest.mark.parametrize("cut", [140, 300, 400])
 def test_a_deflated_file_cut_short_is_an_error_of_ours(tmp_path: Path, cut: int) -> None:
     api = FakeApi(tmp_path)
     api.store(native(PIXELS, DEFLATED)[:cut], syntax=DEFLATED)

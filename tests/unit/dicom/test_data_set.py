@@ -18,7 +18,7 @@ from framecache.dicom.data_set import (
     read_header,
     read_transfer_syntax_uid,
 )
-from framecache.errors import BrokenPixelData, FrameCacheError
+from framecache.errors import FrameCacheError, UnreadableHeader
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom import Dataset, dcmread
@@ -210,7 +210,7 @@ def test_nesting_has_an_end(depth: int, *, is_read: bool) -> None:
     if is_read:
         assert scanned(content).length == start + depth * len(opening + closing)
     else:
-        with pytest.raises(BrokenPixelData, match="nested"):
+        with pytest.raises(UnreadableHeader, match="nested"):
             scanned(content)
 
 
@@ -227,7 +227,7 @@ def test_nesting_has_an_end(depth: int, *, is_read: bool) -> None:
     ],
 )
 def test_a_file_without_pixel_data_is_broken(content: bytes, message: str) -> None:
-    with pytest.raises(BrokenPixelData, match=message):
+    with pytest.raises(UnreadableHeader, match=message):
         scanned(content)
 
 
@@ -236,7 +236,7 @@ def test_a_sequence_closed_in_the_wrong_place_is_broken() -> None:
     start = len(plain) - len(PIXELS) - 12
     wrong = struct.pack("<HH2sHL", 0x0040, 0xA730, b"SQ", 0, UNDEFINED_LENGTH) + struct.pack("<HHL", 0xFFFE, 0xE00D, 0)
 
-    with pytest.raises(BrokenPixelData, match="not closed"):
+    with pytest.raises(UnreadableHeader, match="not closed"):
         scanned(plain[:start] + wrong + plain[start:])
 
 
@@ -251,7 +251,7 @@ def test_a_number_is_read_as_writers_pad_it(value: bytes, number: int) -> None:
 @pytest.mark.parametrize("value", [b"three ", b"3\\4", b"3.0", b"1_0", b"\xd9\xa3", b"9" * 10_000])
 def test_what_is_not_a_number_is_broken(value: bytes) -> None:
     """PS3.5 section 6.2, IS: a sign and digits."""
-    with pytest.raises(BrokenPixelData, match=r"\(0028,0008\) is not a number"):
+    with pytest.raises(UnreadableHeader, match=r"\(0028,0008\) is not a number"):
         header_with(NUMBER_OF_FRAMES, value).integer_string(NUMBER_OF_FRAMES, 1)
 
 
@@ -259,7 +259,7 @@ def test_a_missing_short_is_its_default_or_an_error() -> None:
     header = header_with(NUMBER_OF_FRAMES, b"3 ")
 
     assert header.unsigned_short(ROWS, 7) == 7
-    with pytest.raises(BrokenPixelData, match=r"\(0028,0010\) is missing"):
+    with pytest.raises(UnreadableHeader, match=r"\(0028,0010\) is missing"):
         header.unsigned_short(ROWS)
 
 

@@ -7,13 +7,16 @@ import struct
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pytest
-from framecache.dicom.byte_reader import MemoryReader
-from framecache.dicom.pixel_data import EncapsulatedFrames, FrameTable, NativeFrames, locate_frames
-from framecache.errors import BrokenPixelData, FrameCacheError, HandOver
+from framecache.dicom.byte_reader import ByteReader, MemoryReader
+from framecache.dicom.frame_table import Extents, FrameTable
+from framecache.dicom.pixel_data import locate_frames
+from framecache.errors import BrokenPixelData, FrameCacheError, HandOver, UnreadableHeader
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom.encaps import generate_frames
+from pydicom.pixels.utils import pack_bits, unpack_bits
 
 from tests.unit.dicom_files import (
     BIG_ENDIAN,
@@ -31,6 +34,7 @@ from tests.unit.dicom_files import (
     offset_table,
 )
 
+RLE = "1.2.840.10008.1.2.5"
 SOI, SOC = b"\xff\xd8\xff\xe0", b"\xff\x4f\xff\x51"
 
 
@@ -40,11 +44,16 @@ def located(content: bytes, syntax: str) -> FrameTable:
 
 def frames_of(content: bytes, syntax: str) -> list[bytes]:
     """The bytes of all frames, by the table."""
-    table = located(content, syntax)
-    return [
-        b"".join(content[extent.offset : extent.offset + extent.length] for extent in table.extents(index))
-        for index in range(table.number_of_frames)
-    ]
+    table, reader = located(content, syntax), MemoryReader(content)
+    assert table.frames_present == table.number_of_frames
+    return [frame_of(table, reader, index) for index in range(table.number_of_frames)]
+
+
+def frame_of(table: FrameTable, reader: ByteReader, index: int) -> bytes:
+    place = table.place(index, reader)
+    frame = bytearray(place.length)
+    place.read_into(reader, memoryview(frame))
+    return bytes(frame)
 
 
 @pytest.mark.parametrize("syntax", [EXPLICIT, IMPLICIT, BIG_ENDIAN])
@@ -95,13 +104,9 @@ def test_an_absent_number_of_frames_means_one() -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        pytest.param(native(bytes(70)), "shorter than its frames", id="a short value"),
-        pytest.param(native(bytes(72))[:-1], "shorter than its frames", id="a short file"),
-        pytest.param(native(bytes(72), NumberOfFrames=4), "shorter than its frames", id="too many frames"),
-        pytest.param(native(bytes(72), NumberOfFrames=2**31 - 1), "shorter", id="far too many frames"),
-        pytest.param(native(bytes(72), Rows=65535, Columns=65535), "shorter than its frames", id="large rows"),
-        pytest.param(native(b"", Rows=0), "shorter than its frames", id="no rows"),
-        pytest.param(native(bytes(72), Rows=None), "is missing", id="empty rows"),
+        pytest.param(native(bytes(72), Rows=65535, Columns=65535), "within its first frame", id="large rows"),
+        pytest.param(native(bytes(72))[:-60], "within its first frame", id="a file that is cut within the first frame"),
+        pytest.param(native(b"", Rows=0), "is zero", id="no rows"),
         pytest.param(native(bytes(72), NumberOfFrames=0), "not positive", id="no frames"),
         pytest.param(native(bytes(72), NumberOfFrames=-3), "not positive", id="negative frames"),
     ],
@@ -111,9 +116,66 @@ def test_native_pixels_that_contradict_their_header_are_broken(content: bytes, m
         located(content, EXPLICIT)
 
 
-def test_single_bits_that_do_not_fill_bytes_are_left_to_others() -> None:
+def first_missing_of(content: bytes, syntax: str, whole: Sequence[bytes]) -> int:
+    """The number of the first frame that is missing: those before it are `whole`'s, it and the last are broken."""
+    table, reader = located(content, syntax), MemoryReader(content)
+    present = table.frames_present
+    assert [frame_of(table, reader, index) for index in range(present)] == list(whole[:present])
+    for index in (present, table.number_of_frames - 1):
+        with pytest.raises(BrokenPixelData):
+            table.place(index, reader)
+    return present + 1
+
+
+@pytest.mark.parametrize(
+    ("content", "first_missing"),
+    [
+        pytest.param(native(bytes(range(70))), 3, id="a short value"),
+        pytest.param(native(bytes(range(72)))[:-1], 3, id="a short file"),
+        pytest.param(native(bytes(range(72)))[:-25], 2, id="a shorter file"),
+        pytest.param(native(bytes(range(72)), NumberOfFrames=4), 4, id="too many frames"),
+        pytest.param(native(bytes(range(72)), NumberOfFrames=2**31 - 1), 4, id="far too many frames"),
+    ],
+)
+def test_native_frames_that_are_there_are_had_and_others_are_missing(content: bytes, first_missing: int) -> None:
+    whole = [bytes(range(24 * i, 24 * i + 24)) for i in range(3)]
+    assert first_missing_of(content, EXPLICIT, whole) == first_missing
+
+
+@pytest.mark.parametrize("frames", [1, 2, 7, 8, 9])
+@pytest.mark.parametrize(("rows", "columns"), [(1, 1), (3, 3), (5, 13), (7, 9), (8, 8), (31, 33)])
+@pytest.mark.parametrize("syntax", [EXPLICIT, IMPLICIT])
+def test_frames_of_single_bits_are_pydicom_s(syntax: str, rows: int, columns: int, frames: int) -> None:
+    """Each begins with a byte, and zeros fill its last one (PS3.5 section 8.1.1 packs them across frames)."""
+    pixels = np.random.default_rng(rows * frames).integers(0, 2, (frames, rows * columns), np.uint8)
+    stored = pack_bits(pixels.ravel(), pad=False)
+    content = native(stored, syntax, BitsAllocated=1, Rows=rows, Columns=columns, NumberOfFrames=frames)
+
+    unpacked = np.asarray(unpack_bits(stored))[: pixels.size].reshape(pixels.shape)
+    found = frames_of(content, syntax)
+
+    assert found == [pack_bits(frame, pad=False) for frame in unpacked]
+    assert [len(frame) for frame in found] == [-(-rows * columns // 8)] * frames
+
+
+def test_single_bits_that_are_cut_off_are_missing() -> None:
+    content = native(bytes(10), BitsAllocated=1, Rows=3, Columns=3, NumberOfFrames=9)
+    assert located(content, EXPLICIT).frames_present == 8
+
+
+def test_single_bits_in_words_of_big_endian_are_left_to_others() -> None:
+    dataset = image(BitsAllocated=1, Rows=3, Columns=3)
+    dataset.PixelData = bytes(4)
+    dataset["PixelData"].VR = "OW"
+    content = encoded(dataset, BIG_ENDIAN)
+
     with pytest.raises(HandOver, match="single bits"):
-        located(native(bytes(10), BitsAllocated=1, Rows=3, Columns=3), EXPLICIT)
+        located(content, BIG_ENDIAN)
+
+
+def test_a_header_without_rows_is_unreadable() -> None:
+    with pytest.raises(UnreadableHeader, match="is missing"):
+        located(native(bytes(72), Rows=None), EXPLICIT)
 
 
 FRAMES = [SOC + bytes([i]) * (10 + 2 * i) for i in range(4)]
@@ -195,7 +257,7 @@ TWO = as_items([b"", b"aa", b"bb"])
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        pytest.param(HEADER, "before their delimiter", id="nothing"),
+        pytest.param(HEADER, "does not begin with an offset table", id="nothing"),
         pytest.param(HEADER + END_OF_SEQUENCE, "does not begin with an offset table", id="no offset table"),
         pytest.param(HEADER + as_items([b""]) + END_OF_SEQUENCE, "no fragments", id="no fragments"),
         pytest.param(HEADER + TWO, "before their delimiter", id="no delimiter"),
@@ -226,6 +288,110 @@ def test_pixels_that_are_not_as_their_transfer_syntax_says_are_broken(content: b
     """PS3.5 section A.4: else raw pixels would be sent as a codestream, or a codestream as pixels."""
     with pytest.raises(BrokenPixelData):
         located(content, syntax)
+
+
+def missing_cases() -> list[Any]:
+    """Four frames as they were meant, and what became of them."""
+    table = offset_table([[frame] for frame in FRAMES])
+    tags: dict[str, Any] = {"NumberOfFrames": 4}
+    halves = [split(frame, 2) for frame in FRAMES]
+    in_halves = offset_table(halves)
+    two, three = header_before_items(**tags) + as_items([b"", *FRAMES[:2]]), as_items([b"", *FRAMES[:3]])
+    tabled = header_before_items(**tags) + as_items([packed(table), *FRAMES])
+    halved = header_before_items(**tags) + as_items([packed(in_halves), *(half for frame in halves for half in frame)])
+    extended = {**tags, "ExtendedOffsetTable": struct.pack("<4Q", *table)}
+    return [
+        pytest.param(two + END_OF_SEQUENCE, 3, id="two fragments, no table"),
+        pytest.param(encapsulated([packed(table[:2]), *FRAMES[:2]], **tags), 3, id="two fragments, a table of two"),
+        pytest.param(encapsulated([packed(table), *FRAMES[:2]], **tags), 3, id="two fragments, a table of four"),
+        pytest.param(encapsulated([b"", *FRAMES[:2]], **extended), 3, id="two fragments, an extended table of four"),
+        pytest.param(
+            encapsulated([packed(in_halves), *halves[0], *halves[1], halves[2][0]], **tags), 3, id="half a frame"
+        ),
+        pytest.param(two, 2, id="no table, cut behind the second, which may go on"),
+        pytest.param(header_before_items(**tags) + three[:-2], 3, id="no table, cut in the third"),
+        pytest.param(tabled, 4, id="a table, no delimiter"),
+        pytest.param(tabled[:-2], 4, id="a table, cut in the fourth"),
+        pytest.param(tabled[: -len(FRAMES[3]) - 4], 4, id="a table, cut in an item header"),
+        pytest.param(tabled[: -len(FRAMES[3]) - 10], 3, id="a table, cut in the third"),
+        pytest.param(halved[:-2], 4, id="a table of halves, cut in the last"),
+        pytest.param(halved[: -len(halves[3][1]) - 9], 4, id="a table of halves, cut in the last but one"),
+        pytest.param(halved[: -len(FRAMES[3]) - 20], 3, id="a table of halves, cut before"),
+    ]
+
+
+@pytest.mark.parametrize(("content", "first_missing"), missing_cases())
+def test_fragments_that_are_there_are_had_and_other_frames_are_missing(content: bytes, first_missing: int) -> None:
+    assert first_missing_of(content, JPEG_2000, FRAMES) == first_missing
+
+
+HALVES = [half for frame in FRAMES for half in split(frame, 2)]
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        pytest.param([b"", *HALVES[:6]], id="halves, no table"),
+        pytest.param([b"", *HALVES[:3]], id="fewer halves than frames, no table"),
+        pytest.param([packed([0, 3]), *FRAMES[:2]], id="a table that points elsewhere"),
+        pytest.param([packed(offset_table([[f] for f in FRAMES])[:3]), *FRAMES[:2]], id="a table of three for two"),
+        pytest.param([packed(offset_table([[h] for h in HALVES])[:3]), *HALVES[:6]], id="a short table of halves"),
+        pytest.param([packed([0, 2, 40, 90]), *FRAMES[:2]], id="a table that is partly wrong"),
+    ],
+)
+def test_frames_are_never_cut_by_guess(items: list[bytes]) -> None:
+    with pytest.raises(BrokenPixelData, match="cannot be told apart"):
+        located(encapsulated(items, NumberOfFrames=4), JPEG_2000)
+
+
+@pytest.mark.parametrize(("syntax", "start"), [(JPEG_LS, SOI), (RLE, struct.pack("<LL", 2, 64))])
+def test_fewer_fragments_than_frames_are_frames_if_each_begins_as_one(syntax: str, start: bytes) -> None:
+    frames = [start + bytes([i]) * 8 for i in range(3)]
+
+    whole = encapsulated([b"", *frames], syntax, NumberOfFrames=5)
+    assert first_missing_of(whole, syntax, frames) == 4
+
+    odd = encapsulated([b"", frames[0], frames[1][2:], frames[2]], syntax, NumberOfFrames=5)
+    with pytest.raises(BrokenPixelData, match="cannot be told apart"):
+        located(odd, syntax)
+
+
+class CountingReader(MemoryReader):
+    """Tells how often it was asked."""
+
+    reads = 0
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        self.reads += 1
+        return super().read_at(offset, length)
+
+
+@pytest.mark.parametrize("kind", ["basic", "extended"])
+def test_with_a_table_one_frame_of_many_is_found_without_the_others(kind: str) -> None:
+    frames = [SOC + struct.pack("<L", i) * (1 + i % 7) for i in range(1000)]
+    offsets = offset_table([[frame] for frame in frames])
+    tags: dict[str, Any] = {"ExtendedOffsetTable": struct.pack("<1000Q", *offsets)} if kind == "extended" else {}
+    basic = packed(offsets) if kind == "basic" else b""
+    reader = CountingReader(encapsulated([basic, *frames], NumberOfFrames=1000, **tags))
+
+    table = locate_frames(reader, JPEG_2000, None)
+    found = [frame_of(table, reader, index) for index in (0, 500, 999)]
+
+    assert found == [frames[0], frames[500], frames[999]]
+    assert reader.reads <= 12
+
+
+def test_a_table_that_is_wrong_in_the_middle_is_seen_when_that_frame_is_wanted() -> None:
+    """Its ends are right, so it is believed until an item does not end where the next one is said to begin."""
+    frames = [SOC + bytes([i]) * 8 for i in range(6)]
+    offsets = offset_table([[frame] for frame in frames])
+    for wrong in range(2, 5):
+        table = [offset + 2 * (index == wrong) for index, offset in enumerate(offsets)]
+        content = encapsulated([packed(table), *frames], NumberOfFrames=6)
+        for first in range(6):
+            located_frames, reader = located(content, JPEG_2000), MemoryReader(content)
+            for index in (first, *range(6)):
+                assert frame_of(located_frames, reader, index) == frames[index]
 
 
 def test_the_header_of_a_table_ends_where_the_pixel_data_begins() -> None:
@@ -265,8 +431,11 @@ def test_damage_never_puts_a_frame_outside_the_pixel_data(data: st.DataObject) -
     with contextlib.suppress(FrameCacheError):
         table = locate_frames(MemoryReader(content), syntax, data.draw(st.none() | st.just(len(content) // 2)))
         assert table.number_of_frames >= 1
+        assert 1 <= table.frames_present <= table.number_of_frames
         for index in range(min(table.number_of_frames, 100)):
-            for extent in table.extents(index):
-                assert table.header_length < extent.offset
-                assert extent.offset + extent.length <= len(content)
-        assert isinstance(table, NativeFrames | EncapsulatedFrames)
+            with contextlib.suppress(BrokenPixelData):
+                place = table.place(index, MemoryReader(content))
+                assert isinstance(place, Extents)
+                for run in place.runs:
+                    assert table.header_length < run.offset
+                    assert run.offset + run.length <= len(content)

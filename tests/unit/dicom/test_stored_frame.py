@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from framecache.dicom.pixel_data import Extent
+from framecache.dicom.frame_table import Extent
 from framecache.dicom.stored_frame import read_stored_frame
 from framecache.errors import InstanceGone, SourceError
 from hypothesis import given

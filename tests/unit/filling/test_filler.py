@@ -129,6 +129,23 @@ def test_all_frames_of_an_instance_are_kept(bench: Bench) -> None:
     assert bench.pool.leased == 0
 
 
+@pytest.mark.parametrize(
+    ("content", "syntax"),
+    [
+        pytest.param(native(bytes(70)), EXPLICIT, id="native"),
+        pytest.param(encapsulated([b"", *[b"\xff\x4f\xff\x51" * 6] * 2]), JPEG_2000, id="encapsulated"),
+    ],
+)
+def test_what_a_file_that_was_cut_short_still_has_is_kept(bench: Bench, content: bytes, syntax: str) -> None:
+    """That is all there is to do: it is not tried again."""
+    name = bench.take_in(1, content, syntax)
+    bench.run(name)
+
+    assert bench.filler.state(name) == FillState("cached", "the stored file lacks the last 1 of 3 frames")
+    assert set(bench.catalogue.describe(name).blocks) == {(syntax, 1), (syntax, 2)}
+    assert bench.metrics["failed_fills"] == 0
+
+
 def test_nothing_is_cut_out_twice(bench: Bench) -> None:
     name = bench.take_in(1)
     bench.run(name)
@@ -311,14 +328,14 @@ def test_the_queue_has_an_end(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_one_bad_instance_stops_nothing(bench: Bench) -> None:
-    bad = bench.take_in(1, native(bytes(72))[:-10])
+    bad = bench.take_in(1, native(bytes(72))[:-60])
     noise = bench.take_in(2, b"no DICOM file at all")
     good = bench.take_in(3)
     bench.run(bad, noise, good)
 
     assert bench.filler.state(good) == FillState("cached")
     assert bench.filler.failures() == {
-        bad: "the pixel data is shorter than its frames",
+        bad: "the pixel data ends within its first frame",
         noise: "the stored file is not in DICOM File Format",
     }
     assert bench.metrics["failed_fills"] == 2

@@ -19,6 +19,7 @@ from framecache.errors import (
     Overloaded,
     SourceError,
     UnknownInstance,
+    UnreadableHeader,
 )
 from framecache.host.orthanc_adapter import SENTINEL_ANSWER, ModuleApi, RetrieveRoute, for_good
 from framecache.metrics import Metrics
@@ -116,7 +117,7 @@ def test_a_hand_over_is_a_307_to_the_stock_spelling_with_the_query(arguments: di
     [
         HandOver("x"),
         SourceError("x"),
-        BrokenPixelData("x"),
+        UnreadableHeader("x"),
         UnknownInstance("x"),
         FrameCacheError("x"),
         RuntimeError("x"),
@@ -137,6 +138,7 @@ def test_every_fault_of_ours_is_handed_over(error: Exception) -> None:
     ("error", "status"),
     [
         (BadRequest("why"), 400),
+        (BrokenPixelData("why"), 500),
         (NotFound("why"), 404),
         (NotAcceptable("why", ("image/jp2",)), 406),
         (Overloaded("why"), 503),

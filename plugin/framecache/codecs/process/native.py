@@ -30,7 +30,8 @@ def decode(frame: bytes, description: PixelDescription) -> DecodedFrame:
         return DecodedFrame(_upsampled(stored, description), photometric.removesuffix("_422"))
     if description.bits_allocated == 1:
         # PS3.5 section 8.1.1: the first pixel is in the least significant bit.
-        bits = np.unpackbits(np.frombuffer(stored, np.uint8), bitorder="little")
+        count = description.rows * description.columns * description.samples_per_pixel
+        bits = np.unpackbits(np.frombuffer(stored, np.uint8), bitorder="little", count=count)
         return DecodedFrame(bits.reshape(description.shape).view(description.dtype), photometric)
     samples = np.frombuffer(stored, description.dtype.newbyteorder("<"))
     if description.planar_configuration == 1 and description.samples_per_pixel > 1:
@@ -40,14 +41,11 @@ def decode(frame: bytes, description: PixelDescription) -> DecodedFrame:
 
 
 def _native_size(description: PixelDescription) -> int:
-    """Bytes of a frame; one that ends within a byte has none of its own (PS3.5 section 8.1.1)."""
+    """Bytes of a frame; of single bits, zeros fill the last one."""
     pixels = description.rows * description.columns
     if description.photometric_interpretation in _SUBSAMPLED:
         return pixels * 2 * description.bits_allocated // 8
-    bits = pixels * description.samples_per_pixel * description.bits_allocated
-    if bits % 8:
-        raise Undecodable("frames of single bits do not begin on a byte")
-    return bits // 8
+    return -(-pixels * description.samples_per_pixel * description.bits_allocated // 8)
 
 
 def _upsampled(stored: bytes, description: PixelDescription) -> Pixels:

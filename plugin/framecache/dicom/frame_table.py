@@ -1,0 +1,89 @@
+"""Where the frames of one stored instance lie, once they were located."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from framecache.dicom.byte_reader import ByteReader
+
+
+class FramePlace(Protocol):
+    """Where one frame lies."""
+
+    @property
+    def length(self) -> int:
+        """Bytes of the frame."""
+
+    def read_into(self, reader: ByteReader, target: memoryview) -> None:
+        """Read the frame into `target`, which has its length. Raises SourceError."""
+
+
+class FrameTable(Protocol):
+    """Where the frames of one instance lie."""
+
+    @property
+    def number_of_frames(self) -> int:
+        """NumberOfFrames (0028,0008)."""
+
+    @property
+    def frames_present(self) -> int:
+        """How many of them are wholly there, counted from the first; the others are cut off, or never were written."""
+
+    @property
+    def header_length(self) -> int:
+        """Where the pixel data element begins in the file: the bytes before it are its header."""
+
+    def place(self, frame_index: int, reader: ByteReader) -> FramePlace:
+        """Where the frame with this index, from 0, lies in the instance that `reader` reads.
+
+        Raises BrokenPixelData where it is missing, SourceError.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """A run of bytes in the stored file."""
+
+    offset: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Extents:
+    """A frame whose bytes are sent as they lie in the file."""
+
+    runs: tuple[Extent, ...]
+
+    @property
+    def length(self) -> int:
+        return sum(run.length for run in self.runs)
+
+    def read_into(self, reader: ByteReader, target: memoryview) -> None:
+        position = 0
+        for run in self.runs:
+            reader.read_into(run.offset, target[position : position + run.length])
+            position += run.length
+
+
+@dataclass(frozen=True, slots=True)
+class PackedBits:
+    """A frame of single bits that begins at bit `first_bit`, counted from the least significant one of byte `offset`.
+
+    Frames of single bits follow each other without a gap (PS3.5 section 8.1.1). Cut out, a frame begins with a byte
+    of its own, and zeros fill its last one.
+    """
+
+    offset: int
+    first_bit: int
+    bits: int
+
+    @property
+    def length(self) -> int:
+        return -(-self.bits // 8)
+
+    def read_into(self, reader: ByteReader, target: memoryview) -> None:
+        stored = bytearray(-(-(self.first_bit + self.bits) // 8))
+        reader.read_into(self.offset, memoryview(stored))
+        bits = int.from_bytes(stored, "little") >> self.first_bit & ((1 << self.bits) - 1)
+        target[:] = bits.to_bytes(self.length, "little")
