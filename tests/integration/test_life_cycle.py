@@ -151,3 +151,27 @@ def test_after_a_power_cut_frames_are_hits_or_misses_but_right(suite: str, tmp_p
         for seed, instance in instances.items():
             wanted = [frame.tobytes() for frame in replace(SMALL, seed=seed).pixels()]
             assert [part.payload for part in archive.parts(instance, "1,2,3,4")] == wanted
+
+
+def test_a_reset_of_orthanc_is_survived_again_and_again(suite: str, tmp_path: Path) -> None:
+    """`/tools/reset` loads plugins, script and all anew, in the same process."""
+    with running(suite, tmp_path) as archive:
+        pid, instances = archive.server.pid, [archive.store(SMALL)]
+        for seed in (1, 2):
+            with uploading(archive, replace(SMALL, frames=64, seed=100 + seed)):
+                wait_until(lambda: archive.status()["QueueLength"] > 0)
+            reset(archive)
+            assert archive.server.pid == pid
+            instances.append(archive.store(replace(SMALL, seed=seed)))
+            for instance in instances:
+                assert archive.frames(instance, "1").headers["X-Frame-Cache"] == "hit"
+
+
+def reset(archive: Archive) -> None:
+    """Orthanc answers the request first, and for a while after that."""
+    started = archive.log.count("Orthanc has started")
+    archive.post("/tools/reset", {})
+    wait_until(
+        lambda: archive.log.count("Orthanc has started") > started or archive.server._running().poll() is not None
+    )
+    archive.wait_until_checked()

@@ -8,23 +8,30 @@ from pathlib import Path
 
 import pytest
 
+from dev.orthanc_server import PLUGINS
 from dev.sample import Sample
 from dev.upload import Instance
-from tests.integration.archive import Archive, running, wait_until
+from dev.upload import instance as instance_at
+from tests.integration.archive import Archive, instance_of, running, wait_until
 
 pytestmark = pytest.mark.orthanc
 
 SMALL = Sample(frames=4, rows=64, columns=96)
-CONFIGURATIONS = {
+# Where no file tells the truth, what is known of an instance is asked for again at each request.
+ASK_AGAIN = {"FrameCache": {"RevalidateSeconds": 0}}
+CONFIGURATIONS: dict[str, dict[str, object]] = {
     "storage in a folder": {},
-    # Where no file tells the truth, what is known of an instance is asked for again at each request.
-    "storage compressed": {"StorageCompression": True, "FrameCache": {"RevalidateSeconds": 0}},
+    "storage compressed": {"StorageCompression": True, **ASK_AGAIN},
+    # The files of what was deleted stay for longer than these tests take.
+    "deletion delayed": {"DelayedDeletion": {"Enable": True, "ThrottleDelayMs": 600_000}, **ASK_AGAIN},
 }
+EXTRA_PLUGINS = {"deletion delayed": ["DelayedDeletion"]}
 
 
 @pytest.fixture(scope="module", params=CONFIGURATIONS)
 def archive(suite: str, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Archive]:
-    with running(suite, tmp_path_factory.mktemp(suite) / "orthanc", CONFIGURATIONS[request.param]) as archive:
+    folder, plugins = tmp_path_factory.mktemp(suite) / "orthanc", [*PLUGINS, *EXTRA_PLUGINS.get(request.param, [])]
+    with running(suite, folder, CONFIGURATIONS[request.param], plugins=plugins) as archive:
         yield archive
 
 
@@ -82,6 +89,48 @@ def test_the_frames_of_what_was_deleted_leave_the_disk(archive: Archive) -> None
     wait_until(lambda: new.isdisjoint(archive.cached_files()))
 
 
+LOSSLESS_JPEG = "1.2.840.10008.1.2.4.70"
+
+
+@pytest.mark.parametrize("level", ["series", "studies"])
+def test_what_was_modified_in_place_is_the_new_at_once_and_leaves_nothing_of_the_old(
+    archive: Archive, level: str
+) -> None:
+    """The UIDs and so the Orthanc IDs stay; the transfer syntax changes, so that no frame keeps its bytes."""
+    sample = replace(SMALL, seed=31 if level == "series" else 32)
+    before = archive.cached_files()
+    instance = archive.store(sample)
+    old = archive.cached_files() - before
+    tag = archive.frames(instance, "1").headers["ETag"]
+    change = {
+        "Replace": {"SeriesDescription": "modified"} if level == "series" else {"StudyDescription": "modified"},
+        "Keep": ["StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"],
+        "Transcode": LOSSLESS_JPEG,
+        "Force": True,
+        "KeepSource": True,
+    }
+    archive.post(f"/{level}/{resource_of(archive, instance, level)}/modify", change)
+    answer = archive.frames(instance, "1", if_none_match=tag)
+    assert (answer.status_code, LOSSLESS_JPEG in answer.headers["Content-Type"]) == (200, True)
+    assert archive.parts(instance, "1,2,3,4") == archive.stock_parts(instance, "1,2,3,4")
+    archive.wait_until_cached(instance)
+    wait_until(lambda: old.isdisjoint(archive.cached_files()), lambda: str(old & archive.cached_files()))
+
+
+def test_what_was_anonymized_is_new_and_its_source_404_at_once(archive: Archive) -> None:
+    before = archive.cached_files()
+    source = archive.store(replace(SMALL, seed=33))
+    old = archive.cached_files() - before
+    study = resource_of(archive, source, "studies")
+    answer = archive.ask("POST", f"/studies/{study}/anonymize", json={"KeepSource": False})
+    (made,) = archive.get_json(f"/studies/{answer.json()['ID']}/instances")
+    assert archive.frames(source, "1").status_code == 404
+    anonymized = instance_at(archive.server.url, made["ID"])
+    assert payloads(archive, anonymized) == frames_of(replace(SMALL, seed=33))
+    archive.wait_until_cached(anonymized)
+    wait_until(lambda: old.isdisjoint(archive.cached_files()), lambda: str(old & archive.cached_files()))
+
+
 def test_what_was_stored_again_after_a_delete_is_the_new(archive: Archive) -> None:
     old = replace(SMALL, seed=12)
     new = with_other_pixels(old)
@@ -127,10 +176,54 @@ def test_another_transfer_syntax_takes_effect_with_an_overwrite(archive: Archive
 def test_compressing_and_uncompressing_the_attachment_changes_no_frame(archive: Archive) -> None:
     sample = replace(SMALL, seed=16)
     instance = archive.store(sample)
+    versions = set()
     for action in ("compress", "uncompress", "compress", "uncompress"):
+        versions.add(archive.get_json(f"/instances/{instance.orthanc_id}/attachments/dicom/info")["Uuid"])
         archive.post(f"/instances/{instance.orthanc_id}/attachments/dicom/{action}", {})
         assert payloads(archive, instance) == frames_of(sample)
         assert archive.parts(instance, "2") == archive.stock_parts(instance, "2")
+    wait_until(lambda: archive.frames(instance, "1,2,3,4").headers["X-Frame-Cache"] == "hit")
+    # Orthanc tells of none of this, and still nothing of the old versions is left.
+    wait_until(lambda: not any(versions & set(path.parts) for path in archive.cached_files()))
+
+
+LONG = replace(SMALL, frames=150, rows=512, columns=512, seed=50)
+ATTEMPTS = 5
+
+
+@pytest.fixture(scope="module")
+def long_file(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    return LONG.write(tmp_path_factory.mktemp("long") / "long.dcm").read_bytes()
+
+
+@pytest.mark.parametrize("event", ["deleted", "overwritten"])
+def test_a_fill_that_was_running_meanwhile_leaves_nothing_behind(
+    archive: Archive, long_file: bytes, event: str
+) -> None:
+    new = replace(SMALL, seed=LONG.seed)
+    for _ in range(ATTEMPTS):
+        before, frames = archive.cached_files(), archive.status()["FilledFrames"]
+        instance = instance_of(LONG, archive.upload(long_file))
+        wait_until_more_than(archive, before)
+        if event == "deleted":
+            archive.delete(f"/instances/{instance.orthanc_id}")
+            assert archive.frames(instance, "1").status_code == 404
+        else:
+            archive.store(new)
+            assert payloads(archive, instance) == frames_of(new)
+            archive.delete(f"/instances/{instance.orthanc_id}")
+        wait_until_only(archive, before)
+        if archive.status()["FilledFrames"] < frames + LONG.frames:
+            return  # it did not come to its end
+    pytest.fail("no fill was under way when it happened")
+
+
+def wait_until_more_than(archive: Archive, known: set[Path]) -> None:
+    wait_until(lambda: archive.cached_files() > known)
+
+
+def wait_until_only(archive: Archive, known: set[Path]) -> None:
+    wait_until(lambda: archive.cached_files() == known, lambda: str(archive.cached_files() - known))
 
 
 @pytest.mark.parametrize("options", [{}, {"ReconstructFiles": True}])
@@ -142,17 +235,36 @@ def test_a_reconstructed_instance_has_the_same_frames(archive: Archive, options:
 
 
 def test_a_reconstruction_into_another_transfer_syntax_is_sent_as_it_is_now(suite: str, tmp_path: Path) -> None:
-    sample, lossless_jpeg = replace(SMALL, seed=18), "1.2.840.10008.1.2.4.70"
+    sample = replace(SMALL, seed=18)
     folder = tmp_path / "orthanc"
     with running(suite, folder) as archive:
         instance = archive.store(sample)
-    with running(suite, folder, {"IngestTranscoding": lossless_jpeg}, in_order=False) as archive:
+    with running(suite, folder, {"IngestTranscoding": LOSSLESS_JPEG}, in_order=False) as archive:
         before = archive.frames(instance, "1")
         assert before.headers["X-Frame-Cache"] == "hit"
         archive.post(f"/instances/{instance.orthanc_id}/reconstruct", {"ReconstructFiles": True})
         after = archive.frames(instance, "1", if_none_match=before.headers["ETag"])
-        assert (after.status_code, lossless_jpeg in after.headers["Content-Type"]) == (200, True)
+        assert (after.status_code, LOSSLESS_JPEG in after.headers["Content-Type"]) == (200, True)
         assert archive.parts(instance, "1,2,3,4") == archive.stock_parts(instance, "1,2,3,4")
+
+
+def test_what_is_transcoded_when_it_is_stored_is_sent_as_it_is_stored(suite: str, tmp_path: Path) -> None:
+    old = replace(SMALL, seed=21)
+    configuration = {"IngestTranscoding": LOSSLESS_JPEG, "MaximumPatientCount": 1}
+    with running(suite, tmp_path, configuration, in_order=False) as archive:
+        instance = archive.store(old)
+        for sample in (old, with_other_pixels(old)):
+            archive.store(sample, cached=False)
+            answer = archive.frames(instance, "1")
+            assert (answer.status_code, LOSSLESS_JPEG in answer.headers["Content-Type"]) == (200, True)
+            assert archive.parts(instance, "1,2,3,4") == archive.stock_parts(instance, "1,2,3,4")
+            archive.wait_until_cached(instance)
+        # Another patient: Orthanc may keep one only, and makes room.
+        files = archive.cached_files()
+        content = replace(SMALL, seed=22).write(tmp_path / "other.dcm").read_bytes()
+        archive.upload(content.replace(b"SYNTHETIC ", b"SYNTHETIC2"))
+        assert archive.frames(instance, "1").status_code == 404
+        wait_until(lambda: files.isdisjoint(archive.cached_files()))
 
 
 def test_what_was_deleted_while_the_plugin_was_off_is_404(suite: str, tmp_path: Path) -> None:

@@ -112,6 +112,10 @@ class StoredInstance:
     answer: dict[str, Any]
     content: bytes
 
+    @property
+    def uuid(self) -> str:
+        return str(self.answer["Attachments"][0]["Uuid"])
+
 
 class FakeApi:
     """Orthanc's REST API over a storage folder of its own, which may be absent as it is with object storage."""
@@ -183,7 +187,9 @@ class FakeApi:
             return json.dumps([answer for answer in answers if _matches(answer, query["Query"])]).encode()
         if uri == "/tools/bulk-content":
             known = [self.instances[name] for name in query["Resources"] if name in self.instances]
-            return json.dumps([{**one.answer, "FileSize": len(one.content)} for one in known]).encode()
+            return json.dumps(
+                [{**one.answer, "FileSize": len(one.content), "FileUuid": one.uuid} for one in known]
+            ).encode()
         raise NotFound("Unknown resource")
 
     def _note(self, call: str) -> None:
@@ -266,6 +272,13 @@ class MemoryStore:
         if self.fails is not None:
             raise self.fails
         self.touched.update(last_accesses)
+
+    def versions(self, after: str, most: int) -> dict[str, set[str]]:
+        kept: dict[str, set[str]] = {record.orthanc_id: set() for record in self.records.values()}
+        for owner, row in self.rows.values():
+            kept.setdefault(owner, set()).add(row.key.split("/")[1])
+        names = sorted(name for name in kept if name > after)[:most]
+        return {name: kept[name] for name in names}
 
     def note(self, key: str) -> str | None:
         return self.notes.get(key)

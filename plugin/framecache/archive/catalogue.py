@@ -88,6 +88,8 @@ class Catalogue:
         self._paths: dict[str, InstancePath] = {}
         self._touched: dict[InstancePath, float] = {}
         self._lock = threading.Lock()
+        # Whether Orthanc itself keeps the files. It unlinks them as it deletes; a storage plugin may do so later.
+        self.trusts_files = True
 
     def lookup(self, path: InstancePath) -> Entry:
         """The instance under these three UIDs, as it is now. Raises NotFound, SourceError."""
@@ -103,8 +105,22 @@ class Catalogue:
         Orthanc unlinks a stored file inside the transaction that deletes or replaces it, before event and
         answer; events come late, or not at all.
         """
-        if entry.stored_path is None:
+        if entry.stored_path is None or not self.trusts_files:
             return self._clock.monotonic() - entry.checked_at < self._revalidate_seconds
+        return self._has_file(entry)
+
+    def still_holds(self, entry: Entry) -> bool:
+        """The same, asked of Orthanc where no file tells. Raises SourceError."""
+        if entry.stored_path is not None and self.trusts_files:
+            return self._has_file(entry)
+        try:
+            return self.describe(entry.instance.orthanc_id).instance == entry.instance
+        except (NotFound, InstanceGone):
+            return False
+
+    def _has_file(self, entry: Entry) -> bool:
+        if entry.stored_path is None:
+            return False
         try:
             return os.stat(entry.stored_path).st_size == entry.instance.stored_size
         except OSError:
@@ -125,7 +141,7 @@ class Catalogue:
         if instance is None or instance.stored_size != instance.file_size:
             return None  # compressed by Orthanc: what the file holds cannot be read from it
         entry = self._new_entry(instance)
-        return self._keep(entry) if entry.stored_path and self.is_current(entry) else None
+        return self._keep(entry) if self.trusts_files and self._has_file(entry) else None
 
     def _find(self, path: InstancePath) -> Instance:
         """Ask Orthanc. Study, series and instance have to belong together, or a token for one opens another."""
@@ -176,7 +192,7 @@ class Catalogue:
 
     def _enter(self, instance: Instance) -> Entry:
         entry = self._new_entry(instance)
-        if not self.is_current(entry):
+        if not self._has_file(entry):
             self._confirm(instance)
             entry.stored_path = None  # kept elsewhere: only the REST API can read it
         elif instance.stored_size != instance.file_size:

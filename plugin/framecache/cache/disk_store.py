@@ -103,6 +103,11 @@ class DiskStore:
         """Note when instances were last asked for, in seconds since the epoch."""
         self._table.set_access_times((time, _record_key(path)) for path, time in last_accesses.items())
 
+    def versions(self, after: str, most: int) -> dict[str, set[str]]:
+        """The attachments that anything is kept of, by Orthanc ID: the next `most` instances behind `after`."""
+        tags = self._table.tags(after, most)
+        return {tag: {key.split("/")[1] for key in self._table.version_keys(tag)} for tag in tags}
+
     def note(self, key: str) -> str | None:
         """What was last remembered under this key, also by an earlier run."""
         content = self._table.get(f"n/{key}")

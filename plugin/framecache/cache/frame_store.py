@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -71,6 +71,9 @@ class FrameStore(Protocol):
     def touch(self, last_accesses: Mapping[InstancePath, float]) -> None:
         """Note when instances were last asked for, in seconds since the epoch."""
 
+    def versions(self, after: str, most: int) -> Mapping[str, Collection[str]]:
+        """The attachments' UUIDs that blocks are kept of, by Orthanc ID: the next `most` instances behind `after`."""
+
     def note(self, key: str) -> str | None:
         """What was last remembered under this key, also by an earlier run."""
 
@@ -117,6 +120,9 @@ class NoStore:
     def forget_block(self, row: BlockRow) -> None: ...
 
     def touch(self, last_accesses: Mapping[InstancePath, float]) -> None: ...
+
+    def versions(self, after: str, most: int) -> Mapping[str, Collection[str]]:
+        return {}
 
     def note(self, key: str) -> str | None:
         return None

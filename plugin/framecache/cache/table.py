@@ -51,6 +51,11 @@ class Table(diskcache.Cache):  # type: ignore[misc]
         query = "SELECT key FROM Cache WHERE tag = ? AND key NOT LIKE 'i/%'"
         return [key for (key,) in self._sql(query, (tag,)).fetchall()]
 
+    def tags(self, after: str, most: int) -> list[str]:
+        """The next Orthanc IDs that anything is kept of, in order."""
+        query = "SELECT DISTINCT tag FROM Cache WHERE tag > ? ORDER BY tag LIMIT ?"
+        return [tag for (tag,) in self._sql(query, (after, most)).fetchall()]
+
     def least_recently_used(self) -> Iterator[str]:
         """Orthanc IDs, the one that nobody asked for the longest first.
 

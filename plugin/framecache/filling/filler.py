@@ -29,6 +29,7 @@ class Priority(IntEnum):
 
     VIEWER = 0
     ARRIVED = 1
+    WARMED = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,18 +89,20 @@ class Filler:
             self._stopping = True
             self._changed.notify_all()
 
-    def submit(self, orthanc_id: str, priority: Priority, near: int = 1) -> None:
-        """Queue an instance; the same one twice is one piece of work, at the better priority."""
+    def submit(self, orthanc_id: str, priority: Priority, near: int = 1) -> bool:
+        """Queue an instance, once and at the better priority; whether there was room."""
         with self._changed:
             known = self._waiting.get(orthanc_id)
             if known is not None and known.priority <= priority and known.step == 0:
-                return
-            if known is None and len(self._waiting) >= _LONGEST_QUEUE:
+                return True
+            # New instances are never dropped: Orthanc's log of changes is read no further than there is room for them.
+            if known is None and priority != Priority.ARRIVED and len(self._waiting) >= _LONGEST_QUEUE:
                 self._metrics.count("dropped_from_queue")
-                return
+                return False
             self._near[orthanc_id] = near
             self._note(orthanc_id, FillState("queued"))
             self._put(orthanc_id, priority if known is None else min(priority, known.priority), 0)
+            return True
 
     def _put(self, orthanc_id: str, priority: int, step: int) -> None:
         with self._changed:
@@ -235,19 +238,11 @@ class Filler:
     def _forget_if_gone(self, entry: Entry) -> bool:
         """Leave nothing behind of an instance that was deleted or replaced while it was being cut out."""
         orthanc_id = entry.instance.orthanc_id
-        if self._is_still_there(entry):
+        if self._catalogue.still_holds(entry):
             return False
         self._catalogue.forget(orthanc_id)
         self._store.forget(orthanc_id)
         return True
-
-    def _is_still_there(self, entry: Entry) -> bool:
-        if entry.stored_path is not None:
-            return self._catalogue.is_current(entry)
-        try:
-            return self._catalogue.describe(entry.instance.orthanc_id).instance == entry.instance
-        except NotFound:
-            return False
 
     def _report(self, orthanc_id: str, done: Extracted, seconds: float) -> None:
         self._metrics.count("filled_frames", done.frames)

@@ -58,5 +58,5 @@ class Keeper:
     def _write(self, entry: Entry, form: str, frame_number: int, content: bytes) -> None:
         self._store.keep_record(entry.instance)
         entry.add(self._store.keep(entry.instance, form, {frame_number: memoryview(content)}))
-        if entry.stored_path is not None and not self._catalogue.is_current(entry):
+        if not self._catalogue.still_holds(entry):
             self._store.forget(entry.instance.orthanc_id)

@@ -14,8 +14,8 @@ from framecache.cache.buffers import BufferPool
 from framecache.cache.frame_store import FrameStore
 from framecache.dicom.identity import is_orthanc_id
 from framecache.dicom.transfer_syntax import EXPLICIT, stored_representation
-from framecache.errors import NotFound
-from framecache.filling.filler import Filler
+from framecache.errors import NotFound, Overloaded
+from framecache.filling.filler import Filler, Priority
 from framecache.filling.intake import Intake
 from framecache.host.admin_routes import Answer
 from framecache.host.checks import Check
@@ -100,7 +100,7 @@ class Administration:
     @property
     def done(self) -> Mapping[str, Answer]:
         """What POST does, by the pattern of its path below /frame-cache/."""
-        return {f"{_RESOURCE}/purge": self.purge}
+        return {f"{_RESOURCE}/purge": self.purge, f"{_RESOURCE}/warm": self.warm}
 
     def status(self) -> dict[str, Any]:
         """GET /frame-cache/status."""
@@ -128,6 +128,17 @@ class Administration:
         purged = sum(self._purge(one) for one in instances)
         self._log.info(f"frame cache: {level} {orthanc_id} purged: {purged} of {len(instances)} instances were cached")
         return {"ID": orthanc_id, "Instances": len(instances), "PurgedInstances": purged}
+
+    def warm(self, level: str, orthanc_id: str) -> dict[str, Any]:
+        """POST /frame-cache/{studies,series,instances}/{id}/warm: it is cached behind all that arrives.
+
+        Raises NotFound, Overloaded.
+        """
+        instances = self._instances(level, orthanc_id)
+        queued = [one for one in instances if self._filler.submit(one, Priority.WARMED)]
+        if len(queued) < len(instances):
+            raise Overloaded(f"the queue is full: {len(queued)} of {len(instances)} instances were queued")
+        return {"ID": orthanc_id, "Instances": len(instances), "Queued": len(queued)}
 
     def _purge(self, orthanc_id: str) -> bool:
         rows: int = self._catalogue.on_desk(lambda: self._store.forget(orthanc_id))

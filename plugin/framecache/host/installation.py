@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -17,6 +18,7 @@ from framecache.cache.frame_store import FrameStore, NoStore, StoreError
 from framecache.codecs.codec_pool import CodecPool
 from framecache.dicomweb.public_url import PublicUrl
 from framecache.errors import FrameCacheError, SettingsError
+from framecache.filling.audit import Audit
 from framecache.filling.backlog import Backlog
 from framecache.filling.extraction import Extractor
 from framecache.filling.filler import Filler
@@ -57,6 +59,7 @@ OnChange = Callable[[int, int, str], None]
 _KEPT_BUFFERS = 256 * MEGABYTE
 _DESK_THREADS = 2
 _BACKGROUND = 10  # niceness
+_PATIENCE_AT_THE_END = 2.0  # seconds
 
 
 def install(module: OrthancModule, on_change: OnChange | None = None) -> None:
@@ -152,6 +155,7 @@ class _Plugin:
         self._filler = Filler(catalogue, extractor, store, self._metrics, clock, log, is_worth_it, backlog.done)
         self._intake = Intake(api, self._filler, backlog, store, self._metrics, log, is_worth_it)
         self._janitor = Janitor(catalogue, store, self._filler, log)
+        self._audit = Audit(api, store, self._janitor.deleted, log)
         # A site that asked for an index alone wants nothing else written.
         self._keeper = Keeper(catalogue, store, log, is_worth_it if settings.mode != "index" else _never)
         frames = Frames(sources, self._codecs, self._keeper)
@@ -170,7 +174,8 @@ class _Plugin:
         self._administration = Administration(
             findings, settings, api, catalogue, store, self._filler, self._intake, pool, self._metrics, log
         )
-        self._settings, self._desk, self._store = settings, desk, store
+        self._workers: list[threading.Thread] = []
+        self._settings, self._desk, self._store, self._catalogue = settings, desk, store, catalogue
         self._access = Access(settings.admin_users, configuration)
         findings.checks.append(checks.check_admin_users(settings.admin_users, verified=self._access.verifies))
 
@@ -235,10 +240,11 @@ class _Plugin:
         for check in self._findings.failed:
             self._log.error(f"FRAME CACHE: {check.advice}")
         self._findings.serving = not any(check.fatal for check in self._findings.failed)
-        self._filler.start(self._settings.workers)
+        self._workers += self._filler.start(self._settings.workers)
         self._intake.start()
         self._janitor.start()
         self._keeper.start()
+        self._audit.start()
 
     def _check(self) -> None:
         api = ModuleApi(self._module)
@@ -247,6 +253,7 @@ class _Plugin:
         names = [name for name in json.loads(api.get("/plugins")) if not name.endswith(".js")]
         plugins = {name: str(json.loads(api.get(f"/plugins/{name}")).get("Version", "")) for name in names}
         self._findings.versions.update({"Orthanc": system["Version"], **plugins})
+        self._catalogue.trusts_files = system.get("StorageAreaPlugin") is None
         self._findings.checks += [
             checks.check_python_plugin(plugins.get("python", "")),
             checks.check_dicom_web(plugins),
@@ -278,11 +285,20 @@ class _Plugin:
         self._filler.stop()
         self._janitor.stop()
         self._keeper.stop()
+        self._audit.stop()
         for codecs in (self._codecs, self._background_codecs):
             if codecs is not None:
                 codecs.close()
         self._desk.close()
         self._transcoders.close()
+        self._give_the_folder_back()
+
+    def _give_the_folder_back(self) -> None:
+        """After `/tools/reset` the same process opens it again, while its old threads may still be at a block."""
+        deadline = time.monotonic() + _PATIENCE_AT_THE_END
+        for worker in self._workers:
+            worker.join(max(0.0, deadline - time.monotonic()))
+        self._store.close()
 
 
 def _codecs(settings: Settings, log: Log, niceness: int) -> CodecPool | None:

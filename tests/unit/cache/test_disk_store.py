@@ -72,6 +72,31 @@ def test_what_was_kept_is_read_back(store: DiskStore) -> None:
     assert store.record(PATH) is None
 
 
+def test_notes_survive_and_belong_to_no_instance(tmp_path: Path) -> None:
+    store = DiskStore(tmp_path / "cache", LIMIT)
+    assert store.note("changes") is None
+    for value in ("1", "22"):
+        store.remember("changes", value)
+    store.close()
+    again = DiskStore(tmp_path / "cache", LIMIT)
+
+    assert again.note("changes") == "22"
+    assert again.versions("", 10) == {}
+    again.close()
+
+
+def test_versions_are_told_by_instance_page_by_page(store: DiskStore) -> None:
+    for number in (3, 1, 2):
+        fill(store, instance(number), blocks=2)
+    fill(store, instance(1, uuid=uuid(9)))
+    store.keep_record(instance(4))
+
+    names = [instance(number).orthanc_id for number in range(1, 5)]
+    assert store.versions("", 2) == {names[0]: {uuid(1), uuid(9)}, names[1]: {uuid(2)}}
+    assert store.versions(names[1], 10) == {names[2]: {uuid(3)}, names[3]: set()}
+    assert store.versions(names[3], 10) == {}
+
+
 def test_blocks_of_one_frame_are_told_from_those_whose_numbers_begin_alike(store: DiskStore) -> None:
     """`1-1` is the beginning of `1-10`, and frame 1 that of frame 10."""
     one = instance(1)

@@ -319,12 +319,17 @@ def test_what_a_viewer_waits_for_goes_before_what_arrived_and_each_once(bench: B
 
 def test_the_queue_has_an_end(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("framecache.filling.filler._LONGEST_QUEUE", 2)
-    for number in range(5):
-        bench.filler.submit(orthanc_id(number), Priority.ARRIVED)
-    bench.filler.submit(orthanc_id(0), Priority.VIEWER)
+    assert [bench.filler.submit(orthanc_id(number), Priority.WARMED) for number in range(3)] == [True, True, False]
+    assert bench.filler.submit(orthanc_id(0), Priority.VIEWER)
+    assert not bench.filler.submit(orthanc_id(4), Priority.VIEWER)
+    assert (bench.filler.queue_length, bench.metrics["dropped_from_queue"]) == (2, 2)
 
-    assert bench.filler.queue_length == 2
-    assert bench.metrics["dropped_from_queue"] == 3
+
+def test_what_arrives_is_never_dropped(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever reads Orthanc's log of changes stops reading first."""
+    monkeypatch.setattr("framecache.filling.filler._LONGEST_QUEUE", 2)
+    assert all(bench.filler.submit(orthanc_id(number), Priority.ARRIVED) for number in range(5))
+    assert bench.filler.queue_length == 5
 
 
 def test_one_bad_instance_stops_nothing(bench: Bench) -> None:
