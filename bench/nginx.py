@@ -33,22 +33,33 @@ http {{
     uwsgi_temp_path {folder}/temporary;
     scgi_temp_path {folder}/temporary;
     default_type "multipart/related";
+    {servers}
+}}
+"""
+FILE_SERVER = """
     server {{
         listen 127.0.0.1:{port};
         root {root};
     }}
-}}
 """
 
 
 class NginxServer:
-    """Serves the files below `root` on loopback; use as a context manager. Raises SetupError when it cannot."""
+    """Serves the files below `root` on loopback; use as a context manager. Raises SetupError when it cannot.
 
-    def __init__(self, tools: Tools, folder: Path, root: Path, port: int, *, workers: int, user: str = "") -> None:
+    `servers` is what serves instead, as nginx's configuration has it; it listens at `port`.
+    """
+
+    def __init__(
+        self, tools: Tools, folder: Path, root: Path, port: int, *, workers: int, user: str = "", servers: str = ""
+    ) -> None:
         self.url = f"http://127.0.0.1:{port}"
         self._tools, self._folder, self._port = tools, folder, port
         self._configuration = CONFIGURATION.format(
-            folder=folder, root=root, port=port, workers=workers, user=f"user {user};" if user else ""
+            folder=folder,
+            workers=workers,
+            user=f"user {user};" if user else "",
+            servers=servers or FILE_SERVER.format(port=port, root=root),
         )
         self._process: subprocess.Popen[bytes] | None = None
 

@@ -31,6 +31,7 @@ class Settings:
     maximum_frames_per_request: int
     maximum_answer_mb: int
     cache_control: str
+    x_accel_expires: bool
     transcode: TranscodeRules
     codec_processes: int
     codec_memory_mb: int
@@ -134,6 +135,13 @@ SETTINGS: Mapping[str, Setting] = MappingProxyType(
             str,
             "private, no-cache",
             meaning="the Cache-Control header of frames; the default makes a browser ask whether they are still true",
+        ),
+        "x_accel_expires": Setting(
+            "XAccelExpires",
+            bool,
+            False,
+            meaning="whether an nginx in front may keep answers, and has Orthanc confirm them for each request: "
+            "see docs/nginx.md",
         ),
         "transcode": Setting(
             "Transcode",

@@ -45,10 +45,16 @@ class FileReader:
             raise InstanceGone("the stored file is not there") from error
         except OSError as error:
             raise SourceError(f"the stored file cannot be opened: {error.strerror}") from error
-        self.size = os.fstat(self._descriptor).st_size
+        self._size: int | None = None
         if not whole:
             # Read-ahead would read nearly three times the bytes of one frame from the disk.
             os.posix_fadvise(self._descriptor, 0, 0, os.POSIX_FADV_RANDOM)
+
+    @property
+    def size(self) -> int:
+        if self._size is None:  # a frame whose place is known is read without it
+            self._size = os.fstat(self._descriptor).st_size
+        return self._size
 
     def read_at(self, offset: int, length: int) -> bytes:
         try:

@@ -193,17 +193,17 @@ class _Plugin:
         """Register routes and events; routes can be registered only while the script is loaded."""
         routes: dict[str, Callable[..., None]] = dict(self._admin_routes())
         for transaction in self._transactions:
-            routes[self._url.root + transaction.pattern] = RetrieveRoute(
-                transaction, self._metrics, self._log, lambda: self._findings.serving
-            )
+            routes[self._url.root + transaction.pattern] = self._retrieve(transaction, lambda: self._findings.serving)
         # There is no way to the stock plugin, so this one is answered whatever the checks find.
-        routes[self._url.root + self._whole_instance.pattern] = RetrieveRoute(
-            self._whole_instance, self._metrics, self._log, lambda: True
-        )
+        routes[self._url.root + self._whole_instance.pattern] = self._retrieve(self._whole_instance, lambda: True)
         for pattern, route in routes.items():
             self._module.RegisterRestCallback(pattern, for_good(route))
         self._module.RegisterOnChangeCallback(for_good(self._on_change(on_change)))
         self._findings.serving = True
+
+    def _retrieve(self, transaction: Transaction, is_serving: Callable[[], bool]) -> RetrieveRoute:
+        is_kept = self._settings.x_accel_expires
+        return RetrieveRoute(transaction, self._metrics, self._log, is_serving, is_kept_by_proxy=is_kept)
 
     def _admin_routes(self) -> Iterator[tuple[str, JsonRoute]]:
         administration, access, log = self._administration, self._access, self._log

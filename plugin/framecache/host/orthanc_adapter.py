@@ -28,6 +28,8 @@ _SENTINEL_UID = "0.0"
 # Asked for by the start-up test; no instance has these UIDs.
 SENTINEL = InstancePath(_SENTINEL_UID, _SENTINEL_UID, _SENTINEL_UID)
 SENTINEL_ANSWER = b"frame-cache"
+# To nginx alone, which does not pass it on: keep the answer, and ask for each request whether it is still true.
+_LONG_EXPIRED = ("X-Accel-Expires", "@1")
 _OK = 200
 _NOT_FOUND_CODES = frozenset({7, 17})  # OrthancPluginErrorCode: InexistentItem, UnknownResource
 
@@ -80,7 +82,17 @@ class RetrieveRoute:
     A viewer never sees an error because of the cache: the stock plugin is asked instead.
     """
 
-    def __init__(self, transaction: Transaction, metrics: Metrics, log: Log, is_serving: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        transaction: Transaction,
+        metrics: Metrics,
+        log: Log,
+        is_serving: Callable[[], bool],
+        *,
+        is_kept_by_proxy: bool = False,
+    ) -> None:
+        """`is_kept_by_proxy` says whether an nginx in front may keep answers that it can have confirmed."""
+        self._is_kept_by_proxy = is_kept_by_proxy
         self._transaction, self._metrics, self._log, self._is_serving = transaction, metrics, log, is_serving
 
     def __call__(self, output: RestOutput, _uri: str, **request: Any) -> None:
@@ -114,6 +126,9 @@ class RetrieveRoute:
     def _send(self, output: RestOutput, answer: Answer) -> None:
         for name, value in answer.headers.items():
             output.SetHttpHeader(name, value)
+        # Not with chunks: they have no length, so that a proxy could take half an answer for a whole one.
+        if self._is_kept_by_proxy and "ETag" in answer.headers and isinstance(answer.body, memoryview):
+            output.SetHttpHeader(*_LONG_EXPIRED)
         try:
             if answer.status != _OK:
                 output.SendHttpStatus(answer.status, b"")

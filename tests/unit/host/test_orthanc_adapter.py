@@ -53,10 +53,19 @@ class Answering:
 
 
 class Bench:
-    def __init__(self, answer: Answer | Exception, *, serving: bool = True, stock: Transaction | None = None) -> None:
+    def __init__(
+        self,
+        answer: Answer | Exception,
+        *,
+        serving: bool = True,
+        stock: Transaction | None = None,
+        is_kept_by_proxy: bool = False,
+    ) -> None:
         self.transaction = Answering(answer, stock)
         self.metrics, self.log, self.output = Metrics(), FakeLog(), FakeOutput()
-        self.route = RetrieveRoute(self.transaction, self.metrics, self.log, lambda: serving)
+        self.route = RetrieveRoute(
+            self.transaction, self.metrics, self.log, lambda: serving, is_kept_by_proxy=is_kept_by_proxy
+        )
 
     def get(
         self, arguments: Mapping[str, str] | None = None, method: str = "GET", groups: list[str] | None = None
@@ -68,6 +77,23 @@ class Bench:
 
 def ok(body: Any = BODY, status: int = 200) -> Answer:
     return Answer(status, "multipart/related", HEADERS, body)
+
+
+@pytest.mark.parametrize(
+    ("answer", "kept"),
+    [
+        (Answer(200, "image/png", {"ETag": '"x"'}, BODY), True),
+        (Answer(304, "", {"ETag": '"x"'}, memoryview(b"")), True),
+        (Answer(200, "image/png", {}, BODY), False),
+        (Answer(200, "image/png", {"ETag": '"x"'}, iter([BODY])), False),
+        (HandOver("to the stock plugin"), False),
+        (NotFound("no frame 9"), False),
+    ],
+    ids=["whole", "not modified", "without a tag", "in chunks", "handed over", "an error"],
+)
+def test_a_proxy_keeps_what_it_can_have_confirmed_and_only_if_it_may(answer: Answer | Exception, *, kept: bool) -> None:
+    assert "X-Accel-Expires" not in Bench(answer).get().headers
+    assert Bench(answer, is_kept_by_proxy=True).get().headers.get("X-Accel-Expires") == ("@1" if kept else None)
 
 
 def test_an_answer_goes_out_with_its_headers() -> None:

@@ -1,0 +1,155 @@
+"""The nginx of docs/nginx.md in front of a real Orthanc: a plain proxy, and one that keeps frames."""
+
+from __future__ import annotations
+
+import base64
+import getpass
+import os
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import requests
+
+from bench.nginx import NginxServer
+from bench.tools import unpack
+from dev.console import CHECKOUT
+from dev.orthanc_server import free_port
+from dev.sample import Sample
+from tests.integration.archive import AS_STORED, Archive, running, wait_until
+from tests.integration.parts import parts_of
+
+pytestmark = pytest.mark.orthanc
+
+SMALL = Sample(frames=4, rows=400, columns=400)
+CREDENTIALS = ("radiologist", "synthetic")
+WITH_PASSWORD = {"AuthenticationEnabled": True, "RegisteredUsers": dict([CREDENTIALS]), "KeepAlive": True}
+
+
+def documented(archive: Archive, folder: Path, port: int) -> str:
+    """The configuration in the documentation, with this machine's addresses, and without TLS."""
+    found = re.search(r"```nginx\n(.*?)```", (CHECKOUT / "docs/nginx.md").read_text(), re.DOTALL)
+    assert found
+    here = {
+        r"server 127\.0\.0\.1:8042;": f"server 127.0.0.1:{archive.server.port};",
+        r"listen 443 ssl;": f"listen 127.0.0.1:{port};",
+        r"ssl_certificate.*": "",
+        r"/var/cache/nginx/frames": str(folder / "kept"),
+    }
+    text = found[1]
+    for pattern, replacement in here.items():
+        text, count = re.subn(pattern, replacement, text)
+        assert count, pattern
+    return text
+
+
+@contextmanager
+def nginx_before(archive: Archive, folder: Path) -> Iterator[Archive]:
+    """`archive`, asked through nginx."""
+    port, user = free_port(), getpass.getuser() if os.getuid() == 0 else ""
+    servers = documented(archive, folder, port)
+    with NginxServer(unpack(), folder, folder, port, workers=1, user=user, servers=servers) as nginx:
+        yield Through(archive, nginx.url)
+
+
+class Through(Archive):
+    """What a client sees of an archive at another address."""
+
+    def __init__(self, archive: Archive, url: str) -> None:
+        super().__init__(archive.server, CREDENTIALS)
+        self.url = url
+
+    def ask(self, method: str, path: str, **options: object) -> requests.Response:
+        options = {"auth": CREDENTIALS, "timeout": 60, **options}
+        return requests.request(method, self.url + path, **options)  # type: ignore[arg-type] # noqa: S113
+
+
+@pytest.fixture(scope="module")
+def archive(suite: str, folder: Path) -> Iterator[Archive]:
+    configuration = {**WITH_PASSWORD, "FrameCache": {"XAccelExpires": True}}
+    with running(suite, folder / "orthanc", configuration, credentials=CREDENTIALS, in_order=False) as archive:
+        yield archive
+
+
+@pytest.fixture(scope="module")
+def proxied(archive: Archive, folder: Path) -> Iterator[Archive]:
+    with nginx_before(archive, folder / "nginx") as through:
+        yield through
+
+
+def kept_files(folder: Path) -> int:
+    return sum(path.is_file() for path in (folder / "nginx/kept").rglob("*"))
+
+
+def test_all_routes_pass_through(proxied: Archive) -> None:
+    instance = proxied.store(replace(SMALL, seed=1))
+    assert proxied.get(f"{instance.path}/metadata", accept="application/dicom+json").status_code == 200
+    assert proxied.get(f"{instance.path}/frames/1/rendered", accept="image/png").content.startswith(b"\x89PNG")
+    assert proxied.parts(instance, "1,3") == proxied.stock_parts(instance, "1,3")
+
+
+def test_answers_name_the_address_that_the_client_sees(proxied: Archive) -> None:
+    instance = proxied.store(replace(SMALL, seed=2))
+    answer = proxied.frames(instance, "2")
+    location = re.search(rb"Content-Location: (\S+)", answer.content)
+    assert location
+    assert location[1].decode() == answer.url
+    assert "X-Accel-Expires" not in answer.headers
+
+
+def test_a_frame_that_nginx_has_is_confirmed_and_not_sent_again(
+    archive: Archive, proxied: Archive, folder: Path
+) -> None:
+    instance = proxied.store(replace(SMALL, seed=3))
+    before = kept_files(folder)
+    first = proxied.frames(instance, "2")
+    wait_until(lambda: kept_files(folder) == before + 1)
+    confirmed = archive.status()["NotModified"]
+    again = [proxied.frames(instance, "2") for _ in range(3)]
+    assert archive.status()["NotModified"] == confirmed + 3
+    assert {answer.content for answer in again} == {first.content}
+    assert again[0].headers["ETag"] == first.headers["ETag"]
+    assert proxied.frames(instance, "2", if_none_match=first.headers["ETag"]).status_code == 304
+
+
+def test_what_nginx_has_is_sent_to_nobody_whom_orthanc_refuses(proxied: Archive) -> None:
+    instance = proxied.store(replace(SMALL, seed=4))
+    path, headers = f"{instance.path}/frames/1", {"Accept": AS_STORED}
+    assert [proxied.frames(instance, "1").status_code for _ in range(2)] == [200, 200]
+    wrong = base64.b64encode(b"radiologist:guessed").decode()
+    for authorization in ("", f"Basic {wrong}"):
+        answer = requests.get(
+            proxied.ask("GET", "/system").url.replace("/system", path),
+            headers={**headers, "Authorization": authorization},
+            timeout=60,
+        )
+        assert (answer.status_code, len(answer.content) < 1000) == (401, True)
+
+
+def test_what_was_deleted_or_overwritten_is_not_sent_from_nginx(proxied: Archive) -> None:
+    old = replace(SMALL, seed=5)
+    new = replace(old, rows=old.rows // 2, columns=old.columns * 2)
+    instance = proxied.store(old)
+    for sample in (old, new):
+        proxied.store(sample, cached=False)
+        for _ in range(2):
+            (part,) = parts_of(proxied.frames(instance, "2"))
+            assert part.payload == list(sample.pixels())[1].tobytes()
+    proxied.delete(f"/instances/{instance.orthanc_id}")
+    assert proxied.frames(instance, "2").status_code == 404
+
+
+def test_viewers_who_ask_at_once_all_get_the_frame(proxied: Archive) -> None:
+    instance = proxied.store(replace(SMALL, seed=6))
+    wanted = proxied.frames(instance, "4").content
+    answers: list[bytes] = []
+    askers = [threading.Thread(target=lambda: answers.append(proxied.frames(instance, "4").content)) for _ in range(8)]
+    for asker in askers:
+        asker.start()
+    for asker in askers:
+        asker.join()
+    assert answers == [wanted] * 8
