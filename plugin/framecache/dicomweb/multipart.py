@@ -12,7 +12,7 @@ _NEW_LINE = "\r\n"
 CLOSING = f"\r\n--{BOUNDARY}--\r\n".encode()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Part:
     """One frame of an answer: where it is said to be found (Content-Location), and its length in bytes."""
 

@@ -203,12 +203,12 @@ class Retrieval:
         piece = known_piece(prepared.entry, representation.transfer_syntax_uid, prepared.numbers[0])
         if piece is None:
             return None
-        layout = self._lay_out(prepared, [piece])
-        body, close = self._responder.lease_alone(layout.length)
+        content_type, header, closing = self._around(prepared, representation.content_type, piece)
+        start, end = len(header), len(header) + piece.length
+        body, close = self._responder.lease_alone(end + len(closing))
         try:
-            layout.write_around(body)
-            offset = layout.frame_offsets[0]
-            with body[offset : offset + piece.length] as target:
+            body[:start], body[end:] = header, closing
+            with body[start:end] as target:
                 piece.read_into(target)
         except DamagedPiece:
             close()
@@ -218,7 +218,14 @@ class Retrieval:
             close()
             raise
         report = self._responder.report(is_hit=True, started=started)
-        return Answer(200, layout.content_type, {**prepared.headers, **report}, body, close)
+        return Answer(200, content_type, {**prepared.headers, **report}, body, close)
+
+    def _around(self, prepared: _Prepared, content_type: str, piece: Piece) -> tuple[str, bytes, bytes]:
+        """The media type of a body of one frame, and what stands before and behind the frame in it."""
+        if not prepared.choice.multipart:
+            return content_type, b"", b""
+        header = multipart.part_header(content_type, self._part(prepared, piece), first=True)
+        return multipart.content_type(content_type), header, multipart.CLOSING
 
     def _body(self, prepared: _Prepared, started: float, stack: ExitStack) -> Answer:
         frames = self._frames.open(prepared.entry, stack)
