@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -27,8 +28,9 @@ _NOTE = "changes"
 _POLL_SECONDS = 10.0
 # How often it is written down how far the work is; after a crash so much is looked at once more.
 _NOTE_SECONDS = 1.0
-# Events come one by one; those of so many seconds are read together.
-_GATHER_SECONDS = 0.02
+# One instance is looked at as soon as it came. In a burst the events of so many seconds are read together: each
+# question costs Orthanc's database as much as an instance that it could have stored.
+_GATHER_SECONDS = 0.5
 # The most changes that one new instance makes: patient, study, series, and itself.
 _CHANGES_OF_AN_INSTANCE = 4
 
@@ -86,8 +88,9 @@ class Intake:
                 self._complain(error)
                 self._stopping.wait(_POLL_SECONDS)
             is_idle = self._noted == self._backlog.read_up_to
+            read_at = time.monotonic()
             self._wake.wait(_POLL_SECONDS if is_idle else _NOTE_SECONDS)
-            self._stopping.wait(_GATHER_SECONDS)
+            self._stopping.wait(max(0.0, read_at + _GATHER_SECONDS - time.monotonic()))
 
     def _complain(self, error: Exception) -> None:
         self._metrics.count("errors")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,23 @@ def test_what_arrived_before_the_start_is_asked_for_in_batches(bench: Bench) -> 
     assert bench.queue.names == names
     assert bench.api.calls.count("POST /tools/bulk-content") == 5
     assert eventually(lambda: bench.intake.queue_length == 0)
+
+
+def test_one_instance_is_looked_at_at_once_and_those_of_a_burst_together(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, seconds in {"_POLL_SECONDS": 10.0, "_GATHER_SECONDS": 0.5}.items():
+        monkeypatch.setattr(f"framecache.filling.intake.{name}", seconds)
+    bench.intake.start()
+    time.sleep(0.6)  # it has looked at the log once and waits
+    names = [bench.arrive(1)]
+    assert eventually(lambda: bench.queue.names == names, 0.3)
+    for number in range(2, 12):
+        names.append(bench.arrive(number))
+        time.sleep(0.01)
+
+    assert eventually(lambda: bench.queue.names == names)
+    assert bench.api.calls.count("POST /tools/bulk-content") <= 3
 
 
 def test_what_another_orthanc_stored_in_the_same_database_is_found_without_an_event(bench: Bench) -> None:
