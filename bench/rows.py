@@ -35,8 +35,8 @@ OHIF_CONNECTIONS = 25
 LEFT_OUT = (
     "`Mode: index` in the rows of other forms: nothing that is made is kept there, each request costs as a cold one",
     "`Mode: auto`: does what one of the two others does",
-    "a backfill beside requests: not written yet",
-    "an nginx in front (X-Accel-Redirect): not written yet",
+    "`/warm` of old instances beside requests: the same workers as pre-extraction beside requests, which is measured",
+    "an nginx in front that keeps frames (docs/nginx.md)",
 )
 
 
