@@ -3,17 +3,18 @@
 PYTHON ?= python3
 ORTHANC_SUITE ?= trixie
 HTTP_PORT ?= 8042
+MINUTES ?= 20
 export ORTHANC_SUITE HTTP_PORT DICOM SAMPLE
 
 BOOTSTRAP := @$(PYTHON) -m dev.bootstrap
 BIN := .cache/venv/bin
 
-.PHONY: help run demo test bench bench-quick lint audit lock wheels clean
+.PHONY: help run demo test soak bench bench-quick lint audit lock wheels clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
-	@echo 'Variables: ORTHANC_SUITE=trixie|forky  HTTP_PORT=8042  SAMPLE=small|large  DICOM="files or folders"'
+	@echo 'Variables: ORTHANC_SUITE=trixie|forky  HTTP_PORT=8042  MINUTES=20  SAMPLE=small|large  DICOM="files or folders"'
 	@echo '           DEBIAN_MIRROR=address  PYTEST="options for pytest"'
 
 run: ## start Orthanc with the plugin and a sample study; Ctrl-C stops it
@@ -28,6 +29,10 @@ demo: ## the same once, then stop
 test: ## run all tests, against Orthanc of both suites
 	$(BOOTSTRAP) trixie forky
 	@$(BIN)/pytest $(PYTEST)
+
+soak: ## run mixed load, faults and restarts for MINUTES=20; writes docs/soak
+	$(BOOTSTRAP) $(ORTHANC_SUITE)
+	@$(BIN)/python -m tests.soak --suite $(ORTHANC_SUITE) --minutes $(MINUTES)
 
 bench: ## measure against the stock plugin and nginx, half an hour or more; writes docs/benchmarks
 	$(BOOTSTRAP) trixie forky
