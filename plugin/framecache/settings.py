@@ -175,7 +175,7 @@ SETTINGS: Mapping[str, Setting] = MappingProxyType(
             5.0,
             0,
             3600,
-            meaning="where Orthanc's storage is not a folder: how old what is known of an instance may be, in s",
+            meaning="where a storage plugin keeps Orthanc's files: how old what is known of an instance may be, in s",
         ),
         "admin_routes": Setting(
             "AdminRoutes",

@@ -42,7 +42,7 @@ VERSIONS = (
 )
 CONFIGURATIONS = {
     "storage in a folder": {},
-    "storage compressed": {"StorageCompression": True, "FrameCache": {"RevalidateSeconds": 0}},
+    "storage compressed": {"StorageCompression": True},
 }
 GONE = -1
 

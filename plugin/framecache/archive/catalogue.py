@@ -43,8 +43,9 @@ class CachedBlock:
 
 @dataclass(slots=True)
 class Entry:
-    """One instance in memory. `stored_path` is None where Orthanc's storage is not a folder of plain files.
+    """One instance in memory. `stored_path` is the file that its frames can be read from, if there is one.
 
+    `proof_path` is the file by whose existence it is true: Orthanc may have compressed that one, or keep it elsewhere.
     With an `index` its frames are served from the stored file, and count as cached.
     """
 
@@ -54,6 +55,7 @@ class Entry:
     blocks: dict[tuple[str, int], CachedBlock] = field(default_factory=dict)
     frame_table: FrameTable | None = None
     index: IndexedFrames | None = None
+    proof_path: str | None = None
 
     def add(self, row: BlockRow) -> None:
         """Take a block into account that was just written."""
@@ -105,13 +107,13 @@ class Catalogue:
         Orthanc unlinks a stored file inside the transaction that deletes or replaces it, before event and
         answer; events come late, or not at all.
         """
-        if entry.stored_path is None or not self.trusts_files:
+        if entry.proof_path is None or not self.trusts_files:
             return self._clock.monotonic() - entry.checked_at < self._revalidate_seconds
         return self._has_file(entry)
 
     def still_holds(self, entry: Entry) -> bool:
         """The same, asked of Orthanc where no file tells. Raises SourceError."""
-        if entry.stored_path is not None and self.trusts_files:
+        if entry.proof_path is not None and self.trusts_files:
             return self._has_file(entry)
         try:
             return self.describe(entry.instance.orthanc_id).instance == entry.instance
@@ -119,10 +121,10 @@ class Catalogue:
             return False
 
     def _has_file(self, entry: Entry) -> bool:
-        if entry.stored_path is None:
+        if entry.proof_path is None:
             return False
         try:
-            return os.stat(entry.stored_path).st_size == entry.instance.stored_size
+            return os.stat(entry.proof_path).st_size == entry.instance.stored_size
         except OSError:
             return False
 
@@ -194,7 +196,7 @@ class Catalogue:
         entry = self._new_entry(instance)
         if not self._has_file(entry):
             self._confirm(instance)
-            entry.stored_path = None  # kept elsewhere: only the REST API can read it
+            entry.stored_path = entry.proof_path = None  # kept elsewhere: only the REST API can read it
         elif instance.stored_size != instance.file_size:
             entry.stored_path = None  # compressed by Orthanc
         elif entry.stored_path and not instance.transfer_syntax_uid:
@@ -212,7 +214,8 @@ class Catalogue:
 
     def _new_entry(self, instance: Instance) -> Entry:
         path = stored_path(self._storage_directory, instance.attachment_uuid)
-        entry = Entry(instance, path, self._clock.monotonic(), index=self._stored_index(instance))
+        index = self._stored_index(instance)
+        entry = Entry(instance, path, self._clock.monotonic(), index=index, proof_path=path)
         for row in self._store.blocks(instance):
             entry.add(row)
         return entry
@@ -228,7 +231,7 @@ class Catalogue:
         with self._lock:
             old = self._entries.pop(entry.instance.path, None)
             if old is not None and old.instance == entry.instance:
-                old.checked_at, old.stored_path = entry.checked_at, entry.stored_path
+                old.checked_at, old.stored_path, old.proof_path = entry.checked_at, entry.stored_path, entry.proof_path
                 entry = old
             self._entries[entry.instance.path] = entry
             self._paths[entry.instance.orthanc_id] = entry.instance.path

@@ -112,6 +112,40 @@ def test_a_replaced_instance_is_the_new_one_though_no_event_came(catalogue: Cata
     assert not catalogue.is_current(old)
 
 
+def test_a_compressed_file_tells_what_is_true_though_no_frame_can_be_read_from_it(
+    catalogue: Catalogue, api: FakeApi, clock: FakeClock
+) -> None:
+    name = api.store(FILE, file_size=len(FILE) + 1)
+    entry = catalogue.lookup(PATH)
+    assert entry.stored_path is None
+    clock.now += 1e6
+    assert catalogue.is_current(entry)
+    assert catalogue.still_holds(entry)
+    api.delete(name)
+
+    assert not catalogue.is_current(entry)
+    assert not catalogue.still_holds(entry)
+
+
+@pytest.mark.parametrize("folder", [True, False])
+def test_what_a_storage_plugin_deletes_late_is_gone_when_orthanc_says_so(
+    store: MemoryStore, clock: FakeClock, desk: Desk, tmp_path: Path, *, folder: bool
+) -> None:
+    """Neither the file that is still there proves anything, nor a record of an earlier run."""
+    api = FakeApi(tmp_path / "db" if folder else None)
+    name = api.store(FILE)
+    catalogue = Catalogue(api, store, desk, clock, tmp_path / "db", revalidate_seconds=0)
+    catalogue.trusts_files = False
+    entry = catalogue.lookup(PATH)
+    store.keep_record(entry.instance)
+    assert catalogue.still_holds(entry)
+    del api.instances[name]
+
+    assert not catalogue.still_holds(entry)
+    with pytest.raises(NotFound):
+        catalogue.lookup(PATH)
+
+
 def test_a_stored_file_of_another_size_is_not_current(catalogue: Catalogue, api: FakeApi) -> None:
     api.store(FILE)
     entry = catalogue.lookup(PATH)
@@ -121,15 +155,16 @@ def test_a_stored_file_of_another_size_is_not_current(catalogue: Catalogue, api:
     assert not catalogue.is_current(entry)
 
 
-@pytest.mark.parametrize("why", ["no folder", "compressed"])
-def test_without_a_plain_file_what_is_known_is_believed_for_some_seconds(
+@pytest.mark.parametrize("why", ["no folder", "a storage plugin"])
+def test_where_no_file_tells_what_is_known_is_believed_for_some_seconds(
     why: str, store: MemoryStore, clock: FakeClock, desk: Desk, tmp_path: Path
 ) -> None:
     api = FakeApi(None if why == "no folder" else tmp_path / "db")
-    name = api.store(FILE, file_size=len(FILE) + (why == "compressed"))
+    name = api.store(FILE)
     catalogue = Catalogue(api, store, desk, clock, tmp_path / "db", revalidate_seconds=5)
+    catalogue.trusts_files = why == "no folder"
     entry = catalogue.lookup(PATH)
-    assert entry.stored_path is None
+    assert (entry.stored_path is None) == (why == "no folder")
     clock.now += 4.9
     catalogue.lookup(PATH)
     assert api.calls.count("POST /tools/find") == 1
