@@ -247,6 +247,19 @@ class Catalogue:
             if path is not None:
                 self._entries.pop(path, None)
 
+    def forget_stale(self, orthanc_id: str) -> None:
+        """Drop from memory and store what is not Orthanc's present version of an instance. Raises SourceError.
+
+        The present one stays: an overwritten instance keeps its Orthanc ID, and its new frames may be here already.
+        """
+        self.forget(orthanc_id)
+        try:
+            entry = self.describe(orthanc_id)
+        except NotFound:
+            self._store.forget(orthanc_id)
+        else:
+            self._store.forget_other_versions(entry.instance)
+
     def take_touched(self) -> dict[InstancePath, float]:
         """When instances were last asked for, since this was last called."""
         touched, self._touched = self._touched, {}

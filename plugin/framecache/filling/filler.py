@@ -159,14 +159,14 @@ class Filler:
             orthanc_id, place = work
             if place.step == 0:
                 self._note(orthanc_id, FillState("running"))
-            self._note(orthanc_id, self._fill_safely(orthanc_id, place))
-            self._finish(orthanc_id, place)
+            self._finish(orthanc_id, place, self._fill_safely(orthanc_id, place))
 
-    def _finish(self, orthanc_id: str, place: _Place) -> None:
+    def _finish(self, orthanc_id: str, place: _Place, state: FillState) -> None:
         """What was interrupted by the stop is not done, nor whose next form or next version waits or is at work."""
         with self._changed:
             if self._at_work.get(orthanc_id) == place:
                 del self._at_work[orthanc_id]
+                self._note(orthanc_id, state)  # else a newer version is at work or done, and that one's state counts
             is_done = orthanc_id not in self._waiting and orthanc_id not in self._at_work
             if is_done:
                 self._near.pop(orthanc_id, None)
@@ -217,10 +217,10 @@ class Filler:
             forms = self._extractor.forms(entry)
             form = forms[min(place.step, len(forms) - 1)]
             done = self._extractor.extract(entry, form, lambda: self._near.get(orthanc_id, 1), lambda: self._stopping)
-        finally:
-            is_gone = self._forget_if_gone(entry)
-        if is_gone:
-            return FillState("skipped", "the instance was deleted or replaced meanwhile")
+        except Exception as error:
+            self._leave_nothing_stale(entry, error)
+            raise
+        self._leave_nothing_stale(entry)
         if self._stopping:
             return FillState("queued")
         if place.step == 0:
@@ -235,14 +235,11 @@ class Filler:
             if place.step + 1 < forms and orthanc_id not in self._waiting:
                 self._put(orthanc_id, place.priority, place.step + 1)
 
-    def _forget_if_gone(self, entry: Entry) -> bool:
-        """Leave nothing behind of an instance that was deleted or replaced while it was being cut out."""
-        orthanc_id = entry.instance.orthanc_id
-        if self._catalogue.still_holds(entry):
-            return False
-        self._catalogue.forget(orthanc_id)
-        self._store.forget(orthanc_id)
-        return True
+    def _leave_nothing_stale(self, entry: Entry, cause: Exception | None = None) -> None:
+        """Raises InstanceGone, and leaves nothing behind, if it was deleted or replaced while it was cut out."""
+        if not self._catalogue.still_holds(entry):
+            self._catalogue.forget_stale(entry.instance.orthanc_id)
+            raise InstanceGone("the instance was deleted or replaced meanwhile") from cause
 
     def _report(self, orthanc_id: str, done: Extracted, seconds: float) -> None:
         self._metrics.count("filled_frames", done.frames)

@@ -59,4 +59,4 @@ class Keeper:
         self._store.keep_record(entry.instance)
         entry.add(self._store.keep(entry.instance, form, {frame_number: memoryview(content)}))
         if not self._catalogue.still_holds(entry):
-            self._store.forget(entry.instance.orthanc_id)
+            self._catalogue.forget_stale(entry.instance.orthanc_id)

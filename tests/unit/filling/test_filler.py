@@ -479,6 +479,29 @@ def test_an_instance_deleted_while_it_is_filled_leaves_nothing_behind(tmp_path: 
     bench.filler.stop()
 
 
+def test_a_fill_of_an_older_version_takes_nothing_of_the_newer_with_it(bench: Bench) -> None:
+    """Two workers: the old version's is still writing when the new version is done."""
+    name = bench.take_in(1)
+    started: list[int] = []
+
+    def replace_it() -> None:
+        started.append(1)
+        if len(started) == 1:
+            bench.api.store(native(bytes(72)), orthanc_id=name, uuid=uuid(77), path=InstancePath(STUDY, SERIES, "1.9"))
+            bench.filler.submit(name, Priority.ARRIVED)
+            assert eventually(lambda: bench.metrics["filled_instances"] == 1)
+
+    bench.store.before_keep = replace_it
+    bench.filler.submit(name, Priority.ARRIVED)
+    bench.filler.start(2)
+    assert eventually(lambda: bench.done == [name, name])
+
+    assert {key.split("/")[1] for key in bench.store.rows} == {uuid(77)}
+    assert InstancePath(STUDY, SERIES, "1.9") in bench.store.records
+    assert bench.filler.state(name) == FillState("cached")
+    assert bench.metrics["failed_fills"] == 0
+
+
 def test_an_older_version_s_blocks_go_when_the_new_one_is_filled(bench: Bench) -> None:
     name = bench.take_in(1)
     bench.run(name)
