@@ -58,7 +58,8 @@ size. JPEG 2000 has no checksum: noise in the middle of a stream may be decoded 
 Of a file that is cut short, or that has fewer frames than its header says, the frames that are wholly there are
 served; each of the others is 500, as is `/frames` and every list with one of them. Which fragments are a frame's is
 never guessed: where an offset table does not tell, frames are missing, and not each fragment begins as a frame does,
-all of them are 500. Tested with {incomplete}. The stock plugin is asked where the header before the pixel data
+all of them are 500. Tested with {incomplete}; Orthanc takes in no file that is cut short, so that those are asked of
+the plugin alone. The stock plugin is asked where the header before the pixel data
 cannot be read, which its parser may forgive. Any file cut, overwritten or shifted
 at random gives such an answer too; it never ends Orthanc, and nothing is asked of the stock plugin by the tests,
 whose decoders may.

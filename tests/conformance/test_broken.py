@@ -33,6 +33,8 @@ BROKEN = [
 ]
 BY_BROKEN = pytest.mark.parametrize("stored", BROKEN, ids=lambda stored: stored.name)
 BY_INCOMPLETE = pytest.mark.parametrize("case", INCOMPLETE, ids=lambda case: case.name)
+# Orthanc takes in no file that is cut short: only a disk can make one of what it holds.
+STORABLE, REFUSED = ([case for case in INCOMPLETE if bool(case.cut) is cut] for cut in (False, True))
 LISTS_WITH_IT = (f"frames/{DAMAGED}", f"frames/1,{DAMAGED}", f"frames/{DAMAGED},3", "frames")
 
 
@@ -68,7 +70,7 @@ def holding(plugin: Direct) -> Direct:
 
 @pytest.fixture(scope="module")
 def uploaded(client: HttpClient) -> HttpClient:
-    for file in (*(stored.file() for stored in BROKEN), *(case.file() for case in INCOMPLETE)):
+    for file in (*(stored.file() for stored in BROKEN), *(case.file() for case in STORABLE)):
         client.store(file).raise_for_status()
     return client
 
@@ -119,6 +121,12 @@ def test_of_an_instance_that_is_cut_short_the_whole_frames_are_served(holding: D
 
 
 @pytest.mark.orthanc
-@BY_INCOMPLETE
-def test_orthanc_sends_the_whole_frames_of_what_is_cut_short(uploaded: HttpClient, case: Incomplete) -> None:
+@pytest.mark.parametrize("case", STORABLE, ids=lambda case: case.name)
+def test_orthanc_sends_the_frames_that_are_there(uploaded: HttpClient, case: Incomplete) -> None:
     check_incomplete(uploaded, case)
+
+
+@pytest.mark.orthanc
+@pytest.mark.parametrize("case", REFUSED, ids=lambda case: case.name)
+def test_orthanc_takes_in_no_file_that_is_cut_short(client: HttpClient, case: Incomplete) -> None:
+    assert client.store(case.file()).status_code == 400
