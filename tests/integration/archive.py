@@ -103,8 +103,13 @@ class Archive:
         progress: dict[str, Any] = self.get_json(f"/frame-cache/instances/{instance.orthanc_id}")
         return progress
 
+    def _has_ended(self, progress: dict[str, Any]) -> bool:
+        """Whether it is final: the version that was replaced may have ended, and the new one not be looked at yet."""
+        was_replaced = "deleted or replaced" in (progress["LastError"] or "")
+        return progress["State"] in FINAL_STATES and not was_replaced
+
     def wait_until_cached(self, instance: Instance) -> None:
-        wait_until(lambda: self.progress(instance)["State"] in FINAL_STATES, lambda: str(self.progress(instance)))
+        wait_until(lambda: self._has_ended(self.progress(instance)), lambda: str(self.progress(instance)))
         progress = self.progress(instance)
         assert progress["State"] == "cached", progress
         assert progress["CachedFrames"] == progress["NumberOfFrames"], progress
