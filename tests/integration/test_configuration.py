@@ -33,7 +33,7 @@ BAD_SETTINGS: tuple[tuple[str, object, str], ...] = (
     ("MinimumFrames", -1, "-1; allowed is a whole number from 1"),
     ("MinimumFrameMB", "4", "'4'; allowed is a number from 0"),
     ("Strict", 1, "1; allowed is true or false"),
-    ("MaximumSize", 100, "not known; known are Enable, Directory, MaximumSizeMB"),
+    ("MaximumSize", 100, "not known; known are Enable, Directory, "),
 )
 
 

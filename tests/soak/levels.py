@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -37,11 +39,10 @@ def sample(seconds: float, start: int, pid: int, cache: Path) -> Level:
 def du(folder: Path) -> int:
     """Bytes on disk, as `du` counts them; files may vanish meanwhile."""
     total = 0
-    for path in (folder, *folder.rglob("*")):
-        try:
-            total += path.lstat().st_blocks * 512
-        except OSError:
-            continue
+    for parent, _, names in os.walk(folder):
+        for path in (parent, *(os.path.join(parent, name) for name in names)):
+            with suppress(FileNotFoundError):
+                total += os.lstat(path).st_blocks * 512
     return total
 
 
