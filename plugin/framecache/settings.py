@@ -24,6 +24,8 @@ class Settings:
     directory: Path
     mode: Mode
     maximum_size_mb: int
+    minimum_free_disk_mb: int
+    maximum_age_days: float
     workers: int
     minimum_frames: int
     minimum_frame_mb: float
@@ -103,6 +105,22 @@ SETTINGS: Mapping[str, Setting] = MappingProxyType(
         ),
         "maximum_size_mb": Setting(
             "MaximumSizeMB", int, 20480, 16, 1_000_000_000, meaning="the most that the folder may hold, in MiB"
+        ),
+        "minimum_free_disk_mb": Setting(
+            "MinimumFreeDiskMB",
+            int,
+            1024,
+            0,
+            1_000_000_000,
+            meaning="with less free on the folder's disk, in MiB, nothing is written and what is least used evicted",
+        ),
+        "maximum_age_days": Setting(
+            "MaximumAgeDays",
+            float,
+            0.0,
+            0,
+            36_500,
+            meaning="instances that nobody asked for so long leave the cache, in days; 0: never",
         ),
         "workers": Setting("Workers", int, 2, 1, 64, meaning="threads that cut frames out"),
         "minimum_frames": Setting(

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from framecache.cache import block
-from framecache.cache.frame_store import BlockRow, StoreError
+from framecache.cache.frame_store import BlockRow, Degraded, StoreError
 from framecache.dicom.identity import InstancePath
 from framecache.dicom.instance import Instance
 from framecache.errors import NotFound, SourceError
@@ -214,6 +214,8 @@ class MemoryStore:
         self.touched: dict[InstancePath, float] = {}
         self.notes: dict[str, str] = {}
         self.fails: Exception | None = None
+        self.degraded: Degraded | None = None
+        self.pins: set[str] = set()
         self.before_keep: Callable[[], None] = lambda: None
         self._lock = threading.Lock()
 
@@ -248,7 +250,10 @@ class MemoryStore:
             raise self.fails
         self.indexes[instance.attachment_uuid] = instance.orthanc_id, content
 
-    def forget(self, orthanc_id: str) -> int:
+    def forget(self, *orthanc_ids: str) -> int:
+        return sum(map(self._forget, orthanc_ids))
+
+    def _forget(self, orthanc_id: str) -> int:
         records = [path for path, record in self.records.items() if record.orthanc_id == orthanc_id]
         rows = [row for owner, row in self.rows.values() if owner == orthanc_id]
         for path in records:
@@ -285,6 +290,19 @@ class MemoryStore:
 
     def remember(self, key: str, value: str) -> None:
         self.notes[key] = value
+
+    def pin(self, study_instance_uid: str) -> None:
+        self.pins.add(study_instance_uid)
+
+    def unpin(self, study_instance_uid: str) -> None:
+        self.pins.discard(study_instance_uid)
+
+    def pinned(self) -> frozenset[str]:
+        return frozenset(self.pins)
+
+    def check(self, is_stopping: Callable[[], bool]) -> None: ...
+
+    def tend(self, is_stopping: Callable[[], bool]) -> None: ...
 
     def bytes_used(self) -> int:
         return sum(row.size for _, row in self.rows.values())

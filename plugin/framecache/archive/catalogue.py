@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,15 @@ class Entry:
         """Take a block into account that was just written."""
         cached = CachedBlock(row)
         self.blocks.update({(row.representation, row.first + i): cached for i in range(row.count)})
+
+    def take_stock(self, rows: Iterable[BlockRow]) -> None:
+        """These are the blocks that there are: others were evicted or lost meanwhile."""
+        known = {cached.row: cached for cached in list(self.blocks.values())}
+        blocks = {}
+        for row in rows:
+            cached = known.get(row) or CachedBlock(row)
+            blocks.update({(row.representation, row.first + i): cached for i in range(row.count)})
+        self.blocks = blocks
 
     def drop(self, row: BlockRow) -> None:
         """Take a block out of account."""
@@ -186,6 +196,16 @@ class Catalogue:
                     return known
                 return self._enter(instance)
         raise NotFound("there is no such instance")
+
+    def existing(self, orthanc_ids: Sequence[str]) -> dict[str, Instance]:
+        """Those of some instances that Orthanc holds, as they are now. Raises SourceError."""
+        body = {"Resources": list(orthanc_ids), "Level": "Instance", "Metadata": False}
+        answers = json.loads(self._api.post("/tools/bulk-content", json.dumps(body).encode()))
+        there = {}
+        for answer in answers:
+            with contextlib.suppress(NotFound):
+                there[answer["ID"]] = self.describe(answer["ID"]).instance
+        return there
 
     def _ask(self, query: Mapping[str, str]) -> list[Instance]:
         body = json.dumps({**FIND_OPTIONS, "Query": query}).encode()

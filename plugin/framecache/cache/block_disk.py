@@ -7,8 +7,8 @@ import os
 import re
 import secrets
 import sqlite3
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import diskcache
@@ -27,6 +27,12 @@ class NewBlock:
     attachment_uuid: str
     name: str
     pieces: Sequence[bytes | memoryview]
+    chance: str = field(default_factory=lambda: secrets.token_hex(4))
+
+    @property
+    def filename(self) -> str:
+        """Below the cache's folder; a block that is written again has another."""
+        return f"{self.attachment_uuid[:2]}/{self.attachment_uuid}/{self.name}-{self.chance}.block"
 
     @property
     def size(self) -> int:
@@ -41,6 +47,10 @@ class BlockDisk(diskcache.Disk):  # type: ignore[misc]
     write to runs their code (CVE-2025-69872): here anything else is refused, both ways.
     """
 
+    def __init__(self, directory: str, *settings: Any, **more_settings: Any) -> None:
+        super().__init__(directory, *settings, **more_settings)
+        self._stuck: dict[str, int] = {}
+
     def put(self, key: Any) -> tuple[str, bool]:
         if type(key) is not str:
             raise TypeError("keys are text")
@@ -53,10 +63,8 @@ class BlockDisk(diskcache.Disk):  # type: ignore[misc]
 
     def store(self, value: Any, read: Any, key: Any = None) -> tuple[int, int, str | None, Any]:  # noqa: ARG002
         if isinstance(value, NewBlock):
-            name = f"{value.name}-{secrets.token_hex(4)}.block"
-            filename = f"{value.attachment_uuid[:2]}/{value.attachment_uuid}/{name}"
-            self._write_block(self.full_path(filename), value)
-            return value.size, MODE_BINARY, filename, None
+            self._write_block(self.full_path(value.filename), value)
+            return value.size, MODE_BINARY, value.filename, None
         if type(value) is bytes:
             return len(value), MODE_RAW, None, sqlite3.Binary(value)
         raise TypeError("values are bytes or blocks")
@@ -67,12 +75,38 @@ class BlockDisk(diskcache.Disk):  # type: ignore[misc]
         return value
 
     def remove(self, file_path: str) -> None:
-        with contextlib.suppress(OSError, ValueError):
-            full_path = self.full_path(file_path)
-            os.remove(full_path)
-            # Empty folders only, and never the cache's own.
-            os.rmdir(os.path.dirname(full_path))
-            os.rmdir(os.path.dirname(os.path.dirname(full_path)))
+        self.remove_all([(file_path, 0)])
+
+    def remove_all(self, files: Iterable[tuple[str, int]]) -> None:
+        """Unlink files, given with their bytes; those that cannot be unlinked now are tried again, and count."""
+        folders = set()
+        for filename, size in files:
+            try:
+                path = self.full_path(filename)
+                os.remove(path)
+            except (FileNotFoundError, ValueError):
+                continue
+            except OSError:
+                with contextlib.suppress(OSError):
+                    size = size or os.lstat(path).st_size  # noqa: PLW2901
+                self._stuck[filename] = size
+                continue
+            self._stuck.pop(filename, None)
+            folders.add(os.path.dirname(path))
+        for folder in folders:
+            with contextlib.suppress(OSError):
+                # Empty folders only, and never the cache's own.
+                os.rmdir(folder)
+                os.rmdir(os.path.dirname(folder))
+
+    @property
+    def stuck_bytes(self) -> int:
+        """Bytes of the files that no row names and that could not be unlinked."""
+        return sum(self._stuck.copy().values())
+
+    def retry(self) -> None:
+        """Try again to unlink what could not be unlinked."""
+        self.remove_all(list(self._stuck.items()))
 
     def full_path(self, filename: str) -> str:
         """The path of a block's file. Raises ValueError for names that `store` never gave."""

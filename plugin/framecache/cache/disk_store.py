@@ -1,44 +1,110 @@
 """The disk-backed LRU of frames: diskcache's index and files, bounded in bytes, evicted by instance.
 
-Three kinds of rows, all tagged with the Orthanc ID of their instance: `i/<path>` holds the instance's record,
+Three kinds of rows are tagged with the Orthanc ID of their instance: `i/<path>` holds the instance's record,
 `f/<attachment>/<representation>/<first>-<count>` a block of frames, `t/<attachment>` where the frames lie in the stored
-file. Truth is the row and the file; blocks are written file first, row second. Only the plugin's own long-lived threads
-may call a store: diskcache keeps a SQLite connection for each thread, and every request comes on a new one.
+file. `p/<StudyInstanceUID>` pins a study. Truth is the row and the file; blocks are written file first, row second.
+Only the plugin's own long-lived threads may call a store: diskcache keeps a SQLite connection for each, and every
+request comes on a new one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import cast
+from uuid import UUID
 
 from framecache.cache import block
 from framecache.cache.block_disk import NewBlock
-from framecache.cache.eviction import Room
-from framecache.cache.folder import Folder
-from framecache.cache.frame_store import BlockRow, StoreError
+from framecache.cache.eviction import Bounds, Room
+from framecache.cache.folder import Folder, store_errors
+from framecache.cache.frame_store import BlockRow
+from framecache.cache.pins import Pins
+from framecache.cache.start_check import Findings, StartCheck, disk_usage, other_formats
+from framecache.cache.table import IndexDamaged
 from framecache.dicom.identity import InstancePath
 from framecache.dicom.instance import Instance
 from framecache.errors import SourceError
+
+_DISK_BLOCK = 4096
+_EXPIRY_SECONDS = 600.0
+# The attachment under which it is tried whether the folder can be written.
+_PROBE = str(UUID(int=0))
 
 
 class DiskStore:
     """The cache's folder."""
 
-    def __init__(self, directory: Path, limit: int) -> None:
-        """Open or make the cache in `directory`, `limit` bytes at most. Raises StoreError."""
-        self._folder = Folder(directory)
+    def __init__(self, directory: Path, limit: int, minimum_free: int = 0, maximum_age: float = 0.0) -> None:
+        """Open or make the cache in `directory`: `limit` bytes at most, and `minimum_free` are left on its disk.
+
+        What nobody asks for is kept `maximum_age` seconds (0: for ever).
+
+        Raises StoreError.
+        """
+        self._folder, self._maximum_age = Folder(directory), maximum_age
         try:
             self._table = self._folder.open_table()
+            with store_errors(directory):
+                self._pins = Pins(self._table)
         except BaseException:
             self._folder.close()
             raise
-        self._room = Room(self._table, limit)
+        self._room = Room(self._table, Bounds(limit, minimum_free), self._pins)
+        self._failed_size, self._next_expiry = _DISK_BLOCK, 0.0
 
     @property
     def limit(self) -> int:
         """The most bytes that the folder may hold."""
         return self._room.limit
+
+    def check(self, is_stopping: Callable[[], bool]) -> Findings:
+        """Remove what a crash left behind. Nothing may be written meanwhile."""
+        findings = StartCheck(self._table, is_stopping).run()
+        self._room.unknown = sum(map(disk_usage, other_formats(Path(self._table.directory))))
+        return findings
+
+    def tend(self, now: float) -> None:
+        """What time brings: files that could not be unlinked, a disk that fills up, instances not asked for.
+
+        Raises IndexDamaged, DiskLow.
+        """
+        if not self._table.is_in_place():
+            raise IndexDamaged("the cache's index is gone")
+        self._table.blocks_on_disk.retry()
+        self._room.tend()
+        if self._maximum_age and not 0 < self._next_expiry - now <= _EXPIRY_SECONDS:  # the clock may be set back
+            self._next_expiry = now + min(self._maximum_age / 10, _EXPIRY_SECONDS)
+            old = self._table.not_asked_for_since(now - self._maximum_age)
+            self._table.remove_tagged([tag for tag, key in old if not self._pins.is_pinned(key)])
+
+    def probe(self) -> None:
+        """Write as a filling instance does, and take it back. Raises what that would."""
+        content = memoryview(bytes(self._failed_size))
+        new = NewBlock(_PROBE, "probe", [content])
+        with self._room.reserve(new.size, ""):
+            self._write(f"f/{_PROBE}/probe/1-1", new, None)
+        self._table.remove_keys([f"f/{_PROBE}/probe/1-1"])
+        self._failed_size = _DISK_BLOCK
+
+    def pin(self, study_instance_uid: str) -> None:
+        """Let a study stay, whatever else comes."""
+        self._pins.pin(study_instance_uid)
+
+    def unpin(self, study_instance_uid: str) -> None:
+        """Let a study go when its time has come."""
+        self._pins.unpin(study_instance_uid)
+
+    def pinned(self) -> frozenset[str]:
+        """The Study Instance UIDs of those that stay."""
+        return self._pins.studies
+
+    def set_aside(self) -> None:
+        """Give up an index that cannot be read, and its files with it, and close."""
+        try:
+            self._folder.set_aside()
+        finally:
+            self.close()
 
     def close(self) -> None:
         """Close this thread's connection and give the folder free."""
@@ -47,34 +113,36 @@ class DiskStore:
 
     def record(self, path: InstancePath) -> Instance | None:
         """The instance known under these UIDs, or None."""
-        content = self._table.get(_record_key(path))
         try:
+            content = self._table.get(_record_key(path))
             instance = Instance.from_json(cast(bytes, content)) if content else None
-        except SourceError:
+        except (SourceError, TypeError):
             return None
         # SQLite has no checksums: a changed row must not lead to another instance's frames.
         return instance if instance and instance.path == path else None
 
     def keep_record(self, instance: Instance) -> None:
-        """Remember `instance`; what was known of its UIDs before is replaced."""
-        self._table.set(_record_key(instance.path), instance.to_json(), tag=instance.orthanc_id)
+        """Remember `instance`; what was known of its UIDs before is replaced, unless it is the same."""
+        if self.record(instance.path) != instance:
+            self._table.set_record(_record_key(instance.path), instance.to_json(), instance.orthanc_id)
 
     def blocks(self, instance: Instance) -> list[BlockRow]:
         """The blocks kept of this very version of the instance."""
         return list(self._table.blocks(f"f/{instance.attachment_uuid}/"))
 
     def keep(self, instance: Instance, representation: str, frames: Mapping[int, memoryview]) -> BlockRow:
-        """Write one block of consecutive frames, by their numbers. Raises StoreError, DoesNotFit, OSError."""
+        """Write one block of consecutive frames, by their numbers.
+
+        Raises DoesNotFit, DiskLow, OSError, sqlite3.Error.
+        """
         first, count = min(frames), len(frames)
         key = f"f/{instance.attachment_uuid}/{representation}/{first}-{count}"
         pieces: list[bytes | memoryview] = [block.pack_header(key, frames), *frames.values()]
         new = NewBlock(instance.attachment_uuid, f"{representation}_{first}", pieces)
         with self._room.reserve(new.size, instance.orthanc_id):
-            self._table.set(key, new, tag=instance.orthanc_id)
-        for row in self._table.blocks(key):
-            if row.key == key:
-                return row
-        raise StoreError("the block was evicted as soon as it was written")
+            self._write(key, new, instance.orthanc_id)
+        path = self._table.blocks_on_disk.full_path(new.filename)
+        return BlockRow(key, path, representation, first, count, new.size)
 
     def index(self, instance: Instance) -> bytes | None:
         """The index kept of this very version of the instance, or None; it proves itself."""
@@ -85,19 +153,25 @@ class DiskStore:
         with self._room.reserve(len(content), instance.orthanc_id):
             self._table.set(_index_key(instance), content, tag=instance.orthanc_id)
 
-    def forget(self, orthanc_id: str) -> int:
-        """Remove all that is kept of an instance; how many rows that were."""
-        return int(self._table.evict(orthanc_id))
+    def _write(self, key: str, new: NewBlock, tag: str | None) -> None:
+        try:
+            self._table.set(key, new, tag=tag)
+        except OSError:
+            self._failed_size = new.size
+            raise
+
+    def forget(self, *orthanc_ids: str) -> int:
+        """Remove all that is kept of instances; how many rows that were."""
+        return self._table.remove_tagged(orthanc_ids)
 
     def forget_other_versions(self, instance: Instance) -> None:
         """Remove the blocks and indexes of all but this version of an instance."""
-        for key in self._table.version_keys(instance.orthanc_id):
-            if key.split("/")[1] != instance.attachment_uuid:
-                self._table.delete(key)
+        keys = self._table.version_keys(instance.orthanc_id)
+        self._table.remove_keys([key for key in keys if key.split("/")[1] != instance.attachment_uuid])
 
     def forget_block(self, row: BlockRow) -> None:
         """Remove one block."""
-        self._table.delete(row.key)
+        self._table.remove_keys([row.key])
 
     def touch(self, last_accesses: Mapping[InstancePath, float]) -> None:
         """Note when instances were last asked for, in seconds since the epoch."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 
-from framecache.cache.frame_store import DoesNotFit
+from framecache.cache.frame_store import DoesNotFit, StoreError
+from framecache.cache.pins import Pins
 from framecache.cache.table import Table
 
 _DISK_BLOCK = 4096
@@ -15,31 +18,57 @@ _INDEX_GROWTH = 1 << 16
 _PREFIX_FOLDERS = 256
 # Below this share of the limit an eviction stops, so that not every block written evicts one.
 _LOW_WATERMARK = 0.95
+# And above this multiple of what has to be free on the disk.
+_HIGH_WATERMARK = 1.05
+
+
+class DiskLow(StoreError):
+    """Less is free on the disk than has to be, though all was evicted that may be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """The most bytes that a cache may hold, and the least that it leaves free on its disk."""
+
+    limit: int
+    minimum_free: int = 0
 
 
 class Room:
-    """The bytes of one cache, `limit` at most."""
+    """The bytes of one cache. `unknown` are those beside its index that could not be removed."""
 
-    def __init__(self, table: Table, limit: int) -> None:
-        self._table, self.limit = table, limit
+    def __init__(self, table: Table, bounds: Bounds, pins: Pins) -> None:
+        self._table, self._bounds, self._pins = table, bounds, pins
         self._lock = threading.Lock()
         self._reserved = 0
+        self.unknown = 0
+
+    @property
+    def limit(self) -> int:
+        """The most bytes that the folder may hold."""
+        return self._bounds.limit
 
     def bytes_used(self) -> int:
         """Bytes on disk at most: index, journal, and for each row its folder or the unfilled end of its file."""
         rows = len(self._table)
         folders = min(rows, _PREFIX_FOLDERS)
-        return int(self._table.volume()) + self._table.journal_size() + (rows + folders) * _DISK_BLOCK
+        beside = self._table.journal_size() + self._table.blocks_on_disk.stuck_bytes + self.unknown
+        return int(self._table.volume()) + beside + (rows + folders) * _DISK_BLOCK
 
     @contextlib.contextmanager
-    def reserve(self, size: int, keep_orthanc_id: str) -> Iterator[None]:
-        """Room for a file of `size` bytes, made before it is written by evicting others. Raises DoesNotFit."""
+    def reserve(self, size: int, orthanc_id: str) -> Iterator[None]:
+        """Room for a file of `size` bytes, made before it is written by evicting others than this instance.
+
+        Raises DoesNotFit, DiskLow.
+        """
         size = -(-size // _DISK_BLOCK) * _DISK_BLOCK + _INDEX_GROWTH
         with self._lock:
-            if self._used() + size > self.limit:
-                self._evict_down_to(int(self.limit * _LOW_WATERMARK) - size, keep_orthanc_id)
-                if self._used() + size > self.limit:
+            if self._is_over(size) or self._is_low(size):
+                self._evict(size, orthanc_id)
+                if self._is_over(size):
                     raise DoesNotFit("the instance does not fit into the cache")
+                if self._is_low(size):
+                    raise DiskLow(f"less than {self._bounds.minimum_free >> 20} MiB (MinimumFreeDiskMB) are free")
             self._reserved += size
         try:
             yield
@@ -47,14 +76,26 @@ class Room:
             with self._lock:
                 self._reserved -= size
 
-    def _used(self) -> int:
-        return self.bytes_used() + self._reserved
+    def tend(self) -> None:
+        """Give room back to the disk where others need it. Raises DiskLow."""
+        if self._is_low(0):
+            with self.reserve(0, ""):
+                pass
 
-    def _evict_down_to(self, goal: int, keep_orthanc_id: str) -> None:
+    def _is_over(self, size: int, share: float = 1.0) -> bool:
+        return self.bytes_used() + self._reserved + size > self._bounds.limit * share
+
+    def _is_low(self, size: int, share: float = 1.0) -> bool:
+        if not self._bounds.minimum_free:
+            return False
+        disk = os.statvfs(self._table.directory)
+        return disk.f_bavail * disk.f_frsize < self._bounds.minimum_free * share + self._reserved + size
+
+    def _evict(self, size: int, orthanc_id: str) -> None:
         self._table.shrink_journal()
-        for orthanc_id in self._table.least_recently_used():
-            if self._used() <= goal:
+        for candidate in self._pins.without(self._table.least_recently_used(), self._bounds.limit):
+            if not (self._is_over(size, _LOW_WATERMARK) or self._is_low(size, _HIGH_WATERMARK)):
                 break
-            if orthanc_id != keep_orthanc_id:
-                self._table.evict(orthanc_id)
+            if candidate != orthanc_id:
+                self._table.remove_tagged([candidate])
         self._table.shrink_journal()

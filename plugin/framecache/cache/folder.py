@@ -42,8 +42,9 @@ class Folder:
                 return Table(self._own)
 
     def set_aside(self) -> None:
-        """Begin anew, in an empty folder."""
-        self._own.rename(self._own.with_name(f"{_FORMAT}.broken-{os.urandom(4).hex()}"))
+        """Begin anew, in an empty folder; the next check removes the old one."""
+        with contextlib.suppress(FileNotFoundError):
+            self._own.rename(self._own.with_name(f"{_FORMAT}.broken-{os.urandom(4).hex()}"))
         _make_private(self._own)
 
     def close(self) -> None:

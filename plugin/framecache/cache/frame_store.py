@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -31,11 +31,23 @@ class BlockRow:
     size: int
 
 
+@dataclass(frozen=True, slots=True)
+class Degraded:
+    """Since when (seconds since the epoch) nothing can be kept, and why."""
+
+    since: float
+    reason: str
+
+
 class FrameStore(Protocol):
     """Keeps blocks of frames, and indexes of those that stay where they are.
 
     Only the plugin's own long-lived threads call it.
     """
+
+    @property
+    def degraded(self) -> Degraded | None:
+        """Since when and why nothing can be kept; None while all is well."""
 
     @property
     def limit(self) -> int:
@@ -59,14 +71,29 @@ class FrameStore(Protocol):
     def keep_index(self, instance: Instance, content: bytes) -> None:
         """Remember where the frames of `instance` lie in its stored file. Raises StoreError, DoesNotFit."""
 
-    def forget(self, orthanc_id: str) -> int:
-        """Remove all that is kept of an instance; how many rows that were."""
+    def forget(self, *orthanc_ids: str) -> int:
+        """Remove all that is kept of instances; how many rows that were."""
 
     def forget_other_versions(self, instance: Instance) -> None:
         """Remove the blocks and indexes of all but this version of an instance."""
 
     def forget_block(self, row: BlockRow) -> None:
         """Remove one block."""
+
+    def pin(self, study_instance_uid: str) -> None:
+        """Let a study stay, whatever else comes."""
+
+    def unpin(self, study_instance_uid: str) -> None:
+        """Let a study go when its time has come."""
+
+    def pinned(self) -> frozenset[str]:
+        """The Study Instance UIDs of those that stay."""
+
+    def check(self, is_stopping: Callable[[], bool]) -> None:
+        """Remove what a crash left behind. Nothing may be written meanwhile."""
+
+    def tend(self, is_stopping: Callable[[], bool]) -> None:
+        """To be called every few seconds: keeps bounds that time breaks, and tries to repair what is degraded."""
 
     def touch(self, last_accesses: Mapping[InstancePath, float]) -> None:
         """Note when instances were last asked for, in seconds since the epoch."""
@@ -91,9 +118,7 @@ class FrameStore(Protocol):
 
 
 class NoStore:
-    """Where the cache's folder cannot be used: frames are served from the stored files, and none is kept."""
-
-    limit = 0
+    """What is there while the cache's folder cannot be used: nothing."""
 
     def record(self, path: InstancePath) -> Instance | None:
         return None
@@ -112,7 +137,7 @@ class NoStore:
     def keep_index(self, instance: Instance, content: bytes) -> None:
         raise StoreError("there is no cache folder")
 
-    def forget(self, orthanc_id: str) -> int:
+    def forget(self, *orthanc_ids: str) -> int:
         return 0
 
     def forget_other_versions(self, instance: Instance) -> None: ...
@@ -128,6 +153,15 @@ class NoStore:
         return None
 
     def remember(self, key: str, value: str) -> None: ...
+
+    def pin(self, study_instance_uid: str) -> None:
+        raise StoreError("there is no cache folder")
+
+    def unpin(self, study_instance_uid: str) -> None:
+        raise StoreError("there is no cache folder")
+
+    def pinned(self) -> frozenset[str]:
+        return frozenset()
 
     def bytes_used(self) -> int:
         return 0

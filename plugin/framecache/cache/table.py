@@ -5,13 +5,16 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import diskcache
 
 from framecache.cache.block_disk import BlockDisk
-from framecache.cache.frame_store import BlockRow
+from framecache.cache.frame_store import BlockRow, StoreError
 
 _DATABASE_SETTINGS = {
     "eviction_policy": "none",
@@ -24,6 +27,16 @@ _DATABASE_SETTINGS = {
     "sqlite_wal_autocheckpoint": 256,
     "sqlite_journal_size_limit": 1 << 20,
 }
+_RECORDS = "raw = 1 AND key >= 'i/' AND key < 'i0'"
+_BATCH = 500
+# What was asked for counts as so much younger than what merely arrived: a flood of new studies pushes itself out.
+_READ_SECONDS = 86400.0
+# Times of accesses differ at least by so much, so that their order survives a clock that is set back.
+_TICK = 1e-4
+
+
+class IndexDamaged(StoreError):
+    """The index is not what was written, or is gone: its files are worthless without it."""
 
 
 class Table(diskcache.Cache):  # type: ignore[misc]
@@ -31,20 +44,38 @@ class Table(diskcache.Cache):  # type: ignore[misc]
 
     def __init__(self, directory: Path) -> None:
         # SQLite gives its journal the database's mode, so it is enough to make that one first.
-        os.close(os.open(directory / diskcache.core.DBNAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        self.path = os.path.join(directory, diskcache.core.DBNAME)
+        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        self._txn_id: int | None = None
         super().__init__(str(directory), disk=BlockDisk, **_DATABASE_SETTINGS)
+        self._inode = os.stat(self.path).st_ino
+        self._latest, self._ticking = 0.0, threading.Lock()
+        self._begin_clock()
+
+    @property
+    def blocks_on_disk(self) -> BlockDisk:
+        """Where the files are."""
+        disk: BlockDisk = self._disk
+        return disk
+
+    def is_in_place(self) -> bool:
+        """Whether the file that is open is still the one of that name; SQLite goes on without noticing."""
+        try:
+            return os.stat(self.path).st_ino == self._inode
+        except FileNotFoundError:
+            return False
 
     def blocks(self, prefix: str) -> Iterator[BlockRow]:
         """The blocks whose keys begin with `prefix`."""
         query = "SELECT key, filename, size FROM Cache WHERE raw = 1 AND key >= ? AND key < ?"
-        yield from self._rows(query, (prefix, prefix + "\x7f"))
+        for row in self._sql(query, (prefix, prefix + "\x7f")).fetchall():
+            with contextlib.suppress(ValueError, TypeError):  # SQLite has no checksums
+                yield self._block_row(*row)
 
-    def _rows(self, query: str, arguments: tuple[str, ...]) -> Iterator[BlockRow]:
-        for key, filename, size in self._sql(query, arguments).fetchall():
-            _, _, representation, numbers = key.split("/")
-            first, _, count = numbers.partition("-")
-            path = self._disk.full_path(filename)
-            yield BlockRow(key, path, representation, int(first), int(count), size)
+    def _block_row(self, key: str, filename: str, size: int) -> BlockRow:
+        _, _, representation, numbers = key.split("/")
+        first, _, count = numbers.partition("-")
+        return BlockRow(key, self._disk.full_path(filename), representation, int(first), int(count), size)
 
     def version_keys(self, tag: str) -> list[str]:
         """The keys of all blocks and indexes of one instance, of whatever version."""
@@ -56,27 +87,63 @@ class Table(diskcache.Cache):  # type: ignore[misc]
         query = "SELECT DISTINCT tag FROM Cache WHERE tag > ? ORDER BY tag LIMIT ?"
         return [tag for (tag,) in self._sql(query, (after, most)).fetchall()]
 
-    def least_recently_used(self) -> Iterator[str]:
-        """Orthanc IDs, the one that nobody asked for the longest first.
+    def keys_from(self, prefix: str) -> list[str]:
+        """All keys that begin with `prefix`."""
+        query = "SELECT key FROM Cache WHERE raw = 1 AND key >= ? AND key < ?"
+        return [key for (key,) in self._sql(query, (prefix, prefix + "\x7f")).fetchall()]
 
-        Before them those without a record: it went while blocks were being written, or another instance has the same
-        UIDs. Nothing tells when they were asked for. Behind them those without a block: an index is hardly any room.
+    def file_rows(self, after: int) -> list[tuple[int, str, str, int]]:
+        """Some rows that have files: row ID, key, file name and its bytes, in the order of their IDs."""
+        query = "SELECT rowid, key, filename, size FROM Cache WHERE rowid > ? AND filename NOT NULL ORDER BY rowid"
+        rows: list[tuple[int, str, str, int]] = self._sql(f"{query} LIMIT {_BATCH}", (after,)).fetchall()
+        return rows
+
+    def least_recently_used(self) -> list[tuple[str, str]]:
+        """Orthanc IDs and the keys of their records, the one that nobody asked for the longest first.
+
+        Before them those without a record ("" as key): it went while blocks were being written, or another instance
+        has the same UIDs. Nothing tells when they were asked for. Behind them those without a block: an index is hardly
+        any room.
         """
-        records = "SELECT tag FROM Cache WHERE raw = 1 AND key >= 'i/' AND key < 'i0'"
+        lost = f"SELECT DISTINCT tag, '' FROM Cache WHERE tag NOT NULL AND tag NOT IN (SELECT tag FROM Cache WHERE {_RECORDS})"  # noqa: S608, E501
         has_block = "EXISTS (SELECT 1 FROM Cache AS other WHERE other.tag = Cache.tag AND other.filename NOT NULL)"
-        for query in (
-            f"SELECT DISTINCT tag FROM Cache WHERE tag NOT NULL AND tag NOT IN ({records})",  # noqa: S608
-            f"{records} AND {has_block} ORDER BY access_time LIMIT 1000",
-            f"{records} ORDER BY access_time LIMIT 1000",
-        ):
-            yield from [tag for (tag,) in self._sql(query).fetchall()]
+        age = f"access_time + (access_count > 0) * {_READ_SECONDS}"
+        kept = f"SELECT tag, key FROM Cache WHERE {_RECORDS} ORDER BY {has_block} DESC, {age}, rowid"  # noqa: S608
+        return [*self._sql(lost).fetchall(), *self._sql(kept).fetchall()]
+
+    def not_asked_for_since(self, moment: float) -> list[tuple[str, str]]:
+        """Orthanc IDs and the keys of the records of what came before `moment` and was not asked for since."""
+        query = f"SELECT tag, key FROM Cache WHERE {_RECORDS} AND access_time < ?"  # noqa: S608
+        found: list[tuple[str, str]] = self._sql(query, (moment,)).fetchall()
+        return found
+
+    def bytes_of(self, tag: str) -> int:
+        """Bytes of all that is kept of one instance."""
+        return int(self._sql("SELECT coalesce(sum(size), 0) FROM Cache WHERE tag = ?", (tag,)).fetchone()[0])
+
+    def remove_tagged(self, tags: Sequence[str]) -> int:
+        """Remove all rows of these instances, and their files; how many rows that were."""
+        return sum(self._remove("tag", tags[start : start + _BATCH]) for start in range(0, len(tags), _BATCH))
+
+    def remove_keys(self, keys: Sequence[str]) -> int:
+        """Remove rows and their files; how many there were."""
+        return sum(self._remove("key", keys[start : start + _BATCH]) for start in range(0, len(keys), _BATCH))
+
+    def _remove(self, column: str, values: Sequence[str]) -> int:
+        """Rows first, in one transaction: a file without a row is found at the next start."""
+        condition = f"WHERE {column} IN ({','.join('?' * len(values))})"
+        with self.transact():
+            found = self._sql(f"SELECT filename, size FROM Cache {condition}", values).fetchall()  # noqa: S608
+            self._sql(f"DELETE FROM Cache {condition}", values)  # noqa: S608
+        self._disk.remove_all([(name, size) for name, size in found if name is not None])
+        return len(found)
 
     def journal_size(self) -> int:
         """Bytes of what SQLite keeps beside the database."""
         size = 0
         for suffix in ("-wal", "-shm"):
             with contextlib.suppress(OSError):
-                size += os.stat(os.path.join(self.directory, diskcache.core.DBNAME + suffix)).st_size
+                size += os.stat(self.path + suffix).st_size
         return size
 
     def shrink_journal(self) -> None:
@@ -84,8 +151,65 @@ class Table(diskcache.Cache):  # type: ignore[misc]
         with contextlib.suppress(sqlite3.OperationalError):
             self._sql("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
+    def count_again(self) -> None:
+        """Count rows and bytes anew; triggers keep these sums otherwise."""
+        with self.transact():
+            for name, value in (("count", "count(*)"), ("size", "coalesce(sum(size), 0)")):
+                self._sql(f"UPDATE Settings SET value = (SELECT {value} FROM Cache) WHERE key = ?", (name,))  # noqa: S608
+
+    def set_record(self, key: str, content: bytes, tag: str) -> None:
+        """Keep a record as one that arrived now."""
+        with self.transact():
+            self.set(key, content, tag=tag)
+            self._sql("UPDATE Cache SET access_time = ? WHERE key = ? AND raw = 1", (self._moment(time.time()), key))
+
     def set_access_times(self, times: Iterable[tuple[float, str]]) -> None:
-        """Last accesses of rows, in one transaction."""
-        with self.transact(retry=True):
-            for time, key in times:
-                self._sql("UPDATE Cache SET access_time = max(access_time, ?) WHERE key = ? AND raw = 1", (time, key))
+        """Last accesses of rows, in one transaction. They never go back, whatever the clock does."""
+        query = "UPDATE Cache SET access_time = ?, access_count = access_count + 1 WHERE key = ? AND raw = 1"
+        with self.transact():
+            for moment, key in sorted(times):
+                self._sql(query, (self._moment(moment), key))
+
+    def _begin_clock(self) -> None:
+        """Times to come are those of a clock that was wrong: they would be the youngest for ever."""
+        now = time.time()
+        self._sql("UPDATE Cache SET access_time = ? WHERE access_time > ?", (now, now))
+        self._latest = self._sql("SELECT coalesce(max(access_time), 0) FROM Cache").fetchone()[0]
+
+    def _moment(self, moment: float) -> float:
+        with self._ticking:
+            self._latest = max(self._latest + _TICK, moment)
+            return self._latest
+
+    @contextlib.contextmanager
+    def _transact(self, retry: object = None, filename: str | None = None) -> Iterator[tuple[Any, Callable[..., None]]]:  # noqa: ARG002
+        """As diskcache's, which calls every fault of the disk a timeout, or tries for ever.
+
+        Nothing is left of a transaction that could not be committed, and neither the file that was written for it.
+        """
+        if self._txn_id == threading.get_ident():
+            yield self._sql, _nothing
+            return
+        sql, removed = self._sql, list[str | None]()
+        try:
+            sql("BEGIN IMMEDIATE")
+            self._txn_id = threading.get_ident()
+            try:
+                yield sql, removed.append
+            finally:
+                self._txn_id = None
+            sql("COMMIT")
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):
+                sql("ROLLBACK")
+            if filename is not None:
+                self._disk.remove(filename)
+            raise
+        for name in removed:
+            if name is not None:
+                self._disk.remove(name)
+
+
+def _nothing(filename: str | None) -> None:
+    """Rows that are replaced inside a longer transaction have no files."""
+    assert filename is None, "a block is replaced in a transaction of its own"  # noqa: S101

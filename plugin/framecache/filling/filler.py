@@ -12,7 +12,7 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from framecache.archive.catalogue import Catalogue, Entry
-from framecache.cache.frame_store import FrameStore
+from framecache.cache.frame_store import FrameStore, StoreError
 from framecache.errors import FrameCacheError, HandOver, InstanceGone, NotFound
 from framecache.filling.extraction import Extracted, Extractor
 from framecache.metrics import Metrics
@@ -192,7 +192,7 @@ class Filler:
             return self._fill(orthanc_id, place)
         except (NotFound, InstanceGone):
             return FillState("skipped", "the instance was deleted or replaced")
-        except HandOver as error:
+        except (HandOver, StoreError) as error:  # the store itself has logged what is wrong with it
             return FillState("skipped", str(error))
         except Exception as error:  # noqa: BLE001 - whatever it is, the next instance is tried
             self._metrics.count("failed_fills")
@@ -213,6 +213,7 @@ class Filler:
         orthanc_id, started = entry.instance.orthanc_id, self._clock.monotonic()
         self._store.keep_record(entry.instance)
         self._store.forget_other_versions(entry.instance)
+        entry.take_stock(self._store.blocks(entry.instance))
         try:
             forms = self._extractor.forms(entry)
             form = forms[min(place.step, len(forms) - 1)]

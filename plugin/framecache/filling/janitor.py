@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import queue
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from framecache.archive.catalogue import Catalogue
-from framecache.cache.frame_store import FrameStore
-from framecache.errors import NotFound
+from framecache.cache.frame_store import FrameStore, StoreError
 from framecache.filling.filler import Filler
 from framecache.ports import Log
 from framecache.threads import start_thread
 
 _FLUSH_SECONDS = 10.0
+_LARGEST_BATCH = 200
+_MOST_FAILED = 100_000
 
 
 class Janitor:
@@ -22,10 +25,13 @@ class Janitor:
     def __init__(self, catalogue: Catalogue, store: FrameStore, filler: Filler, log: Log) -> None:
         self._catalogue, self._store, self._filler, self._log = catalogue, store, filler, log
         self._deleted: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._failed: dict[str, None] = {}
+        self._next_flush = 0.0
+        self._is_ending = False
 
-    def start(self) -> None:
+    def start(self) -> threading.Thread:
         """Begin to work; what was deleted before is not lost."""
-        start_thread("frame-cache-janitor", self._work)
+        return start_thread("frame-cache-janitor", self._work)
 
     def stop(self) -> None:
         """Write down the last accesses and end."""
@@ -38,30 +44,53 @@ class Janitor:
         self._deleted.put(orthanc_id)
 
     def _work(self) -> None:
-        is_ending = False
-        while not is_ending:
-            try:
-                orthanc_id = self._deleted.get(timeout=_FLUSH_SECONDS)
-            except queue.Empty:
-                self._attempt(self._flush)
-                continue
-            is_ending = orthanc_id is None
-            self._attempt(self._flush if orthanc_id is None else partial(self._clean, orthanc_id))
+        """Until the end: deletions as they come, accesses every few seconds, also between deletions."""
+        self._next_flush = time.monotonic() + _FLUSH_SECONDS
+        while not self._is_ending:
+            batch = self._batch()
+            if batch:
+                self._attempt(partial(self._clean, batch), batch)
+            if self._is_ending or time.monotonic() >= self._next_flush:
+                self._flush_and_retry()
 
-    def _attempt(self, task: Callable[[], None]) -> None:
+    def _batch(self) -> list[str]:
+        """What was deleted, some at a time."""
+        batch: list[str] = []
+        patience = max(0.0, self._next_flush - time.monotonic())
+        while len(batch) < _LARGEST_BATCH and not self._is_ending:
+            try:
+                orthanc_id = self._deleted.get(timeout=0 if batch else patience)
+            except queue.Empty:
+                break
+            self._is_ending = orthanc_id is None
+            batch += [orthanc_id] if orthanc_id else []
+        return list(dict.fromkeys(batch))
+
+    def _flush_and_retry(self) -> None:
+        self._attempt(self._flush)
+        failed, self._failed = list(self._failed), {}
+        for start in range(0, len(failed), _LARGEST_BATCH):
+            batch = failed[start : start + _LARGEST_BATCH]
+            self._attempt(partial(self._clean, batch), batch)
+        self._next_flush = time.monotonic() + _FLUSH_SECONDS
+
+    def _attempt(self, task: Callable[[], None], batch: Sequence[str] = ()) -> None:
         try:
             task()
         except Exception as error:  # noqa: BLE001 - the next deletion is carried out all the same
-            self._log.warning(f"frame cache: cleaning up failed: {type(error).__name__}: {error}")
+            if not isinstance(error, StoreError):  # the store itself has logged what is wrong with it
+                self._log.warning(f"frame cache: cleaning up failed: {type(error).__name__}: {error}")
+            if len(self._failed) < _MOST_FAILED:
+                self._failed.update(dict.fromkeys(batch))
 
-    def _clean(self, orthanc_id: str) -> None:
+    def _clean(self, orthanc_ids: Sequence[str]) -> None:
         """An overwritten instance keeps its Orthanc ID, so its new frames may be here already."""
-        try:
-            entry = self._catalogue.describe(orthanc_id)
-        except NotFound:
-            self._store.forget(orthanc_id)
-        else:
-            self._store.forget_other_versions(entry.instance)
+        there = self._catalogue.existing(orthanc_ids)
+        gone = [orthanc_id for orthanc_id in orthanc_ids if orthanc_id not in there]
+        if gone:
+            self._store.forget(*gone)
+        for instance in there.values():
+            self._store.forget_other_versions(instance)
 
     def _flush(self) -> None:
         touched = self._catalogue.take_touched()

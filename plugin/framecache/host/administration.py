@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from framecache import settings as settings_module
 from framecache.archive.catalogue import Catalogue
 from framecache.cache.buffers import BufferPool
 from framecache.cache.frame_store import FrameStore
-from framecache.dicom.identity import is_orthanc_id
+from framecache.dicom.identity import is_orthanc_id, is_uid
 from framecache.dicom.transfer_syntax import EXPLICIT, stored_representation
 from framecache.errors import NotFound, Overloaded
 from framecache.filling.filler import Filler, Priority
 from framecache.filling.intake import Intake
 from framecache.host.admin_routes import Answer
-from framecache.host.checks import Check
+from framecache.host.checks import Check, check_store
 from framecache.metrics import Event, Metrics
 from framecache.ports import Log, OrthancApi
 from framecache.settings import Settings
@@ -52,6 +53,12 @@ class Findings:
     def failed(self) -> list[Check]:
         """The checks that did not pass."""
         return [check for check in self.checks if not check.passed]
+
+    def note(self, check: Check) -> None:
+        """Put a check in the place of the one of its name, or behind all."""
+        names = [known.name for known in self.checks]
+        place = names.index(check.name) if check.name in names else len(names)
+        self.checks[place : place + 1] = [check]
 
     def passed(self, name: str) -> bool:
         """Whether the check of that name was made and passed."""
@@ -100,10 +107,17 @@ class Administration:
     @property
     def done(self) -> Mapping[str, Answer]:
         """What POST does, by the pattern of its path below /frame-cache/."""
-        return {f"{_RESOURCE}/purge": self.purge, f"{_RESOURCE}/warm": self.warm}
+        return {
+            f"{_RESOURCE}/purge": self.purge,
+            f"{_RESOURCE}/warm": self.warm,
+            "studies/([^/]+)/pin": self.pin,
+            "studies/([^/]+)/unpin": self.unpin,
+        }
 
     def status(self) -> dict[str, Any]:
         """GET /frame-cache/status."""
+        degraded = self._store.degraded
+        self._findings.note(check_store(degraded.reason if degraded else None))
         count, size = self._catalogue.on_desk(self._usage)
         failures = self._filler.failures()
         return {
@@ -112,6 +126,8 @@ class Administration:
             "Entries": count,
             "Bytes": size,
             "MaximumBytes": self._settings.maximum_size_mb * settings_module.MEGABYTE,
+            "Degraded": self._degraded(),
+            "PinnedStudies": sorted(self._catalogue.on_desk(self._store.pinned)),
             "BytesInFlight": self._pool.leased,
             "QueueLength": self._filler.queue_length + self._intake.queue_length,
             "Failures": self._metrics["failed_fills"],
@@ -140,6 +156,23 @@ class Administration:
             raise Overloaded(f"the queue is full: {len(queued)} of {len(instances)} instances were queued")
         return {"ID": orthanc_id, "Instances": len(instances), "Queued": len(queued)}
 
+    def pin(self, orthanc_id: str) -> dict[str, Any]:
+        """POST /frame-cache/studies/{id}/pin: what is kept of the study stays, whatever else comes. Raises NotFound."""
+        return self._pin(orthanc_id, self._store.pin, pinned=True)
+
+    def unpin(self, orthanc_id: str) -> dict[str, Any]:
+        """POST /frame-cache/studies/{id}/unpin: the study goes like any other. Raises NotFound."""
+        return self._pin(orthanc_id, self._store.unpin, pinned=False)
+
+    def _pin(self, orthanc_id: str, change: Callable[[str], None], *, pinned: bool) -> dict[str, Any]:
+        if not is_orthanc_id(orthanc_id):
+            raise NotFound(_NO_ID)
+        uid = json.loads(self._api.get(f"/studies/{orthanc_id}"))["MainDicomTags"].get("StudyInstanceUID", "")
+        if not is_uid(uid):
+            raise NotFound("the study has no usable Study Instance UID")
+        self._catalogue.on_desk(lambda: change(uid))
+        return {"ID": orthanc_id, "StudyInstanceUID": uid, "Pinned": pinned}
+
     def _purge(self, orthanc_id: str) -> bool:
         rows: int = self._catalogue.on_desk(lambda: self._store.forget(orthanc_id))
         self._catalogue.forget(orthanc_id)
@@ -153,6 +186,13 @@ class Administration:
         if level == "instances":
             return [str(json.loads(self._api.get(f"/instances/{orthanc_id}"))["ID"])]
         return list(map(str, json.loads(self._api.get(f"/{level}/{orthanc_id}/instances?expand=false"))))
+
+    def _degraded(self) -> dict[str, str] | None:
+        """Since when and why nothing is kept."""
+        found = self._store.degraded
+        if found is None:
+            return None
+        return {"Since": datetime.fromtimestamp(found.since, UTC).isoformat(timespec="seconds"), "Reason": found.reason}
 
     def _usage(self) -> tuple[int, int]:
         return self._store.count(), self._store.bytes_used()

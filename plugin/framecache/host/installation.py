@@ -14,12 +14,14 @@ from framecache.archive.catalogue import Catalogue
 from framecache.archive.sources import Sources
 from framecache.cache.buffers import BufferPool
 from framecache.cache.disk_store import DiskStore
-from framecache.cache.frame_store import FrameStore, NoStore, StoreError
+from framecache.cache.frame_store import FrameStore
+from framecache.cache.guarded_store import GuardedStore
 from framecache.codecs.codec_pool import CodecPool
 from framecache.dicomweb.public_url import PublicUrl
 from framecache.errors import FrameCacheError, SettingsError
 from framecache.filling.audit import Audit
 from framecache.filling.backlog import Backlog
+from framecache.filling.caretaker import Caretaker
 from framecache.filling.extraction import Extractor
 from framecache.filling.filler import Filler
 from framecache.filling.intake import Intake
@@ -60,6 +62,7 @@ _KEPT_BUFFERS = 256 * MEGABYTE
 _DESK_THREADS = 2
 _BACKGROUND = 10  # niceness
 _PATIENCE_AT_THE_END = 2.0  # seconds
+_DAY = 86400.0
 
 
 def install(module: OrthancModule, on_change: OnChange | None = None) -> None:
@@ -174,19 +177,17 @@ class _Plugin:
         self._administration = Administration(
             findings, settings, api, catalogue, store, self._filler, self._intake, pool, self._metrics, log
         )
+        self._caretaker = Caretaker(store, log)
         self._workers: list[threading.Thread] = []
         self._settings, self._desk, self._store, self._catalogue = settings, desk, store, catalogue
         self._access = Access(settings.admin_users, configuration)
         findings.checks.append(checks.check_admin_users(settings.admin_users, verified=self._access.verifies))
 
     def _open_store(self, settings: Settings) -> FrameStore:
-        try:
-            store = DiskStore(settings.directory, settings.maximum_size_mb * MEGABYTE)
-        except StoreError as error:
-            self._log.error(f"FRAME CACHE KEEPS NOTHING: {error}")
-            self._findings.checks.append(checks.check_store(str(error)))
-            return NoStore()
-        self._findings.checks.append(checks.check_store(None))
+        limit, free = settings.maximum_size_mb * MEGABYTE, settings.minimum_free_disk_mb * MEGABYTE
+        age = settings.maximum_age_days * _DAY
+        store = GuardedStore(lambda: DiskStore(settings.directory, limit, free, age), limit, time, self._log)
+        self._findings.checks.append(checks.check_store(store.degraded.reason if store.degraded else None))
         return store
 
     def register(self, on_change: OnChange | None) -> None:
@@ -240,9 +241,12 @@ class _Plugin:
         for check in self._findings.failed:
             self._log.error(f"FRAME CACHE: {check.advice}")
         self._findings.serving = not any(check.fatal for check in self._findings.failed)
-        self._workers += self._filler.start(self._settings.workers)
         self._intake.start()
-        self._janitor.start()
+        self._workers += [self._janitor.start(), self._caretaker.start(self._start_writing)]
+
+    def _start_writing(self) -> None:
+        """Behind the check of the folder: a block's file is there before its row is."""
+        self._workers += self._filler.start(self._settings.workers)
         self._keeper.start()
         self._audit.start()
 
@@ -286,6 +290,7 @@ class _Plugin:
         self._janitor.stop()
         self._keeper.stop()
         self._audit.stop()
+        self._caretaker.stop()
         for codecs in (self._codecs, self._background_codecs):
             if codecs is not None:
                 codecs.close()

@@ -15,7 +15,6 @@ import pytest
 from framecache.cache import block, folder
 from framecache.cache.disk_store import DiskStore
 from framecache.cache.frame_store import BlockRow, DoesNotFit, NoStore, StoreError
-from framecache.cache.table import Table
 from framecache.dicom.instance import Instance
 
 from tests.unit.fakes import PATH, instance, uuid
@@ -273,15 +272,6 @@ def test_a_reservation_is_given_back_when_writing_fails(store: DiskStore, monkey
     fill(store, instance(2), blocks=10, size=MB)
 
 
-def test_a_block_that_is_evicted_at_once_is_an_error_of_the_store(
-    store: DiskStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Table, "blocks", lambda *_: iter(()))
-
-    with pytest.raises(StoreError):
-        store.keep(instance(1), SYNTAX, frames(1))
-
-
 def test_a_second_opener_of_the_folder_is_refused(tmp_path: Path) -> None:
     first = DiskStore(tmp_path, LIMIT)
     with pytest.raises(StoreError, match="in use by another Orthanc"):
@@ -440,13 +430,7 @@ def test_where_there_is_no_folder_nothing_is_kept() -> None:
     store.forget_other_versions(one)
     store.close()
 
-    assert (store.record(one.path), store.blocks(one), store.count(), store.bytes_used(), store.limit) == (
-        None,
-        [],
-        0,
-        0,
-        0,
-    )
+    assert (store.record(one.path), store.blocks(one), store.count(), store.bytes_used()) == (None, [], 0, 0)
     assert (store.forget(one.orthanc_id), store.index(one)) == (0, None)
     with pytest.raises(StoreError):
         store.keep_index(one, b"")

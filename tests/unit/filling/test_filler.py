@@ -11,7 +11,7 @@ from framecache.archive.catalogue import Catalogue
 from framecache.archive.sources import Sources
 from framecache.cache import block
 from framecache.cache.buffers import BufferPool
-from framecache.cache.frame_store import DoesNotFit
+from framecache.cache.frame_store import DoesNotFit, StoreError
 from framecache.dicom.identity import InstancePath
 from framecache.dicom.transfer_syntax import HTJ2K_LOSSLESS
 from framecache.filling.extraction import Extractor, nearest_first
@@ -347,19 +347,34 @@ def test_one_bad_instance_stops_nothing(bench: Bench) -> None:
     assert len(bench.log.of("warning")) == 2
 
 
-@pytest.mark.parametrize("error", [DoesNotFit("full"), OSError(28, "No space left on device"), KeyError("bug")])
-def test_a_store_that_refuses_fails_the_instance_and_gives_memory_back(bench: Bench, error: Exception) -> None:
+@pytest.mark.parametrize(
+    ("error", "becomes"),
+    [(DoesNotFit("full"), "skipped"), (StoreError("read-only"), "skipped"), (KeyError("bug"), "failed")],
+)
+def test_a_store_that_refuses_ends_the_instance_and_gives_memory_back(
+    bench: Bench, error: Exception, becomes: str
+) -> None:
     name = bench.take_in(1)
     bench.store.fails = error
     bench.run(name)
 
     state = bench.filler.state(name)
     assert state is not None
-    assert state.state == "failed"
+    assert state.state == becomes
     assert bench.pool.leased == 0
     bench.store.fails = None
     bench.filler.submit(name, Priority.ARRIVED)
     assert eventually(lambda: bench.filler.state(name) == FillState("cached"))
+
+
+def test_what_was_evicted_is_cut_out_again_as_a_whole(bench: Bench) -> None:
+    name = bench.take_in(1)
+    bench.run(name)
+    bench.store.forget(name)
+    assert not bench.store.rows
+    bench.filler.submit(name, Priority.VIEWER)
+
+    assert eventually(lambda: sum(row.count for _, row in bench.store.rows.values()) == 3)
 
 
 VIDEO = "1.2.840.10008.1.2.4.102"

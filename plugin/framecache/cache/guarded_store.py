@@ -1,0 +1,213 @@
+"""The store as all others see it: a fault of its folder is noted and repaired, and never reaches a viewer.
+
+While it is degraded nothing is written; what can still be read is read, and frames come from the stored files.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import threading
+from collections.abc import Callable, Collection, Mapping
+from typing import TypeVar
+
+import diskcache
+
+from framecache.cache.disk_store import DiskStore
+from framecache.cache.frame_store import BlockRow, Degraded, DoesNotFit, NoStore, StoreError
+from framecache.cache.table import IndexDamaged
+from framecache.dicom.identity import InstancePath
+from framecache.dicom.instance import Instance
+from framecache.ports import Clock, Log
+
+_Result = TypeVar("_Result")
+_FAULTS = (OSError, sqlite3.Error, diskcache.Timeout, StoreError, ValueError)
+
+
+class GuardedStore:
+    """A FrameStore around the one that `open_store` opens (raising StoreError), again whenever that is needed."""
+
+    def __init__(self, open_store: Callable[[], DiskStore], limit: int, clock: Clock, log: Log) -> None:
+        self._open, self.limit, self._clock, self._log = open_store, limit, clock, log
+        self._store: DiskStore | NoStore = NoStore()
+        self._degraded: Degraded | None = None
+        self._broken: DiskStore | None = None
+        self._changing, self._is_closed = threading.Lock(), False
+        try:
+            self._store = open_store()
+        except StoreError as error:
+            self._note(error)
+
+    @property
+    def degraded(self) -> Degraded | None:
+        """Since when and why nothing is written; None while all is well."""
+        return self._degraded
+
+    def record(self, path: InstancePath) -> Instance | None:
+        return self._read(lambda store: store.record(path), None)
+
+    def blocks(self, instance: Instance) -> list[BlockRow]:
+        return self._read(lambda store: store.blocks(instance), [])
+
+    def keep_record(self, instance: Instance) -> None:
+        self._write(lambda store: store.keep_record(instance))
+
+    def keep(self, instance: Instance, representation: str, frames: Mapping[int, memoryview]) -> BlockRow:
+        return self._write(lambda store: store.keep(instance, representation, frames))
+
+    def index(self, instance: Instance) -> bytes | None:
+        return self._read(lambda store: store.index(instance), None)
+
+    def keep_index(self, instance: Instance, content: bytes) -> None:
+        self._write(lambda store: store.keep_index(instance, content))
+
+    def touch(self, last_accesses: Mapping[InstancePath, float]) -> None:
+        self._write(lambda store: store.touch(last_accesses))
+
+    def pin(self, study_instance_uid: str) -> None:
+        self._write(lambda store: store.pin(study_instance_uid))
+
+    def unpin(self, study_instance_uid: str) -> None:
+        self._write(lambda store: store.unpin(study_instance_uid))
+
+    def pinned(self) -> frozenset[str]:
+        return self._read(lambda store: store.pinned(), frozenset())
+
+    def versions(self, after: str, most: int) -> Mapping[str, Collection[str]]:
+        return self._read(lambda store: store.versions(after, most), {})
+
+    def note(self, key: str) -> str | None:
+        return self._read(lambda store: store.note(key), None)
+
+    def remember(self, key: str, value: str) -> None:
+        with contextlib.suppress(StoreError):  # noted by itself, and not worth an error to whoever only takes a note
+            self._write(lambda store: store.remember(key, value))
+
+    def forget(self, *orthanc_ids: str) -> int:
+        return self._remove(lambda store: store.forget(*orthanc_ids))
+
+    def forget_other_versions(self, instance: Instance) -> None:
+        self._remove(lambda store: store.forget_other_versions(instance))
+
+    def forget_block(self, row: BlockRow) -> None:
+        self._remove(lambda store: store.forget_block(row))
+
+    def bytes_used(self) -> int:
+        return self._read(lambda store: store.bytes_used(), 0)
+
+    def count(self) -> int:
+        return self._read(lambda store: store.count(), 0)
+
+    def close(self) -> None:
+        """Give the folder free; nothing is kept from now on."""
+        with self._changing:
+            self._is_closed = True
+            store, self._store = self._store, NoStore()
+        store.close()
+
+    def check(self, is_stopping: Callable[[], bool]) -> None:
+        """Compare files and index after the start, before anything is written."""
+        self._attempt(lambda store: self._check(store, is_stopping))
+
+    def tend(self, is_stopping: Callable[[], bool]) -> None:
+        """To be called every few seconds: keeps bounds that time breaks, and tries to repair what is degraded."""
+        if self._is_closed:
+            return
+        if isinstance(self._store, NoStore):
+            self._reopen(is_stopping)
+        elif self._degraded is None:
+            self._attempt(lambda store: store.tend(self._clock.time()))
+        else:
+            self._attempt(self._probe)
+
+    def _read(self, function: Callable[[DiskStore | NoStore], _Result], otherwise: _Result) -> _Result:
+        try:
+            return function(self._store)
+        except _FAULTS as error:
+            self._note(error)
+            return otherwise
+
+    def _write(self, function: Callable[[DiskStore | NoStore], _Result]) -> _Result:
+        if self._degraded is not None:
+            raise StoreError(self._degraded.reason)
+        return self._remove(function)
+
+    def _remove(self, function: Callable[[DiskStore | NoStore], _Result]) -> _Result:
+        """Also while degraded: what is removed makes room."""
+        try:
+            return function(self._store)
+        except DoesNotFit:
+            raise
+        except _FAULTS as error:
+            self._note(error)
+            raise StoreError(_reason(error)) from error
+
+    def _attempt(self, function: Callable[[DiskStore], None]) -> None:
+        store = self._store
+        try:
+            if isinstance(store, DiskStore):
+                function(store)
+        except _FAULTS as error:
+            self._note(error)
+
+    def _check(self, store: DiskStore, is_stopping: Callable[[], bool]) -> None:
+        found = store.check(is_stopping)
+        if found.orphans or found.lost or found.folders:
+            self._log.warning(
+                f"frame cache: checked against its index: {found.orphans} files without a row, {found.lost} rows "
+                f"without their file and {found.folders} folders that cannot be read were removed"
+            )
+
+    def _probe(self, store: DiskStore) -> None:
+        store.tend(self._clock.time())
+        store.probe()
+        self._recovered()
+
+    def _reopen(self, is_stopping: Callable[[], bool]) -> None:
+        broken, self._broken = self._broken, None
+        try:
+            if broken is not None:
+                broken.set_aside()
+            store = self._open()
+            try:
+                self._check(store, is_stopping)
+                store.probe()
+            except BaseException:
+                store.close()
+                raise
+        except _FAULTS as error:
+            self._note(error)
+        else:
+            with self._changing:
+                if not self._is_closed:
+                    self._store, store = store, self._store
+            store.close()
+            self._recovered()
+
+    def _recovered(self) -> None:
+        with self._changing:
+            if self._degraded is not None:
+                self._degraded = None
+                self._log.warning("frame cache: the cache can be used again")
+
+    def _note(self, error: Exception) -> None:
+        reason = _reason(error)
+        with self._changing:
+            if _is_damage(error) and isinstance(self._store, DiskStore):
+                self._broken, self._store = self._store, NoStore()
+            is_new = self._degraded is None and not self._is_closed
+            since = self._clock.time() if self._degraded is None else self._degraded.since
+            self._degraded = Degraded(since, reason)
+        if is_new:
+            self._log.error(f"FRAME CACHE KEEPS NOTHING FOR NOW: {reason}")
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "strerror", None) or error or type(error).__name__)
+
+
+def _is_damage(error: Exception) -> bool:
+    """Whether the index itself is broken, rather than the disk unwilling."""
+    if isinstance(error, sqlite3.OperationalError):
+        return "no such" in str(error)
+    return isinstance(error, (IndexDamaged, sqlite3.DatabaseError))
