@@ -172,8 +172,8 @@ class GuardedStore:
             try:
                 self._check(store, is_stopping)
                 store.probe()
-            except BaseException:
-                store.close()
+            except BaseException as error:
+                store.set_aside() if _is_damage(error) else store.close()
                 raise
         except _FAULTS as error:
             self._note(error)
@@ -206,7 +206,7 @@ def _reason(error: Exception) -> str:
     return str(getattr(error, "strerror", None) or error or type(error).__name__)
 
 
-def _is_damage(error: Exception) -> bool:
+def _is_damage(error: BaseException) -> bool:
     """Whether the index itself is broken, rather than the disk unwilling."""
     if isinstance(error, sqlite3.OperationalError):
         return "no such" in str(error)

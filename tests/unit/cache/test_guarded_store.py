@@ -13,6 +13,7 @@ import pytest
 from framecache.cache.disk_store import DiskStore
 from framecache.cache.frame_store import BlockRow, DoesNotFit, StoreError
 from framecache.cache.guarded_store import GuardedStore
+from framecache.cache.start_check import Findings, StartCheck
 from framecache.dicom.instance import Instance
 
 from tests.unit.cache.test_disk_store import LIMIT, MB, SYNTAX, frames
@@ -122,6 +123,49 @@ def test_an_index_that_is_damaged_while_it_is_used_is_set_aside_and_the_cache_re
     assert list(folder.rglob("*.block")) == [Path(row.path)]
     store.close()
     DiskStore(folder, LIMIT).close()
+
+
+def test_an_index_that_cannot_be_read_behind_its_first_pages_is_set_aside(tmp_path: Path) -> None:
+    first = DiskStore(tmp_path, LIMIT)
+    for number in range(100):
+        first.keep_record(instance(number))
+    first.close()
+    with (tmp_path / "blocks-1" / "cache.db").open("r+b") as file:
+        file.seek(16 * 4096)
+        file.write(b"\xff" * (os.fstat(file.fileno()).st_size - 16 * 4096))
+    store = GuardedStore(lambda: DiskStore(tmp_path, LIMIT), LIMIT, FakeClock(), FakeLog())
+    store.check(never)
+    store.tend(never)
+
+    assert store.degraded is None
+    fill(store, instance(1))
+    assert {path.name for path in tmp_path.iterdir()} == {"blocks-1", "lock"}
+    store.close()
+
+
+def test_an_index_that_the_check_cannot_read_is_set_aside_though_it_can_be_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here the folder was in use at the start, and the check comes when it is had at last."""
+    first = DiskStore(tmp_path, LIMIT)
+    first.keep_record(instance(1))
+    store = GuardedStore(lambda: DiskStore(tmp_path, LIMIT), LIMIT, FakeClock(), FakeLog())
+    first.close()
+    run = StartCheck.run
+
+    def fail_on_the_old(check: StartCheck) -> Findings:
+        if len(check._table):
+            raise sqlite3.DatabaseError("database disk image is malformed")
+        return run(check)
+
+    monkeypatch.setattr(StartCheck, "run", fail_on_the_old)
+    store.tend(never)
+    assert reason(store) == "database disk image is malformed"
+    store.tend(never)
+
+    assert store.degraded is None
+    assert store.record(instance(1).path) is None
+    store.close()
 
 
 def test_a_folder_that_cannot_be_had_at_the_start_is_had_later(tmp_path: Path) -> None:
