@@ -1,0 +1,243 @@
+"""Whatever happens to the cache's folder, frames come, the status says what is wrong, and it recovers by itself."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from dev.sample import Sample
+from dev.upload import Instance
+from tests.integration.archive import Archive, restart, running, stop, wait_until
+
+pytestmark = pytest.mark.orthanc
+
+SMALL = Sample(frames=4, rows=400, columns=400)
+SEEDS = count(1000)
+MB = 1 << 20
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small disk")
+
+
+@pytest.fixture(scope="module")
+def folder_of_the_cache(archive: Archive) -> Path:
+    return archive.server.folder / "FrameCache" / "blocks-1"
+
+
+@pytest.fixture(scope="module")
+def small_disk(suite: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archive]:
+    """An Orthanc whose cache has a disk of 24 MiB for itself."""
+    disk, folder = tmp_path_factory.mktemp("disk"), tmp_path_factory.mktemp(suite)
+    section = {"Directory": str(disk / "cache"), "MaximumSizeMB": 20, "MinimumFreeDiskMB": 0}
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", disk], check=True)
+    try:
+        with running(suite, folder / "orthanc", {"FrameCache": section}) as archive:
+            yield archive
+    finally:
+        subprocess.run(["umount", "-l", disk], check=True)
+
+
+def new(archive: Archive, *, cached: bool = True) -> tuple[Instance, Sample]:
+    sample = replace(SMALL, seed=next(SEEDS))
+    return archive.store(sample, cached=cached), sample
+
+
+def assert_served(archive: Archive, stored: tuple[Instance, Sample], found: str) -> None:
+    """All frames, from our own route, byte by byte."""
+    instance, sample = stored
+    answer = archive.frames(instance, "1,2,3,4")
+    assert (answer.history, answer.status_code, answer.headers["X-Frame-Cache"]) == ([], 200, found)
+    wanted = [frame.tobytes() for frame in sample.pixels()]
+    assert [part.payload for part in archive.parts(instance, "1,2,3,4")] == wanted
+
+
+def reason(archive: Archive) -> str:
+    found = archive.status()["Degraded"]
+    return str(found["Reason"]) if found else ""
+
+
+def assert_degrades(archive: Archive, known: tuple[Instance, Sample], words: str) -> tuple[Instance, Sample]:
+    """A new instance cannot be kept, and is served all the same; so is what was kept before."""
+    stored = new(archive, cached=False)
+    wait_until(lambda: words in reason(archive), lambda: f"{reason(archive)}\n{archive.server.last_lines()}")
+    assert_served(archive, stored, "miss")
+    assert_served(archive, known, "hit")
+    assert archive.status()["Errors"] == 0
+    assert words in archive.advice()["Directory"]
+    return stored
+
+
+def assert_recovers(archive: Archive, *stored: tuple[Instance, Sample]) -> None:
+    """By itself; what could not be kept is kept once a viewer asks for it."""
+    wait_until(lambda: archive.status()["Degraded"] is None, lambda: str(archive.status()["Degraded"]))
+    assert "Directory" not in archive.advice()
+    for instance, _ in stored:
+        archive.frames(instance, "1")
+        archive.wait_until_cached(instance)
+    for one in (*stored, new(archive)):
+        assert_served(archive, one, "hit")
+
+
+@needs_root
+def test_a_full_disk(small_disk: Archive) -> None:
+    disk = Path(small_disk.status()["Settings"]["Directory"]).parent
+    known, ballast = new(small_disk), disk / "ballast"
+    with suppress(OSError), ballast.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(MB))
+    try:
+        stored = assert_degrades(small_disk, known, "No space left on device")
+    finally:
+        ballast.unlink()
+    assert_recovers(small_disk, stored)
+
+
+@needs_root
+def test_a_disk_that_becomes_read_only(small_disk: Archive) -> None:
+    folder = Path(small_disk.status()["Settings"]["Directory"]) / "blocks-1"
+    known = new(small_disk)
+    subprocess.run(["mount", "--bind", folder, folder], check=True)
+    try:
+        subprocess.run(["mount", "-o", "remount,bind,ro", folder], check=True)
+        stored = assert_degrades(small_disk, known, "Read-only file system")
+    finally:
+        subprocess.run(["umount", "-l", folder], check=True)
+    assert_recovers(small_disk, stored)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere; for it a disk is made read-only")
+def test_a_folder_that_may_not_be_written(archive: Archive, folder_of_the_cache: Path) -> None:
+    known = new(archive)
+    with closed(folder_of_the_cache):
+        stored = assert_degrades(archive, known, "Permission denied")
+    assert_recovers(archive, stored)
+
+
+@contextmanager
+def closed(folder: Path) -> Iterator[None]:
+    places = [Path(place) for place, _, _ in os.walk(folder)]
+    for place in places:
+        place.chmod(0o500)
+    try:
+        yield
+    finally:
+        for place in places:
+            place.chmod(0o700)
+
+
+def remove_index(blocks: Path) -> None:
+    for path in blocks.glob("cache.db*"):
+        path.unlink()
+
+
+def garble_index(blocks: Path) -> None:
+    """As when another program, or a dying disk, writes over it; the journal is written back first."""
+    with sqlite3.connect(blocks / "cache.db") as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
+    with (blocks / "cache.db").open("r+b") as file:
+        size = os.fstat(file.fileno()).st_size
+        file.write(b"\xff" * size)
+
+
+def remove_folder(blocks: Path) -> None:
+    shutil.rmtree(blocks.parent)
+
+
+@pytest.mark.parametrize("damage", [remove_index, garble_index, remove_folder])
+def test_an_index_or_a_folder_that_is_lost_while_it_is_used(
+    archive: Archive, folder_of_the_cache: Path, damage: Callable[[Path], None]
+) -> None:
+    known = new(archive)
+    damage(folder_of_the_cache)
+    stored = new(archive, cached=False)
+    for one in (known, stored):
+        assert archive.frames(one[0], "1,2,3,4").status_code == 200
+    wait_until(lambda: archive.log.count("the cache can be used again") > 0 and archive.status()["Degraded"] is None)
+    assert_recovers(archive, known, stored)
+    assert archive.status()["Errors"] == 0
+    assert [path.name for path in folder_of_the_cache.parent.glob("blocks-*")] == ["blocks-1"]
+    restart(archive)
+    assert_served(archive, stored, "hit")
+    assert archive.status()["Degraded"] is None
+
+
+def test_a_file_that_is_cut_short_while_it_is_sent(archive: Archive) -> None:
+    others = archive.cached_files()
+    instance, sample = stored = new(archive)
+    wanted = [frame.tobytes() for frame in sample.pixels()]
+    ended = threading.Event()
+
+    def cut() -> None:
+        while not ended.wait(0.001):
+            for path in archive.cached_files() - others:
+                with suppress(FileNotFoundError):
+                    os.truncate(path, 200_000)
+
+    cutter = threading.Thread(target=cut)
+    cutter.start()
+    try:
+        for _ in range(50):
+            assert [part.payload for part in archive.parts(instance, "1,2,3,4")] == wanted
+    finally:
+        ended.set()
+        cutter.join()
+    assert archive.status()["DamagedBlocks"] > 0
+    wait_until(lambda: archive.frames(instance, "1,2,3,4").headers["X-Frame-Cache"] == "hit")
+    assert_served(archive, stored, "hit")
+
+
+def test_what_a_crash_left_behind_is_removed_at_the_next_start(archive: Archive) -> None:
+    """Orphans, lost files, and the caches of other versions of this plugin."""
+    others = archive.cached_files()
+    instance, _ = stored = new(archive)
+    stop(archive.server)
+    lost, kept, *_ = sorted(archive.cached_files() - others)
+    orphan = kept.with_name("1.2.840.10008.1.2.1_9-0a0b0c0d.block")
+    orphan.write_bytes(kept.read_bytes())
+    lost.unlink()
+    older, aside = (kept.parents[2].with_name(name) for name in ("blocks-0", "blocks-1.broken-0a0b0c0d"))
+    for folder in (older, aside):
+        (folder / "ab").mkdir(parents=True)
+        (folder / "ab" / "something").write_bytes(bytes(5000))
+    archive.server.start()
+    archive.wait_until_checked()
+    wait_until(lambda: not (orphan.exists() or older.exists() or aside.exists()))
+    assert archive.frames(instance, "1,2,3,4").headers["X-Frame-Cache"] == "miss"
+    archive.wait_until_cached(instance)
+    assert_served(archive, stored, "hit")
+
+
+def test_nothing_is_written_to_a_disk_with_too_little_left(suite: str, tmp_path: Path) -> None:
+    section = {"FrameCache": {"MinimumFreeDiskMB": 1_000_000_000}}
+    with running(suite, tmp_path, section, in_order=False) as archive:
+        stored = new(archive, cached=False)
+        wait_until(lambda: "MinimumFreeDiskMB" in reason(archive))
+        assert_served(archive, stored, "miss")
+        assert archive.cached_files() == set()
+        assert stop(archive.server) < 5
+
+
+def test_what_nobody_asks_for_goes_and_a_pinned_study_stays(suite: str, tmp_path: Path) -> None:
+    section = {"FrameCache": {"MaximumAgeDays": 3 / 86400}}
+    with running(suite, tmp_path, section, in_order=False) as archive:
+        pinned, left = new(archive), new(archive)
+        study = archive.get_json(f"/instances/{pinned[0].orthanc_id}/study")
+        pin = f"/frame-cache/studies/{study['ID']}/pin"
+        archive.ask("POST", pin, headers={"X-Frame-Cache": "1"}).raise_for_status()
+        wait_until(lambda: archive.progress(left[0])["CachedFrames"] == 0)
+        assert archive.status()["PinnedStudies"] == [pinned[1].study_instance_uid]
+        assert_served(archive, pinned, "hit")
+        restart(archive)
+        assert_served(archive, pinned, "hit")
+        archive.ask("POST", pin.replace("/pin", "/unpin"), headers={"X-Frame-Cache": "1"}).raise_for_status()
+        wait_until(lambda: archive.progress(pinned[0])["CachedFrames"] == 0)
+        assert archive.status()["PinnedStudies"] == []
