@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
+from framecache.administration.answers import Answer, Content
 from framecache.errors import FrameCacheError
 from framecache.host.access import Access
 from framecache.host.orthanc_adapter import send_error
 from framecache.ports import Log, RestOutput
 
-# Called with what the groups of the route's pattern matched. Raises FrameCacheError.
-Answer = Callable[..., Mapping[str, Any]]
+_HEADERS = MappingProxyType({"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"})
 
 
 class JsonRoute:
-    """GET of something, answered in JSON; errors too. It changes nothing."""
+    """GET of something, answered in JSON unless it is a Content; errors in JSON too. It changes nothing."""
 
     method = "GET"
 
@@ -30,16 +31,16 @@ class JsonRoute:
             return
         try:
             self._check(request["headers"])
-            content = json.dumps(self._answer(*request["groups"]), indent=2).encode()
+            content = _content(self._answer(*request["groups"]))
         except FrameCacheError as error:
             send_error(output, error)
         except Exception as error:  # noqa: BLE001 - an exception that escapes would be a 500 without a word
             self._log.error(f"frame cache: {type(error).__name__} in a request: {error}")
             send_error(output, FrameCacheError("internal error; Orthanc's log has more"))
         else:
-            output.SetHttpHeader("Cache-Control", "no-store")
-            output.SetHttpHeader("X-Content-Type-Options", "nosniff")
-            output.AnswerBuffer(content, "application/json")
+            for name, value in (_HEADERS | content.headers).items():
+                output.SetHttpHeader(name, value)
+            output.AnswerBuffer(content.body, content.content_type)
 
     def _check(self, headers: Mapping[str, str]) -> None:
         self._access.check(headers)
@@ -56,3 +57,9 @@ class ActionRoute(JsonRoute):
 
     def _check(self, headers: Mapping[str, str]) -> None:
         self._access.check_action(headers)
+
+
+def _content(answer: Mapping[str, Any] | Content) -> Content:
+    if isinstance(answer, Content):
+        return answer
+    return Content(json.dumps(answer, indent=2).encode(), "application/json")

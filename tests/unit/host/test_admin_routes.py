@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from framecache.administration.answers import Answer, Content
 from framecache.errors import NotFound
 from framecache.host.access import Access
 from framecache.host.admin_routes import ActionRoute, JsonRoute
@@ -18,7 +19,7 @@ HEADER = {"x-frame-cache": "1"}
 
 def ask(
     kind: type[JsonRoute],
-    answer: Callable[..., Mapping[str, Any]],
+    answer: Answer,
     method: str = "GET",
     headers: Mapping[str, str] = HEADER,
     access: Access | None = None,
@@ -86,3 +87,11 @@ def test_who_is_not_named_is_told_nothing(kind: type[JsonRoute], method: str) ->
     assert output.status == 403
     assert "AdminUsers" in json.loads(output.body)["Message"]
     assert b"secret" not in output.body
+
+
+def test_an_answer_that_is_not_json_has_its_own_type_and_headers() -> None:
+    page = Content(b"<p>", "text/html", {"Cache-Control": "max-age=60"})
+    output = ask(JsonRoute, lambda: page)
+
+    assert (output.body, output.content_type) == (b"<p>", "text/html")
+    assert output.headers == {"Cache-Control": "max-age=60", "X-Content-Type-Options": "nosniff"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from framecache.host import checks
+from framecache.administration import checks
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,41 @@
+"""What every area of one installation has from the start."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from framecache.administration.findings import Findings
+from framecache.dicomweb.public_url import PublicUrl
+from framecache.host.orthanc_adapter import ModuleApi
+from framecache.metrics import Metrics
+from framecache.ports import Clock, Log, OrthancApi, OrthancModule
+from framecache.settings import Settings
+
+
+@dataclass(frozen=True)
+class Context:
+    """One Orthanc, its configuration and our settings in it; `storage` is the folder of its files."""
+
+    module: OrthancModule
+    configuration: Mapping[str, Any]
+    settings: Settings
+    storage: Path
+    findings: Findings
+    log: Log
+    metrics: Metrics = field(default_factory=Metrics)
+    clock: Clock = time
+
+    @property
+    def api(self) -> OrthancApi:
+        """Orthanc's REST API, which answers from ORTHANC_STARTED on."""
+        return ModuleApi(self.module)
+
+    @property
+    def url(self) -> PublicUrl:
+        """Where DICOMweb's routes are."""
+        section = self.configuration.get("DicomWeb")
+        return PublicUrl.from_configuration(section if isinstance(section, Mapping) else {})

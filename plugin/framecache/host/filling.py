@@ -1,0 +1,74 @@
+"""The area that works without being asked: filling, looking after the store, cleaning up."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from framecache.filling.audit import Audit
+from framecache.filling.backlog import Backlog
+from framecache.filling.caretaker import Caretaker
+from framecache.filling.extraction import Extractor
+from framecache.filling.filler import Filler
+from framecache.filling.intake import Intake
+from framecache.filling.janitor import Janitor
+from framecache.filling.keeper import Keeper
+from framecache.host.codecs import Codecs
+from framecache.host.context import Context
+from framecache.host.keeping import Keeping
+from framecache.settings import MEGABYTE, Settings
+
+_PATIENCE_AT_THE_END = 2.0  # seconds
+
+
+class Filling:
+    """The threads of the plugin that work for themselves."""
+
+    def __init__(self, context: Context, keeping: Keeping, codecs: Codecs) -> None:
+        settings, metrics, log, api = context.settings, context.metrics, context.log, context.api
+        catalogue, store = keeping.catalogue, keeping.store
+        is_worth_it, backlog = _is_worth_it(settings), Backlog()
+        extractor = Extractor(
+            keeping.sources, store, keeping.pool, codecs.background, settings.transcode, settings.mode
+        )
+        self.filler = Filler(catalogue, extractor, store, metrics, context.clock, log, is_worth_it, backlog.done)
+        self.intake = Intake(api, self.filler, backlog, store, metrics, log, is_worth_it)
+        self.janitor = Janitor(catalogue, store, self.filler, log)
+        # A site that asked for an index alone wants nothing else written.
+        self.keeper = Keeper(catalogue, store, log, is_worth_it if settings.mode != "index" else _never)
+        self._audit = Audit(api, store, self.janitor.deleted, log)
+        self._caretaker = Caretaker(store, log)
+        self._settings, self._workers = settings, list[threading.Thread]()
+
+    def start(self) -> None:
+        """Orthanc answers from now on."""
+        self.intake.start()
+        self._workers += [self.janitor.start(), self._caretaker.start(self._start_writing)]
+
+    def _start_writing(self) -> None:
+        """Behind the check of the folder: a block's file is there before its row is."""
+        self._workers += self.filler.start(self._settings.workers)
+        self.keeper.start()
+        self._audit.start()
+
+    def stop(self) -> None:
+        """Ends within the time of one block; returns at once."""
+        for worker in (self.intake, self.filler, self.janitor, self.keeper, self._audit, self._caretaker):
+            worker.stop()
+
+    def join(self) -> None:
+        """Wait a little for those who write."""
+        deadline = time.monotonic() + _PATIENCE_AT_THE_END
+        for worker in self._workers:
+            worker.join(max(0.0, deadline - time.monotonic()))
+
+
+def _is_worth_it(settings: Settings) -> Callable[[int, int], bool]:
+    """Whether an instance is cached, by its number of frames and the bytes of one."""
+    minimum_size = settings.minimum_frame_mb * MEGABYTE
+    return lambda frames, frame_size: frames >= settings.minimum_frames or frame_size >= minimum_size
+
+
+def _never(_frames: int, _frame_size: int) -> bool:
+    return False

@@ -1,0 +1,51 @@
+"""The area that keeps: the store, what is known of instances, and the memory of answers."""
+
+from __future__ import annotations
+
+from framecache.administration.checks import check_store
+from framecache.archive.catalogue import Catalogue
+from framecache.archive.sources import Sources
+from framecache.cache.buffers import BufferPool
+from framecache.cache.disk_store import DiskStore
+from framecache.cache.frame_store import FrameStore
+from framecache.cache.guarded_store import GuardedStore
+from framecache.host.context import Context
+from framecache.settings import MEGABYTE
+from framecache.threads import Desk
+
+_KEPT_BUFFERS = 256 * MEGABYTE
+_DESK_THREADS = 2
+_DAY = 86400.0
+
+
+class Keeping:
+    """All others stand on it."""
+
+    def __init__(self, context: Context) -> None:
+        settings, api = context.settings, context.api
+        self.store = _open_store(context)
+        self._desk = Desk("frame-cache-desk", _DESK_THREADS)
+        self.catalogue = Catalogue(
+            api,
+            self.store,
+            self._desk,
+            context.clock,
+            context.storage,
+            settings.revalidate_seconds,
+            uses_indexes=settings.mode != "copy",
+        )
+        self.sources = Sources(api)
+        self.pool = BufferPool(settings.maximum_memory_mb * MEGABYTE, _KEPT_BUFFERS)
+
+    def stop(self) -> None:
+        """Nobody is served from now on; the store is closed behind those who write."""
+        self._desk.close()
+
+
+def _open_store(context: Context) -> FrameStore:
+    settings = context.settings
+    limit, free = settings.maximum_size_mb * MEGABYTE, settings.minimum_free_disk_mb * MEGABYTE
+    age = settings.maximum_age_days * _DAY
+    store = GuardedStore(lambda: DiskStore(settings.directory, limit, free, age), limit, context.clock, context.log)
+    context.findings.checks.append(check_store(store.degraded.reason if store.degraded else None))
+    return store

@@ -1,0 +1,69 @@
+"""The area that answers viewers: the DICOMweb transactions of ours."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+
+from framecache.host.codecs import Codecs
+from framecache.host.context import Context
+from framecache.host.filling import Filling
+from framecache.host.keeping import Keeping
+from framecache.host.orthanc_adapter import RetrieveRoute
+from framecache.serving.frames import Frames
+from framecache.serving.instance_retrieval import InstanceRetrieval
+from framecache.serving.rendering import Rendering
+from framecache.serving.retrieval import Limits, Responder, Retrieval
+from framecache.serving.transactions import (
+    AllFrames,
+    FrameList,
+    FramePicture,
+    InstancePicture,
+    SeriesPicture,
+    Transaction,
+    WholeInstance,
+)
+from framecache.settings import MEGABYTE, Settings
+from framecache.threads import Desk
+
+
+class Serving:
+    """Frames, pictures and whole instances."""
+
+    def __init__(self, context: Context, keeping: Keeping, filling: Filling, codecs: Codecs) -> None:
+        settings, url, catalogue = context.settings, context.url, keeping.catalogue
+        frames = Frames(keeping.sources, codecs.foreground, filling.keeper)
+        responder = Responder(catalogue, keeping.pool, context.metrics, context.clock, _limits(settings))
+        retrieval = Retrieval(responder, frames, filling.filler, url, settings.transcode.small_form)
+        self._transactions: list[Transaction] = [FrameList(retrieval), AllFrames(retrieval)]
+        if codecs.foreground is not None:
+            rendering = Rendering(responder, frames, filling.filler)
+            self._transactions += [
+                FramePicture(rendering),
+                InstancePicture(rendering),
+                SeriesPicture(rendering, catalogue),
+            ]
+        self._transcoders = Desk("frame-cache-transcoder", max(2, os.cpu_count() or 2))
+        whole = InstanceRetrieval(responder, context.api, self._transcoders, url, context.log)
+        self._whole_instance = WholeInstance(whole)
+        self._context = context
+
+    def routes(self) -> Iterator[tuple[str, RetrieveRoute]]:
+        """The callbacks by the patterns of their paths."""
+        findings, root = self._context.findings, self._context.url.root
+        for transaction in self._transactions:
+            yield root + transaction.pattern, self._route(transaction, lambda: findings.serving)
+        # There is no way to the stock plugin, so this one is answered whatever the checks find.
+        yield root + self._whole_instance.pattern, self._route(self._whole_instance, lambda: True)
+
+    def _route(self, transaction: Transaction, is_serving: Callable[[], bool]) -> RetrieveRoute:
+        context, is_kept = self._context, self._context.settings.x_accel_expires
+        return RetrieveRoute(transaction, context.metrics, context.log, is_serving, is_kept_by_proxy=is_kept)
+
+    def stop(self) -> None:
+        """End the threads that transcode."""
+        self._transcoders.close()
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(settings.maximum_frames_per_request, settings.maximum_answer_mb * MEGABYTE, settings.cache_control)

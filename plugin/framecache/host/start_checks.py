@@ -1,0 +1,52 @@
+"""Looking around in an Orthanc that has just started."""
+
+from __future__ import annotations
+
+import json
+
+from framecache.administration import checks
+from framecache.host.codecs import Codecs
+from framecache.host.context import Context
+from framecache.host.keeping import Keeping
+from framecache.host.orthanc_adapter import SENTINEL, SENTINEL_ANSWER
+
+
+class StartChecks:
+    """What can be known only when Orthanc answers."""
+
+    def __init__(self, context: Context, keeping: Keeping, codecs: Codecs) -> None:
+        self._context, self._log, self._catalogue, self._codecs = context, context.log, keeping.catalogue, codecs
+
+    def run(self) -> None:
+        """Make them, tell what is wrong, and serve if that is not fatal."""
+        findings = self._context.findings
+        try:
+            self._check()
+        except Exception as error:  # noqa: BLE001 - a check that breaks must not keep frames from being served
+            self._log.error(f"frame cache: the start-up checks failed: {type(error).__name__}: {error}")
+        for check in findings.failed:
+            self._log.error(f"FRAME CACHE: {check.advice}")
+        findings.serving = not any(check.fatal for check in findings.failed)
+
+    def _check(self) -> None:
+        context, api, root = self._context, self._context.api, self._context.url.root
+        system = json.loads(api.get("/system"))
+        # Plugins that extend Orthanc Explorer put a script beside the names.
+        names = [name for name in json.loads(api.get("/plugins")) if not name.endswith(".js")]
+        plugins = {name: str(json.loads(api.get(f"/plugins/{name}")).get("Version", "")) for name in names}
+        context.findings.versions.update({"Orthanc": system["Version"], **plugins})
+        self._catalogue.trusts_files = system.get("StorageAreaPlugin") is None
+        context.findings.checks += [
+            checks.check_python_plugin(plugins.get("python", "")),
+            checks.check_dicom_web(plugins),
+            checks.check_ohif(plugins, context.configuration),
+            checks.check_codecs(self._codecs.error()),
+            checks.check_route(owned=self._owns_route(f"{root}{SENTINEL}/frames/1"), frame_route=f"{root}…/frames/"),
+        ]
+
+    def _owns_route(self, uri: str) -> bool:
+        """Ask for a frame that cannot exist, and see who answers."""
+        try:
+            return bytes(self._context.module.RestApiGetAfterPlugins(uri)) == SENTINEL_ANSWER
+        except Exception:  # noqa: BLE001 - the stock plugin's 404 arrives as an exception
+            return False
