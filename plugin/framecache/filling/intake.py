@@ -7,18 +7,16 @@ stored in the same database is seen as well, and whoever starts again reads on w
 from __future__ import annotations
 
 import contextlib
-import json
 import threading
 import time
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Collection, Sequence
 
 from framecache.archive.changes import Changes
 from framecache.cache.frame_store import FrameStore
-from framecache.dicom.instance import number_of_frames
 from framecache.errors import FrameCacheError
 from framecache.filling.backlog import Backlog
 from framecache.filling.filler import Filler, Priority
+from framecache.filling.sieve import Sieve
 from framecache.metrics import Metrics
 from framecache.ports import Log, OrthancApi
 from framecache.threads import make_way, start_thread
@@ -46,10 +44,10 @@ class Intake:
         store: FrameStore,
         metrics: Metrics,
         log: Log,
-        is_worth_it: Callable[[int, int], bool],
+        sieve: Sieve,
     ) -> None:
-        self._api, self._changes, self._filler, self._backlog = api, Changes(api), filler, backlog
-        self._store, self._metrics, self._log, self._is_worth_it = store, metrics, log, is_worth_it
+        self._changes, self._filler, self._backlog = Changes(api), filler, backlog
+        self._store, self._metrics, self._log, self._sieve = store, metrics, log, sieve
         self._announced, self._counting = 0, threading.Lock()
         self._wake, self._stopping = threading.Event(), threading.Event()
         self._noted: int | None = None
@@ -136,27 +134,9 @@ class Intake:
                     self._backlog.add(sequence, orthanc_id)
                     self._filler.submit(orthanc_id, Priority.ARRIVED)
 
-    def _worth_it(self, orthanc_ids: Sequence[str]) -> set[str]:
-        body = json.dumps({"Resources": orthanc_ids, "Level": "Instance", "Metadata": True}).encode()
+    def _worth_it(self, orthanc_ids: Sequence[str]) -> Collection[str]:
         try:
-            answers: list[dict[str, Any]] = json.loads(self._api.post("/tools/bulk-content", body))
-        except (FrameCacheError, ValueError) as error:
+            return self._sieve.sift(orthanc_ids)
+        except FrameCacheError as error:
             self._complain(error)
-            return set(orthanc_ids)  # the filler asks for each of them by itself
-        worth_it = set()
-        for answer in answers:
-            try:
-                if self._is_worth_it(*_frames_and_size(answer)):
-                    worth_it.add(answer["ID"])
-            except (FrameCacheError, KeyError, ValueError, TypeError) as error:
-                self._log.warning(f"frame cache: a new instance could not be looked at: {error}")
-        return worth_it
-
-
-def _frames_and_size(answer: dict[str, Any]) -> tuple[int, int]:
-    frames = number_of_frames(answer.get("MainDicomTags", {}))
-    offset = int(answer.get("Metadata", {}).get("PixelDataOffset") or 0)
-    size = int(answer.get("FileSize") or 0)
-    if size < 0 or frames < 1:
-        raise FrameCacheError("Orthanc's answer has no size")
-    return frames, max(0, size - offset) // frames
+            return orthanc_ids  # the filler asks for each of them by itself

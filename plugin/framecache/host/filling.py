@@ -14,6 +14,7 @@ from framecache.filling.filler import Filler
 from framecache.filling.intake import Intake
 from framecache.filling.janitor import Janitor
 from framecache.filling.keeper import Keeper
+from framecache.filling.sieve import Sieve
 from framecache.host.codecs import Codecs
 from framecache.host.context import Context
 from framecache.host.keeping import Keeping
@@ -33,7 +34,7 @@ class Filling:
             keeping.sources, store, keeping.pool, codecs.background, settings.transcode, settings.mode
         )
         self.filler = Filler(catalogue, extractor, store, metrics, context.clock, log, is_worth_it, backlog.done)
-        self.intake = Intake(api, self.filler, backlog, store, metrics, log, is_worth_it)
+        self.intake = Intake(api, self.filler, backlog, store, metrics, log, Sieve(api, log, is_worth_it))
         self.janitor = Janitor(catalogue, store, self.filler, log)
         # A site that asked for an index alone wants nothing else written.
         self.keeper = Keeper(catalogue, store, log, is_worth_it if settings.mode != "index" else _never)

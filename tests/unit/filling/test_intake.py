@@ -12,6 +12,7 @@ import pytest
 from framecache.filling.backlog import Backlog
 from framecache.filling.filler import Priority
 from framecache.filling.intake import Intake
+from framecache.filling.sieve import Sieve
 from framecache.metrics import Metrics
 
 from tests.unit.fakes import FakeApi, FakeLog, MemoryStore, eventually, orthanc_id, uuid
@@ -46,7 +47,7 @@ class Bench:
             self.store,
             self.metrics,
             self.log,
-            self.is_worth_it,
+            Sieve(self.api, self.log, self.is_worth_it),
         )
 
     def is_worth_it(self, frames: int, size: int) -> bool:
