@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -264,10 +264,16 @@ class MemoryStore:
             del self.indexes[name]
         return len(records) + len(rows)
 
-    def forget_other_versions(self, instance: Instance) -> None:
+    def forget_versions(self, stale: Mapping[str, Collection[str]]) -> None:
         for owner, row in list(self.rows.values()):
-            if owner == instance.orthanc_id and not row.key.startswith(f"f/{instance.attachment_uuid}/"):
+            if row.key.split("/")[1] in stale.get(owner, ()):
                 self.forget_block(row)
+        self.records = {
+            path: record
+            for path, record in self.records.items()
+            if record.attachment_uuid not in stale.get(record.orthanc_id, ())
+        }
+        self.indexes = {uuid: kept for uuid, kept in self.indexes.items() if uuid not in stale.get(kept[0], ())}
 
     def forget_block(self, row: BlockRow) -> None:
         del self.rows[row.key]
@@ -279,11 +285,18 @@ class MemoryStore:
         self.touched.update(last_accesses)
 
     def versions(self, after: str, most: int) -> dict[str, set[str]]:
-        kept: dict[str, set[str]] = {record.orthanc_id: set() for record in self.records.values()}
-        for owner, row in self.rows.values():
-            kept.setdefault(owner, set()).add(row.key.split("/")[1])
-        names = sorted(name for name in kept if name > after)[:most]
-        return {name: kept[name] for name in names}
+        owners = {record.orthanc_id for record in self.records.values()} | {owner for owner, _ in self.rows.values()}
+        return self.versions_of(sorted(name for name in owners if name > after)[:most])
+
+    def versions_of(self, orthanc_ids: Sequence[str]) -> dict[str, set[str]]:
+        kept: dict[str, set[str]] = {name: set() for name in orthanc_ids}
+        found = [(record.orthanc_id, record.attachment_uuid) for record in self.records.values()]
+        found += [(owner, row.key.split("/")[1]) for owner, row in list(self.rows.values())]
+        found += [(owner, uuid) for uuid, (owner, _) in self.indexes.items()]
+        for owner, uuid in found:
+            if owner in kept:
+                kept[owner].add(uuid)
+        return kept
 
     def note(self, key: str) -> str | None:
         return self.notes.get(key)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import threading
@@ -197,16 +196,6 @@ class Catalogue:
                 return self._enter(instance)
         raise NotFound("there is no such instance")
 
-    def existing(self, orthanc_ids: Sequence[str]) -> dict[str, Instance]:
-        """Those of some instances that Orthanc holds, as they are now. Raises SourceError."""
-        body = {"Resources": list(orthanc_ids), "Level": "Instance", "Metadata": False}
-        answers = json.loads(self._api.post("/tools/bulk-content", json.dumps(body).encode()))
-        there = {}
-        for answer in answers:
-            with contextlib.suppress(NotFound):
-                there[answer["ID"]] = self.describe(answer["ID"]).instance
-        return there
-
     def _ask(self, query: Mapping[str, str]) -> list[Instance]:
         body = json.dumps({**FIND_OPTIONS, "Query": query}).encode()
         answers: list[dict[str, Any]] = json.loads(self._api.post("/tools/find", body))
@@ -267,18 +256,29 @@ class Catalogue:
             if path is not None:
                 self._entries.pop(path, None)
 
-    def forget_stale(self, orthanc_id: str) -> None:
-        """Drop from memory and store what is not Orthanc's present version of an instance. Raises SourceError.
+    def forget_stale(self, orthanc_ids: Sequence[str]) -> None:
+        """Drop from memory and store what is not Orthanc's present version of these. Raises SourceError, StoreError.
 
-        The present one stays: an overwritten instance keeps its Orthanc ID, and its new frames may be here already.
+        An overwritten instance keeps its Orthanc ID, and its new frames may be here already, or come meanwhile. So
+        what is kept is looked at first: Orthanc's answer is no older, and what is not in it will never come back.
         """
-        self.forget(orthanc_id)
-        try:
-            entry = self.describe(orthanc_id)
-        except NotFound:
-            self._store.forget(orthanc_id)
-        else:
-            self._store.forget_other_versions(entry.instance)
+        kept = self._store.versions_of(orthanc_ids)
+        current = self._current_attachments(orthanc_ids)
+        for orthanc_id in orthanc_ids:
+            self._forget_unless(orthanc_id, current.get(orthanc_id))
+        self._store.forget_versions({name: set(uuids) - {current.get(name)} for name, uuids in kept.items()})
+
+    def _current_attachments(self, orthanc_ids: Sequence[str]) -> dict[str, str]:
+        body = {"Resources": list(orthanc_ids), "Level": "Instance", "Metadata": False}
+        answers = json.loads(self._api.post("/tools/bulk-content", json.dumps(body).encode()))
+        return {answer["ID"]: answer["FileUuid"] for answer in answers}
+
+    def _forget_unless(self, orthanc_id: str, attachment_uuid: str | None) -> None:
+        with self._lock:
+            path = self._paths.get(orthanc_id)
+            entry = self._entries.get(path) if path else None
+        if entry is not None and entry.instance.attachment_uuid != attachment_uuid:
+            self.forget(orthanc_id)
 
     def take_touched(self) -> dict[InstancePath, float]:
         """When instances were last asked for, since this was last called."""

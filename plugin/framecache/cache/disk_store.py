@@ -9,7 +9,7 @@ request comes on a new one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import cast
 from uuid import UUID
@@ -164,10 +164,10 @@ class DiskStore:
         """Remove all that is kept of instances; how many rows that were."""
         return self._table.remove_tagged(orthanc_ids)
 
-    def forget_other_versions(self, instance: Instance) -> None:
-        """Remove the blocks and indexes of all but this version of an instance."""
-        keys = self._table.version_keys(instance.orthanc_id)
-        self._table.remove_keys([key for key in keys if key.split("/")[1] != instance.attachment_uuid])
+    def forget_versions(self, stale: Mapping[str, Collection[str]]) -> None:
+        """Remove all that is kept of these attachments, by Orthanc ID, and nothing of others."""
+        tags = [orthanc_id for orthanc_id, attachments in stale.items() if attachments]
+        self._table.remove_tagged(tags, lambda row: _attachment(row.key, row.record) in stale[row.tag])
 
     def forget_block(self, row: BlockRow) -> None:
         """Remove one block."""
@@ -179,8 +179,14 @@ class DiskStore:
 
     def versions(self, after: str, most: int) -> dict[str, set[str]]:
         """The attachments that anything is kept of, by Orthanc ID: the next `most` instances behind `after`."""
-        tags = self._table.tags(after, most)
-        return {tag: {key.split("/")[1] for key in self._table.version_keys(tag)} for tag in tags}
+        return self.versions_of(self._table.tags(after, most))
+
+    def versions_of(self, orthanc_ids: Sequence[str]) -> dict[str, set[str]]:
+        """The same of these instances; "" stands for a record that cannot be read."""
+        found: dict[str, set[str]] = {orthanc_id: set() for orthanc_id in orthanc_ids}
+        for row in self._table.tagged(orthanc_ids):
+            found[row.tag].add(_attachment(row.key, row.record))
+        return found
 
     def note(self, key: str) -> str | None:
         """What was last remembered under this key, also by an earlier run."""
@@ -198,6 +204,16 @@ class DiskStore:
     def count(self) -> int:
         """Blocks, indexes and records."""
         return len(self._table)
+
+
+def _attachment(key: str, record: bytes | None) -> str:
+    """Of which attachment a row is; a record names it in its value, which may be replaced."""
+    if not key.startswith("i/"):
+        return key[2:].partition("/")[0]
+    try:
+        return Instance.from_json(record or b"").attachment_uuid
+    except SourceError:
+        return ""
 
 
 def _record_key(path: InstancePath) -> str:

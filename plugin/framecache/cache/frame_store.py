@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -74,8 +74,8 @@ class FrameStore(Protocol):
     def forget(self, *orthanc_ids: str) -> int:
         """Remove all that is kept of instances; how many rows that were."""
 
-    def forget_other_versions(self, instance: Instance) -> None:
-        """Remove the blocks and indexes of all but this version of an instance."""
+    def forget_versions(self, stale: Mapping[str, Collection[str]]) -> None:
+        """Remove all that is kept of these attachments, by Orthanc ID, and nothing of others."""
 
     def forget_block(self, row: BlockRow) -> None:
         """Remove one block."""
@@ -99,7 +99,10 @@ class FrameStore(Protocol):
         """Note when instances were last asked for, in seconds since the epoch."""
 
     def versions(self, after: str, most: int) -> Mapping[str, Collection[str]]:
-        """The attachments' UUIDs that blocks are kept of, by Orthanc ID: the next `most` instances behind `after`."""
+        """The attachments' UUIDs that anything is kept of, by Orthanc ID: the next `most` instances behind `after`."""
+
+    def versions_of(self, orthanc_ids: Sequence[str]) -> Mapping[str, Collection[str]]:
+        """The same of these instances."""
 
     def note(self, key: str) -> str | None:
         """What was last remembered under this key, also by an earlier run."""
@@ -140,13 +143,16 @@ class NoStore:
     def forget(self, *orthanc_ids: str) -> int:
         return 0
 
-    def forget_other_versions(self, instance: Instance) -> None: ...
+    def forget_versions(self, stale: Mapping[str, Collection[str]]) -> None: ...
 
     def forget_block(self, row: BlockRow) -> None: ...
 
     def touch(self, last_accesses: Mapping[InstancePath, float]) -> None: ...
 
     def versions(self, after: str, most: int) -> Mapping[str, Collection[str]]:
+        return {}
+
+    def versions_of(self, orthanc_ids: Sequence[str]) -> Mapping[str, Collection[str]]:
         return {}
 
     def note(self, key: str) -> str | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TypeVar
 
 import diskcache
@@ -76,6 +76,9 @@ class GuardedStore:
     def versions(self, after: str, most: int) -> Mapping[str, Collection[str]]:
         return self._read(lambda store: store.versions(after, most), {})
 
+    def versions_of(self, orthanc_ids: Sequence[str]) -> Mapping[str, Collection[str]]:
+        return self._read(lambda store: store.versions_of(orthanc_ids), {})
+
     def note(self, key: str) -> str | None:
         return self._read(lambda store: store.note(key), None)
 
@@ -86,8 +89,8 @@ class GuardedStore:
     def forget(self, *orthanc_ids: str) -> int:
         return self._remove(lambda store: store.forget(*orthanc_ids))
 
-    def forget_other_versions(self, instance: Instance) -> None:
-        self._remove(lambda store: store.forget_other_versions(instance))
+    def forget_versions(self, stale: Mapping[str, Collection[str]]) -> None:
+        self._remove(lambda store: store.forget_versions(stale))
 
     def forget_block(self, row: BlockRow) -> None:
         self._remove(lambda store: store.forget_block(row))

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import diskcache
 
@@ -37,6 +37,17 @@ _TICK = 1e-4
 
 class IndexDamaged(StoreError):
     """The index is not what was written, or is gone: its files are worthless without it."""
+
+
+class TaggedRow(NamedTuple):
+    """One row; `record` is the value of an instance's record, `filename` the name of a block's file, or None."""
+
+    rowid: int
+    tag: str
+    key: str
+    record: bytes | None
+    filename: str | None
+    size: int
 
 
 class Table(diskcache.Cache):  # type: ignore[misc]
@@ -77,10 +88,10 @@ class Table(diskcache.Cache):  # type: ignore[misc]
         first, _, count = numbers.partition("-")
         return BlockRow(key, self._disk.full_path(filename), representation, int(first), int(count), size)
 
-    def version_keys(self, tag: str) -> list[str]:
-        """The keys of all blocks and indexes of one instance, of whatever version."""
-        query = "SELECT key FROM Cache WHERE tag = ? AND key NOT LIKE 'i/%'"
-        return [key for (key,) in self._sql(query, (tag,)).fetchall()]
+    def tagged(self, tags: Sequence[str]) -> Iterator[TaggedRow]:
+        """All rows of these instances."""
+        for some in _batches(tags):
+            yield from self._rows("tag", some)
 
     def tags(self, after: str, most: int) -> list[str]:
         """The next Orthanc IDs that anything is kept of, in order."""
@@ -121,22 +132,27 @@ class Table(diskcache.Cache):  # type: ignore[misc]
         """Bytes of all that is kept of one instance."""
         return int(self._sql("SELECT coalesce(sum(size), 0) FROM Cache WHERE tag = ?", (tag,)).fetchone()[0])
 
-    def remove_tagged(self, tags: Sequence[str]) -> int:
-        """Remove all rows of these instances, and their files; how many rows that were."""
-        return sum(self._remove("tag", tags[start : start + _BATCH]) for start in range(0, len(tags), _BATCH))
+    def remove_tagged(self, tags: Sequence[str], is_meant: Callable[[TaggedRow], bool] = lambda _: True) -> int:
+        """Remove the rows of these instances that are meant, and their files; how many rows that were."""
+        return sum(self._remove("tag", some, is_meant) for some in _batches(tags))
 
     def remove_keys(self, keys: Sequence[str]) -> int:
         """Remove rows and their files; how many there were."""
-        return sum(self._remove("key", keys[start : start + _BATCH]) for start in range(0, len(keys), _BATCH))
+        return sum(self._remove("key", some, lambda _: True) for some in _batches(keys))
 
-    def _remove(self, column: str, values: Sequence[str]) -> int:
+    def _remove(self, column: str, values: Sequence[str], is_meant: Callable[[TaggedRow], bool]) -> int:
         """Rows first, in one transaction: a file without a row is found at the next start."""
-        condition = f"WHERE {column} IN ({','.join('?' * len(values))})"
         with self.transact():
-            found = self._sql(f"SELECT filename, size FROM Cache {condition}", values).fetchall()  # noqa: S608
-            self._sql(f"DELETE FROM Cache {condition}", values)  # noqa: S608
-        self._disk.remove_all([(name, size) for name, size in found if name is not None])
+            found = [row for row in self._rows(column, values) if is_meant(row)]
+            self._con.executemany("DELETE FROM Cache WHERE rowid = ?", [(row.rowid,) for row in found])
+        self._disk.remove_all([(row.filename, row.size) for row in found if row.filename is not None])
         return len(found)
+
+    def _rows(self, column: str, values: Sequence[str]) -> list[TaggedRow]:
+        record = "CASE WHEN key >= 'i/' AND key < 'i0' THEN value END"
+        query = f"SELECT rowid, tag, key, {record}, filename, size FROM Cache"  # noqa: S608
+        found = self._sql(f"{query} WHERE {column} IN ({','.join('?' * len(values))})", values).fetchall()
+        return [TaggedRow(*row) for row in found]
 
     def journal_size(self) -> int:
         """Bytes of what SQLite keeps beside the database."""
@@ -208,6 +224,11 @@ class Table(diskcache.Cache):  # type: ignore[misc]
         for name in removed:
             if name is not None:
                 self._disk.remove(name)
+
+
+def _batches(values: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(values), _BATCH):
+        yield values[start : start + _BATCH]
 
 
 def _nothing(filename: str | None) -> None:

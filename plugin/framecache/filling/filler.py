@@ -201,18 +201,19 @@ class Filler:
             return FillState("failed", message, self._clock.monotonic())
 
     def _fill(self, orthanc_id: str, place: _Place) -> FillState:
+        kept = self._store.versions_of([orthanc_id])  # before Orthanc is asked: what came later stays
         entry = self._catalogue.describe(orthanc_id)
         instance = entry.instance
         if not self._is_worth_it(instance.number_of_frames, instance.frame_size):
             return FillState("skipped", "the settings leave it out")
         if instance.file_size > self._store.limit and not self._extractor.is_indexed(entry):
             return FillState("skipped", "the instance is larger than the cache")
+        self._store.forget_versions({name: set(uuids) - {instance.attachment_uuid} for name, uuids in kept.items()})
         return self._fill_form(entry, place)
 
     def _fill_form(self, entry: Entry, place: _Place) -> FillState:
         orthanc_id, started = entry.instance.orthanc_id, self._clock.monotonic()
         self._store.keep_record(entry.instance)
-        self._store.forget_other_versions(entry.instance)
         entry.take_stock(self._store.blocks(entry.instance))
         try:
             forms = self._extractor.forms(entry)
@@ -239,7 +240,7 @@ class Filler:
     def _leave_nothing_stale(self, entry: Entry, cause: Exception | None = None) -> None:
         """Raises InstanceGone, and leaves nothing behind, if it was deleted or replaced while it was cut out."""
         if not self._catalogue.still_holds(entry):
-            self._catalogue.forget_stale(entry.instance.orthanc_id)
+            self._catalogue.forget_stale([entry.instance.orthanc_id])
             raise InstanceGone("the instance was deleted or replaced meanwhile") from cause
 
     def _report(self, orthanc_id: str, done: Extracted, seconds: float) -> None:

@@ -49,7 +49,7 @@ class Janitor:
         while not self._is_ending:
             batch = self._batch()
             if batch:
-                self._attempt(partial(self._clean, batch), batch)
+                self._attempt(partial(self._catalogue.forget_stale, batch), batch)
             if self._is_ending or time.monotonic() >= self._next_flush:
                 self._flush_and_retry()
 
@@ -71,7 +71,7 @@ class Janitor:
         failed, self._failed = list(self._failed), {}
         for start in range(0, len(failed), _LARGEST_BATCH):
             batch = failed[start : start + _LARGEST_BATCH]
-            self._attempt(partial(self._clean, batch), batch)
+            self._attempt(partial(self._catalogue.forget_stale, batch), batch)
         self._next_flush = time.monotonic() + _FLUSH_SECONDS
 
     def _attempt(self, task: Callable[[], None], batch: Sequence[str] = ()) -> None:
@@ -82,15 +82,6 @@ class Janitor:
                 self._log.warning(f"frame cache: cleaning up failed: {type(error).__name__}: {error}")
             if len(self._failed) < _MOST_FAILED:
                 self._failed.update(dict.fromkeys(batch))
-
-    def _clean(self, orthanc_ids: Sequence[str]) -> None:
-        """An overwritten instance keeps its Orthanc ID, so its new frames may be here already."""
-        there = self._catalogue.existing(orthanc_ids)
-        gone = [orthanc_id for orthanc_id in orthanc_ids if orthanc_id not in there]
-        if gone:
-            self._store.forget(*gone)
-        for instance in there.values():
-            self._store.forget_other_versions(instance)
 
     def _flush(self) -> None:
         touched = self._catalogue.take_touched()

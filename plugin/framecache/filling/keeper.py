@@ -56,7 +56,8 @@ class Keeper:
                     self._bytes -= len(item[3])
 
     def _write(self, entry: Entry, form: str, frame_number: int, content: bytes) -> None:
-        self._store.keep_record(entry.instance)
+        if self._store.record(entry.instance.path) is None:  # another may be that of a newer version
+            self._store.keep_record(entry.instance)
         entry.add(self._store.keep(entry.instance, form, {frame_number: memoryview(content)}))
         if not self._catalogue.still_holds(entry):
-            self._catalogue.forget_stale(entry.instance.orthanc_id)
+            self._catalogue.forget_stale([entry.instance.orthanc_id])

@@ -92,7 +92,7 @@ def test_versions_are_told_by_instance_page_by_page(store: DiskStore) -> None:
 
     names = [instance(number).orthanc_id for number in range(1, 5)]
     assert store.versions("", 2) == {names[0]: {uuid(1), uuid(9)}, names[1]: {uuid(2)}}
-    assert store.versions(names[1], 10) == {names[2]: {uuid(3)}, names[3]: set()}
+    assert store.versions(names[1], 10) == {names[2]: {uuid(3)}, names[3]: {uuid(4)}}
     assert store.versions(names[3], 10) == {}
 
 
@@ -140,17 +140,34 @@ def test_forgetting_an_instance_removes_its_rows_and_files_and_no_other_s(store:
     assert store.forget("unknown") == 0
 
 
-def test_other_versions_of_an_instance_go_and_this_one_stays(store: DiskStore) -> None:
+def test_one_version_of_an_instance_goes_and_the_other_stays(store: DiskStore) -> None:
     old, new = instance(1), instance(1, uuid=uuid(77))
     (gone,) = fill(store, old)
     (kept,) = fill(store, new)
+    assert store.versions_of([new.orthanc_id, "unknown"]) == {new.orthanc_id: {uuid(1), uuid(77)}, "unknown": set()}
 
-    store.forget_other_versions(new)
+    store.forget_versions({new.orthanc_id: {uuid(1)}, "unknown": {uuid(77)}})
 
     assert store.blocks(old) == []
     assert store.blocks(new) == [kept]
     assert not Path(gone.path).exists()
     assert store.record(new.path) == new
+
+    store.forget_versions({new.orthanc_id: {uuid(77)}})
+
+    assert (store.record(new.path), store.count()) == (None, 0)
+
+
+def test_a_record_that_cannot_be_read_is_of_no_version_and_can_be_removed(store: DiskStore, tmp_path: Path) -> None:
+    one = instance(1)
+    fill(store, one)
+    with sqlite3.connect(next(tmp_path.rglob("cache.db"))) as connection:
+        connection.execute("UPDATE Cache SET value = ? WHERE key GLOB 'i/*'", (sqlite3.Binary(b"{}"),))
+    assert store.versions_of([one.orthanc_id]) == {one.orthanc_id: {uuid(1), ""}}
+
+    store.forget_versions({one.orthanc_id: {""}})
+
+    assert store.versions_of([one.orthanc_id]) == {one.orthanc_id: {uuid(1)}}
 
 
 def test_one_block_can_be_forgotten(store: DiskStore) -> None:
@@ -357,7 +374,7 @@ def test_an_index_is_kept_for_its_version_and_goes_with_its_instance(tmp_path: P
     first.close()
 
     second = DiskStore(tmp_path, LIMIT)
-    second.forget_other_versions(new)
+    second.forget_versions({new.orthanc_id: {old.attachment_uuid}})
     assert (second.index(old), second.index(new)) == (None, uuid(9).encode())
     assert second.record(new.path) == new
     second.forget(new.orthanc_id)
@@ -427,11 +444,11 @@ def test_where_there_is_no_folder_nothing_is_kept() -> None:
     store, one = NoStore(), instance(1)
     store.keep_record(one)
     store.touch({one.path: 1.0})
-    store.forget_other_versions(one)
+    store.forget_versions({one.orthanc_id: {one.attachment_uuid}})
     store.close()
 
     assert (store.record(one.path), store.blocks(one), store.count(), store.bytes_used()) == (None, [], 0, 0)
-    assert (store.forget(one.orthanc_id), store.index(one)) == (0, None)
+    assert (store.forget(one.orthanc_id), store.index(one), store.versions_of([one.orthanc_id])) == (0, None, {})
     with pytest.raises(StoreError):
         store.keep_index(one, b"")
     with pytest.raises(StoreError):

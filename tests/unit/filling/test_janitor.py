@@ -65,6 +65,27 @@ def test_an_overwritten_instance_keeps_its_new_frames(bench: Bench) -> None:
     assert eventually(lambda: [key.split("/")[1] for key in bench.store.rows] == [uuid(2)])
 
 
+def test_a_version_that_comes_while_it_is_cleaned_up_stays(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Deleted, stored again and cut out anew between Orthanc's answer and the cleaning up."""
+    name = bench.kept(uuid=uuid(1))
+    bench.api.delete(name)
+    ask = bench.api.post
+
+    def answer_and_store_again(uri: str, body: bytes) -> bytes:
+        answer = ask(uri, body)
+        if uri == "/tools/bulk-content" and len(bench.store.rows) == 1:
+            bench.kept(uuid=uuid(2))
+        return answer
+
+    monkeypatch.setattr(bench.api, "post", answer_and_store_again)
+    bench.janitor.deleted(name)
+    bench.janitor.start()
+
+    assert eventually(lambda: [key.split("/")[1] for key in bench.store.rows] == [uuid(2)])
+    assert bench.store.records[PATH].attachment_uuid == uuid(2)
+    assert not bench.log.of("warning")
+
+
 def test_accesses_are_written_down_from_time_to_time_and_at_the_end(bench: Bench) -> None:
     bench.kept()
     bench.janitor.start()
