@@ -21,7 +21,6 @@ from framecache.cache.folder import Folder, store_errors
 from framecache.cache.frame_store import BlockRow
 from framecache.cache.pins import Pins
 from framecache.cache.start_check import Findings, StartCheck, disk_usage, other_formats
-from framecache.cache.table import IndexDamaged
 from framecache.dicom.identity import InstancePath
 from framecache.dicom.instance import Instance
 from framecache.errors import SourceError
@@ -67,10 +66,9 @@ class DiskStore:
     def tend(self, now: float) -> None:
         """What time brings: files that could not be unlinked, a disk that fills up, instances not asked for.
 
-        Raises IndexDamaged, DiskLow.
+        Raises IndexDamaged, IndexReplaced, DiskLow.
         """
-        if not self._table.is_in_place():
-            raise IndexDamaged("the cache's index is gone")
+        self._table.see_that_it_is_in_place()
         self._table.blocks_on_disk.retry()
         self._room.tend()
         if self._maximum_age and not 0 < self._next_expiry - now <= _EXPIRY_SECONDS:  # the clock may be set back

@@ -12,7 +12,7 @@ from pathlib import Path
 import diskcache
 
 from framecache.cache.frame_store import StoreError
-from framecache.cache.table import Table
+from framecache.cache.table import Table, is_damage
 
 _FORMAT = "blocks-1"
 
@@ -34,9 +34,9 @@ class Folder:
             _make_private(self._own)
             try:
                 return Table(self._own)
-            except sqlite3.OperationalError:
-                raise  # the disk is full or read-only now: the index is as good as it was
-            except sqlite3.DatabaseError:
+            except sqlite3.Error as error:
+                if not is_damage(error):
+                    raise  # the disk is full or read-only now: the index is as good as it was
                 # The index is unreadable, so its files are worthless: set them aside and begin anew.
                 self.set_aside()
                 return Table(self._own)

@@ -15,7 +15,7 @@ import diskcache
 
 from framecache.cache.disk_store import DiskStore
 from framecache.cache.frame_store import BlockRow, Degraded, DoesNotFit, NoStore, StoreError
-from framecache.cache.table import IndexDamaged
+from framecache.cache.table import IndexReplaced, is_damage
 from framecache.dicom.identity import InstancePath
 from framecache.dicom.instance import Instance
 from framecache.ports import Clock, Log
@@ -31,7 +31,7 @@ class GuardedStore:
         self._open, self.limit, self._clock, self._log = open_store, limit, clock, log
         self._store: DiskStore | NoStore = NoStore()
         self._degraded: Degraded | None = None
-        self._broken: DiskStore | None = None
+        self._give_up: Callable[[], None] = _nothing
         self._changing, self._is_closed = threading.Lock(), False
         try:
             self._store = open_store()
@@ -167,16 +167,15 @@ class GuardedStore:
         self._recovered()
 
     def _reopen(self, is_stopping: Callable[[], bool]) -> None:
-        broken, self._broken = self._broken, None
+        give_up, self._give_up = self._give_up, _nothing
         try:
-            if broken is not None:
-                broken.set_aside()
+            give_up()
             store = self._open()
             try:
                 self._check(store, is_stopping)
                 store.probe()
             except BaseException as error:
-                store.set_aside() if _is_damage(error) else store.close()
+                store.set_aside() if is_damage(error) else store.close()
                 raise
         except _FAULTS as error:
             self._note(error)
@@ -196,8 +195,10 @@ class GuardedStore:
     def _note(self, error: Exception) -> None:
         reason = _reason(error)
         with self._changing:
-            if _is_damage(error) and isinstance(self._store, DiskStore):
-                self._broken, self._store = self._store, NoStore()
+            store = self._store
+            if isinstance(store, DiskStore) and (is_damage(error) or isinstance(error, IndexReplaced)):
+                self._give_up = store.set_aside if is_damage(error) else store.close
+                self._store = NoStore()
             is_new = self._degraded is None and not self._is_closed
             since = self._clock.time() if self._degraded is None else self._degraded.since
             self._degraded = Degraded(since, reason)
@@ -209,8 +210,5 @@ def _reason(error: Exception) -> str:
     return str(getattr(error, "strerror", None) or error or type(error).__name__)
 
 
-def _is_damage(error: BaseException) -> bool:
-    """Whether the index itself is broken, rather than the disk unwilling."""
-    if isinstance(error, sqlite3.OperationalError):
-        return "no such" in str(error)
-    return isinstance(error, (IndexDamaged, sqlite3.DatabaseError))
+def _nothing() -> None:
+    """There is nothing to give up."""

@@ -39,6 +39,10 @@ class IndexDamaged(StoreError):
     """The index is not what was written, or is gone: its files are worthless without it."""
 
 
+class IndexReplaced(StoreError):
+    """Another index lies where the one lay that is open: a disk was mounted again, or a copy was brought back."""
+
+
 class TaggedRow(NamedTuple):
     """One row; `record` is the value of an instance's record, `filename` the name of a block's file, or None."""
 
@@ -59,7 +63,7 @@ class Table(diskcache.Cache):  # type: ignore[misc]
         os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         self._txn_id: int | None = None
         super().__init__(str(directory), disk=BlockDisk, **_DATABASE_SETTINGS)
-        self._inode = os.stat(self.path).st_ino
+        self._identity = _identity(self.path)
         self._latest, self._ticking = 0.0, threading.Lock()
         self._begin_clock()
 
@@ -69,12 +73,14 @@ class Table(diskcache.Cache):  # type: ignore[misc]
         disk: BlockDisk = self._disk
         return disk
 
-    def is_in_place(self) -> bool:
-        """Whether the file that is open is still the one of that name; SQLite goes on without noticing."""
+    def see_that_it_is_in_place(self) -> None:
+        """SQLite goes on without noticing. Raises IndexDamaged, IndexReplaced where it is not, OSError."""
         try:
-            return os.stat(self.path).st_ino == self._inode
+            found = _identity(self.path)
         except FileNotFoundError:
-            return False
+            raise IndexDamaged("the cache's index is gone") from None
+        if found != self._identity:
+            raise IndexReplaced("the cache's index is another file than before")
 
     def blocks(self, prefix: str) -> Iterator[BlockRow]:
         """The blocks whose keys begin with `prefix`."""
@@ -229,6 +235,19 @@ class Table(diskcache.Cache):  # type: ignore[misc]
 def _batches(values: Sequence[str]) -> Iterator[Sequence[str]]:
     for start in range(0, len(values), _BATCH):
         yield values[start : start + _BATCH]
+
+
+def _identity(path: str) -> tuple[int, int]:
+    found = os.stat(path)
+    return found.st_dev, found.st_ino
+
+
+def is_damage(error: BaseException) -> bool:
+    """Whether the index itself is broken, or of another version, rather than the disk unwilling."""
+    if isinstance(error, sqlite3.OperationalError):
+        primary = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        return primary == sqlite3.SQLITE_ERROR and "transaction" not in str(error)  # a missing table or column
+    return isinstance(error, (IndexDamaged, sqlite3.DatabaseError))
 
 
 def _nothing(filename: str | None) -> None:

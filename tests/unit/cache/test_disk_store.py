@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import sqlite3
 import stat
@@ -316,6 +317,53 @@ def test_a_damaged_index_is_set_aside_and_the_cache_begins_anew(tmp_path: Path, 
     assert second.record(instance(1).path) is None
     fill(second, instance(2))
     assert [path for path in tmp_path.iterdir() if ".broken-" in path.name]
+    second.close()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "DROP INDEX Cache_key_raw; ALTER TABLE Cache RENAME COLUMN raw TO cooked",
+        "DROP TABLE Cache; CREATE TABLE Cache (key TEXT)",
+        "DROP TABLE Settings; CREATE TABLE Settings (name TEXT)",
+        "DROP TABLE Cache; CREATE VIEW Cache AS SELECT 1",
+    ],
+)
+def test_an_index_of_another_version_is_set_aside_and_the_cache_begins_anew(tmp_path: Path, change: str) -> None:
+    first = DiskStore(tmp_path, LIMIT)
+    fill(first, instance(1))
+    first.close()
+    with sqlite3.connect(next(tmp_path.rglob("cache.db"))) as connection:
+        connection.executescript(change)
+    connection.close()
+
+    second = DiskStore(tmp_path, LIMIT)
+
+    assert second.record(instance(1).path) is None
+    fill(second, instance(2))
+    assert [path for path in tmp_path.iterdir() if ".broken-" in path.name]
+    second.close()
+
+
+def test_a_cache_of_an_older_version_is_read(tmp_path: Path) -> None:
+    """The first one wrote records without a modality, and neither notes nor pins; a newer one may write more."""
+    first, (older, newer) = DiskStore(tmp_path, LIMIT), (instance(1), instance(2))
+    rows = [*fill(first, older), *fill(first, newer)]
+    first.close()
+    without = {key: value for key, value in json.loads(older.to_json()).items() if key != "modality"}
+    more = {**json.loads(newer.to_json()), "added_later": 1}
+    with sqlite3.connect(next(tmp_path.rglob("cache.db"))) as connection:
+        for one, record in ((older, without), (newer, more)):
+            values = sqlite3.Binary(json.dumps(record).encode()), one.orthanc_id
+            connection.execute("UPDATE Cache SET value = ? WHERE key GLOB 'i/*' AND tag = ?", values)
+    connection.close()
+
+    second = DiskStore(tmp_path, LIMIT)
+    assert second.record(older.path) == older
+    assert second.record(newer.path) is None  # Orthanc is asked, and its blocks are used all the same
+    assert [*second.blocks(older), *second.blocks(newer)] == rows
+    second.keep_record(newer)
+    assert second.record(newer.path) == newer
     second.close()
 
 

@@ -125,6 +125,25 @@ def test_an_index_that_is_damaged_while_it_is_used_is_set_aside_and_the_cache_re
     DiskStore(folder, LIMIT).close()
 
 
+def test_a_folder_that_comes_back_while_it_is_used_is_taken_as_it_is(bench: Bench) -> None:
+    """As a disk that was mounted again, or a copy that was brought back."""
+    store, _, _, folder = bench
+    (row,) = fill(store, instance(1))
+    shutil.copytree(folder / "blocks-1", folder / "copy")
+    (later,) = fill(store, instance(2))
+    (folder / "blocks-1").rename(folder / "away")
+    (folder / "copy").rename(folder / "blocks-1")
+    store.tend(never)
+    assert "another file" in reason(store)
+    store.tend(never)
+
+    assert store.degraded is None
+    assert (store.blocks(instance(1)), store.blocks(instance(2))) == ([row], [])
+    assert Path(row.path).exists()
+    assert not Path(later.path).exists()
+    fill(store, instance(2))
+
+
 def test_an_index_that_cannot_be_read_behind_its_first_pages_is_set_aside(tmp_path: Path) -> None:
     first = DiskStore(tmp_path, LIMIT)
     for number in range(100):
