@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from framecache import settings as settings_module
 from framecache.administration.answers import Answer
 from framecache.administration.checks import check_store
 from framecache.administration.findings import Findings
+from framecache.administration.times import iso
 from framecache.archive.catalogue import Catalogue
 from framecache.cache.buffers import BufferPool
 from framecache.cache.frame_store import FrameStore
@@ -77,7 +77,7 @@ class Status:
         found = self._store.degraded
         if found is None:
             return None
-        return {"Since": datetime.fromtimestamp(found.since, UTC).isoformat(timespec="seconds"), "Reason": found.reason}
+        return {"Since": iso(found.since), "Reason": found.reason}
 
     def _usage(self) -> tuple[int, int]:
         return self._store.count(), self._store.bytes_used()

@@ -8,7 +8,9 @@ from types import MappingProxyType
 from typing import Any
 
 from framecache.administration.answers import Answer, Content
-from framecache.errors import FrameCacheError
+from framecache.administration.arguments import read_arguments
+from framecache.dicomweb import query
+from framecache.errors import BadRequest, FrameCacheError
 from framecache.host.access import Access
 from framecache.host.orthanc_adapter import send_error
 from framecache.ports import Log, RestOutput
@@ -31,7 +33,8 @@ class JsonRoute:
             return
         try:
             self._check(request["headers"])
-            content = _content(self._answer(*request["groups"]))
+            arguments = read_arguments(self._answer, self._arguments(request))
+            content = _content(self._answer(*request["groups"], **arguments))
         except FrameCacheError as error:
             send_error(output, error)
         except Exception as error:  # noqa: BLE001 - an exception that escapes would be a 500 without a word
@@ -45,6 +48,10 @@ class JsonRoute:
     def _check(self, headers: Mapping[str, str]) -> None:
         self._access.check(headers)
 
+    def _arguments(self, request: Mapping[str, Any]) -> Mapping[str, str]:
+        """Those of the query."""
+        return query.decoded(request["get"])
+
 
 class ActionRoute(JsonRoute):
     """POST that changes something; the answer says what was done.
@@ -57,6 +64,19 @@ class ActionRoute(JsonRoute):
 
     def _check(self, headers: Mapping[str, str]) -> None:
         self._access.check_action(headers)
+
+    def _arguments(self, request: Mapping[str, Any]) -> Mapping[str, str]:
+        """Those of the body, a JSON object: Orthanc does not pass on the query of a POST. Raises BadRequest."""
+        body = request.get("body")
+        if not body:
+            return {}
+        try:
+            values = json.loads(body)
+        except (ValueError, RecursionError):
+            values = None
+        if not isinstance(values, dict):
+            raise BadRequest("the body may be empty, or a JSON object with arguments")
+        return {name: value if isinstance(value, str) else json.dumps(value) for name, value in values.items()}
 
 
 def _content(answer: Mapping[str, Any] | Content) -> Content:

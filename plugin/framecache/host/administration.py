@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from framecache.administration.actions import Actions
 from framecache.administration.answers import Area
 from framecache.administration.checks import check_admin_users
+from framecache.administration.jobs import Jobs
 from framecache.administration.resources import Resources
 from framecache.administration.status import Status
+from framecache.administration.work import Work
 from framecache.host.access import Access
 from framecache.host.admin_routes import ActionRoute, JsonRoute
 from framecache.host.context import Context
@@ -22,8 +24,13 @@ class Administration:
     def __init__(self, context: Context, keeping: Keeping, filling: Filling) -> None:
         self._settings, self._log = context.settings, context.log
         self._access = Access(context.settings.admin_users, context.configuration)
-        self._areas = list(_areas(context, keeping, filling))
+        self._jobs = Jobs(context.clock, context.log, context.events)
+        self._areas = list(_areas(context, keeping, filling, self._jobs))
         context.findings.checks.append(check_admin_users(self._settings.admin_users, verified=self._access.verifies))
+
+    def stop(self) -> None:
+        """Have the jobs end."""
+        self._jobs.stop()
 
     def routes(self) -> Iterator[tuple[str, JsonRoute]]:
         """The callbacks by the patterns of their paths, unless the settings want none."""
@@ -34,10 +41,11 @@ class Administration:
                 yield f"/frame-cache/{path}", ActionRoute(act, self._access, self._log)
 
 
-def _areas(context: Context, keeping: Keeping, filling: Filling) -> Iterator[Area]:
+def _areas(context: Context, keeping: Keeping, filling: Filling, jobs: Jobs) -> Iterator[Area]:
     catalogue, store, filler, log = keeping.catalogue, keeping.store, filling.filler, context.log
     yield Status(
         context.findings, context.settings, catalogue, store, filler, filling.intake, keeping.pool, context.metrics
     )
     yield Resources(catalogue, store, filler)
     yield Actions(context.api, catalogue, store, filler, log)
+    yield Work(jobs, context.events)

@@ -10,6 +10,7 @@ from typing import Any
 
 from framecache.administration.findings import Findings
 from framecache.dicomweb.public_url import PublicUrl
+from framecache.events import Events
 from framecache.host.orthanc_adapter import ModuleApi
 from framecache.metrics import Metrics
 from framecache.ports import Clock, Log, OrthancApi, OrthancModule
@@ -28,6 +29,7 @@ class Context:
     log: Log
     metrics: Metrics = field(default_factory=Metrics)
     clock: Clock = time
+    events: Events = field(default_factory=lambda: Events(time))
 
     @property
     def api(self) -> OrthancApi:

@@ -137,6 +137,7 @@ class _Plugin:
     def _stop(self) -> None:
         """Ends within the time of one block; Orthanc waits for this event."""
         self._context.findings.serving = False
+        self._administration.stop()
         self._filling.stop()
         self._codecs.stop()
         self._keeping.stop()

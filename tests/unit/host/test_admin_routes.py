@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from framecache.administration.answers import Answer, Content
+from framecache.administration.arguments import Asked, whole_number
 from framecache.errors import NotFound
 from framecache.host.access import Access
 from framecache.host.admin_routes import ActionRoute, JsonRoute
@@ -95,3 +96,34 @@ def test_an_answer_that_is_not_json_has_its_own_type_and_headers() -> None:
 
     assert (output.body, output.content_type) == (b"<p>", "text/html")
     assert output.headers == {"Cache-Control": "max-age=60", "X-Content-Type-Options": "nosniff"}
+
+
+LIMITED = Asked(lambda limit: {"limit": limit}, [whole_number("limit", 7, 1, 9)])
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "status", "told"),
+    [
+        (JsonRoute, {}, 200, 7),
+        (JsonRoute, {"get": {"limit": "3"}}, 200, 3),
+        (JsonRoute, {"get": {"limi%74": "%33"}}, 200, 3),  # as trixie's Orthanc passes them on
+        (JsonRoute, {"get": {"limit": "10"}}, 400, "allowed is a whole number from 1 to 9"),
+        (JsonRoute, {"get": {"Limit": "3"}}, 400, "known are: limit"),
+        (ActionRoute, {"body": b""}, 200, 7),
+        (ActionRoute, {"body": b'{"limit": 3}'}, 200, 3),
+        (ActionRoute, {"body": b'{"limit": [3]}'}, 400, "allowed is a whole number from 1 to 9"),
+        (ActionRoute, {"body": b"[1]"}, 400, "a JSON object"),
+        (ActionRoute, {"body": b"\xff"}, 400, "a JSON object"),
+    ],
+)
+def test_arguments_come_from_the_query_of_a_get_and_the_body_of_a_post(
+    kind: type[JsonRoute], given: dict[str, Any], status: int, told: object
+) -> None:
+    output = FakeOutput()
+    route = kind(LIMITED, Access((), {}), FakeLog())
+    request: dict[str, Any] = {"get": {}} if kind is JsonRoute else {}
+    route(output, "", method=kind.method, groups=[], headers=HEADER, **(request | given))
+
+    answer = json.loads(output.body)
+    assert output.status == status
+    assert (answer.get("limit") == told) if status == 200 else (str(told) in answer["Message"])
