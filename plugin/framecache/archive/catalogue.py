@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from framecache.cache import block
-from framecache.cache.block import BlockFrame
+from framecache.cache.block import BlockFrame, BlockGone, BrokenBlock
 from framecache.cache.frame_store import BlockRow, FrameStore
 from framecache.dicom import data_set, frame_index
 from framecache.dicom.byte_reader import FileReader
@@ -21,6 +21,7 @@ from framecache.dicom.frame_table import FrameTable
 from framecache.dicom.identity import InstancePath, is_uid
 from framecache.dicom.instance import FIND_OPTIONS, Instance, stored_path
 from framecache.errors import BadRequest, InstanceGone, NotFound
+from framecache.metrics import MissCause
 from framecache.ports import Clock, OrthancApi
 from framecache.threads import Desk
 
@@ -46,7 +47,8 @@ class Entry:
     """One instance in memory. `stored_path` is the file that its frames can be read from, if there is one.
 
     `proof_path` is the file by whose existence it is true: Orthanc may have compressed that one, or keep it elsewhere.
-    With an `index` its frames are served from the stored file, and count as cached.
+    With an `index` its frames are served from the stored file, and count as cached. `lost` says of frames whose
+    blocks turned out not to be there, by form and number, why.
     """
 
     instance: Instance
@@ -56,11 +58,14 @@ class Entry:
     frame_table: FrameTable | None = None
     index: IndexedFrames | None = None
     proof_path: str | None = None
+    lost: dict[tuple[str, int], MissCause] = field(default_factory=dict)
 
     def add(self, row: BlockRow) -> None:
         """Take a block into account that was just written."""
         cached = CachedBlock(row)
-        self.blocks.update({(row.representation, row.first + i): cached for i in range(row.count)})
+        for i in range(row.count):
+            self.blocks[row.representation, row.first + i] = cached
+            self.lost.pop((row.representation, row.first + i), None)
 
     def take_stock(self, rows: Iterable[BlockRow]) -> None:
         """These are the blocks that there are: others were evicted or lost meanwhile."""
@@ -71,10 +76,13 @@ class Entry:
             blocks.update({(row.representation, row.first + i): cached for i in range(row.count)})
         self.blocks = blocks
 
-    def drop(self, row: BlockRow) -> None:
-        """Take a block out of account."""
+    def drop(self, row: BlockRow, why: BrokenBlock) -> MissCause:
+        """Take a block out of account, and return what has become of it."""
+        cause: MissCause = "evicted" if isinstance(why, BlockGone) else "damaged"
         for i in range(row.count):
             self.blocks.pop((row.representation, row.first + i), None)
+            self.lost[row.representation, row.first + i] = cause
+        return cause
 
 
 class Catalogue:

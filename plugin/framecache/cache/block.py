@@ -26,6 +26,10 @@ class BrokenBlock(FrameCacheError):
     """The file is not the block that it should be: gone, cut short, changed, or another one."""
 
 
+class BlockGone(BrokenBlock):
+    """The file is not there: its instance was evicted, purged or deleted."""
+
+
 @dataclass(frozen=True, slots=True)
 class BlockFrame:
     """Where a frame lies in its block, in bytes, and its xxh3 checksum."""
@@ -89,6 +93,8 @@ def _read(path: str, offset: int, target: memoryview) -> None:
                 target, offset = target[count:], offset + count
         finally:
             os.close(descriptor)
+    except FileNotFoundError as error:
+        raise BlockGone("the block has left the cache") from error
     except OSError as error:
         raise BrokenBlock(f"the block cannot be read: {error.strerror}") from error
 

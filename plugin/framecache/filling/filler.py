@@ -15,7 +15,7 @@ from framecache.archive.catalogue import Catalogue, Entry
 from framecache.cache.frame_store import FrameStore, StoreError
 from framecache.errors import FrameCacheError, HandOver, InstanceGone, NotFound
 from framecache.filling.extraction import Extracted, Extractor
-from framecache.metrics import Metrics
+from framecache.metrics import Metrics, MissCause
 from framecache.ports import Clock, Log
 from framecache.threads import make_way, start_thread
 
@@ -42,11 +42,31 @@ class FillState:
 
 
 class _Place(NamedTuple):
-    """Where an instance stands in the queue; `step` is the number of its forms that are kept already."""
+    """Where an instance stands in the queue; `step` is the number of its forms that are kept already.
+
+    It waits since `since` (monotonic seconds).
+    """
 
     priority: int
     step: int
     order: int
+    since: float
+
+
+@dataclass(slots=True)
+class Work:
+    """One form of an instance that is being cut out since `since` (monotonic seconds); no entry before it is known."""
+
+    orthanc_id: str
+    priority: Priority
+    since: float
+    entry: Entry | None = None
+    form_key: str = ""
+
+    @property
+    def cached_frames(self) -> int:
+        """Its frames in that form that are kept already."""
+        return sum(form == self.form_key for form, _ in list(self.entry.blocks)) if self.entry else 0
 
 
 class Filler:
@@ -73,6 +93,7 @@ class Filler:
         self._heap: list[tuple[_Place, str]] = []
         self._waiting: dict[str, _Place] = {}
         self._at_work: dict[str, _Place] = {}
+        self._work_of: dict[str, Work] = {}
         self._near: dict[str, int] = {}
         self._states: OrderedDict[str, FillState] = OrderedDict()
         self._order = itertools.count()
@@ -106,23 +127,31 @@ class Filler:
 
     def _put(self, orthanc_id: str, priority: int, step: int) -> None:
         with self._changed:
-            place = self._waiting[orthanc_id] = _Place(priority, step, next(self._order))
+            known = self._waiting.get(orthanc_id)
+            since = known.since if known else self._clock.monotonic()
+            place = self._waiting[orthanc_id] = _Place(priority, step, next(self._order), since)
             heapq.heappush(self._heap, (place, orthanc_id))
             self._changed.notify()
 
-    def wanted(self, entry: Entry, frame_number: int) -> None:
-        """A viewer waited for this frame: the instance goes before all that merely arrived, this frame first."""
+    def wanted(self, entry: Entry, frame_number: int) -> MissCause:
+        """A viewer waited for this frame: the instance goes before all that merely arrived, this frame first.
+
+        Returns why it was not cached.
+        """
         instance = entry.instance
         with self._changed:
             if instance.orthanc_id in self._near:
                 self._near[instance.orthanc_id] = frame_number
             if instance.orthanc_id in self._at_work:
-                return
+                return "queued"
+            is_waiting = instance.orthanc_id in self._waiting
         state = self._states.get(instance.orthanc_id)
         if state is not None and self._failed_lately(state):
-            return
-        if self._is_worth_it(instance.number_of_frames, instance.frame_size):
-            self.submit(instance.orthanc_id, Priority.VIEWER, frame_number)
+            return "failed"
+        if not self._is_worth_it(instance.number_of_frames, instance.frame_size):
+            return "left_out"
+        self.submit(instance.orthanc_id, Priority.VIEWER, frame_number)
+        return "queued" if is_waiting else "not_cached"
 
     def _failed_lately(self, state: FillState) -> bool:
         """A full disk may have room again after a while; a broken file is not tried with each request."""
@@ -141,6 +170,18 @@ class Filler:
     def queue_length(self) -> int:
         """Instances that wait."""
         return len(self._waiting)
+
+    @property
+    def oldest_waiting(self) -> float:
+        """Seconds that the one waits that came first; 0 where nothing waits."""
+        with self._changed:
+            first = next(iter(self._waiting.values()), None)  # one that is moved forward keeps its place in the dict
+            return self._clock.monotonic() - first.since if first else 0.0
+
+    def at_work(self) -> list[Work]:
+        """What is being cut out."""
+        with self._changed:
+            return list(self._work_of.values())
 
     def failures(self) -> Mapping[str, str]:
         """The instances that failed, with their errors, as long as they are remembered."""
@@ -165,7 +206,7 @@ class Filler:
         """What was interrupted by the stop is not done, nor whose next form or next version waits or is at work."""
         with self._changed:
             if self._at_work.get(orthanc_id) == place:
-                del self._at_work[orthanc_id]
+                del self._at_work[orthanc_id], self._work_of[orthanc_id]
                 self._note(orthanc_id, state)  # else a newer version is at work or done, and that one's state counts
             is_done = orthanc_id not in self._waiting and orthanc_id not in self._at_work
             if is_done:
@@ -182,6 +223,7 @@ class Filler:
                     if self._waiting.get(orthanc_id) == place:
                         del self._waiting[orthanc_id]
                         self._at_work[orthanc_id] = place
+                        self._work_of[orthanc_id] = Work(orthanc_id, Priority(place.priority), self._clock.monotonic())
                         return orthanc_id, place
                 self._changed.wait()
             return None
@@ -218,6 +260,7 @@ class Filler:
         try:
             forms = self._extractor.forms(entry)
             form = forms[min(place.step, len(forms) - 1)]
+            self._begin_form(orthanc_id, entry, form.key)
             done = self._extractor.extract(entry, form, lambda: self._near.get(orthanc_id, 1), lambda: self._stopping)
         except Exception as error:
             self._leave_nothing_stale(entry, error)
@@ -232,6 +275,12 @@ class Filler:
         lack = f"the stored file lacks the last {done.missing} of {entry.instance.number_of_frames} frames"
         return FillState("cached", lack if done.missing else None)
 
+    def _begin_form(self, orthanc_id: str, entry: Entry, form_key: str) -> None:
+        with self._changed:
+            work = self._work_of.get(orthanc_id)  # not that of a version that was overtaken
+            if work is not None:
+                work.entry, work.form_key = entry, form_key
+
     def _queue_next_form(self, orthanc_id: str, place: _Place, forms: int) -> None:
         with self._changed:
             if place.step + 1 < forms and orthanc_id not in self._waiting:
@@ -244,8 +293,7 @@ class Filler:
             raise InstanceGone("the instance was deleted or replaced meanwhile") from cause
 
     def _report(self, orthanc_id: str, done: Extracted, seconds: float) -> None:
-        self._metrics.count("filled_frames", done.frames)
-        self._metrics.count("filled_bytes", done.size)
+        self._metrics.filled(done.frames, done.size, seconds)
         self._log.info(
             f"frame cache: {done.frames} frames of {orthanc_id} cached, {done.size} bytes in {seconds:.2f} s"
         )

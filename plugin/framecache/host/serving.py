@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from framecache.host.codecs import Codecs
 from framecache.host.context import Context
@@ -33,18 +34,18 @@ class Serving:
     def __init__(self, context: Context, keeping: Keeping, filling: Filling, codecs: Codecs) -> None:
         settings, url, catalogue = context.settings, context.url, keeping.catalogue
         frames = Frames(keeping.sources, codecs.foreground, filling.keeper)
-        responder = Responder(catalogue, keeping.pool, context.metrics, context.clock, _limits(settings))
-        retrieval = Retrieval(responder, frames, filling.filler, url, settings.transcode.small_form)
+        responder = partial(Responder, catalogue, keeping.pool, context.metrics, context.clock, _limits(settings))
+        retrieval = Retrieval(responder("frames"), frames, filling.filler, url, settings.transcode.small_form)
         self._transactions: list[Transaction] = [FrameList(retrieval), AllFrames(retrieval)]
         if codecs.foreground is not None:
-            rendering = Rendering(responder, frames, filling.filler)
+            rendering = Rendering(responder("rendered"), frames, filling.filler)
             self._transactions += [
                 FramePicture(rendering),
                 InstancePicture(rendering),
                 SeriesPicture(rendering, catalogue),
             ]
         self._transcoders = Desk("frame-cache-transcoder", max(2, os.cpu_count() or 2))
-        whole = InstanceRetrieval(responder, context.api, self._transcoders, url, context.log)
+        whole = InstanceRetrieval(responder("instance"), context.api, self._transcoders, url, context.log)
         self._whole_instance = WholeInstance(whole)
         self._context = context
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from framecache.archive.catalogue import CachedBlock, Entry
 from framecache.archive.sources import FrameSource, Sources
@@ -17,6 +17,7 @@ from framecache.dicom.stored_frame import read_stored_frame
 from framecache.dicom.transfer_syntax import Representation, stored_representation
 from framecache.errors import BrokenPixelData, FrameCacheError, HandOver, InstanceGone, NotFound
 from framecache.flights import Flights
+from framecache.metrics import MissCause
 
 _PATIENCE = 60.0
 
@@ -36,12 +37,20 @@ class Piece(Protocol):
     def is_hit(self) -> bool:
         """Whether it comes from the cache."""
 
+    @property
+    def is_made(self) -> bool:
+        """Whether a codec made it for this answer."""
+
     def read_into(self, target: memoryview) -> None:
         """Fill `target`, which has its length. Raises DamagedPiece, SourceError."""
 
 
 class DamagedPiece(FrameCacheError):
     """A cached frame is not what was written, or is gone; the block has been dropped, so ask again."""
+
+    def __init__(self, message: str, cause: MissCause) -> None:
+        super().__init__(message)
+        self.cause = cause
 
 
 class Codecs(Protocol):
@@ -151,6 +160,12 @@ class OpenFrames:
         _check_exists(table, table.number_of_frames)
         return range(1, table.number_of_frames + 1)
 
+    def why_missed(self, form: Form, piece: Piece, *, otherwise: MissCause) -> MissCause:
+        """Why a piece did not come from the cache; `otherwise` where nothing of it was in the cache."""
+        if piece.is_made:
+            return "other_form"
+        return self._entry.lost.get((form.key, piece.number), otherwise)
+
     def check_exist(self, form: Form, numbers: Sequence[int]) -> None:
         """Before an answer begins that would break off. Raises NotFound past the end, BrokenPixelData."""
         for number in numbers:
@@ -185,8 +200,8 @@ def _cached_piece(entry: Entry, form_key: str, number: int) -> Piece | None:
         return None
     try:
         located = cached.frame(number)
-    except BrokenBlock:
-        entry.drop(cached.row)
+    except BrokenBlock as error:
+        entry.drop(cached.row, error)
         return None
     return _CachedPiece(number, located.length, located, cached, entry) if located else None
 
@@ -210,14 +225,14 @@ class _CachedPiece:
     located: BlockFrame
     cached: CachedBlock
     entry: Entry
-    is_hit: bool = True
+    is_hit: ClassVar[bool] = True
+    is_made: ClassVar[bool] = False
 
     def read_into(self, target: memoryview) -> None:
         try:
             block.read_frame(self.cached.row.path, self.located, target)
         except BrokenBlock as error:
-            self.entry.drop(self.cached.row)
-            raise DamagedPiece(str(error)) from error
+            raise DamagedPiece(str(error), self.entry.drop(self.cached.row, error)) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +242,8 @@ class _IndexedPiece:
     number: int
     extents: tuple[Extent, ...]
     path: str
-    is_hit: bool = True
+    is_hit: ClassVar[bool] = True
+    is_made: ClassVar[bool] = False
 
     @property
     def length(self) -> int:
@@ -245,7 +261,8 @@ class _StoredPiece:
     number: int
     length: int
     source: FrameSource
-    is_hit: bool = False
+    is_hit: ClassVar[bool] = False
+    is_made: ClassVar[bool] = False
 
     def read_into(self, target: memoryview) -> None:
         self.source.read_frame(self.number - 1, target)
@@ -255,7 +272,8 @@ class _StoredPiece:
 class _MadePiece:
     number: int
     content: bytes
-    is_hit: bool = False
+    is_hit: ClassVar[bool] = False
+    is_made: ClassVar[bool] = True
 
     @property
     def length(self) -> int:

@@ -68,12 +68,11 @@ class InstanceRetrieval:
         entry = self._entry(request.path)
         form = choose_form(request.accept or request.headers.get("accept"), entry.instance.transfer_syntax_uid)
         if form.transfer_syntax_uid != entry.instance.transfer_syntax_uid:
-            reader = self._transcoded(entry, form)
-            return self._responder.attempt(lambda opened: self._send(request, form, reader, opened))
+            return self._answer(request, form, self._transcoded(entry, form), started)
         headers = self._responder.headers(f'"{entry.instance.attachment_uuid}-{"m" if form.multipart else "s"}"')
         if is_known(headers["ETag"], request.headers.get("if-none-match")):
             return self._responder.not_modified(headers, started)
-        answer = self._responder.attempt(lambda opened: self._send(request, form, self._stored(entry), opened))
+        answer = self._answer(request, form, self._stored(entry), started)
         answer.headers = {**headers, **answer.headers}
         return answer
 
@@ -99,6 +98,11 @@ class InstanceRetrieval:
             raise NotAcceptable(
                 f"not to be had in that transfer syntax: {error}", _offers(entry.instance.transfer_syntax_uid)
             ) from error
+
+    def _answer(self, request: InstanceRequest, form: Form, reader: ByteReader, started: float) -> Answer:
+        answer = self._responder.attempt(lambda opened: self._send(request, form, reader, opened))
+        self._responder.took("file" if isinstance(reader, FileReader) else "core", started)
+        return answer
 
     def _send(self, request: InstanceRequest, form: Form, reader: ByteReader, opened: ExitStack) -> Answer:
         opened.callback(reader.close)

@@ -12,6 +12,7 @@ from framecache.dicom.identity import InstancePath
 from framecache.dicom.transfer_syntax import Encoding, lookup
 from framecache.dicomweb.rendering_parameters import RenderingParameters, parse_rendering
 from framecache.errors import HandOver
+from framecache.metrics import MissCause
 from framecache.serving.frames import Codecs, Frames
 from framecache.serving.retrieval import Answer, Responder, Wanted, is_known
 
@@ -76,10 +77,12 @@ class Rendering:
         stack: ExitStack,
         started: float,
     ) -> Answer:
-        piece = self._frames.open(entry, stack).piece(picture, frame_number)
+        frames = self._frames.open(entry, stack)
+        piece = frames.piece(picture, frame_number)
         body = self._responder.lease(piece.length, stack)
         piece.read_into(body)
+        missed: MissCause | None = None
         if not piece.is_hit:
-            self._wanted.wanted(entry, frame_number)
-        report = self._responder.report(is_hit=piece.is_hit, started=started)
+            missed = frames.why_missed(picture, piece, otherwise=self._wanted.wanted(entry, frame_number))
+        report = self._responder.report(missed=missed, started=started)
         return Answer(200, picture.content_type, {**headers, **report}, body)

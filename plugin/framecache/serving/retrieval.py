@@ -27,7 +27,7 @@ from framecache.dicomweb.multipart import Layout, Part
 from framecache.dicomweb.negotiation import Choice, choose, is_simple
 from framecache.dicomweb.public_url import PublicUrl
 from framecache.errors import HandOver, NotAcceptable, NotFound, UnknownInstance
-from framecache.metrics import Metrics
+from framecache.metrics import Metrics, MissCause, Outcome, Route
 from framecache.ports import Clock
 from framecache.serving.frames import DamagedPiece, Form, Frames, OpenFrames, Piece, Transcoded, known_piece
 
@@ -69,8 +69,8 @@ class Answer:
 class Wanted(Protocol):
     """Who is told that a viewer had to wait for a frame."""
 
-    def wanted(self, entry: Entry, frame_number: int) -> None:
-        """Bring the instance into the cache, the frames nearest to this one first."""
+    def wanted(self, entry: Entry, frame_number: int) -> MissCause:
+        """Bring the instance into the cache, the frames nearest to this one first. Returns why it is not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +85,18 @@ class Limits:
 class Responder:
     """What the answers of all retrieve transactions have in common."""
 
-    def __init__(self, catalogue: Catalogue, pool: BufferPool, metrics: Metrics, clock: Clock, limits: Limits) -> None:
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        pool: BufferPool,
+        metrics: Metrics,
+        clock: Clock,
+        limits: Limits,
+        route: Route = "frames",
+    ) -> None:
+        """`route` is what the answers are counted as."""
         self._catalogue, self._pool, self._metrics, self._clock = catalogue, pool, metrics, clock
-        self.limits = limits
+        self.limits, self._route = limits, route
 
     def entry(self, path: InstancePath) -> Entry:
         """The instance. Raises UnknownInstance."""
@@ -113,21 +122,27 @@ class Responder:
         """What goes with every answer, 304 included (RFC 9110 section 15.4.5)."""
         return {"ETag": entity_tag, "Cache-Control": self.limits.cache_control, "Vary": "Accept"}
 
-    def report(self, *, is_hit: bool, started: float) -> dict[str, str]:
-        """What tells how the answer was found, and counts it."""
-        outcome = "hit" if is_hit else "miss"
-        self._metrics.count("hits" if is_hit else "misses")
-        milliseconds = (self.now() - started) * 1000
-        return {"X-Frame-Cache": outcome, "Server-Timing": f"cache;desc={outcome};dur={milliseconds:.2f}"}
+    def report(self, *, missed: MissCause | None, started: float) -> dict[str, str]:
+        """What tells how the answer was found, and counts it; `missed` says why the cache did not have it."""
+        if missed is not None:
+            self._metrics.missed(missed)
+        outcome: Outcome = "miss" if missed else "hit"
+        return _found(outcome, self.took(outcome, started))
+
+    def took(self, outcome: Outcome, started: float) -> float:
+        """Count an answer, and return the seconds that it took."""
+        seconds = self.now() - started
+        self._metrics.served(self._route, outcome, seconds)
+        return seconds
 
     def not_modified(self, headers: Mapping[str, str], started: float) -> Answer:
         """304."""
-        self._metrics.count("not_modified")
-        return Answer(304, "", {**headers, **self.report(is_hit=True, started=started)}, memoryview(b""))
+        return Answer(304, "", {**headers, **_found("hit", self.took("not_modified", started))}, memoryview(b""))
 
-    def damaged(self) -> None:
-        """Count a block that was dropped."""
-        self._metrics.count("damaged_blocks")
+    def damaged(self, piece: DamagedPiece) -> None:
+        """Count a block that was dropped, unless it only left the cache before memory knew."""
+        if piece.cause == "damaged":
+            self._metrics.count("damaged_blocks")
 
     def attempt(self, make: Callable[[ExitStack], Answer]) -> Answer:
         """What `make` returns; what it opens stays open until the answer is closed.
@@ -138,9 +153,9 @@ class Responder:
             opened = ExitStack()
             try:
                 answer = make(opened)
-            except DamagedPiece:
+            except DamagedPiece as error:
                 opened.close()
-                self.damaged()
+                self.damaged(error)
             except BaseException:
                 opened.close()
                 raise
@@ -210,14 +225,14 @@ class Retrieval:
             body[:start], body[end:] = header, closing
             with body[start:end] as target:
                 piece.read_into(target)
-        except DamagedPiece:
+        except DamagedPiece as error:
             close()
-            self._responder.damaged()
+            self._responder.damaged(error)
             return None
         except BaseException:
             close()
             raise
-        report = self._responder.report(is_hit=True, started=started)
+        report = self._responder.report(missed=None, started=started)
         return Answer(200, content_type, {**prepared.headers, **report}, body, close)
 
     def _around(self, prepared: _Prepared, content_type: str, piece: Piece) -> tuple[str, bytes, bytes]:
@@ -243,8 +258,8 @@ class Retrieval:
         for index, (piece, offset) in enumerate(zip(pieces, layout.frame_offsets, strict=True)):
             with body[offset : offset + piece.length] as target:
                 pieces[index] = self._read(frames, form, piece, target)
-        self._note_misses(prepared.entry, pieces)
-        report = self._responder.report(is_hit=all(piece.is_hit for piece in pieces), started=started)
+        missed = self._note_misses(prepared.entry, frames, form, pieces)
+        report = self._responder.report(missed=missed, started=started)
         return Answer(200, layout.content_type, {**prepared.headers, **report}, body)
 
     def _is_too_long(self, length: int, numbers: Sequence[int]) -> bool:
@@ -263,7 +278,8 @@ class Retrieval:
         """Frame by frame: a body that is too long to hold has no length and ends the connection."""
         frames.check_exist(form, numbers)
         chunks = self._chunks(prepared, frames, form, numbers)
-        report = self._responder.report(is_hit=first.is_hit, started=started)
+        missed = self._note_misses(prepared.entry, frames, form, [first])
+        report = self._responder.report(missed=missed, started=started)
         content_type = multipart.content_type(form.content_type)
         return Answer(200, content_type, {**prepared.headers, **report}, chunks)
 
@@ -287,11 +303,11 @@ class Retrieval:
         """Fill `target` and return where the frame came from: a damaged one is dropped, and then found elsewhere."""
         try:
             piece.read_into(target)
-        except DamagedPiece:
+        except DamagedPiece as error:
             other = frames.piece(form, piece.number)
             if other.length != len(target):
                 raise
-            self._responder.damaged()
+            self._responder.damaged(error)
             other.read_into(target)
             return other
         return piece
@@ -307,10 +323,12 @@ class Retrieval:
         base = self._public_url.base(prepared.request.headers)
         return Part(f"{base}{prepared.request.path}/frames/{piece.number}", piece.length)
 
-    def _note_misses(self, entry: Entry, pieces: Sequence[Piece]) -> None:
-        missed = next((piece.number for piece in pieces if not piece.is_hit), None)
-        if missed is not None:
-            self._wanted.wanted(entry, missed)
+    def _note_misses(self, entry: Entry, frames: OpenFrames, form: Form, pieces: Sequence[Piece]) -> MissCause | None:
+        """Why the first piece that did not come from the cache did not; None if all came."""
+        missed = next((piece for piece in pieces if not piece.is_hit), None)
+        if missed is None:
+            return None
+        return frames.why_missed(form, missed, otherwise=self._wanted.wanted(entry, missed.number))
 
     def _cached_small_form(self, entry: Entry, numbers: Sequence[int]) -> str | None:
         """The form that the site's rules want for slow lines, as soon as it is there: `*` then gets it."""
@@ -382,6 +400,10 @@ def is_known(entity_tag: str, if_none_match: str | None) -> bool:
         return False
     tags = [tag.strip().removeprefix("W/") for tag in if_none_match.split(",")]
     return "*" in tags or entity_tag in tags
+
+
+def _found(outcome: str, seconds: float) -> dict[str, str]:
+    return {"X-Frame-Cache": outcome, "Server-Timing": f"cache;desc={outcome};dur={seconds * 1000:.2f}"}
 
 
 def _exist(entry: Entry, numbers: Sequence[int]) -> bool:

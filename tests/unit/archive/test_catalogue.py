@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 from framecache.archive.catalogue import Catalogue
+from framecache.cache.block import BlockGone, BrokenBlock
 from framecache.dicom.identity import InstancePath
 from framecache.errors import InstanceGone, NotFound, SourceError
+from framecache.metrics import MissCause
 from framecache.threads import Desk
 
 from tests.unit.dicom_files import EXPLICIT, INSTANCE, SERIES, STUDY, native
@@ -257,7 +259,10 @@ def test_errors_of_orthanc_come_through_and_are_not_remembered(catalogue: Catalo
     assert catalogue.lookup(PATH).instance.path == PATH
 
 
-def test_blocks_are_added_and_dropped_by_their_frames(catalogue: Catalogue, api: FakeApi, store: MemoryStore) -> None:
+@pytest.mark.parametrize(("why", "cause"), [(BlockGone("gone"), "evicted"), (BrokenBlock("cut short"), "damaged")])
+def test_blocks_are_added_and_dropped_by_their_frames(
+    catalogue: Catalogue, api: FakeApi, store: MemoryStore, why: BrokenBlock, cause: MissCause
+) -> None:
     api.store(FILE)
     entry = catalogue.lookup(PATH)
     row = store.keep(entry.instance, EXPLICIT, {n: memoryview(b"frame %d" % n) for n in (2, 3)})
@@ -268,8 +273,11 @@ def test_blocks_are_added_and_dropped_by_their_frames(catalogue: Catalogue, api:
     assert found.length == 7
     assert entry.blocks[EXPLICIT, 3].frame(4) is None
     assert set(entry.blocks) == {(EXPLICIT, 2), (EXPLICIT, 3)}
-    entry.drop(row)
+    assert entry.drop(row, why) == cause
     assert not entry.blocks
+    assert entry.lost == {(EXPLICIT, 2): cause, (EXPLICIT, 3): cause}
+    entry.add(row)
+    assert not entry.lost
 
 
 def test_accesses_are_noted_once(catalogue: Catalogue, api: FakeApi, clock: FakeClock) -> None:

@@ -622,3 +622,39 @@ def test_several_workers_share_the_work(bench: Bench) -> None:
 
     assert bench.metrics["filled_frames"] == 60
     assert len(bench.store.rows) == 20
+
+
+def test_a_viewer_s_wait_has_a_cause(bench: Bench) -> None:
+    known, bad = bench.take_in(1), bench.take_in(2, b"no DICOM file at all")
+    entry = bench.catalogue.describe(known)
+
+    assert [bench.filler.wanted(entry, 1) for _ in range(2)] == ["not_cached", "queued"]
+    bench.leaves_out = True
+    assert bench.filler.wanted(entry, 1) == "left_out"
+    bench.leaves_out = False
+    bench.run(bad)
+    assert bench.filler.wanted(bench.catalogue.describe(bad), 1) == "failed"
+
+
+def test_what_waits_longest_and_what_is_at_work_can_be_seen(bench: Bench) -> None:
+    seen: list[tuple[float, list[tuple[str, Priority, int, float]]]] = []
+
+    def look() -> None:
+        work = [(one.orthanc_id, one.priority, one.cached_frames, one.since) for one in bench.filler.at_work()]
+        seen.append((bench.filler.oldest_waiting, work))
+
+    names = [bench.take_in(number, big_frames(2), frames=2) for number in range(2)]
+    assert bench.filler.oldest_waiting == 0.0
+    bench.filler.submit(names[0], Priority.ARRIVED)
+    bench.clock.now += 5
+    bench.filler.submit(names[1], Priority.ARRIVED)
+    bench.filler.submit(names[0], Priority.VIEWER)
+    bench.clock.now += 2
+    bench.store.before_keep = look
+    bench.run(*names)
+
+    first, second = [(names[0], Priority.VIEWER), (names[1], Priority.ARRIVED)]
+    now = bench.clock.monotonic()
+    assert seen[:2] == [(2.0, [(*first, 0, now)]), (2.0, [(*first, 1, now)])]
+    assert seen[2:] == [(0.0, [(*second, 0, now)]), (0.0, [(*second, 1, now)])]
+    assert bench.filler.at_work() == []

@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 from framecache.archive.catalogue import Catalogue, Entry
 from framecache.archive.sources import Sources
+from framecache.cache.block import BrokenBlock
 from framecache.cache.buffers import BufferPool
 from framecache.dicom.identity import InstancePath
 from framecache.dicomweb.multipart import BOUNDARY
 from framecache.dicomweb.public_url import PublicUrl
 from framecache.errors import BadRequest, FrameCacheError, HandOver, NotAcceptable, NotFound, UnknownInstance
-from framecache.metrics import Metrics
+from framecache.metrics import Metrics, MissCause
 from framecache.serving.frames import Frames
 from framecache.serving.retrieval import FrameRequest, Limits, Responder, Retrieval, is_known
 from framecache.threads import Desk
@@ -45,8 +46,9 @@ class Bench:
         url = PublicUrl.from_configuration({})
         self.retrieval = Retrieval(responder, frames, self, url, lambda _: None)
 
-    def wanted(self, _entry: Entry, frame_number: int) -> None:
+    def wanted(self, _entry: Entry, frame_number: int) -> MissCause:
         self.wanted_frames.append(frame_number)
+        return "not_cached"
 
     def keep(self, _entry: Entry, _form: str, _frame_number: int, _content: bytes) -> None:
         raise AssertionError("nothing is made here")
@@ -137,7 +139,7 @@ def test_a_frame_that_is_cached_is_read_anew_for_each_request(bench: Bench) -> N
     """Deleted, overwritten, dropped: whatever happens between two equal requests is seen by the second."""
     entry = bench.cache(1)
     assert bench.get("1")[1]["X-Frame-Cache"] == "hit"
-    entry.drop(entry.blocks[EXPLICIT, 1].row)
+    entry.drop(entry.blocks[EXPLICIT, 1].row, BrokenBlock("the frame is damaged"))
     assert bench.get("1")[1]["X-Frame-Cache"] == "miss"
     bench.cache(1)
     assert bench.get("1")[1]["X-Frame-Cache"] == "hit"
@@ -308,6 +310,8 @@ def test_a_damaged_block_is_dropped_and_the_file_answers(bench: Bench, damage: s
     assert (EXPLICIT, 2) not in entry.blocks
     assert (EXPLICIT, 1) in entry.blocks
     assert bench.wanted_frames == [2]
+    assert bench.metrics.causes("misses") == {"evicted" if damage == "gone" else "damaged": 1}
+    assert bench.metrics["damaged_blocks"] == (damage in ("frame", "cut"))  # the others are seen before a frame is read
 
 
 @pytest.mark.parametrize("longest_body", [MB, 10], ids=["whole", "frame by frame"])
@@ -323,7 +327,8 @@ def test_an_instance_that_was_evicted_is_answered_from_the_file(tmp_path: Path, 
 
     assert bench.get("")[3] == frames
     assert not entry.blocks
-    assert bench.metrics["damaged_blocks"] == 10
+    assert bench.metrics.causes("misses") == ({"evicted": 1} if longest_body == MB else {})  # there it had begun as hit
+    assert bench.metrics["damaged_blocks"] == 0
     bench.desk.close()
 
 
