@@ -1,5 +1,19 @@
 """A disk-backed cache of DICOM frames for Orthanc's DICOMweb routes."""
 
-from framecache.host.installation import install
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from framecache.host.installation import install
 
 __all__ = ["install"]
+
+
+def __getattr__(name: str) -> Any:
+    """`install`, when it is asked for (PEP 562): the command line needs nothing of what runs in Orthanc."""
+    if name != "install":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from framecache.host.installation import install  # noqa: PLC0415
+
+    return install

@@ -1,0 +1,10 @@
+"""`python -m framecache`: the command line."""
+
+import sys
+
+try:
+    from framecache.cli.main import main
+except ModuleNotFoundError as error:
+    sys.exit(f"framecache: the command line needs {error.name}: pip install requests rich")
+
+sys.exit(main())

@@ -1,0 +1,1 @@
+"""The command `framecache`: steers the plugin in a running Orthanc through its routes under /frame-cache/."""

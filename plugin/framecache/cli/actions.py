@@ -1,0 +1,78 @@
+"""`framecache warm`, `verify`, `purge`, `pin` and `unpin`: what is done to studies, series and instances."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from framecache.cli.errors import CommandError, ExitCode
+from framecache.cli.jobs import follow
+from framecache.cli.output import table
+from framecache.cli.resources import Resource, resolve
+from framecache.cli.session import Session
+
+
+def warm(session: Session) -> ExitCode:
+    """Bring what the archive holds into the cache."""
+    return _job(session, "warm")
+
+
+def verify(session: Session) -> ExitCode:
+    """Compare what is in the cache with what Orthanc has stored."""
+    return _job(session, "verify")
+
+
+def purge(session: Session) -> ExitCode:
+    """Drop it from the cache. Raises CommandError where nobody says yes."""
+    resources = _resources(session)
+    if not session.arguments.yes:
+        _confirm(session, resources)
+    return _tell(session, [_act(session, one, "purge") for one in resources], "Instances", "PurgedInstances")
+
+
+def pin(session: Session) -> ExitCode:
+    """Keep studies whatever else comes."""
+    return _tell(session, [_act(session, one, "pin") for one in _resources(session, "studies")], "Pinned")
+
+
+def unpin(session: Session) -> ExitCode:
+    """Let studies go like any other."""
+    return _tell(session, [_act(session, one, "unpin") for one in _resources(session, "studies")], "Pinned")
+
+
+def _job(session: Session, action: str) -> ExitCode:
+    """Start one job for each resource; several run beside each other as the server sees fit."""
+    answers = [_act(session, one, action) for one in _resources(session)]
+    jobs = [str(answer["Job"]) for answer in answers if answer.get("Job")]
+    if session.arguments.wait and jobs:
+        return follow(session, jobs)
+    if len(jobs) < len(answers):
+        session.output.note("the plugin there does not know jobs yet: this goes on without anything to follow")
+    return _tell(session, answers, "Instances", "Job")
+
+
+def _resources(session: Session, *levels: str) -> list[Resource]:
+    """All of them are looked up first, so that a slip of the pen changes nothing."""
+    return [resolve(session.server, name, *levels) for name in session.arguments.names]
+
+
+def _act(session: Session, resource: Resource, action: str) -> dict[str, Any]:
+    told: dict[str, Any] = session.server.post(f"{resource.path}/{action}")
+    return told
+
+
+def _tell(session: Session, answers: list[dict[str, Any]], *columns: str) -> ExitCode:
+    rows = [[answer.get("ID"), *(answer.get(name) for name in columns)] for answer in answers]
+    session.output.tell(answers, table(("ID", *columns), rows))
+    return ExitCode.DONE
+
+
+def _confirm(session: Session, resources: list[Resource]) -> None:
+    """Raises CommandError unless somebody at a terminal says yes."""
+    if not sys.stdin.isatty():
+        raise CommandError("purge asks before it drops anything: without a terminal, --yes says so", ExitCode.USAGE)
+    for one in resources:
+        session.output.note(f"{one.level} {one.orthanc_id}")
+    session.output.note("leave the cache (Orthanc keeps them; whoever views them brings them back). Go on? [y/N]")
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise CommandError("nothing was dropped")

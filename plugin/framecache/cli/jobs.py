@@ -1,0 +1,99 @@
+"""`framecache jobs`: the server's long work: listed, followed, cancelled."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.progress import Progress, TaskID
+
+from framecache.cli.errors import ExitCode
+from framecache.cli.output import size, table
+from framecache.cli.session import Session
+
+Job = Mapping[str, Any]
+
+_ENDED = ("done", "failed", "cancelled")
+_POLL_SECONDS = 0.5
+_COLUMNS = ("job", "kind", "subject", "state", "done", "unit", "bytes", "created", "result")
+
+
+def jobs(session: Session) -> ExitCode:
+    """All that the server remembers, newest first."""
+    told = session.server.get("frame-cache/jobs")
+    session.output.tell(told, _table(told["Jobs"]))
+    return ExitCode.DONE
+
+
+def cancel(session: Session) -> ExitCode:
+    """End jobs; what they have done so far stays."""
+    told = [session.server.post(f"frame-cache/jobs/{job}/cancel") for job in session.arguments.jobs]
+    session.output.tell(told, *(f"{job} is cancelled" for job in session.arguments.jobs))
+    return ExitCode.DONE
+
+
+def follow_named(session: Session) -> ExitCode:
+    """Follow jobs that were started before."""
+    return follow(session, session.arguments.jobs)
+
+
+def follow(session: Session, job_ids: Sequence[str]) -> ExitCode:
+    """Show how far jobs are until all have ended; REFUSED where one failed, was cancelled or found faults.
+
+    Ctrl-C ends the showing only.
+    """
+    try:
+        ended = _until_ended(session, job_ids)
+    except KeyboardInterrupt:
+        names = " ".join(job_ids)
+        session.output.note(f"still at work on the server. `framecache jobs follow {names}` looks on,")
+        session.output.note(f"`framecache jobs cancel {names}` ends it")
+        return ExitCode.INTERRUPTED
+    session.output.tell(list(ended), _table(ended))
+    return ExitCode.DONE if all(is_well(job) for job in ended) else ExitCode.REFUSED
+
+
+def is_well(job: Job) -> bool:
+    """Whether it did all that it was to do, and what it looked at was in order."""
+    result = job.get("Result") or {}
+    return job["State"] == "done" and not any(result.get(fault) for fault in ("Damaged", "Failed"))
+
+
+def _until_ended(session: Session, job_ids: Sequence[str]) -> list[Job]:
+    with session.output.progress() as progress:
+        bars = {job_id: progress.add_task(job_id, total=None, unit="") for job_id in job_ids}
+        jobs: dict[str, Job] = {}
+        while True:
+            for job_id, bar in bars.items():
+                if job_id not in jobs or jobs[job_id]["State"] not in _ENDED:
+                    jobs[job_id] = session.server.get(f"frame-cache/jobs/{job_id}")
+                    _show(progress, bar, jobs[job_id])
+            if all(job["State"] in _ENDED for job in jobs.values()):
+                return list(jobs.values())
+            time.sleep(_POLL_SECONDS)
+
+
+def _show(progress: Progress, bar: TaskID, job: Job) -> None:
+    description = f"{job['Kind']} {job['Subject'] or ''} {job['State']}"
+    progress.update(bar, completed=job["Done"], total=job["Total"], description=description, unit=job["Unit"])
+
+
+def _table(jobs: Sequence[Job]) -> Any:
+    return table(_COLUMNS, [_row(job) for job in jobs])
+
+
+def _row(job: Job) -> tuple[object, ...]:
+    total = "" if job["Total"] is None else f"/{job['Total']}"
+    result = job.get("Error") or " ".join(f"{key}={value}" for key, value in (job.get("Result") or {}).items())
+    return (
+        job["ID"],
+        job["Kind"],
+        job["Subject"],
+        job["State"],
+        f"{job['Done']}{total}",
+        job["Unit"],
+        size(job["Bytes"] or 0),
+        job["Created"],
+        result,
+    )

@@ -1,0 +1,60 @@
+"""Studies, series and instances, as people name them: by Orthanc ID, or by UID."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from framecache.cli.errors import CommandError, ExitCode
+from framecache.cli.server import Server
+
+# Forty hexadecimal digits in five groups.
+_ORTHANC_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{8}){4}")
+# PS3.5 section 9.1, without its rule on leading zeros: some archives hold such.
+_UID = re.compile(r"[0-9]+(\.[0-9]+)*")
+_MOST_CHARACTERS = 64
+_LEVELS = {"Study": "studies", "Series": "series", "Instance": "instances"}
+
+
+@dataclass(frozen=True)
+class Resource:
+    """`level` is studies, series or instances, as in Orthanc's paths; `name` is what it was called."""
+
+    level: str
+    orthanc_id: str
+    name: str
+
+    @property
+    def path(self) -> str:
+        """Of its routes."""
+        return f"frame-cache/{self.level}/{self.orthanc_id}"
+
+
+def resolve(server: Server, name: str, *levels: str) -> Resource:
+    """What `name` stands for, at one of `levels` (all of them if none is given). Raises CommandError."""
+    wanted = levels or tuple(_LEVELS.values())
+    found = _by_id(server, name, wanted) if _ORTHANC_ID.fullmatch(name) else _by_uid(server, name, wanted)
+    if not found:
+        raise CommandError(f"Orthanc has no {' or '.join(map(_singular, wanted))} {name}")
+    if len(found) > 1:
+        ids = ", ".join(f"{one.level}/{one.orthanc_id}" for one in found)
+        raise CommandError(f"{name} names more than one: say which by its Orthanc ID ({ids})")
+    return found[0]
+
+
+def _by_id(server: Server, name: str, levels: tuple[str, ...]) -> list[Resource]:
+    there = (level for level in levels if server.exists(f"{level}/{name}"))
+    return [Resource(level, name, name) for level in there][:1]
+
+
+def _by_uid(server: Server, name: str, levels: tuple[str, ...]) -> list[Resource]:
+    if not (_UID.fullmatch(name) and len(name) <= _MOST_CHARACTERS):
+        raise CommandError(f"{name} is neither an Orthanc ID nor a UID", ExitCode.USAGE)
+    answers = server.post("tools/lookup", data=name)
+    # It looks patients' IDs and accession numbers up as well, which may look like a UID.
+    known = [Resource(_LEVELS[one["Type"]], one["ID"], name) for one in answers if one["Type"] in _LEVELS]
+    return [one for one in known if one.level in levels]
+
+
+def _singular(level: str) -> str:
+    return {"studies": "study", "instances": "instance"}.get(level, level)

@@ -1,0 +1,52 @@
+"""What every command gets: the server, the output, and what was asked for."""
+
+from __future__ import annotations
+
+import os
+from argparse import Namespace
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import requests
+import urllib3
+
+from framecache.cli.errors import CommandError, ExitCode
+from framecache.cli.output import Output
+from framecache.cli.server import Server
+
+
+@dataclass(frozen=True)
+class Session:
+    """`arguments` are those of the parser."""
+
+    server: Server
+    output: Output
+    arguments: Namespace
+
+
+def open_session(arguments: Namespace, environment: Mapping[str, str] | None = None) -> Session:
+    """Raises CommandError for an address or a login that cannot be meant."""
+    environment = os.environ if environment is None else environment
+    output = Output(is_json=arguments.json)
+    if urlsplit(arguments.url).password is not None:
+        message = "no password on the command line: other users of this machine could read it there"
+        raise CommandError(f"{message}; FRAMECACHE_USER and FRAMECACHE_PASSWORD say it", ExitCode.USAGE)
+    return Session(Server(arguments.url, http_session(arguments, environment)), output, arguments)
+
+
+def http_session(arguments: Namespace, environment: Mapping[str, str]) -> requests.Session:
+    """With the login of the environment; where it has none, requests looks into ~/.netrc."""
+    session = requests.Session()
+    user, password = environment.get("FRAMECACHE_USER"), environment.get("FRAMECACHE_PASSWORD")
+    if user is not None and password is not None:
+        # As UTF-8, which Orthanc compares with its configuration; requests would take Latin-1.
+        session.auth = (user.encode(), password.encode())  # type: ignore[assignment]
+    elif user is not None or password is not None:
+        raise CommandError("FRAMECACHE_USER and FRAMECACHE_PASSWORD belong together: set both", ExitCode.USAGE)
+    if arguments.ca and not os.path.isfile(arguments.ca):
+        raise CommandError(f"--ca {arguments.ca} is no file", ExitCode.USAGE)
+    session.verify = False if arguments.insecure else arguments.ca or True
+    if arguments.insecure:
+        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+    return session
