@@ -17,6 +17,7 @@ from framecache.cache.frame_store import BlockRow, Degraded, StoreError
 from framecache.dicom.identity import InstancePath
 from framecache.dicom.instance import Instance
 from framecache.errors import NotFound, SourceError
+from framecache.metrics import RemovalCause
 
 from tests.unit.dicom_files import EXPLICIT, INSTANCE, SERIES, STUDY
 
@@ -264,7 +265,7 @@ class MemoryStore:
             del self.indexes[name]
         return len(records) + len(rows)
 
-    def forget_versions(self, stale: Mapping[str, Collection[str]]) -> None:
+    def forget_versions(self, stale: Mapping[str, Collection[str]], cause: RemovalCause = "replaced") -> None:  # noqa: ARG002
         for owner, row in list(self.rows.values()):
             if row.key.split("/")[1] in stale.get(owner, ()):
                 self.forget_block(row)

@@ -274,7 +274,10 @@ class Catalogue:
         current = self._current_attachments(orthanc_ids)
         for orthanc_id in orthanc_ids:
             self._forget_unless(orthanc_id, current.get(orthanc_id))
-        self._store.forget_versions({name: set(uuids) - {current.get(name)} for name, uuids in kept.items()})
+        deleted = {name: uuids for name, uuids in kept.items() if name not in current}
+        self._store.forget_versions(deleted, "deleted")
+        replaced = {name: set(uuids) - {current[name]} for name, uuids in kept.items() if name in current}
+        self._store.forget_versions(replaced, "replaced")
 
     def _current_attachments(self, orthanc_ids: Sequence[str]) -> dict[str, str]:
         body = {"Resources": list(orthanc_ids), "Level": "Instance", "Metadata": False}

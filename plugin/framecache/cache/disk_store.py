@@ -18,12 +18,14 @@ from framecache.cache import block
 from framecache.cache.block_disk import NewBlock
 from framecache.cache.eviction import Bounds, Room
 from framecache.cache.folder import Folder, store_errors
-from framecache.cache.frame_store import BlockRow
+from framecache.cache.frame_store import BlockRow, OnRemoved
 from framecache.cache.pins import Pins
 from framecache.cache.start_check import Findings, StartCheck, disk_usage, other_formats
+from framecache.cache.table import Removed, TaggedRow
 from framecache.dicom.identity import InstancePath
 from framecache.dicom.instance import Instance
 from framecache.errors import SourceError
+from framecache.metrics import RemovalCause
 
 _DISK_BLOCK = 4096
 _EXPIRY_SECONDS = 600.0
@@ -34,10 +36,17 @@ _PROBE = str(UUID(int=0))
 class DiskStore:
     """The cache's folder."""
 
-    def __init__(self, directory: Path, limit: int, minimum_free: int = 0, maximum_age: float = 0.0) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        limit: int,
+        minimum_free: int = 0,
+        maximum_age: float = 0.0,
+        on_removed: OnRemoved = lambda *_: None,
+    ) -> None:
         """Open or make the cache in `directory`: `limit` bytes at most, and `minimum_free` are left on its disk.
 
-        What nobody asks for is kept `maximum_age` seconds (0: for ever).
+        What nobody asks for is kept `maximum_age` seconds (0: for ever). `on_removed` is told of all that leaves.
 
         Raises StoreError.
         """
@@ -49,7 +58,8 @@ class DiskStore:
         except BaseException:
             self._folder.close()
             raise
-        self._room = Room(self._table, Bounds(limit, minimum_free), self._pins)
+        self._room = Room(self._table, Bounds(limit, minimum_free), self._pins, on_removed)
+        self._on_removed = on_removed
         self._failed_size, self._next_expiry = _DISK_BLOCK, 0.0
 
     @property
@@ -74,7 +84,8 @@ class DiskStore:
         if self._maximum_age and not 0 < self._next_expiry - now <= _EXPIRY_SECONDS:  # the clock may be set back
             self._next_expiry = now + min(self._maximum_age / 10, _EXPIRY_SECONDS)
             old = self._table.not_asked_for_since(now - self._maximum_age)
-            self._table.remove_tagged([tag for tag, key in old if not self._pins.is_pinned(key)])
+            tags = [tag for tag, key in old if not self._pins.is_pinned(key)]
+            self._tell("age", self._table.remove_tagged(tags))
 
     def probe(self) -> None:
         """Write as a filling instance does, and take it back. Raises what that would."""
@@ -160,16 +171,25 @@ class DiskStore:
 
     def forget(self, *orthanc_ids: str) -> int:
         """Remove all that is kept of instances; how many rows that were."""
-        return self._table.remove_tagged(orthanc_ids)
+        return self._tell("purged", self._table.remove_tagged(orthanc_ids))
 
-    def forget_versions(self, stale: Mapping[str, Collection[str]]) -> None:
+    def forget_versions(self, stale: Mapping[str, Collection[str]], cause: RemovalCause = "replaced") -> None:
         """Remove all that is kept of these attachments, by Orthanc ID, and nothing of others."""
         tags = [orthanc_id for orthanc_id, attachments in stale.items() if attachments]
-        self._table.remove_tagged(tags, lambda row: _attachment(row.key, row.record) in stale[row.tag])
+
+        def is_stale(row: TaggedRow) -> bool:
+            return _attachment(row.key, row.record) in stale[row.tag]
+
+        self._tell(cause, self._table.remove_tagged(tags, is_stale))
 
     def forget_block(self, row: BlockRow) -> None:
         """Remove one block."""
-        self._table.remove_keys([row.key])
+        self._tell("damaged", self._table.remove_keys([row.key]))
+
+    def _tell(self, cause: RemovalCause, removed: Removed) -> int:
+        if removed.orthanc_ids:
+            self._on_removed(cause, removed.orthanc_ids, removed.size)
+        return removed.rows
 
     def touch(self, last_accesses: Mapping[InstancePath, float]) -> None:
         """Note when instances were last asked for, in seconds since the epoch."""

@@ -8,9 +8,10 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from framecache.cache.frame_store import DoesNotFit, StoreError
+from framecache.cache.frame_store import DoesNotFit, OnRemoved, StoreError
 from framecache.cache.pins import Pins
 from framecache.cache.table import Table
+from framecache.metrics import RemovalCause
 
 _DISK_BLOCK = 4096
 # What one block adds to the index, its journal and its folders, at most.
@@ -37,8 +38,9 @@ class Bounds:
 class Room:
     """The bytes of one cache. `unknown` are those beside its index that could not be removed."""
 
-    def __init__(self, table: Table, bounds: Bounds, pins: Pins) -> None:
-        self._table, self._bounds, self._pins = table, bounds, pins
+    def __init__(self, table: Table, bounds: Bounds, pins: Pins, on_removed: OnRemoved) -> None:
+        """`on_removed` is told of what is evicted."""
+        self._table, self._bounds, self._pins, self._on_removed = table, bounds, pins, on_removed
         self._lock = threading.Lock()
         self._reserved = 0
         self.unknown = 0
@@ -97,5 +99,7 @@ class Room:
             if not (self._is_over(size, _LOW_WATERMARK) or self._is_low(size, _HIGH_WATERMARK)):
                 break
             if candidate != orthanc_id:
-                self._table.remove_tagged([candidate])
+                cause: RemovalCause = "size" if self._is_over(size, _LOW_WATERMARK) else "free_disk"
+                removed = self._table.remove_tagged([candidate])
+                self._on_removed(cause, removed.orthanc_ids, removed.size)
         self._table.shrink_journal()

@@ -9,6 +9,10 @@ from typing import Protocol
 from framecache.dicom.identity import InstancePath
 from framecache.dicom.instance import Instance
 from framecache.errors import FrameCacheError
+from framecache.metrics import RemovalCause
+
+# Called when something has left a store: why, the Orthanc IDs of whose it was, and how many bytes.
+OnRemoved = Callable[[RemovalCause, Collection[str], int], None]
 
 
 class StoreError(FrameCacheError):
@@ -74,7 +78,7 @@ class FrameStore(Protocol):
     def forget(self, *orthanc_ids: str) -> int:
         """Remove all that is kept of instances; how many rows that were."""
 
-    def forget_versions(self, stale: Mapping[str, Collection[str]]) -> None:
+    def forget_versions(self, stale: Mapping[str, Collection[str]], cause: RemovalCause = "replaced") -> None:
         """Remove all that is kept of these attachments, by Orthanc ID, and nothing of others."""
 
     def forget_block(self, row: BlockRow) -> None:
@@ -143,7 +147,7 @@ class NoStore:
     def forget(self, *orthanc_ids: str) -> int:
         return 0
 
-    def forget_versions(self, stale: Mapping[str, Collection[str]]) -> None: ...
+    def forget_versions(self, stale: Mapping[str, Collection[str]], cause: RemovalCause = "replaced") -> None: ...
 
     def forget_block(self, row: BlockRow) -> None: ...
 

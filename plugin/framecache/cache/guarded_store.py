@@ -18,6 +18,7 @@ from framecache.cache.frame_store import BlockRow, Degraded, DoesNotFit, NoStore
 from framecache.cache.table import IndexReplaced, is_damage
 from framecache.dicom.identity import InstancePath
 from framecache.dicom.instance import Instance
+from framecache.metrics import RemovalCause
 from framecache.ports import Clock, Log
 
 _Result = TypeVar("_Result")
@@ -89,8 +90,8 @@ class GuardedStore:
     def forget(self, *orthanc_ids: str) -> int:
         return self._remove(lambda store: store.forget(*orthanc_ids))
 
-    def forget_versions(self, stale: Mapping[str, Collection[str]]) -> None:
-        self._remove(lambda store: store.forget_versions(stale))
+    def forget_versions(self, stale: Mapping[str, Collection[str]], cause: RemovalCause = "replaced") -> None:
+        self._remove(lambda store: store.forget_versions(stale, cause))
 
     def forget_block(self, row: BlockRow) -> None:
         self._remove(lambda store: store.forget_block(row))

@@ -58,7 +58,7 @@ class StartCheck:
         after = 0
         while (rows := self._table.file_rows(after)) and not self._is_stopping():
             lost = [key for _, key, filename, size in rows if self._size(filename) != size]
-            self._findings.lost += self._table.remove_keys(lost)
+            self._findings.lost += self._table.remove_keys(lost).rows
             after = rows[-1][0]
 
     def _size(self, filename: str) -> int | None:

@@ -8,6 +8,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -52,6 +53,18 @@ class TaggedRow(NamedTuple):
     record: bytes | None
     filename: str | None
     size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """What was removed: rows, the instances that they were of, by their Orthanc IDs, and the bytes of their values."""
+
+    rows: int = 0
+    orthanc_ids: frozenset[str] = frozenset()
+    size: int = 0
+
+    def __add__(self, other: Removed) -> Removed:
+        return Removed(self.rows + other.rows, self.orthanc_ids | other.orthanc_ids, self.size + other.size)
 
 
 class Table(diskcache.Cache):  # type: ignore[misc]
@@ -138,21 +151,22 @@ class Table(diskcache.Cache):  # type: ignore[misc]
         """Bytes of all that is kept of one instance."""
         return int(self._sql("SELECT coalesce(sum(size), 0) FROM Cache WHERE tag = ?", (tag,)).fetchone()[0])
 
-    def remove_tagged(self, tags: Sequence[str], is_meant: Callable[[TaggedRow], bool] = lambda _: True) -> int:
-        """Remove the rows of these instances that are meant, and their files; how many rows that were."""
-        return sum(self._remove("tag", some, is_meant) for some in _batches(tags))
+    def remove_tagged(self, tags: Sequence[str], is_meant: Callable[[TaggedRow], bool] = lambda _: True) -> Removed:
+        """Remove the rows of these instances that are meant, and their files."""
+        return sum((self._remove("tag", some, is_meant) for some in _batches(tags)), Removed())
 
-    def remove_keys(self, keys: Sequence[str]) -> int:
-        """Remove rows and their files; how many there were."""
-        return sum(self._remove("key", some, lambda _: True) for some in _batches(keys))
+    def remove_keys(self, keys: Sequence[str]) -> Removed:
+        """Remove rows and their files."""
+        return sum((self._remove("key", some, lambda _: True) for some in _batches(keys)), Removed())
 
-    def _remove(self, column: str, values: Sequence[str], is_meant: Callable[[TaggedRow], bool]) -> int:
+    def _remove(self, column: str, values: Sequence[str], is_meant: Callable[[TaggedRow], bool]) -> Removed:
         """Rows first, in one transaction: a file without a row is found at the next start."""
         with self.transact():
             found = [row for row in self._rows(column, values) if is_meant(row)]
             self._con.executemany("DELETE FROM Cache WHERE rowid = ?", [(row.rowid,) for row in found])
         self._disk.remove_all([(row.filename, row.size) for row in found if row.filename is not None])
-        return len(found)
+        owners = frozenset(row.tag for row in found if row.tag is not None)
+        return Removed(len(found), owners, sum(row.size for row in found))
 
     def _rows(self, column: str, values: Sequence[str]) -> list[TaggedRow]:
         record = "CASE WHEN key >= 'i/' AND key < 'i0' THEN value END"

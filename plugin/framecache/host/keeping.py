@@ -7,7 +7,7 @@ from framecache.archive.catalogue import Catalogue
 from framecache.archive.sources import Sources
 from framecache.cache.buffers import BufferPool
 from framecache.cache.disk_store import DiskStore
-from framecache.cache.frame_store import FrameStore
+from framecache.cache.frame_store import FrameStore, OnRemoved
 from framecache.cache.guarded_store import GuardedStore
 from framecache.host.context import Context
 from framecache.settings import MEGABYTE
@@ -46,6 +46,12 @@ def _open_store(context: Context) -> FrameStore:
     settings = context.settings
     limit, free = settings.maximum_size_mb * MEGABYTE, settings.minimum_free_disk_mb * MEGABYTE
     age = settings.maximum_age_days * _DAY
-    store = GuardedStore(lambda: DiskStore(settings.directory, limit, free, age), limit, context.clock, context.log)
+    store = GuardedStore(
+        lambda: DiskStore(settings.directory, limit, free, age, _removed(context)), limit, context.clock, context.log
+    )
     context.findings.checks.append(check_store(store.degraded.reason if store.degraded else None))
     return store
+
+
+def _removed(context: Context) -> OnRemoved:
+    return lambda cause, orthanc_ids, size: context.metrics.removed(cause, len(orthanc_ids), size)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from framecache.cache.disk_store import DiskStore
-from framecache.cache.eviction import DiskLow
+from framecache.cache.eviction import Bounds, DiskLow
 from framecache.cache.frame_store import DoesNotFit
 from framecache.dicom.identity import InstancePath
 from framecache.dicom.instance import Instance
@@ -223,3 +223,34 @@ def test_many_instances_are_forgotten_in_few_transactions(store: DiskStore, monk
     monkeypatch.setattr(store._table, "_transact", counted)
     assert store.forget(*(instance(number).orthanc_id for number in range(20))) == 60
     assert transactions == 1
+
+
+def test_why_something_left_and_how_much_it_was_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[str, set[str], int]] = []
+    store = DiskStore(
+        tmp_path, LIMIT, 1, 30 * DAY, lambda cause, names, size: told.append((cause, set(names), size // MB))
+    )
+    ones = [instance(number) for number in range(1, 8)]
+    names = [one.orthanc_id for one in ones]
+    for number in range(4):
+        fill(store, ones[number], blocks=4, size=MB)
+    assert told == [("size", {names[0]}, 4)]
+    free(monkeypatch, store, 8 * MB)
+    monkeypatch.setattr(store._room, "_bounds", Bounds(LIMIT, 3 * MB))
+    store.tend(0.0)
+    assert told[1:] == [("free_disk", {names[1]}, 4), ("free_disk", {names[2]}, 4)]
+    monkeypatch.undo()
+    told.clear()
+
+    store.tend(time.time() + 31 * DAY)
+    (block,) = fill(store, ones[4], size=MB)
+    fill(store, ones[5], size=MB)
+    store.forget_block(block)
+    store.forget(names[5], "unknown")
+    fill(store, ones[6], size=MB)
+    store.forget_versions({names[6]: {ones[6].attachment_uuid}}, "deleted")
+    store.forget(names[6])
+    causes = [("age", 3), ("damaged", 4), ("purged", 5), ("deleted", 6)]
+    assert [(cause, who) for cause, who, _ in told] == [(cause, {names[place]}) for cause, place in causes]
+    assert [size for _, _, size in told] == [4, 1, 1, 1]
+    store.close()
