@@ -19,6 +19,7 @@ from framecache.errors import (
     Overloaded,
     SourceError,
 )
+from framecache.host.turns import LARGE, Turns
 from framecache.metrics import Metrics
 from framecache.ports import Log, OrthancModule, RestOutput
 from framecache.serving.retrieval import Answer
@@ -88,11 +89,12 @@ class RetrieveRoute:
         metrics: Metrics,
         log: Log,
         is_serving: Callable[[], bool],
+        turns: Turns,
         *,
         is_kept_by_proxy: bool = False,
     ) -> None:
         """`is_kept_by_proxy` says whether an nginx in front may keep answers that it can have confirmed."""
-        self._is_kept_by_proxy = is_kept_by_proxy
+        self._is_kept_by_proxy, self._turns = is_kept_by_proxy, turns
         self._transaction, self._metrics, self._log, self._is_serving = transaction, metrics, log, is_serving
 
     def __call__(self, output: RestOutput, _uri: str, **request: Any) -> None:
@@ -133,13 +135,20 @@ class RetrieveRoute:
             if answer.status != _OK:
                 output.SendHttpStatus(answer.status, b"")
             elif isinstance(answer.body, memoryview):
-                output.AnswerBuffer(answer.body, answer.content_type)
+                self._send_buffer(output, answer.body, answer.content_type)
             else:
                 output.StartStreamAnswer(answer.content_type)
                 for chunk in answer.body:
                     output.SendStreamChunk(chunk)
         except Exception as error:  # noqa: BLE001 - the answer has begun: it can only break off
             self._log.info(f"frame cache: an answer broke off: {error}")
+
+    def _send_buffer(self, output: RestOutput, body: memoryview, content_type: str) -> None:
+        if len(body) < LARGE:
+            output.AnswerBuffer(body, content_type)
+            return
+        with self._turns.turn():
+            output.AnswerBuffer(body, content_type)
 
     def _hand_over(self, output: RestOutput, request: HttpRequest, error: FrameCacheError | None) -> None:
         """307 (RFC 9110 section 15.4.8): the client repeats its request, and nothing is buffered here."""

@@ -11,6 +11,7 @@ from framecache.host.context import Context
 from framecache.host.filling import Filling
 from framecache.host.keeping import Keeping
 from framecache.host.orthanc_adapter import RetrieveRoute
+from framecache.host.turns import Turns
 from framecache.serving.frames import Frames
 from framecache.serving.instance_retrieval import InstanceRetrieval
 from framecache.serving.rendering import Rendering
@@ -26,6 +27,8 @@ from framecache.serving.transactions import (
 )
 from framecache.settings import MEGABYTE, Settings
 from framecache.threads import Desk
+
+_FEWEST_TURNS = 4
 
 
 class Serving:
@@ -47,7 +50,7 @@ class Serving:
         self._transcoders = Desk("frame-cache-transcoder", max(2, os.cpu_count() or 2))
         whole = InstanceRetrieval(responder("instance"), context.api, self._transcoders, url, context.log)
         self._whole_instance = WholeInstance(whole)
-        self._context = context
+        self._context, self._turns = context, Turns(max(_FEWEST_TURNS, 2 * (os.cpu_count() or 1)))
 
     def routes(self) -> Iterator[tuple[str, RetrieveRoute]]:
         """The callbacks by the patterns of their paths."""
@@ -59,7 +62,9 @@ class Serving:
 
     def _route(self, transaction: Transaction, is_serving: Callable[[], bool]) -> RetrieveRoute:
         context, is_kept = self._context, self._context.settings.x_accel_expires
-        return RetrieveRoute(transaction, context.metrics, context.log, is_serving, is_kept_by_proxy=is_kept)
+        return RetrieveRoute(
+            transaction, context.metrics, context.log, is_serving, self._turns, is_kept_by_proxy=is_kept
+        )
 
     def stop(self) -> None:
         """End the threads that transcode."""

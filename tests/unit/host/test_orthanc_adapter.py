@@ -22,6 +22,7 @@ from framecache.errors import (
     UnreadableHeader,
 )
 from framecache.host.orthanc_adapter import SENTINEL_ANSWER, ModuleApi, RetrieveRoute, for_good
+from framecache.host.turns import LARGE, Turns
 from framecache.metrics import Metrics
 from framecache.serving.retrieval import Answer
 from framecache.serving.transactions import AllFrames, FrameList, HttpRequest, Transaction
@@ -64,7 +65,7 @@ class Bench:
         self.transaction = Answering(answer, stock)
         self.metrics, self.log, self.output = Metrics(), FakeLog(), FakeOutput()
         self.route = RetrieveRoute(
-            self.transaction, self.metrics, self.log, lambda: serving, is_kept_by_proxy=is_kept_by_proxy
+            self.transaction, self.metrics, self.log, lambda: serving, Turns(1), is_kept_by_proxy=is_kept_by_proxy
         )
 
     def get(
@@ -274,3 +275,8 @@ def test_a_callback_that_orthanc_drops_is_not_freed_at_once() -> None:
         assert reference() is not None
     finally:
         gc.enable()
+
+
+def test_a_large_answer_is_sent_whole() -> None:
+    body = memoryview(bytes(LARGE))
+    assert Bench(ok(body)).get().body == body
