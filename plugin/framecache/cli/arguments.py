@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from argparse import SUPPRESS, ArgumentParser, RawDescriptionHelpFormatter, _SubParsersAction
+from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter, _SubParsersAction
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 
-from framecache.cli import actions, backfill, events, jobs, status, studies
+from framecache.cli import actions, backfill, events, jobs, size, status, studies
 from framecache.cli.errors import ExitCode
 from framecache.cli.session import Session
 
@@ -37,6 +37,7 @@ def parser() -> ArgumentParser:
     _add_what_acts(commands)
     _add_jobs(commands)
     _add_backfill(commands)
+    _add_size(commands)
     return made
 
 
@@ -59,11 +60,13 @@ def _add_what_tells(commands: _Subparsers[ArgumentParser]) -> None:
     _add(commands, "status", status.status, "whether it works, and what it did")
     listed = _add(commands, "studies", studies.studies, "the studies in the cache, or one of them")
     listed.add_argument("study", nargs="?", help="Orthanc ID or Study Instance UID")
-    listed.add_argument("--limit", type=int, default=100, help="the most that are listed (100)")
-    listed.add_argument("--offset", type=int, default=0, help="how many to leave out before (0)")
+    listed.add_argument("--limit", type=_whole(1, 1000), default=100, help="the most that are listed (100)")
+    listed.add_argument("--offset", type=_whole(0, 1_000_000_000), default=0, help="how many to leave out before (0)")
     listed.add_argument("--sort", choices=("LastViewed", "Bytes", "Frames"), default="LastViewed")
     happened = _add(commands, "events", events.events, "what happened in the cache")
-    happened.add_argument("--since", type=int, default=0, metavar="NUMBER", help="only what came after this event")
+    happened.add_argument(
+        "--since", type=_whole(0, 1 << 62), default=0, metavar="NUMBER", help="only what came after this event"
+    )
     happened.add_argument("--follow", action="store_true", help="go on with what comes, until Ctrl-C")
 
 
@@ -94,6 +97,25 @@ def _add_backfill(commands: _Subparsers[ArgumentParser]) -> None:
     below = made.add_subparsers(metavar="{start,pause}")
     _add(below, "start", backfill.start, "begin, or go on")
     _add(below, "pause", backfill.pause, "stop until it is started again")
+
+
+def _add_size(commands: _Subparsers[ArgumentParser]) -> None:
+    made = _add(commands, "size", size.size, "how large the cache has to be, from what arrived over the last weeks")
+    made.add_argument("--days", type=_whole(1, 36_500), default=30, help="for how long what arrives is to be kept (30)")
+    made.add_argument("--weeks", type=_whole(1, 520), default=4, help="over how many weeks arrivals are looked at (4)")
+    most = "the most series that are looked at, chosen by chance (2000): more, and it is less uncertain"
+    made.add_argument("--series", type=_whole(100, 1_000_000), default=2000, help=most)
+
+
+def _whole(smallest: int, largest: int) -> Callable[[str], int]:
+    """A whole number between two, for argparse. Raises ArgumentTypeError."""
+
+    def number(text: str) -> int:
+        if text.isascii() and text.isdigit() and smallest <= int(text) <= largest:
+            return int(text)
+        raise ArgumentTypeError(f"{text!r} is no whole number from {smallest} to {largest}")
+
+    return number
 
 
 def _named(to: ArgumentParser, kinds: str) -> ArgumentParser:

@@ -62,7 +62,7 @@ def _console(*, is_error: bool) -> Console:
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str | None = None) -> Table:
     """A table; numbers and what ends with a unit stand right."""
     filled = [[shown(cell) for cell in row] for row in rows]
-    made = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    made = Table(title=title, title_justify="left", box=None, pad_edge=False, show_header=any(columns))
     for place, name in enumerate(columns):
         numbers = all(row[place][:1].isdigit() and "-" not in row[place] for row in filled)
         made.add_column(name, justify="right" if filled and numbers else "left", overflow="fold")

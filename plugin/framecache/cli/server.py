@@ -28,6 +28,7 @@ class Server:
 
     def __init__(self, url: str, session: requests.Session) -> None:
         self.url, self.session = url.rstrip("/"), session
+        self.number_of_requests = 0
 
     def get(self, path: str, **parameters: object) -> Any:
         """The JSON under `path`, which begins behind the URL's slash. Raises CommandError."""
@@ -57,6 +58,7 @@ class Server:
         """
         # Said for each request: what the session says of certificates gives way to REQUESTS_CA_BUNDLE.
         defaults = {"timeout": _TIMEOUTS, "allow_redirects": False, "verify": self.session.verify}
+        self.number_of_requests += 1
         try:
             return self.session.request(method, f"{self.url}/{path}", **{**defaults, **options})
         except requests.exceptions.SSLError as error:

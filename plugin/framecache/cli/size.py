@@ -1,0 +1,83 @@
+"""`framecache size`: how large the cache has to be for what a site receives, and how long the present one keeps it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from framecache.cli.arrivals import Worth, read
+from framecache.cli.change_log import ChangeLog
+from framecache.cli.errors import CommandError, ExitCode
+from framecache.cli.output import properties
+from framecache.cli.output import size as shown_bytes
+from framecache.cli.session import Session
+from framecache.cli.sizing import Sizing
+
+
+def size(session: Session) -> ExitCode:
+    """Read what arrived over the last weeks, and tell what to set. Raises CommandError."""
+    settings, arguments = _settings(session), session.arguments
+    if not session.server.get("system").get("Capabilities", {}).get("HasExtendedChanges"):
+        raise CommandError("Orthanc's database cannot tell of its new series alone (no extended changes in /system)")
+    now = datetime.now(UTC)
+    window = ChangeLog(session.server).window(now - timedelta(weeks=arguments.weeks))
+    if window is None:
+        raise CommandError("Orthanc's log of changes is empty, so that it does not tell what arrived when")
+    with session.output.progress() as progress:
+        arrivals = read(session.server, window, _worth(settings), arguments.series, progress)
+    sizing = Sizing(settings, window, now, arrivals, arguments.days)
+    statistics = session.server.get("statistics")
+    told = {**sizing.to_json(), "Archive": statistics, "Requests": session.server.number_of_requests}
+    session.output.tell(told, properties(_shown(sizing, statistics)), *(f"\n- {note}" for note in sizing.notes()))
+    return ExitCode.DONE
+
+
+def _settings(session: Session) -> dict[str, Any]:
+    """Those of the plugin; none where there is no plugin: its size may be wanted before it is installed."""
+    try:
+        settings: dict[str, Any] = session.server.get("frame-cache/status")["Settings"]
+    except CommandError as error:
+        if error.code != ExitCode.NO_PLUGIN:
+            raise
+        return {}
+    return settings
+
+
+def _worth(settings: dict[str, Any]) -> Worth:
+    default = Worth()
+    frames = settings.get("MinimumFrames", default.minimum_frames)
+    return Worth(frames, settings.get("MinimumFrameMB", default.minimum_frame_mb))
+
+
+def _shown(sizing: Sizing, statistics: dict[str, Any]) -> dict[str, object]:
+    """The figures for people."""
+    daily, told = sizing.daily, sizing.to_json()
+    looked = told["LookedAt"]
+    rows = {
+        "archive": f"{statistics['CountInstances']} instances, {shown_bytes(int(statistics['TotalDiskSize']))}",
+        "arrived": f"about {looked['OfInstances']} instances in {looked['OfSeries']} series in {looked['Days']} days",
+        "looked at": f"{looked['Instances']} instances of {looked['Series']} series",
+        "for the cache": f"something in {looked['CachedSeries']} of these series",
+        "a day": f"{told['PerDay']['CachedInstances']} instances, {shown_bytes(daily.total)}{_range(sizing, 1)}",
+    }
+    if told["BusiestDay"]:
+        rows["busiest day"] = f"{told['BusiestDay']['Date']}, {shown_bytes(told['BusiestDay']['Bytes'])}"
+    if sizing.present:
+        rows["now"] = f"MaximumSizeMB {sizing.present['MaximumSizeMB']} keeps {_days(sizing.present)}"
+    needed = f"{shown_bytes(daily.total * sizing.days)}{_range(sizing, sizing.days)}"
+    rows[f"for {sizing.days} days"] = f"MaximumSizeMB {sizing.wanted['MaximumSizeMBHigh']}: {needed}"
+    return dict(rows)
+
+
+def _range(sizing: Sizing, days: int) -> str:
+    """The bounds of the bytes that arrive in so many days, where they are a sample's."""
+    low, high = (shown_bytes(one * days) for one in (sizing.daily.low, sizing.daily.high))
+    return f" ({low} to {high})" if sizing.arrivals.is_sample else ""
+
+
+def _days(present: dict[str, Any]) -> str:
+    if present["Days"] is None:
+        return "all that arrives: nothing for the cache was met"
+    if present["DaysLow"] == present["DaysHigh"]:
+        return f"{present['Days']} days"
+    return f"{present['Days']} days ({present['DaysLow']} to {present['DaysHigh'] or 'all'})"
