@@ -256,7 +256,7 @@ class Filler:
     def _fill_form(self, entry: Entry, place: _Place) -> FillState:
         orthanc_id, started = entry.instance.orthanc_id, self._clock.monotonic()
         self._store.keep_record(entry.instance)
-        entry.take_stock(self._store.blocks(entry.instance))
+        self._take_stock(entry)
         try:
             forms = self._extractor.forms(entry)
             form = forms[min(place.step, len(forms) - 1)]
@@ -274,6 +274,14 @@ class Filler:
         self._queue_next_form(orthanc_id, place, len(forms))
         lack = f"the stored file lacks the last {done.missing} of {entry.instance.number_of_frames} frames"
         return FillState("cached", lack if done.missing else None)
+
+    def _take_stock(self, entry: Entry) -> None:
+        """What is kept already stays, but for blocks that readers found damaged: they are written again."""
+        rows = self._store.blocks(entry.instance)
+        lost = [row for row in rows if (row.representation, row.first) in entry.lost]
+        for row in lost:
+            self._store.forget_block(row)
+        entry.take_stock(row for row in rows if row not in lost)
 
     def _begin_form(self, orthanc_id: str, entry: Entry, form_key: str) -> None:
         with self._changed:

@@ -10,6 +10,7 @@ import pytest
 from framecache.archive.catalogue import Catalogue
 from framecache.archive.sources import Sources
 from framecache.cache import block
+from framecache.cache.block import BrokenBlock
 from framecache.cache.buffers import BufferPool
 from framecache.cache.frame_store import DoesNotFit, StoreError
 from framecache.dicom.identity import InstancePath
@@ -658,3 +659,18 @@ def test_what_waits_longest_and_what_is_at_work_can_be_seen(bench: Bench) -> Non
     assert seen[:2] == [(2.0, [(*first, 0, now)]), (2.0, [(*first, 1, now)])]
     assert seen[2:] == [(0.0, [(*second, 0, now)]), (0.0, [(*second, 1, now)])]
     assert bench.filler.at_work() == []
+
+
+def test_a_block_that_a_reader_found_damaged_is_written_again(bench: Bench) -> None:
+    name = bench.take_in(1, big_frames(2), frames=2)
+    bench.run(name)
+    entry = bench.catalogue.describe(name)
+    damaged, whole = (entry.blocks[EXPLICIT, number].row for number in (1, 2))
+    bench.store.before_keep = lambda: bench.log.info("written")
+    entry.drop(damaged, BrokenBlock("cut short"))
+
+    assert bench.filler.wanted(entry, 1) == "not_cached"
+    assert eventually(lambda: (EXPLICIT, 1) in entry.blocks)
+    assert not entry.lost
+    assert entry.blocks[EXPLICIT, 2].row == whole
+    assert bench.log.of("info").count("written") == 1
