@@ -80,7 +80,11 @@ def started_engine() -> Iterator[None]:
         host = f"unix://{folder}/docker.sock"
         # The engine ends with the test run, however that one dies.
         ending = ["setpriv", "--pdeathsig", "TERM"]
-        places = [f"--data-root={CACHE / 'docker'}", f"--exec-root={folder}/exec", f"--pidfile={folder}/docker.pid"]
+        places = [
+            f"--data-root={(CACHE / 'docker').resolve()}",
+            f"--exec-root={folder}/exec",
+            f"--pidfile={folder}/docker.pid",
+        ]
         command = [*ending, "dockerd", *places, f"--host={host}"]
         daemon = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
         try:
