@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from framecache.errors import SettingsError
-from framecache.transcode_rules import TranscodeRules, parse_transcode_rules
+from framecache.rules.parsing import parse_rules, parse_transcode
+from framecache.rules.policy import Policy, site_rules
+from framecache.rules.rule import Mode, Rule
+from framecache.setting import Setting
 
 MEGABYTE = 1 << 20
-
-Mode = Literal["copy", "index", "auto"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,8 @@ class Settings:
     maximum_answer_mb: int
     cache_control: str
     x_accel_expires: bool
-    transcode: TranscodeRules
+    rules: tuple[Rule, ...]
+    transcode: tuple[Rule, ...]
     codec_processes: int
     codec_memory_mb: int
     codec_seconds: float
@@ -44,46 +46,12 @@ class Settings:
     admin_users: tuple[str, ...]
     strict: bool
 
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One key: its kind, its default, the smallest and the largest value or what is allowed, and what it means."""
-
-    key: str
-    kind: type[Any]
-    default: Any
-    smallest: int = 0
-    largest: int = 0
-    choices: tuple[str, ...] = ()
-    meaning: str = field(default="", kw_only=True)
-
-    def check(self, value: Any) -> Any:
-        """`value` if it may be set. Raises SettingsError with key, value and what is allowed."""
-        if self.kind is tuple:
-            return self._texts(value)
-        if not (type(value) is self.kind or (self.kind is float and type(value) is int)):
-            raise SettingsError(f'"{self.key}" is {value!r}; allowed is {self.allowed}')
-        if self.kind in (int, float) and not self.smallest <= value <= self.largest:
-            raise SettingsError(f'"{self.key}" is {value!r}; allowed is {self.allowed}')
-        if self.choices and value not in self.choices:
-            raise SettingsError(f'"{self.key}" is {value!r}; allowed is {self.allowed}')
-        # After the bounds: a whole number too large for a float is refused like any other.
-        return self.kind(value)
-
-    def _texts(self, value: Any) -> tuple[str, ...]:
-        if not (isinstance(value, list | tuple) and all(isinstance(text, str) and text for text in value)):
-            raise SettingsError(f'"{self.key}" is {value!r}; allowed is {self.allowed}')
-        return tuple(value)
-
-    @property
-    def allowed(self) -> str:
-        """What may be set, for messages and documentation."""
-        if self.kind in (int, float):
-            name = "a whole number" if self.kind is int else "a number"
-            return f"{name} from {self.smallest} to {self.largest}"
-        if self.choices:
-            return " or ".join(f'"{choice}"' for choice in self.choices)
-        return {bool: "true or false", list: "a list of rules", tuple: "a list of texts"}.get(self.kind, "a text")
+    def policy(self, rules: Sequence[Rule] | None = None) -> Policy:
+        """What decides about each instance, by the rules in force or by others in their place."""
+        chosen = self.rules if rules is None else rules
+        transcode = self.transcode if not chosen else ()
+        in_turn = site_rules(chosen, transcode, self.minimum_frames, self.minimum_frame_mb, self.mode)
+        return Policy(in_turn, self.mode, self.maximum_age_days)
 
 
 SETTINGS: Mapping[str, Setting] = MappingProxyType(
@@ -161,11 +129,19 @@ SETTINGS: Mapping[str, Setting] = MappingProxyType(
             meaning="whether an nginx in front may keep answers, and has Orthanc confirm them for each request: "
             "see docs/nginx.md",
         ),
+        "rules": Setting(
+            "Rules",
+            list,
+            [],
+            meaning="which instances are cached as they arrive, in what form, in what turn and for how long: "
+            "see docs/rules.md",
+        ),
         "transcode": Setting(
             "Transcode",
             list,
             [],
-            meaning="of which instances HTJ2K lossless is kept too, for slow lines: see docs/transcoding.md",
+            meaning="without Rules, of which instances HTJ2K lossless is kept too, for slow lines: "
+            "see docs/transcoding.md",
         ),
         "codec_processes": Setting(
             "CodecProcesses",
@@ -213,6 +189,11 @@ SETTINGS: Mapping[str, Setting] = MappingProxyType(
 )
 
 
+_LISTS: Mapping[str, Callable[[object], tuple[Rule, ...]]] = MappingProxyType(
+    {"Rules": parse_rules, "Transcode": parse_transcode}
+)
+
+
 def read_settings(section: object, default_directory: Path) -> Settings:
     """The settings in force. Raises SettingsError that names every wrong key, its value and what is allowed."""
     if not isinstance(section, Mapping):
@@ -221,14 +202,13 @@ def read_settings(section: object, default_directory: Path) -> Settings:
     complaints = [f'"{key}" is not known; known are {", ".join(known)}' for key in section if key not in known]
     values: dict[str, Any] = {}
     for name, setting in SETTINGS.items():
+        check: Callable[[Any], Any] = _LISTS.get(setting.key, setting.check)
         try:
-            values[name] = setting.check(section.get(setting.key, setting.default))
+            values[name] = check(section.get(setting.key, setting.default))
         except SettingsError as error:
             complaints.append(str(error))
-    try:
-        values["transcode"] = parse_transcode_rules(section.get("Transcode", []))
-    except SettingsError as error:
-        complaints.append(str(error))
+    if section.get("Rules") and section.get("Transcode"):
+        complaints.append('"Rules" and "Transcode" are both set; allowed is one: in a rule, write "Form": "HTJ2K"')
     if complaints:
         raise SettingsError('"FrameCache": ' + "; ".join(complaints))
     values["directory"] = Path(values["directory"]) if values["directory"] else default_directory
@@ -251,10 +231,10 @@ def lenient_admin_settings(section: object) -> tuple[bool, tuple[str, ...]]:
 def in_force(settings: Settings) -> dict[str, Any]:
     """The settings by their keys, as the status shows them."""
     values = {f.name: getattr(settings, f.name) for f in fields(settings)}
-    return {SETTINGS[name].key: _shown(value) for name, value in values.items()}
+    return {SETTINGS[name].key: _shown(SETTINGS[name], value) for name, value in values.items()}
 
 
-def _shown(value: Any) -> Any:
-    if isinstance(value, TranscodeRules):
-        return [rule.to_json() for rule in value.rules]
+def _shown(setting: Setting, value: Any) -> Any:
+    if setting.kind is list:
+        return [rule.written for rule in value]
     return str(value) if isinstance(value, Path) else value

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 from framecache.errors import SettingsError
-from framecache.settings import SETTINGS, Setting, in_force, is_strict, lenient_admin_settings, read_settings
+from framecache.setting import Setting
+from framecache.settings import SETTINGS, in_force, is_strict, lenient_admin_settings, read_settings
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -97,10 +97,10 @@ class Catalogue:
         storage_directory: Path,
         revalidate_seconds: float,
         *,
-        uses_indexes: bool = True,
+        uses_index: Callable[[Instance], bool] = lambda _: True,
     ) -> None:
-        """`uses_indexes` says whether an index that the store has of an instance counts."""
-        self._uses_indexes = uses_indexes
+        """`uses_index` says whether an index that the store has of an instance counts."""
+        self._uses_index = uses_index
         self._api, self._store, self._desk, self._clock = api, store, desk, clock
         self._storage_directory, self._revalidate_seconds = storage_directory, revalidate_seconds
         self._entries: OrderedDict[InstancePath, Entry] = OrderedDict()
@@ -238,7 +238,7 @@ class Catalogue:
         return entry
 
     def _stored_index(self, instance: Instance) -> IndexedFrames | None:
-        content = self._store.index(instance) if self._uses_indexes else None
+        content = self._store.index(instance) if self._uses_index(instance) else None
         try:
             return frame_index.unpack(content, instance.attachment_uuid, instance.file_size) if content else None
         except BrokenIndex:

@@ -15,7 +15,7 @@ from framecache.errors import BadRequest, SourceError
 FIND_OPTIONS = {
     "Level": "Instance",
     "ResponseContent": ["Metadata", "Attachments", "MainDicomTags", "RequestedTags"],
-    "RequestedTags": ["StudyInstanceUID", "SeriesInstanceUID", "Modality"],
+    "RequestedTags": ["StudyInstanceUID", "SeriesInstanceUID", "Modality", "StationName", "StudyDate"],
 }
 _DICOM_ATTACHMENT = 1
 
@@ -37,7 +37,10 @@ class Instance:
     number_of_frames: int
     pixel_data_offset: int | None
     sop_class_uid: str
-    modality: str = ""
+    modality: str
+    station_name: str
+    remote_aet: str
+    study_date: str
 
     @property
     def frame_size(self) -> int:
@@ -73,13 +76,21 @@ class Instance:
                 number_of_frames=number_of_frames(tags),
                 pixel_data_offset=int(metadata["PixelDataOffset"]) if metadata.get("PixelDataOffset") else None,
                 sop_class_uid=metadata.get("SopClassUid", ""),
-                modality=str(tags.get("Modality") or ""),
+                modality=text_of(tags, "Modality"),
+                station_name=text_of(tags, "StationName"),
+                remote_aet=text_of(metadata, "RemoteAET"),
+                study_date=text_of(tags, "StudyDate"),
             )
         except (BadRequest, KeyError, ValueError, TypeError, StopIteration) as error:
             raise SourceError(f"Orthanc's answer lacks {error}") from error
         if not (is_uuid(instance.attachment_uuid) and is_orthanc_id(instance.orthanc_id)):
             raise SourceError("Orthanc's answer has no usable IDs")
         return instance
+
+
+def text_of(values: Mapping[str, Any], name: str) -> str:
+    """A text that may be missing, without the spaces around it."""
+    return str(values.get(name) or "").strip()
 
 
 def number_of_frames(tags: Mapping[str, Any]) -> int:

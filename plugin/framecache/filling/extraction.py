@@ -11,11 +11,18 @@ from framecache.archive.sources import FrameSource, Sources, lie_open
 from framecache.cache.buffers import BufferPool
 from framecache.cache.frame_store import FrameStore
 from framecache.dicom import frame_index
-from framecache.dicom.transfer_syntax import EXPLICIT, Encoding, Representation, lookup, stored_representation
+from framecache.dicom.transfer_syntax import (
+    EXPLICIT,
+    HTJ2K_LOSSLESS,
+    Encoding,
+    Representation,
+    lookup,
+    stored_representation,
+)
 from framecache.errors import HandOver
+from framecache.rules.policy import Policy
+from framecache.rules.rule import Mode
 from framecache.serving.frames import Codecs, Transcoded
-from framecache.settings import Mode
-from framecache.transcode_rules import TranscodeRules
 
 # Frames shorter than this share a block: a file for each slide tile would cost more than the tile.
 _SMALL_FRAME = 256 << 10
@@ -41,11 +48,9 @@ class Extractor:
         store: FrameStore,
         pool: BufferPool,
         codecs: Codecs | None,
-        rules: TranscodeRules,
-        mode: Mode = "copy",
+        policy: Policy,
     ) -> None:
-        self._mode = mode
-        self._sources, self._store, self._pool, self._codecs, self._rules = sources, store, pool, codecs, rules
+        self._sources, self._store, self._pool, self._codecs, self._policy = sources, store, pool, codecs, policy
 
     def extract(
         self, entry: Entry, form: Transcoded, near: Callable[[], int], is_stopping: Callable[[], bool]
@@ -55,22 +60,22 @@ class Extractor:
         `near` is asked before each block: who scrolls elsewhere meanwhile is followed there.
         Raises HandOver where there is nothing to keep, SourceError, StoreError, CodecError.
         """
-        done = Extracted()
+        done, mode = Extracted(), self._policy.decide(entry.instance).mode
         is_first = form == self.forms(entry)[0]
-        if not (is_first and self._mode != "copy" and self._index_if_possible(entry, done)):
+        if not (is_first and mode != "copy" and self._index_if_possible(entry, mode, done)):
             self._fill(entry, form, near, done, is_stopping)
         return done
 
     def is_indexed(self, entry: Entry) -> bool:
         """Whether the frames of `entry` stay in the stored file, and only their places are kept."""
-        return self._mode != "copy" and lie_open(entry)
+        return self._policy.decide(entry.instance).mode != "copy" and lie_open(entry)
 
-    def _index_if_possible(self, entry: Entry, done: Extracted) -> bool:
+    def _index_if_possible(self, entry: Entry, mode: Mode, done: Extracted) -> bool:
         """False where the mode is "auto" and the frames are to be copied, because they are not sent as they lie."""
         try:
             self._index(entry, done)
         except HandOver:
-            if self._mode == "index":
+            if mode == "index":
                 raise
             return False
         return True
@@ -110,8 +115,8 @@ class Extractor:
         if stored is None and self._codecs is None:
             raise HandOver("frames of this transfer syntax are not sent as they are stored")
         forms = [Transcoded(stored or EXPLICIT)]
-        small = self._rules.small_form(entry.instance) if self._codecs and self._mode != "index" else None
-        return [*forms, Transcoded(Representation(small))] if small else forms
+        has_small_form = self._codecs is not None and self._policy.decide(entry.instance).has_small_form
+        return [*forms, Transcoded(Representation(HTJ2K_LOSSLESS))] if has_small_form else forms
 
     def _keep(self, entry: Entry, source: FrameSource, form: Transcoded, numbers: range, done: Extracted) -> None:
         as_stored = form.representation == stored_representation(entry.instance.transfer_syntax_uid)

@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from types import MappingProxyType
 from typing import NamedTuple
 
 from framecache.archive.catalogue import Catalogue, Entry
@@ -17,6 +18,8 @@ from framecache.errors import FrameCacheError, HandOver, InstanceGone, NotFound
 from framecache.filling.extraction import Extracted, Extractor
 from framecache.metrics import Metrics, MissCause
 from framecache.ports import Clock, Log
+from framecache.rules.policy import Policy
+from framecache.rules.rule import Turn
 from framecache.threads import make_way, start_thread
 
 _LONGEST_QUEUE = 100_000
@@ -28,8 +31,21 @@ class Priority(IntEnum):
     """What goes first. At the same priority the stored forms of all instances go before the small form of any."""
 
     VIEWER = 0
-    ARRIVED = 1
-    WARMED = 2
+    ARRIVED_HIGH = 1
+    ARRIVED = 2
+    ARRIVED_LOW = 3
+    WARMED = 4
+
+    @property
+    def is_arrival(self) -> bool:
+        """Whether nobody has asked for it yet."""
+        return self in ARRIVALS.values()
+
+
+# By what rules say of an instance that has arrived.
+ARRIVALS: Mapping[Turn, Priority] = MappingProxyType(
+    {"high": Priority.ARRIVED_HIGH, "normal": Priority.ARRIVED, "low": Priority.ARRIVED_LOW}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,16 +96,13 @@ class Filler:
         metrics: Metrics,
         clock: Clock,
         log: Log,
-        is_worth_it: Callable[[int, int], bool],
+        policy: Policy,
         on_done: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """`is_worth_it` says by the number of frames and the bytes of one whether an instance is cached.
-
-        `on_done` is told of each instance that nothing is left to do for, whatever became of it.
-        """
+        """`on_done` is told of each instance that nothing is left to do for, whatever became of it."""
         self._on_done = on_done
         self._catalogue, self._extractor, self._store = catalogue, extractor, store
-        self._metrics, self._clock, self._log, self._is_worth_it = metrics, clock, log, is_worth_it
+        self._metrics, self._clock, self._log, self._policy = metrics, clock, log, policy
         self._heap: list[tuple[_Place, str]] = []
         self._waiting: dict[str, _Place] = {}
         self._at_work: dict[str, _Place] = {}
@@ -117,7 +130,7 @@ class Filler:
             if known is not None and known.priority <= priority and known.step == 0:
                 return True
             # New instances are never dropped: Orthanc's log of changes is read no further than there is room for them.
-            if known is None and priority != Priority.ARRIVED and len(self._waiting) >= _LONGEST_QUEUE:
+            if known is None and not priority.is_arrival and len(self._waiting) >= _LONGEST_QUEUE:
                 self._metrics.count("dropped_from_queue")
                 return False
             self._near[orthanc_id] = near
@@ -148,7 +161,7 @@ class Filler:
         state = self._states.get(instance.orthanc_id)
         if state is not None and self._failed_lately(state):
             return "failed"
-        if not self._is_worth_it(instance.number_of_frames, instance.frame_size):
+        if not self._policy.decide(instance).is_kept:
             return "left_out"
         self.submit(instance.orthanc_id, Priority.VIEWER, frame_number)
         return "queued" if is_waiting else "not_cached"
@@ -246,8 +259,11 @@ class Filler:
         kept = self._store.versions_of([orthanc_id])  # before Orthanc is asked: what came later stays
         entry = self._catalogue.describe(orthanc_id)
         instance = entry.instance
-        if not self._is_worth_it(instance.number_of_frames, instance.frame_size):
+        treatment = self._policy.decide(instance)
+        if not treatment.is_kept:
             return FillState("skipped", "the settings leave it out")
+        if not treatment.is_kept_at_arrival and Priority(place.priority).is_arrival:
+            return FillState("skipped", "the settings let it wait until a viewer asks for it")
         if instance.file_size > self._store.limit and not self._extractor.is_indexed(entry):
             return FillState("skipped", "the instance is larger than the cache")
         self._store.forget_versions({name: set(uuids) - {instance.attachment_uuid} for name, uuids in kept.items()})

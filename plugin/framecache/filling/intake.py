@@ -9,13 +9,13 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 
 from framecache.archive.changes import Changes
 from framecache.cache.frame_store import FrameStore
 from framecache.errors import FrameCacheError
 from framecache.filling.backlog import Backlog
-from framecache.filling.filler import Filler, Priority
+from framecache.filling.filler import ARRIVALS, Filler, Priority
 from framecache.filling.sieve import Sieve
 from framecache.metrics import Metrics
 from framecache.ports import Log, OrthancApi
@@ -128,15 +128,16 @@ class Intake:
 
     def _sift(self, new_instances: Sequence[tuple[int, str]]) -> None:
         if new_instances:
-            worth_it = self._worth_it([orthanc_id for _, orthanc_id in new_instances])
+            turns = self._turns([orthanc_id for _, orthanc_id in new_instances])
             for sequence, orthanc_id in new_instances:
-                if orthanc_id in worth_it:
+                if orthanc_id in turns:
                     self._backlog.add(sequence, orthanc_id)
-                    self._filler.submit(orthanc_id, Priority.ARRIVED)
+                    self._filler.submit(orthanc_id, turns[orthanc_id])
 
-    def _worth_it(self, orthanc_ids: Sequence[str]) -> Collection[str]:
+    def _turns(self, orthanc_ids: Sequence[str]) -> Mapping[str, Priority]:
+        """Which of them are to be cached, and in what turn."""
         try:
-            return self._sieve.sift(orthanc_ids)
+            return {one.orthanc_id: ARRIVALS[turn] for one, turn in self._sieve.sift(orthanc_ids)}
         except FrameCacheError as error:
             self._complain(error)
-            return orthanc_ids  # the filler asks for each of them by itself
+            return dict.fromkeys(orthanc_ids, Priority.ARRIVED)  # the filler asks for each of them by itself

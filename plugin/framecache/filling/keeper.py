@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable
 
 from framecache.archive.catalogue import Catalogue, Entry
 from framecache.cache.frame_store import FrameStore
 from framecache.ports import Log
+from framecache.rules.policy import Policy
 from framecache.threads import make_way, start_thread
 
 _MOST_BYTES = 256 << 20
@@ -17,11 +17,8 @@ _MOST_BYTES = 256 << 20
 class Keeper:
     """One thread and a queue that is bounded in bytes: what does not fit is made again when it is asked for again."""
 
-    def __init__(
-        self, catalogue: Catalogue, store: FrameStore, log: Log, is_worth_it: Callable[[int, int], bool]
-    ) -> None:
-        """`is_worth_it` says by the number of frames and the bytes of one whether an instance is cached."""
-        self._catalogue, self._store, self._log, self._is_worth_it = catalogue, store, log, is_worth_it
+    def __init__(self, catalogue: Catalogue, store: FrameStore, log: Log, policy: Policy) -> None:
+        self._catalogue, self._store, self._log, self._policy = catalogue, store, log, policy
         self._queue: queue.SimpleQueue[tuple[Entry, str, int, bytes] | None] = queue.SimpleQueue()
         self._bytes = 0
         self._lock = threading.Lock()
@@ -36,8 +33,9 @@ class Keeper:
 
     def keep(self, entry: Entry, form: str, frame_number: int, content: bytes) -> None:
         """Keep one frame of `entry` in the form of that key. Returns at once."""
-        if not self._is_worth_it(entry.instance.number_of_frames, entry.instance.frame_size):
-            return
+        treatment = self._policy.decide(entry.instance)
+        if not treatment.is_kept or treatment.mode == "index":
+            return  # who asked for an index alone wants nothing else written
         with self._lock:
             if self._bytes + len(content) > _MOST_BYTES:
                 return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from framecache.events import Events
 from framecache.host.orthanc_adapter import ModuleApi
 from framecache.metrics import Metrics
 from framecache.ports import Clock, Log, OrthancApi, OrthancModule
+from framecache.rules.policy import Policy
 from framecache.settings import Settings
 
 
@@ -30,6 +32,11 @@ class Context:
     metrics: Metrics = field(default_factory=Metrics)
     clock: Clock = time
     events: Events = field(default_factory=lambda: Events(time))
+
+    @cached_property
+    def policy(self) -> Policy:
+        """What decides which instances are cached, and how."""
+        return self.settings.policy()
 
     @property
     def api(self) -> OrthancApi:

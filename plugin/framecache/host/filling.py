@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 
 from framecache.filling.audit import Audit
 from framecache.filling.backlog import Backlog
@@ -18,7 +17,6 @@ from framecache.filling.sieve import Sieve
 from framecache.host.codecs import Codecs
 from framecache.host.context import Context
 from framecache.host.keeping import Keeping
-from framecache.settings import MEGABYTE, Settings
 
 _PATIENCE_AT_THE_END = 2.0  # seconds
 
@@ -29,15 +27,12 @@ class Filling:
     def __init__(self, context: Context, keeping: Keeping, codecs: Codecs) -> None:
         settings, metrics, log, api = context.settings, context.metrics, context.log, context.api
         catalogue, store = keeping.catalogue, keeping.store
-        is_worth_it, backlog = _is_worth_it(settings), Backlog()
-        extractor = Extractor(
-            keeping.sources, store, keeping.pool, codecs.background, settings.transcode, settings.mode
-        )
-        self.filler = Filler(catalogue, extractor, store, metrics, context.clock, log, is_worth_it, backlog.done)
-        self.intake = Intake(api, self.filler, backlog, store, metrics, log, Sieve(api, log, is_worth_it))
+        policy, backlog = context.policy, Backlog()
+        extractor = Extractor(keeping.sources, store, keeping.pool, codecs.background, policy)
+        self.filler = Filler(catalogue, extractor, store, metrics, context.clock, log, policy, backlog.done)
+        self.intake = Intake(api, self.filler, backlog, store, metrics, log, Sieve(api, log, policy))
         self.janitor = Janitor(catalogue, store, self.filler, log)
-        # A site that asked for an index alone wants nothing else written.
-        self.keeper = Keeper(catalogue, store, log, is_worth_it if settings.mode != "index" else _never)
+        self.keeper = Keeper(catalogue, store, log, policy)
         self._audit = Audit(api, store, self.janitor.deleted, log)
         self._caretaker = Caretaker(store, log)
         self._settings, self._workers = settings, list[threading.Thread]()
@@ -63,13 +58,3 @@ class Filling:
         deadline = time.monotonic() + _PATIENCE_AT_THE_END
         for worker in self._workers:
             worker.join(max(0.0, deadline - time.monotonic()))
-
-
-def _is_worth_it(settings: Settings) -> Callable[[int, int], bool]:
-    """Whether an instance is cached, by its number of frames and the bytes of one."""
-    minimum_size = settings.minimum_frame_mb * MEGABYTE
-    return lambda frames, frame_size: frames >= settings.minimum_frames or frame_size >= minimum_size
-
-
-def _never(_frames: int, _frame_size: int) -> bool:
-    return False

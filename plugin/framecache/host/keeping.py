@@ -32,7 +32,7 @@ class Keeping:
             context.clock,
             context.storage,
             settings.revalidate_seconds,
-            uses_indexes=settings.mode != "copy",
+            uses_index=lambda instance: context.policy.decide(instance).mode != "copy",
         )
         self.sources = Sources(api)
         self.pool = BufferPool(settings.maximum_memory_mb * MEGABYTE, _KEPT_BUFFERS)

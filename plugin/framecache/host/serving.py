@@ -38,7 +38,9 @@ class Serving:
         settings, url, catalogue = context.settings, context.url, keeping.catalogue
         frames = Frames(keeping.sources, codecs.foreground, filling.keeper)
         responder = partial(Responder, catalogue, keeping.pool, context.metrics, context.clock, _limits(settings))
-        retrieval = Retrieval(responder("frames"), frames, filling.filler, url, settings.transcode.small_form)
+        retrieval = Retrieval(
+            responder("frames"), frames, filling.filler, url, lambda one: context.policy.decide(one).has_small_form
+        )
         self._transactions: list[Transaction] = [FrameList(retrieval), AllFrames(retrieval)]
         if codecs.foreground is not None:
             rendering = Rendering(responder("rendered"), frames, filling.filler)

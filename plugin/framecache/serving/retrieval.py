@@ -16,6 +16,7 @@ from framecache.dicom.identity import InstancePath, parse_frame_list
 from framecache.dicom.instance import Instance
 from framecache.dicom.transfer_syntax import (
     EXPLICIT,
+    HTJ2K_LOSSLESS,
     LOSSLESS_TARGETS,
     Encoding,
     Representation,
@@ -174,10 +175,10 @@ class Retrieval:
         frames: Frames,
         wanted: Wanted,
         public_url: PublicUrl,
-        small_form: Callable[[Instance], str | None],
+        has_small_form: Callable[[Instance], bool],
     ) -> None:
-        """`small_form` is the transfer syntax that is kept of an instance beside the stored one, if any."""
-        self._small_form = small_form
+        """`has_small_form` says whether HTJ2K lossless is kept of an instance beside the stored form."""
+        self._has_small_form = has_small_form
         self._responder, self._frames, self._wanted, self._public_url = responder, frames, wanted, public_url
         # Viewers send the same Accept with each of their requests.
         self._negotiate = lru_cache(1024)(self._negotiate_anew)
@@ -332,8 +333,8 @@ class Retrieval:
 
     def _cached_small_form(self, entry: Entry, numbers: Sequence[int]) -> str | None:
         """The form that the site's rules want for slow lines, as soon as it is there: `*` then gets it."""
-        small = self._small_form(entry.instance)
-        return small if small and numbers and all((small, number) in entry.blocks for number in numbers) else None
+        is_there = bool(numbers) and all((HTJ2K_LOSSLESS, number) in entry.blocks for number in numbers)
+        return HTJ2K_LOSSLESS if is_there and self._has_small_form(entry.instance) else None
 
     def _negotiate_anew(
         self,

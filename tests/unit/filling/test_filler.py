@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -18,10 +18,10 @@ from framecache.dicom.transfer_syntax import HTJ2K_LOSSLESS
 from framecache.filling.extraction import Extractor, nearest_first
 from framecache.filling.filler import Filler, FillState, Priority
 from framecache.metrics import Metrics
+from framecache.rules.policy import Policy, Treatment
+from framecache.rules.rule import Described, Mode, Rule
 from framecache.serving.frames import Codecs
-from framecache.settings import Mode
 from framecache.threads import Desk
-from framecache.transcode_rules import TranscodeRule, TranscodeRules
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -43,6 +43,15 @@ MB = 1 << 20
 FRAGMENTS = [b"\xff\x4f\xff\x51" + bytes([number] * 10) for number in range(3)]
 
 
+class OtherPolicy(Policy):
+    """One that a test changes its mind about."""
+
+    other: Treatment | None = None
+
+    def decide(self, instance: Described) -> Treatment:
+        return self.other or super().decide(instance)
+
+
 class Bench:
     """A filler with everything around it; its workers start when a test says so."""
 
@@ -52,7 +61,7 @@ class Bench:
         *,
         has_folder: bool = True,
         codecs: Codecs | None = None,
-        rules: TranscodeRules = TranscodeRules(),  # noqa: B008 - frozen
+        rules: Sequence[Rule] = (Rule(),),
         mode: Mode = "copy",
     ) -> None:
         self.api = FakeApi(folder / "db" if has_folder else None)
@@ -61,15 +70,15 @@ class Bench:
         self.desk = Desk("test-desk", 1)
         self.catalogue = Catalogue(self.api, self.store, self.desk, self.clock, folder / "db", 5.0)
         self.pool = BufferPool(64 * MB, 0)
-        self.leaves_out, self.done = False, list[str]()
+        self.policy, self.done = OtherPolicy(rules, mode), list[str]()
         self.filler = Filler(
             self.catalogue,
-            Extractor(Sources(self.api), self.store, self.pool, codecs, rules, mode),
+            Extractor(Sources(self.api), self.store, self.pool, codecs, self.policy),
             self.store,
             self.metrics,
             self.clock,
             self.log,
-            lambda _frames, _size: not self.leaves_out,
+            self.policy,
             self.done.append,
         )
 
@@ -213,7 +222,7 @@ class SmallFormCodecs:
 
 @pytest.fixture
 def small_forms(tmp_path: Path) -> Iterator[Bench]:
-    made = Bench(tmp_path, codecs=SmallFormCodecs(), rules=TranscodeRules((TranscodeRule(),)))
+    made = Bench(tmp_path, codecs=SmallFormCodecs(), rules=[Rule(form="HTJ2K")])
     yield made
     made.filler.stop()
     made.desk.close()
@@ -452,9 +461,9 @@ def test_an_index_that_could_not_be_kept_is_made_again(tmp_path: Path) -> None:
 
 def test_what_the_settings_leave_out_or_the_cache_cannot_hold_is_skipped(bench: Bench) -> None:
     left_out, large = bench.take_in(1), bench.take_in(2)
-    bench.leaves_out = True
+    bench.policy.other = Treatment("never")
     bench.run(left_out)
-    bench.leaves_out = False
+    bench.policy.other = None
     bench.store.limit = 100
     bench.filler.submit(large, Priority.ARRIVED)
     assert eventually(lambda: bench.is_done(large))

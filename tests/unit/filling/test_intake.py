@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,9 @@ from framecache.filling.filler import Priority
 from framecache.filling.intake import Intake
 from framecache.filling.sieve import Sieve
 from framecache.metrics import Metrics
+from framecache.rules.parsing import parse_rules
+from framecache.rules.policy import Policy, Treatment
+from framecache.rules.rule import Described, Rule
 
 from tests.unit.fakes import FakeApi, FakeLog, MemoryStore, eventually, orthanc_id, uuid
 
@@ -24,9 +27,24 @@ class Queue:
     def __init__(self) -> None:
         self.names: list[str] = []
 
+        self.priorities: list[Priority] = []
+
     def submit(self, name: str, priority: Priority, near: int = 1) -> None:
-        assert (priority, near) == (Priority.ARRIVED, 1)
+        assert near == 1
         self.names.append(name)
+        self.priorities.append(priority)
+
+
+class SeeingPolicy(Policy):
+    """Notes the frames and their bytes of what it is asked about."""
+
+    def __init__(self, rules: Sequence[Rule], seen: list[tuple[int, int]]) -> None:
+        super().__init__(rules)
+        self._seen = seen
+
+    def decide(self, instance: Described) -> Treatment:
+        self._seen.append((instance.number_of_frames, instance.frame_size))
+        return super().decide(instance)
 
 
 class Bench:
@@ -36,6 +54,7 @@ class Bench:
         self.api, self.store, self.metrics, self.log = FakeApi(), MemoryStore(folder), Metrics(), FakeLog()
         self.store.notes["changes"] = "0"
         self.seen: list[tuple[int, int]] = []
+        self.rules: list[dict[str, object]] = [{"MinimumFrames": 2}]
         self.begin()
 
     def begin(self) -> None:
@@ -47,12 +66,8 @@ class Bench:
             self.store,
             self.metrics,
             self.log,
-            Sieve(self.api, self.log, self.is_worth_it),
+            Sieve(self.api, self.log, SeeingPolicy(parse_rules(self.rules), self.seen)),
         )
-
-    def is_worth_it(self, frames: int, size: int) -> bool:
-        self.seen.append((frames, size))
-        return frames >= 2
 
     def put(self, number: int, **values: Any) -> str:
         return self.api.store(bytes(1000), orthanc_id=orthanc_id(number), uuid=uuid(number), offset=400, **values)

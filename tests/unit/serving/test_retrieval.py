@@ -44,7 +44,7 @@ class Bench:
         responder = Responder(self.catalogue, self.pool, self.metrics, self.clock, limits)
         frames = Frames(Sources(self.api), None, self)
         url = PublicUrl.from_configuration({})
-        self.retrieval = Retrieval(responder, frames, self, url, lambda _: None)
+        self.retrieval = Retrieval(responder, frames, self, url, lambda _: False)
 
     def wanted(self, _entry: Entry, frame_number: int) -> MissCause:
         self.wanted_frames.append(frame_number)
@@ -421,7 +421,7 @@ def test_a_stored_file_that_goes_between_looking_and_reading_is_handed_over(
 
 def test_an_index_is_left_alone_where_frames_are_to_be_copied(tmp_path: Path, bench: Bench) -> None:
     indexed(bench)
-    copying = Catalogue(bench.api, bench.store, bench.desk, bench.clock, tmp_path / "db", 5, uses_indexes=False)
+    copying = Catalogue(bench.api, bench.store, bench.desk, bench.clock, tmp_path / "db", 5, uses_index=lambda _: False)
 
     assert copying.lookup(PATH).index is None
 

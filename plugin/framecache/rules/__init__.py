@@ -1,0 +1,1 @@
+"""Which instances are cached when, in what form, in what turn and for how long."""

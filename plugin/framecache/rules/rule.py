@@ -1,0 +1,98 @@
+"""One rule: what an instance has to be, and what is done with it then."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Literal, Protocol
+
+Mode = Literal["copy", "index", "auto"]
+Extract = Literal["arrival", "demand", "never"]
+Form = Literal["stored", "index", "HTJ2K"]
+Turn = Literal["high", "normal", "low"]
+
+
+class Described(Protocol):
+    """What rules look at of an instance; a text that Orthanc does not know is empty."""
+
+    @property
+    def modality(self) -> str:
+        """Modality (0008,0060)."""
+
+    @property
+    def sop_class_uid(self) -> str:
+        """SOP Class UID (0008,0016)."""
+
+    @property
+    def transfer_syntax_uid(self) -> str:
+        """Transfer Syntax UID (0002,0010), as stored."""
+
+    @property
+    def station_name(self) -> str:
+        """Station Name (0008,1010)."""
+
+    @property
+    def remote_aet(self) -> str:
+        """The AE title that sent it by C-STORE."""
+
+    @property
+    def study_date(self) -> str:
+        """Study Date (0008,0020), eight digits."""
+
+    @property
+    def number_of_frames(self) -> int:
+        """Number of Frames (0028,0008)."""
+
+    @property
+    def frame_size(self) -> int:
+        """About how many bytes a stored frame has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Among:
+    """A condition: the text is one of some."""
+
+    text_of: Callable[[Described], str]
+    texts: frozenset[str]
+
+    def holds(self, instance: Described, _today: date) -> bool:
+        """Whether `instance` meets it."""
+        return self.text_of(instance) in self.texts
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """A condition: the number is within bounds; one that is not known is not."""
+
+    number_of: Callable[[Described, date], float | None]
+    smallest: float = float("-inf")
+    largest: float = float("inf")
+
+    def holds(self, instance: Described, today: date) -> bool:
+        """Whether `instance` meets it on that day."""
+        number = self.number_of(instance, today)
+        return number is not None and self.smallest <= number <= self.largest
+
+
+Condition = Among | Within
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Conditions that have all to hold, and what follows; None: as the settings say for all instances.
+
+    `tags` are the tags of series and study that the conditions look at, `written` is the rule as JSON.
+    """
+
+    conditions: tuple[Condition, ...] = ()
+    extract: Extract = "arrival"
+    form: Form | None = None
+    priority: Turn = "normal"
+    keep_days: float | None = None
+    tags: frozenset[str] = frozenset()
+    written: Mapping[str, object] | None = None
+
+    def matches(self, instance: Described, today: date) -> bool:
+        """Whether the rule is about `instance`."""
+        return all(condition.holds(instance, today) for condition in self.conditions)
