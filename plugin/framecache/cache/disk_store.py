@@ -17,6 +17,7 @@ from uuid import UUID
 from framecache.cache import block
 from framecache.cache.block_disk import NewBlock
 from framecache.cache.eviction import Bounds, Room
+from framecache.cache.expiry import Expiry, Stay
 from framecache.cache.folder import Folder, store_errors
 from framecache.cache.frame_store import BlockRow, OnRemoved
 from framecache.cache.pins import Pins
@@ -28,7 +29,6 @@ from framecache.errors import SourceError
 from framecache.metrics import RemovalCause
 
 _DISK_BLOCK = 4096
-_EXPIRY_SECONDS = 600.0
 # The attachment under which it is tried whether the folder can be written.
 _PROBE = str(UUID(int=0))
 
@@ -41,16 +41,16 @@ class DiskStore:
         directory: Path,
         limit: int,
         minimum_free: int = 0,
-        maximum_age: float = 0.0,
+        stay: Stay = Stay(),  # noqa: B008 - frozen
         on_removed: OnRemoved = lambda *_: None,
     ) -> None:
         """Open or make the cache in `directory`: `limit` bytes at most, and `minimum_free` are left on its disk.
 
-        What nobody asks for is kept `maximum_age` seconds (0: for ever). `on_removed` is told of all that leaves.
+        `on_removed` is told of all that leaves.
 
         Raises StoreError.
         """
-        self._folder, self._maximum_age = Folder(directory), maximum_age
+        self._folder = Folder(directory)
         try:
             self._table = self._folder.open_table()
             with store_errors(directory):
@@ -60,7 +60,8 @@ class DiskStore:
             raise
         self._room = Room(self._table, Bounds(limit, minimum_free), self._pins, on_removed)
         self._on_removed = on_removed
-        self._failed_size, self._next_expiry = _DISK_BLOCK, 0.0
+        self._expiry = Expiry(self._table, self._pins, stay)
+        self._failed_size = _DISK_BLOCK
 
     @property
     def limit(self) -> int:
@@ -81,11 +82,7 @@ class DiskStore:
         self._table.see_that_it_is_in_place()
         self._table.blocks_on_disk.retry()
         self._room.tend()
-        if self._maximum_age and not 0 < self._next_expiry - now <= _EXPIRY_SECONDS:  # the clock may be set back
-            self._next_expiry = now + min(self._maximum_age / 10, _EXPIRY_SECONDS)
-            old = self._table.not_asked_for_since(now - self._maximum_age)
-            tags = [tag for tag, key in old if not self._pins.is_pinned(key)]
-            self._tell("age", self._table.remove_tagged(tags))
+        self._tell("age", self._expiry.step(now))
 
     def probe(self) -> None:
         """Write as a filling instance does, and take it back. Raises what that would."""

@@ -67,6 +67,16 @@ class Removed:
         return Removed(self.rows + other.rows, self.orthanc_ids | other.orthanc_ids, self.size + other.size)
 
 
+class OldRecord(NamedTuple):
+    """A record by its row ID; `asked_at` is when its instance was last asked for, in seconds since the epoch."""
+
+    row: int
+    orthanc_id: str
+    key: str
+    asked_at: float
+    content: bytes
+
+
 class Table(diskcache.Cache):  # type: ignore[misc]
     """The index of one cache. Only long-lived threads may use it: diskcache keeps a connection for each."""
 
@@ -141,11 +151,11 @@ class Table(diskcache.Cache):  # type: ignore[misc]
         kept = f"SELECT tag, key FROM Cache WHERE {_RECORDS} ORDER BY {has_block} DESC, {age}, rowid"  # noqa: S608
         return [*self._sql(lost).fetchall(), *self._sql(kept).fetchall()]
 
-    def not_asked_for_since(self, moment: float) -> list[tuple[str, str]]:
-        """Orthanc IDs and the keys of the records of what came before `moment` and was not asked for since."""
-        query = f"SELECT tag, key FROM Cache WHERE {_RECORDS} AND access_time < ?"  # noqa: S608
-        found: list[tuple[str, str]] = self._sql(query, (moment,)).fetchall()
-        return found
+    def not_asked_for_since(self, moment: float, after: int) -> list[OldRecord]:
+        """Some records of what came before `moment` and was not asked for since, in the order of their row IDs."""
+        columns = f"SELECT rowid, tag, key, access_time, value FROM Cache WHERE {_RECORDS}"  # noqa: S608
+        query = f"{columns} AND access_time < ? AND rowid > ? ORDER BY rowid LIMIT {_BATCH}"
+        return [OldRecord(*row) for row in self._sql(query, (moment, after)).fetchall()]
 
     def bytes_of(self, tag: str) -> int:
         """Bytes of all that is kept of one instance."""

@@ -7,6 +7,7 @@ from framecache.archive.catalogue import Catalogue
 from framecache.archive.sources import Sources
 from framecache.cache.buffers import BufferPool
 from framecache.cache.disk_store import DiskStore
+from framecache.cache.expiry import Stay
 from framecache.cache.frame_store import FrameStore, OnRemoved
 from framecache.cache.guarded_store import GuardedStore
 from framecache.host.context import Context
@@ -45,9 +46,10 @@ class Keeping:
 def _open_store(context: Context) -> FrameStore:
     settings = context.settings
     limit, free = settings.maximum_size_mb * MEGABYTE, settings.minimum_free_disk_mb * MEGABYTE
-    age = settings.maximum_age_days * _DAY
+    policy, usual = context.policy, settings.maximum_age_days * _DAY
+    stay = Stay(usual, policy.shortest_stay * _DAY, lambda one: policy.decide(one).keep_days * _DAY)
     store = GuardedStore(
-        lambda: DiskStore(settings.directory, limit, free, age, _removed(context)), limit, context.clock, context.log
+        lambda: DiskStore(settings.directory, limit, free, stay, _removed(context)), limit, context.clock, context.log
     )
     context.findings.checks.append(check_store(store.degraded.reason if store.degraded else None))
     return store

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from framecache.cache.disk_store import DiskStore
 from framecache.cache.eviction import Bounds, DiskLow
+from framecache.cache.expiry import Stay
 from framecache.cache.frame_store import DoesNotFit
 from framecache.dicom.identity import InstancePath
 from framecache.dicom.instance import Instance
@@ -104,7 +105,7 @@ def test_times_of_a_clock_that_was_wrong_are_put_right_at_the_next_start(tmp_pat
 
 
 def test_what_nobody_asked_for_so_long_goes_by_its_age(tmp_path: Path) -> None:
-    store = DiskStore(tmp_path, LIMIT, maximum_age=30 * DAY)
+    store = DiskStore(tmp_path, LIMIT, stay=Stay.of_all(30 * DAY))
     for number in (1, 2):
         fill(store, instance(number))
     fill(store, of_study(7, 3))
@@ -119,6 +120,29 @@ def test_what_nobody_asked_for_so_long_goes_by_its_age(tmp_path: Path) -> None:
     assert kept(store, 1, 2) == [2]
     assert store.record(of_study(7, 3).path)
     assert store.blocks(instance(1)) == []
+    store.close()
+
+
+def test_each_instance_stays_as_long_as_is_said_of_it_some_of_them_looked_at_each_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("framecache.cache.table._BATCH", 2)
+    days = {instance(number).path: number * DAY for number in range(6)}
+    store = DiskStore(tmp_path, LIMIT, stay=Stay(3.5 * DAY, DAY, lambda one: days[one.path]))
+    for number in range(6):
+        fill(store, instance(number))
+    store._table._sql("UPDATE Cache SET value = 'unreadable' WHERE tag = ?", (instance(5).orthanc_id,))
+    now = time.time()
+
+    def after(days: float) -> list[int]:
+        for second in range(5):
+            store.tend(now + days * DAY + second)
+        return [number for number in range(6) if store.blocks(instance(number))]
+
+    assert after(0.9) == [0, 1, 2, 3, 4, 5]
+    assert after(2.1) == [0, 3, 4, 5]
+    assert after(3.6) == [0, 4]
+    assert after(100) == [0]
     store.close()
 
 
