@@ -1,4 +1,4 @@
-"""Writes the table of settings into README.md from the settings themselves: `python -m dev.settings_table`."""
+"""Writes the tables of settings and of a rule's keys from the code into the documents: `python -m dev.settings_table`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 from dev.console import CHECKOUT
 
 README = CHECKOUT / "README.md"
-_PLACE = re.compile(r"(<!-- settings: [^\n]*-->\n).*?(<!-- end of settings -->)", re.DOTALL)
+RULES = CHECKOUT / "docs/rules.md"
 
 
 def table() -> str:
@@ -21,10 +21,27 @@ def table() -> str:
     return "\n".join(["| key | default | allowed | meaning |", "|---|---|---|---|", *rows])
 
 
-def with_table(readme: str) -> str:
-    """The README with today's table in its place."""
-    return _PLACE.sub(lambda found: f"{found[1]}{table()}\n{found[2]}", readme)
+def rules_table() -> str:
+    """The keys of a rule as Markdown: what an instance has to be, then what is done with it."""
+    sys.path.insert(0, str(CHECKOUT / "plugin"))
+    from framecache.rules.keys import CONDITIONS, DECISIONS  # noqa: PLC0415 - plugin/ is not on the path of dev/
+
+    conditions = [f"| `{name}` | {key.allowed} | {key.meaning} |" for name, key in CONDITIONS.items()]
+    decisions = [f"| `{name}` | {key.allowed} | {key.meaning} |" for name, key in DECISIONS.items()]
+    head = ["| condition | allowed | it holds if |", "|---|---|---|"]
+    return "\n".join([*head, *conditions, "", "| decision | allowed | meaning |", "|---|---|---|", *decisions])
+
+
+def with_table(document: str) -> str:
+    """A document with today's tables in their places."""
+    return _with(_with(document, "settings", table()), "keys", rules_table())
+
+
+def _with(document: str, name: str, content: str) -> str:
+    place = re.compile(rf"(<!-- {name}: [^\n]*-->\n).*?(<!-- end of {name} -->)", re.DOTALL)
+    return place.sub(lambda found: f"{found[1]}{content}\n{found[2]}", document)
 
 
 if __name__ == "__main__":
-    README.write_text(with_table(README.read_text()))
+    for path in (README, RULES):
+        path.write_text(with_table(path.read_text()))

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
+
+import pytest
 
 from dev.console import CHECKOUT
-from dev.settings_table import README, with_table
+from dev.settings_table import README, RULES, with_table
 
 
-def test_every_setting_is_in_the_readme_with_its_default_and_what_is_allowed() -> None:
-    assert with_table(README.read_text()) == README.read_text(), "run: python -m dev.settings_table"
+@pytest.mark.parametrize("path", [README, RULES], ids=lambda path: path.stem)
+def test_every_setting_and_every_key_of_a_rule_is_documented_with_what_is_allowed(path: Path) -> None:
+    assert with_table(path.read_text()) == path.read_text(), "run: python -m dev.settings_table"
 
 
 def test_links_between_the_documents_lead_somewhere() -> None:

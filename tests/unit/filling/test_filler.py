@@ -639,9 +639,9 @@ def test_a_viewer_s_wait_has_a_cause(bench: Bench) -> None:
     entry = bench.catalogue.describe(known)
 
     assert [bench.filler.wanted(entry, 1) for _ in range(2)] == ["not_cached", "queued"]
-    bench.leaves_out = True
+    bench.policy.other = Treatment("never")
     assert bench.filler.wanted(entry, 1) == "left_out"
-    bench.leaves_out = False
+    bench.policy.other = None
     bench.run(bad)
     assert bench.filler.wanted(bench.catalogue.describe(bad), 1) == "failed"
 
