@@ -1,4 +1,4 @@
-"""Writes the tables of settings and of a rule's keys from the code into the documents: `python -m dev.settings_table`."""
+"""Writes the tables of settings and rules from the code into the documents: `python -m dev.settings_table`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def rules_table() -> str:
 
     conditions = [f"| `{name}` | {key.allowed} | {key.meaning} |" for name, key in CONDITIONS.items()]
     decisions = [f"| `{name}` | {key.allowed} | {key.meaning} |" for name, key in DECISIONS.items()]
-    head = ["| condition | allowed | it holds if |", "|---|---|---|"]
+    head = ["| condition | allowed | what is looked at |", "|---|---|---|"]
     return "\n".join([*head, *conditions, "", "| decision | allowed | meaning |", "|---|---|---|", *decisions])
 
 

@@ -111,25 +111,23 @@ CONDITIONS: Mapping[str, TextKey | NumberKey] = MappingProxyType(
                 lambda i: i.modality,
                 _is_code,
                 'a code such as "MG"',
-                "Modality (0008,0060) is one of these",
+                "Modality (0008,0060)",
                 "Modality",
             ),
-            TextKey(
-                "SOPClassUID", lambda i: i.sop_class_uid, is_uid, _UID, "SOP Class UID (0008,0016) is one of these"
-            ),
+            TextKey("SOPClassUID", lambda i: i.sop_class_uid, is_uid, _UID, "SOP Class UID (0008,0016)"),
             TextKey(
                 "TransferSyntaxUID",
                 lambda i: i.transfer_syntax_uid,
                 is_uid,
                 _UID,
-                "the stored transfer syntax is one of these",
+                "the stored transfer syntax",
             ),
             TextKey(
                 "StationName",
                 lambda i: i.station_name,
                 _is_name,
                 _SHORT,
-                "Station Name (0008,1010) is one of these",
+                "Station Name (0008,1010)",
                 "StationName",
             ),
             TextKey(
@@ -137,10 +135,10 @@ CONDITIONS: Mapping[str, TextKey | NumberKey] = MappingProxyType(
                 lambda i: i.remote_aet,
                 _is_name,
                 _SHORT,
-                "the AE title that sent it by C-STORE is one of these",
+                "the AE title that sent it by C-STORE",
             ),
-            NumberKey("MinimumFrames", _frames, int, _FRAMES, "it has so many frames or more"),
-            NumberKey("MaximumFrames", _frames, int, _FRAMES, "it has so many frames or fewer"),
+            NumberKey("MinimumFrames", _frames, int, _FRAMES, "so many frames or more"),
+            NumberKey("MaximumFrames", _frames, int, _FRAMES, "so many frames or fewer"),
             NumberKey("MinimumFrameMB", _frame_megabytes, float, _SIZE, "a stored frame has so many MiB or more"),
             NumberKey("MaximumFrameMB", _frame_megabytes, float, _SIZE, "a stored frame has so many MiB or less"),
             NumberKey(
@@ -172,7 +170,8 @@ DECISIONS: Mapping[str, Setting] = MappingProxyType(
                 str,
                 "arrival",
                 choices=get_args(Extract),
-                meaning="it comes into the cache as it arrives (so without it), or when a viewer first asks for it, or never",
+                meaning="it comes into the cache as it arrives, or when a viewer first asks for it, or never; "
+                "arrival without it",
             ),
             Setting(
                 "Form",
@@ -187,7 +186,8 @@ DECISIONS: Mapping[str, Setting] = MappingProxyType(
                 str,
                 "normal",
                 choices=get_args(Turn),
-                meaning="what goes first of what has arrived (normal without it); what a viewer waits for goes before all of it",
+                meaning="what goes first of what has arrived, normal without it; what a viewer waits for goes before "
+                "all of it",
             ),
             Setting(
                 "KeepDays",

@@ -252,7 +252,11 @@ def test_many_instances_are_forgotten_in_few_transactions(store: DiskStore, monk
 def test_why_something_left_and_how_much_it_was_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[tuple[str, set[str], int]] = []
     store = DiskStore(
-        tmp_path, LIMIT, 1, 30 * DAY, lambda cause, names, size: told.append((cause, set(names), size // MB))
+        tmp_path,
+        LIMIT,
+        1,
+        Stay.of_all(30 * DAY),
+        lambda cause, names, size: told.append((cause, set(names), size // MB)),
     )
     ones = [instance(number) for number in range(1, 8)]
     names = [one.orthanc_id for one in ones]
