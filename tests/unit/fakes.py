@@ -46,6 +46,8 @@ def find_answer(
     stored_size: int = 1000,
     file_size: int = 1000,
     offset: int | None = 400,
+    tags: Mapping[str, str] | None = None,
+    remote_aet: str = "",
 ) -> dict[str, Any]:
     """One element of the answer to POST /tools/find, as Orthanc 1.12.7 writes it."""
     return {
@@ -55,10 +57,12 @@ def find_answer(
         "RequestedTags": {
             "StudyInstanceUID": path.study_instance_uid,
             "SeriesInstanceUID": path.series_instance_uid,
+            **(tags or {}),
         },
         "Metadata": {
             "TransferSyntax": syntax,
             "SopClassUid": "1.2.840.10008.5.1.4.1.1.7",
+            "RemoteAET": remote_aet,
             **({} if offset is None else {"PixelDataOffset": str(offset)}),
         },
         "Attachments": [
@@ -187,11 +191,20 @@ class FakeApi:
             answers = [stored.answer for stored in self.instances.values()]
             return json.dumps([answer for answer in answers if _matches(answer, query["Query"])]).encode()
         if uri == "/tools/bulk-content":
-            known = [self.instances[name] for name in query["Resources"] if name in self.instances]
-            return json.dumps(
-                [{**one.answer, "FileSize": len(one.content), "FileUuid": one.uuid} for one in known]
-            ).encode()
+            return json.dumps(list(self._bulk(query["Level"], query["Resources"]))).encode()
         raise NotFound("Unknown resource")
+
+    def _bulk(self, level: str, resources: Sequence[str]) -> Iterator[dict[str, Any]]:
+        """Instances by their IDs; series and studies by the IDs of series, which are UIDs here."""
+        for one in self.instances.values():
+            tags, parent = one.answer["RequestedTags"], one.answer["RequestedTags"]["SeriesInstanceUID"]
+            if level == "Instance" and one.answer["ID"] in resources:
+                told = {name: one.answer[name] for name in ("ID", "MainDicomTags", "Metadata")}
+                yield {**told, "FileSize": len(one.content), "FileUuid": one.uuid, "ParentSeries": parent}
+            elif level == "Series" and parent in resources:
+                yield {"ID": parent, "MainDicomTags": {k: v for k, v in tags.items() if k != "StudyDate"}}
+            elif level == "Study" and parent in resources:
+                yield {"ID": "study", "Series": [parent], "MainDicomTags": {"StudyDate": tags.get("StudyDate", "")}}
 
     def _note(self, call: str) -> None:
         self.calls.append(call)

@@ -1,15 +1,18 @@
-"""What rules have to know of instances, of up to 200 of them in one question."""
+"""What rules have to know of instances, asked of Orthanc for many of them at once."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
 from framecache.dicom.instance import number_of_frames, text_of
 from framecache.errors import FrameCacheError, SourceError
 from framecache.ports import OrthancApi
+
+_OF_SERIES = frozenset({"Modality", "StationName"})
+_OF_STUDIES = frozenset({"StudyDate"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,21 +31,24 @@ class Arrival:
     frame_size: int
 
     @classmethod
-    def from_answer(cls, answer: Mapping[str, Any]) -> Self:
-        """From one element of the answer. Raises FrameCacheError, KeyError, TypeError, ValueError for an odd one."""
-        tags = {**answer.get("RequestedTags", {}), **answer.get("MainDicomTags", {})}
-        metadata, frames = answer.get("Metadata", {}), number_of_frames(tags)
+    def from_answer(cls, answer: Mapping[str, Any], above: Mapping[str, str]) -> Self:
+        """From one element of the answer, and the tags of its series and study.
+
+        Raises FrameCacheError, AttributeError, KeyError, TypeError, ValueError for an odd one.
+        """
+        tags, metadata = answer.get("MainDicomTags", {}), answer.get("Metadata", {})
+        frames = number_of_frames(tags)
         size, offset = int(answer.get("FileSize") or 0), int(metadata.get("PixelDataOffset") or 0)
         if size < 0 or frames < 1:
             raise FrameCacheError("Orthanc's answer has no size")
         return cls(
             orthanc_id=answer["ID"],
-            modality=text_of(tags, "Modality"),
+            modality=text_of(above, "Modality"),
             sop_class_uid=text_of(metadata, "SopClassUid"),
             transfer_syntax_uid=text_of(metadata, "TransferSyntax"),
-            station_name=text_of(tags, "StationName"),
+            station_name=text_of(above, "StationName"),
             remote_aet=text_of(metadata, "RemoteAET"),
-            study_date=text_of(tags, "StudyDate"),
+            study_date=text_of(above, "StudyDate"),
             number_of_frames=frames,
             file_size=size,
             frame_size=max(0, size - offset) // frames,
@@ -50,33 +56,45 @@ class Arrival:
 
 
 class Arrivals:
-    """Asks Orthanc; all that is asked for is in its database."""
+    """Asks Orthanc: one question for the instances, one more for their series and one for their studies, if need be.
 
-    def __init__(self, api: OrthancApi, tags: Sequence[str]) -> None:
-        """`tags` are those of series and study that are wanted; without any, nothing is asked of these."""
-        self._api, self._tags = api, list(tags)
+    All that is asked for is in its database.
+    """
+
+    def __init__(self, api: OrthancApi, tags: Collection[str]) -> None:
+        """`tags` are those of series and study that are wanted."""
+        self._api = api
+        self._wants_series, self._wants_studies = bool(_OF_SERIES & {*tags}), bool(_OF_STUDIES & {*tags})
 
     def of(self, orthanc_ids: Sequence[str], on_odd: Callable[[Exception], None]) -> Iterator[Arrival]:
-        """Those of the instances that Orthanc has; `on_odd` is told of an answer that cannot be understood.
+        """Those of some hundred instances that Orthanc has; `on_odd` is told of an answer that cannot be understood.
 
         Raises SourceError.
         """
-        question: dict[str, Any] = {"Resources": list(orthanc_ids), "Level": "Instance", "Metadata": True}
-        if self._tags:
-            question["RequestedTags"] = self._tags
-        for answer in self._answers(question):
+        answers = self._ask("Instance", orthanc_ids)
+        above = self._above(sorted({str(answer.get("ParentSeries", "")) for answer in answers}))
+        for answer in answers:
             try:
-                arrival = Arrival.from_answer(answer)
-            except (FrameCacheError, KeyError, ValueError, TypeError, AttributeError) as error:
+                arrival = Arrival.from_answer(answer, above.get(answer.get("ParentSeries", ""), {}))
+            except (FrameCacheError, AttributeError, KeyError, TypeError, ValueError) as error:
                 on_odd(error)
             else:
                 yield arrival
 
-    def _answers(self, question: Mapping[str, Any]) -> list[dict[str, Any]]:
+    def _above(self, series: Sequence[str]) -> dict[str, dict[str, str]]:
+        """The tags of some series and of their studies, by the Orthanc IDs of the series."""
+        tags: dict[str, dict[str, str]] = {name: {} for name in series}
+        for answer in self._ask("Series", series) if self._wants_series else []:
+            tags.get(answer.get("ID", ""), {}).update(answer.get("MainDicomTags", {}))
+        for answer in self._ask("Study", series) if self._wants_studies else []:
+            for name in answer.get("Series", []):
+                tags.get(name, {}).update(answer.get("MainDicomTags", {}))
+        return tags
+
+    def _ask(self, level: str, resources: Sequence[str]) -> list[dict[str, Any]]:
+        body = {"Resources": list(resources), "Level": level, "Metadata": level == "Instance"}
         try:
-            answers: list[dict[str, Any]] = json.loads(
-                self._api.post("/tools/bulk-content", json.dumps(question).encode())
-            )
+            answers = json.loads(self._api.post("/tools/bulk-content", json.dumps(body).encode()))
         except ValueError as error:
             raise SourceError(f"Orthanc's answer cannot be understood: {error}") from error
-        return answers
+        return [answer for answer in answers if isinstance(answer, dict)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from framecache.dicom.transfer_syntax import (
     stored_representation,
 )
 from framecache.errors import HandOver
+from framecache.filling.pace import Kept, Pace
 from framecache.rules.policy import Policy
 from framecache.rules.rule import Mode
 from framecache.serving.frames import Codecs, Transcoded
@@ -32,11 +34,15 @@ _PATIENCE = 60.0
 
 @dataclass(slots=True)
 class Extracted:
-    """How much was kept: frames in all forms, and their bytes; and how many frames the stored file lacks."""
+    """How much was kept: frames in all forms, and their bytes; and how many frames the stored file lacks.
+
+    `codec_seconds` is how long the codecs' processes worked for it.
+    """
 
     frames: int = 0
     size: int = 0
     missing: int = 0
+    codec_seconds: float = 0.0
 
 
 class Extractor:
@@ -49,7 +55,9 @@ class Extractor:
         pool: BufferPool,
         codecs: Codecs | None,
         policy: Policy,
+        pace: Pace,
     ) -> None:
+        self._pace = pace
         self._sources, self._store, self._pool, self._codecs, self._policy = sources, store, pool, codecs, policy
 
     def extract(
@@ -60,10 +68,14 @@ class Extractor:
         `near` is asked before each block: who scrolls elsewhere meanwhile is followed there.
         Raises HandOver where there is nothing to keep, SourceError, StoreError, CodecError.
         """
-        done, mode = Extracted(), self._policy.decide(entry.instance).mode
-        is_first = form == self.forms(entry)[0]
-        if not (is_first and mode != "copy" and self._index_if_possible(entry, mode, done)):
+        done, mode, started = Extracted(), self._policy.decide(entry.instance).mode, time.thread_time()
+        kept: Kept = "stored" if form == self.forms(entry)[0] else "HTJ2K"
+        if kept == "stored" and mode != "copy" and self._index_if_possible(entry, mode, done):
+            kept = "index"
+        else:
             self._fill(entry, form, near, done, is_stopping)
+        seconds = time.thread_time() - started + done.codec_seconds
+        self._pace.note(kept, done.frames * entry.instance.frame_size, done.size, seconds)
         return done
 
     def is_indexed(self, entry: Entry) -> bool:
@@ -121,7 +133,7 @@ class Extractor:
     def _keep(self, entry: Entry, source: FrameSource, form: Transcoded, numbers: range, done: Extracted) -> None:
         as_stored = form.representation == stored_representation(entry.instance.transfer_syntax_uid)
         with ExitStack() as stack:
-            frames = self._cut(source, numbers, stack) if as_stored else self._make(source, form, numbers)
+            frames = self._cut(source, numbers, stack) if as_stored else self._make(source, form, numbers, done)
             row = self._store.keep(entry.instance, form.key, frames)
         entry.add(row)
         done.frames += len(frames)
@@ -137,7 +149,9 @@ class Extractor:
             position += length
         return frames
 
-    def _make(self, source: FrameSource, form: Transcoded, numbers: Sequence[int]) -> dict[int, memoryview]:
+    def _make(
+        self, source: FrameSource, form: Transcoded, numbers: Sequence[int], done: Extracted
+    ) -> dict[int, memoryview]:
         codecs = self._codecs
         if codecs is None:
             raise HandOver("there are no codecs")
@@ -145,7 +159,9 @@ class Extractor:
         for number in numbers:
             with ExitStack() as stack:
                 frame = self._cut(source, (number,), stack)[number]
+                started = time.monotonic()
                 made[number] = memoryview(form.make(codecs, header, frame, number))
+                done.codec_seconds += time.monotonic() - started
         return made
 
 

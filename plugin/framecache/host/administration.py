@@ -8,6 +8,7 @@ from framecache.administration.actions import Actions
 from framecache.administration.answers import Area
 from framecache.administration.checks import check_admin_users
 from framecache.administration.jobs import Jobs
+from framecache.administration.preview import Preview
 from framecache.administration.resources import Resources
 from framecache.administration.status import Status
 from framecache.administration.work import Work
@@ -48,4 +49,5 @@ def _areas(context: Context, keeping: Keeping, filling: Filling, jobs: Jobs) -> 
     )
     yield Resources(catalogue, store, filler)
     yield Actions(context.api, catalogue, store, filler, log)
+    yield Preview(context.api, context.settings, jobs, filling.pace, log)
     yield Work(jobs, context.events)

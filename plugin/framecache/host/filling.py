@@ -13,6 +13,7 @@ from framecache.filling.filler import Filler
 from framecache.filling.intake import Intake
 from framecache.filling.janitor import Janitor
 from framecache.filling.keeper import Keeper
+from framecache.filling.pace import Pace
 from framecache.filling.sieve import Sieve
 from framecache.host.codecs import Codecs
 from framecache.host.context import Context
@@ -28,7 +29,8 @@ class Filling:
         settings, metrics, log, api = context.settings, context.metrics, context.log, context.api
         catalogue, store = keeping.catalogue, keeping.store
         policy, backlog = context.policy, Backlog()
-        extractor = Extractor(keeping.sources, store, keeping.pool, codecs.background, policy)
+        self.pace = Pace(store, context.clock)
+        extractor = Extractor(keeping.sources, store, keeping.pool, codecs.background, policy, self.pace)
         self.filler = Filler(catalogue, extractor, store, metrics, context.clock, log, policy, backlog.done)
         self.intake = Intake(api, self.filler, backlog, store, metrics, log, Sieve(api, log, policy))
         self.janitor = Janitor(catalogue, store, self.filler, log)

@@ -90,12 +90,18 @@ def _frame_megabytes(instance: Described, _today: date) -> float:
     return instance.frame_size / _MEGABYTE
 
 
-def _study_age(instance: Described, today: date) -> float | None:
-    """In days; None where the study has no date (a DA of PS3.5 section 6.2)."""
+def day_of(text: str) -> date | None:
+    """The day of a DA (PS3.5 section 6.2), or None where it is none."""
     try:
-        return (today - date.fromisoformat(instance.study_date)).days
+        return date.fromisoformat(text)
     except ValueError:
         return None
+
+
+def _study_age(instance: Described, today: date) -> float | None:
+    """In days; None where the study has no date."""
+    day = day_of(instance.study_date)
+    return None if day is None else (today - day).days
 
 
 _UID = 'a UID such as "1.2.840.10008.5.1.4.1.1.13.1.3"'

@@ -17,6 +17,7 @@ from framecache.dicom.identity import InstancePath
 from framecache.dicom.transfer_syntax import HTJ2K_LOSSLESS
 from framecache.filling.extraction import Extractor, nearest_first
 from framecache.filling.filler import Filler, FillState, Priority
+from framecache.filling.pace import Pace
 from framecache.metrics import Metrics
 from framecache.rules.policy import Policy, Treatment
 from framecache.rules.rule import Described, Mode, Rule
@@ -73,7 +74,7 @@ class Bench:
         self.policy, self.done = OtherPolicy(rules, mode), list[str]()
         self.filler = Filler(
             self.catalogue,
-            Extractor(Sources(self.api), self.store, self.pool, codecs, self.policy),
+            Extractor(Sources(self.api), self.store, self.pool, codecs, self.policy, Pace(self.store, self.clock)),
             self.store,
             self.metrics,
             self.clock,
