@@ -32,6 +32,7 @@ BAD_SETTINGS: tuple[tuple[str, object, str], ...] = (
     ("Workers", 2.5, "2.5; allowed is a whole number from 1"),
     ("MinimumFrames", -1, "-1; allowed is a whole number from 1"),
     ("MinimumFrameMB", "4", "'4'; allowed is a number from 0"),
+    ("Rules", "MG", '\'MG\'; allowed is a list of rules such as [{"Modality": "MG"}]'),
     ("Strict", 1, "1; allowed is true or false"),
     ("MaximumSize", 100, "not known; known are Enable, Directory, "),
 )

@@ -69,6 +69,7 @@ def test_what_a_named_sender_sends_is_cached(archive: Archive) -> None:
         if is_cached:
             archive.wait_until_cached(instance)
         else:
+            wait_until(lambda: is_looked_at(archive, instance))
             assert archive.progress(instance)["State"] == "not cached"
 
 
