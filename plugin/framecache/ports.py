@@ -78,6 +78,9 @@ class OrthancModule(Protocol):
     def CheckVersionAdvanced(self, major: int, minor: int, revision: int, /) -> int:
         """Whether the core is at least of this version."""
 
+    def ExtendOrthancExplorer(self, javascript: str, /) -> None:
+        """Add a script to Orthanc Explorer; the next call takes the last one's away."""
+
     def GetConfiguration(self) -> str:
         """The configuration as JSON."""
 

@@ -405,9 +405,14 @@ class FakeModule:
         self.on_change: Callable[[int, int, str], None] | None = None
         self.log = FakeLog()
         self.answers: dict[str, object] = {}
+        self.explorer = ""
 
     def CheckVersionAdvanced(self, major: int, minor: int, revision: int, /) -> int:
         return int(self.version >= (major, minor, revision))
+
+    def ExtendOrthancExplorer(self, javascript: str, /) -> None:
+        assert not self.explorer, "the last script would be lost"
+        self.explorer = javascript
 
     def GetConfiguration(self) -> str:
         return json.dumps(self.configuration)

@@ -13,6 +13,7 @@ from framecache.administration.times import iso
 from framecache.archive.catalogue import Catalogue
 from framecache.cache.buffers import BufferPool
 from framecache.cache.frame_store import FrameStore
+from framecache.dicomweb.public_url import PublicUrl
 from framecache.filling.filler import Filler
 from framecache.filling.intake import Intake
 from framecache.metrics import Event, Metrics
@@ -45,9 +46,11 @@ class Status:
         intake: Intake,
         pool: BufferPool,
         metrics: Metrics,
+        url: PublicUrl,
     ) -> None:
         self._findings, self._settings, self._catalogue, self._store = findings, settings, catalogue, store
         self._filler, self._intake, self._pool, self._metrics = filler, intake, pool, metrics
+        self._url = url
         self.told: Mapping[str, Answer] = {"status": self.status}
         self.done: Mapping[str, Answer] = {}
 
@@ -59,6 +62,7 @@ class Status:
         failures = self._filler.failures()
         return {
             **self._findings.to_json(),
+            "DicomWeb": {"Root": self._url.root, "PublicRoot": self._url.public_root},
             "Settings": settings_module.in_force(self._settings),
             "Entries": count,
             "Bytes": size,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from framecache.administration.actions import Actions
 from framecache.administration.answers import Area
 from framecache.administration.checks import check_admin_users
 from framecache.administration.jobs import Jobs
+from framecache.administration.page import Page
 from framecache.administration.preview import Preview
 from framecache.administration.resources import Resources
 from framecache.administration.status import Status
@@ -17,6 +18,7 @@ from framecache.host.admin_routes import ActionRoute, JsonRoute
 from framecache.host.context import Context
 from framecache.host.filling import Filling
 from framecache.host.keeping import Keeping
+from framecache.host.page_route import PATTERN, PageRoute
 
 
 class Administration:
@@ -33,9 +35,12 @@ class Administration:
         """Have the jobs end."""
         self._jobs.stop()
 
-    def routes(self) -> Iterator[tuple[str, JsonRoute]]:
+    def routes(self) -> Iterator[tuple[str, Callable[..., None]]]:
         """The callbacks by the patterns of their paths, unless the settings want none."""
-        for area in self._areas if self._settings.admin_routes else []:
+        if not self._settings.admin_routes:
+            return
+        yield PATTERN, PageRoute(Page(), self._access)
+        for area in self._areas:
             for path, tell in area.told.items():
                 yield f"/frame-cache/{path}", JsonRoute(tell, self._access, self._log)
             for path, act in area.done.items():
@@ -44,9 +49,8 @@ class Administration:
 
 def _areas(context: Context, keeping: Keeping, filling: Filling, jobs: Jobs) -> Iterator[Area]:
     catalogue, store, filler, log = keeping.catalogue, keeping.store, filling.filler, context.log
-    yield Status(
-        context.findings, context.settings, catalogue, store, filler, filling.intake, keeping.pool, context.metrics
-    )
+    intake, pool, metrics, url = filling.intake, keeping.pool, context.metrics, context.url
+    yield Status(context.findings, context.settings, catalogue, store, filler, intake, pool, metrics, url)
     yield Resources(catalogue, store, filler)
     yield Actions(context.api, catalogue, store, filler, log)
     yield Preview(context.api, context.settings, jobs, filling.pace, log)

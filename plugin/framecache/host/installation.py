@@ -9,6 +9,7 @@ from typing import Any
 
 from framecache.administration import checks
 from framecache.administration.findings import Findings
+from framecache.administration.page import Page, explorer_script
 from framecache.errors import SettingsError
 from framecache.host.access import Access
 from framecache.host.admin_routes import JsonRoute
@@ -18,6 +19,7 @@ from framecache.host.context import Context
 from framecache.host.filling import Filling
 from framecache.host.keeping import Keeping
 from framecache.host.orthanc_adapter import ModuleLog, for_good
+from framecache.host.page_route import PATTERN, PageRoute
 from framecache.host.serving import Serving
 from framecache.host.start_checks import StartChecks
 from framecache.ports import Log, OrthancModule
@@ -27,10 +29,11 @@ from framecache.threads import start_thread
 OnChange = Callable[[int, int, str], None]
 
 
-def install(module: OrthancModule, on_change: OnChange | None = None) -> None:
+def install(module: OrthancModule, on_change: OnChange | None = None, explorer: str = "") -> None:
     """Install the frame cache into the Orthanc whose module `orthanc` this is, while its script is loaded.
 
-    An Orthanc has one OnChange callback: a site's own is given as `on_change` and called after ours.
+    An Orthanc has one OnChange callback: a site's own is given as `on_change` and called after ours. So it is with the
+    JavaScript that extends Orthanc Explorer: a site's own is given as `explorer`.
     Raises SettingsError, and so stops Orthanc's start, only with `"Strict": true`.
     """
     log = ModuleLog(module)
@@ -54,6 +57,9 @@ def install(module: OrthancModule, on_change: OnChange | None = None) -> None:
     else:
         storage = _storage_directory(module, configuration)
         _Plugin(Context(module, configuration, settings, storage, findings, log)).register(on_change)
+        explorer = f"{explorer_script()}\n{explorer}" if settings.admin_routes else explorer
+    if explorer:
+        module.ExtendOrthancExplorer(explorer)
 
 
 def _read_settings(module: OrthancModule, configuration: Mapping[str, Any]) -> Settings:
@@ -80,13 +86,14 @@ def _stand_aside(
     configuration: Mapping[str, Any],
     on_change: OnChange | None,
 ) -> None:
-    """Orthanc starts and the stock plugin serves; only the status is ours, and says why."""
+    """Orthanc starts and the stock plugin serves; only the status and its page are ours, and say why."""
     for check in findings.failed:
         log.error(f"FRAME CACHE IS OFF: {check.advice}")
     wanted, users = lenient_admin_settings(configuration.get("FrameCache"))
     if wanted:
-        route = JsonRoute(findings.to_json, Access(users, configuration), log)
-        module.RegisterRestCallback("/frame-cache/status", for_good(route))
+        access = Access(users, configuration)
+        module.RegisterRestCallback("/frame-cache/status", for_good(JsonRoute(findings.to_json, access, log)))
+        module.RegisterRestCallback(PATTERN, for_good(PageRoute(Page(), access)))
     if on_change is not None:
         module.RegisterOnChangeCallback(for_good(on_change))
 

@@ -16,6 +16,7 @@ from framecache.host.orthanc_adapter import SENTINEL, SENTINEL_ANSWER
 from tests.unit.fakes import FakeModule, FakeOutput, eventually, orthanc_id
 
 STATUS = "/frame-cache/status"
+PAGE = "/frame-cache/app(|/.*)"
 THREADS = {"Python": {"AllowThreads": True}}
 
 
@@ -27,7 +28,11 @@ class Site:
         self.modules: list[FakeModule] = []
 
     def install(
-        self, section: Any, on_change: Callable[[int, int, str], None] | None = None, **rest: Any
+        self,
+        section: Any,
+        on_change: Callable[[int, int, str], None] | None = None,
+        explorer: str = "",
+        **rest: Any,
     ) -> FakeModule:
         version = rest.pop("version", (1, 12, 7))
         # No helper processes: their tests are elsewhere.
@@ -35,7 +40,7 @@ class Site:
         configuration = {**THREADS, "StorageDirectory": "storage", "FrameCache": section, **rest}
         module = FakeModule(configuration, self.folder, version=version)
         self.modules.append(module)
-        install(module, on_change)
+        install(module, on_change, explorer)
         return module
 
 
@@ -91,8 +96,8 @@ def test_where_something_is_wrong_orthanc_starts_and_only_the_status_is_ours(
 ) -> None:
     module = site.install(section, **rest)
 
-    assert list(module.routes) == [STATUS]
-    assert module.on_change is None
+    assert list(module.routes) == [STATUS, PAGE]
+    assert (module.on_change, module.explorer) == (None, "")
     assert any("FRAME CACHE IS OFF" in line and message in line for line in module.log.of("error"))
     found = status(module)
     assert found["Serving"] is False
@@ -112,7 +117,7 @@ def test_strict_stops_the_start(site: Site, section: dict[str, Any], rest: dict[
 def test_what_is_switched_off_does_nothing_and_stops_nothing(site: Site, *, strict: bool) -> None:
     module = site.install({"Enable": False, "Strict": strict}, Python={})
 
-    assert list(module.routes) == [STATUS]
+    assert list(module.routes) == [STATUS, PAGE]
     assert not (site.folder / "FrameCache").exists()
 
 
@@ -213,6 +218,15 @@ def test_without_admin_routes_there_is_nothing_below_frame_cache(site: Site, sec
     module = site.install({**section, "AdminRoutes": False})
 
     assert [pattern for pattern in module.routes if "frame-cache" in pattern] == []
+    assert module.explorer == ""
+
+
+@pytest.mark.parametrize(("section", "ours"), [({}, True), ({"Wrokers": 1}, False), ({"AdminRoutes": False}, False)])
+def test_a_site_s_own_script_for_orthanc_explorer_is_kept(site: Site, section: dict[str, Any], *, ours: bool) -> None:
+    module = site.install(section, explorer="theirs();")
+
+    assert module.explorer.endswith("theirs();")
+    assert ("../frame-cache/app/" in module.explorer) is ours
 
 
 @pytest.mark.parametrize("section", [{}, {"Enable": False}, {"Wrokers": 1}], ids=["on", "off", "wrong"])

@@ -1,0 +1,119 @@
+// One study of the table: what it is, how much of it is cached, and what can be done with it.
+
+import { element, write } from "./element.js";
+import { ago, bytes, count, counted } from "./format.js";
+
+/** A study in words, for a question or a screen reader. */
+export const title = (study, uid) => (study ? [study.name || study.patientId || "no name", study.date].filter(Boolean).join(", ") : uid);
+
+export const ACTIONS = {
+  warm: {
+    label: "Warm",
+    question: "Warm this study?",
+    consequence: "Its frames are brought into the cache, behind all that arrives meanwhile.",
+    done: (told) => `${counted(told.Instances, "instance")} queued`,
+  },
+  pin: {
+    label: "Pin",
+    question: "Pin this study?",
+    consequence: "What is cached of it stays, whatever else comes, until it is unpinned.",
+    done: () => "pinned",
+  },
+  unpin: {
+    label: "Unpin",
+    question: "Unpin this study?",
+    consequence: "It may leave the cache like any other, when room is needed.",
+    done: () => "unpinned",
+  },
+  purge: {
+    label: "Purge",
+    question: "Purge this study from the cache?",
+    consequence: "Its frames leave the cache. The images stay in Orthanc, and who views them next waits as without a cache.",
+    done: (told) => `${counted(told.PurgedInstances, "instance")} purged`,
+    dangerous: true,
+  },
+};
+
+/** A row; `begin(action, study, row)` is called for a button, where `action` is one of ACTIONS or "preview". */
+export class StudyRow {
+  node = element("tr");
+  #parts = {
+    name: element("strong"),
+    pinned: element("span", { className: "badge", textContent: "Pinned" }),
+    detail: element("span", { className: "detail quiet" }),
+    uid: element("code", { className: "uid" }),
+    bar: element("progress"),
+    frames: element("span", { className: "quiet" }),
+    size: element("td", { className: "number" }),
+    viewed: element("td"),
+  };
+  #buttons = new Map();
+  #row;
+  #study = null;
+
+  constructor(begin) {
+    const { name, pinned, detail, uid, bar, frames, size, viewed } = this.#parts;
+    size.dataset.label = "Size";
+    viewed.dataset.label = "Last viewed";
+    for (const action of ["preview", ...Object.keys(ACTIONS)]) {
+      const button = element("button", { type: "button", textContent: ACTIONS[action]?.label ?? "Preview" });
+      button.addEventListener("click", () => begin(action, this.#study, this.#row));
+      this.#buttons.set(action, button);
+    }
+    this.#buttons.get("purge").className = "dangerous";
+    this.node.append(
+      element("th", { scope: "row" }, name, " ", pinned, detail, uid),
+      element("td", { className: "cached" }, bar, frames),
+      size,
+      viewed,
+      element("td", { className: "actions" }, ...this.#buttons.values()),
+    );
+  }
+
+  /**
+   * `row` as the plugin tells it; one of no instances is not in the cache, and with one whose ID it does not know nothing
+   * can be done. `now` is the server's time.
+   */
+  show(row, now) {
+    this.#row = row;
+    const { bar, frames, size, viewed, pinned } = this.#parts;
+    const { Frames: all, CachedFrames: cached, Pinned: isPinned } = row;
+    pinned.hidden = !isPinned;
+    [bar.max, bar.value] = [all || 1, all ? Math.min(cached, all) : 0];
+    write(frames, row.Instances ? `${count(cached)} of ${count(all)} in ${counted(row.Instances, "instance")}` : "not in the cache");
+    write(size, row.Instances ? bytes(row.Bytes) : "–");
+    write(viewed, row.Instances ? ago(row.LastViewed, now) : "–");
+    const [isKnown, isCached] = [Boolean(row.ID), Boolean(row.ID) && row.Instances > 0];
+    this.#offer({ preview: isCached, warm: isKnown, pin: isKnown && !isPinned, unpin: isKnown && isPinned, purge: isCached });
+    this.#label();
+  }
+
+  /** `study` as Orthanc tells it; null where it does not. */
+  name(study) {
+    this.#study = study;
+    const { name, detail, uid } = this.#parts;
+    write(name, study ? study.name || "(no name)" : "");
+    name.hidden = !study;
+    write(detail, study ? [study.patientId, study.date, study.modalities, study.description].filter(Boolean).join(" · ") : "");
+    uid.hidden = Boolean(study);
+    this.#label();
+  }
+
+  #offer(offered) {
+    for (const [action, button] of this.#buttons) {
+      // Who pins with the keyboard goes on at the button that takes its place.
+      const hadFocus = document.activeElement === button;
+      button.hidden = !offered[action];
+      if (hadFocus && button.hidden) (this.#buttons.get({ pin: "unpin", unpin: "pin" }[action]) ?? this.#buttons.get("warm")).focus();
+    }
+  }
+
+  #label() {
+    if (!this.#row) return;
+    const uid = this.#row.StudyInstanceUID;
+    write(this.#parts.uid, uid);
+    const name = title(this.#study, uid);
+    this.#parts.bar.setAttribute("aria-label", `Frames cached of ${name}`);
+    for (const button of this.#buttons.values()) button.setAttribute("aria-label", `${button.textContent}: ${name}`);
+  }
+}

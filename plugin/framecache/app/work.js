@@ -1,0 +1,101 @@
+// What the plugin is at, and the jobs that somebody asked for.
+
+import { announce } from "./confirmation.js";
+import { byId, element, KeyedList, write } from "./element.js";
+import { ago, bytes, count, duration, shortId } from "./format.js";
+import { act } from "./server.js";
+
+const ENDED = new Set(["done", "failed", "cancelled"]);
+const KEPT = 20; // jobs that have ended
+const KINDS = { warm: "Warm", verify: "Verify", backfill: "Backfill", preview: "Try rules" };
+
+/** A line with a name, a bar, and what is told beside it. */
+function line(...actions) {
+  const [name, told] = [element("span", { className: "name" }), element("span", { className: "quiet" })];
+  const bar = element("progress");
+  const node = element("li", { className: "work" }, name, bar, told, ...actions);
+  const show = (title, { done = null, total = null, hidden = false }, text) => {
+    write(name, title);
+    write(told, text);
+    bar.hidden = hidden;
+    bar.setAttribute("aria-label", title);
+    // Without a value a bar says that nobody knows how far it is.
+    if (total) [bar.max, bar.value] = [total, Math.min(done, total)];
+    else bar.removeAttribute("value");
+  };
+  return { node, show };
+}
+
+function instanceLine() {
+  const { node, show } = line();
+  const update = ({ ID: id, Priority: priority, NumberOfFrames: total, CachedFrames: done, Seconds: seconds }) => {
+    const frames = total ? `${count(done)} of ${count(total)} frames, ` : "";
+    show(`Instance ${shortId(id)}`, { done, total }, `${frames}${String(priority ?? "").toLowerCase()} for ${duration(seconds)}`);
+  };
+  return { node, update };
+}
+
+/** Whether a job has come to its end, one way or another. */
+export const ended = (job) => ENDED.has(job.State);
+
+export class Work {
+  #instances = new KeyedList(byId("work"), (one) => one.ID, instanceLine);
+  #jobs = new KeyedList(byId("jobs"), (job) => job.ID, (job) => this.#jobLine(job));
+  #archive;
+  #changed;
+  #now = "";
+
+  /** `changed` is called when the server should be asked anew. */
+  constructor(archive, changed) {
+    [this.#archive, this.#changed] = [archive, changed];
+  }
+
+  /** `statistics` and `jobs` as the plugin tells them; null where it tells none. */
+  show(statistics, jobs) {
+    byId("activity").hidden = !statistics;
+    if (!statistics) return;
+    this.#now = statistics.Now;
+    const atWork = statistics.Queue.AtWork;
+    this.#instances.show(atWork);
+    byId("work-none").hidden = atWork.length > 0;
+    write(byId("work-none"), statistics.Queue.Length ? "About to begin." : "Nothing: all that arrived is looked after.");
+    const all = jobs?.Jobs ?? [];
+    this.#jobs.show([...all.filter((job) => !ended(job)), ...all.filter(ended).slice(0, KEPT)]);
+    byId("jobs-none").hidden = all.length > 0;
+  }
+
+  #jobLine(job) {
+    const cancel = element("button", { type: "button", textContent: "Cancel" });
+    const { node, show } = line(cancel);
+    cancel.addEventListener("click", () => this.#cancel(job));
+    let name = "";
+    if (job.Level === "studies") {
+      this.#archive.study(job.Subject).then((study) => (name = study?.name ?? ""), () => {});
+    }
+    const update = (told) => {
+      const subject = name || (told.Subject ? `${told.Level ?? ""} ${shortId(told.Subject)}`.trim() : "");
+      const title = `${KINDS[told.Kind] ?? told.Kind} ${subject}`.trim();
+      cancel.hidden = ended(told);
+      cancel.setAttribute("aria-label", `Cancel: ${title}`);
+      node.dataset.state = told.State;
+      show(title, { done: told.Done, total: told.Total, hidden: ended(told) }, this.#state(told));
+    };
+    return { node, update };
+  }
+
+  #state({ State: state, Done: done, Total: total, Unit: unit, Bytes: size, Ended: end, Error: error }) {
+    const many = total === null || total === done ? `${count(done)} ${unit}` : `${count(done)} of ${count(total)} ${unit}`;
+    const parts = [state, many, size ? bytes(size) : "", end ? ago(end, this.#now) : "", error ?? ""];
+    return parts.filter(Boolean).join(" · ");
+  }
+
+  async #cancel(job) {
+    try {
+      await act(`jobs/${job.ID}/cancel`);
+      announce("The job is cancelled.");
+    } catch (error) {
+      announce(`Not cancelled: ${error.message}`, "bad");
+    }
+    this.#changed();
+  }
+}
