@@ -7,7 +7,7 @@ from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError, RawDescription
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 
-from framecache.cli import actions, backfill, events, jobs, size, status, studies
+from framecache.cli import actions, backfill, bench, events, jobs, size, status, studies
 from framecache.cli.errors import ExitCode
 from framecache.cli.session import Session
 
@@ -38,6 +38,7 @@ def parser() -> ArgumentParser:
     _add_jobs(commands)
     _add_backfill(commands)
     _add_size(commands)
+    _add_bench(commands)
     return made
 
 
@@ -105,6 +106,14 @@ def _add_size(commands: _Subparsers[ArgumentParser]) -> None:
     made.add_argument("--weeks", type=_whole(1, 520), default=4, help="over how many weeks arrivals are looked at (4)")
     most = "the most series that are looked at, chosen by chance (2000): more, and it is less uncertain"
     made.add_argument("--series", type=_whole(100, 1_000_000), default=2000, help=most)
+
+
+def _add_bench(commands: _Subparsers[ArgumentParser]) -> None:
+    description = "measure the frames of a cached study beside Orthanc's own route; it loads the server"
+    made = _add(commands, "bench", bench.bench, description)
+    made.add_argument("study", nargs="?", help="Orthanc ID or Study Instance UID (the one with most frames cached)")
+    made.add_argument("--connections", type=_whole(1, 32), default=4, help="how many ask at the same time (4)")
+    made.add_argument("--seconds", type=_whole(1, 300), default=5, help="how long each of the two routes is asked (5)")
 
 
 def _whole(smallest: int, largest: int) -> Callable[[str], int]:

@@ -85,7 +85,8 @@ def _table(jobs: Sequence[Job]) -> Any:
 
 def _row(job: Job) -> tuple[object, ...]:
     total = "" if job["Total"] is None else f"/{job['Total']}"
-    result = job.get("Error") or " ".join(f"{key}={value}" for key, value in (job.get("Result") or {}).items())
+    figures = {key: value for key, value in (job.get("Result") or {}).items() if isinstance(value, int | float)}
+    result = job.get("Error") or " ".join(f"{key}={value}" for key, value in figures.items())
     return (
         job["ID"],
         job["Kind"],

@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 import requests
 import urllib3
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
 
 from framecache.cli.errors import CommandError, ExitCode
 from framecache.cli.output import Output
@@ -23,6 +25,11 @@ class Session:
     server: Server
     output: Output
     arguments: Namespace
+    environment: Mapping[str, str]
+
+    def connect(self) -> Server:
+        """Another connection to the same server, for another thread."""
+        return Server(self.arguments.url, http_session(self.arguments, self.environment))
 
 
 def open_session(arguments: Namespace, environment: Mapping[str, str] | None = None) -> Session:
@@ -32,7 +39,7 @@ def open_session(arguments: Namespace, environment: Mapping[str, str] | None = N
     if urlsplit(arguments.url).password is not None:
         message = "no password on the command line: other users of this machine could read it there"
         raise CommandError(f"{message}; FRAMECACHE_USER and FRAMECACHE_PASSWORD say it", ExitCode.USAGE)
-    return Session(Server(arguments.url, http_session(arguments, environment)), output, arguments)
+    return Session(Server(arguments.url, http_session(arguments, environment)), output, arguments, environment)
 
 
 def http_session(arguments: Namespace, environment: Mapping[str, str]) -> requests.Session:
@@ -44,6 +51,10 @@ def http_session(arguments: Namespace, environment: Mapping[str, str]) -> reques
         session.auth = (user.encode(), password.encode())  # type: ignore[assignment]
     elif user is not None or password is not None:
         raise CommandError("FRAMECACHE_USER and FRAMECACHE_PASSWORD belong together: set both", ExitCode.USAGE)
+    # Orthanc closes a connection that was idle for a second, perhaps just as the next question is on its way.
+    again = HTTPAdapter(max_retries=Retry(2, connect=0, read=2, redirect=0, status=0, allowed_methods=["GET"]))
+    session.mount("http://", again)
+    session.mount("https://", again)
     if arguments.ca and not os.path.isfile(arguments.ca):
         raise CommandError(f"--ca {arguments.ca} is no file", ExitCode.USAGE)
     session.verify = False if arguments.insecure else arguments.ca or True

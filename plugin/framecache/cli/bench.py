@@ -1,0 +1,106 @@
+"""`framecache bench`: what the cache makes of a study on one's own server, beside Orthanc's own route."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import Any
+
+from framecache.cli.errors import CommandError, ExitCode
+from framecache.cli.load import Turn, load
+from framecache.cli.measurement import Measured, ratio
+from framecache.cli.output import size, table
+from framecache.cli.resources import resolve
+from framecache.cli.session import Session
+
+_MOST_FRAMES = 1000
+_COLUMNS = ("route", "answers", "median", "99th percentile", "a second", "errors", "hits")
+
+
+def bench(session: Session) -> ExitCode:
+    """Ask for cached frames by both routes in turns; REFUSED where the cache did not answer all of them."""
+    arguments = session.arguments
+    study, frames = _frames(session)
+    session.output.note(
+        f"asks {session.server.url} for frames of study {study} over {arguments.connections} connections for "
+        f"{2 * arguments.seconds} s and a little more. Half of it goes by Orthanc's own route, which may read whole "
+        "files for one frame: viewers may feel it. Nothing is changed; the study counts as viewed."
+    )
+    cache, stock = _measured(session, frames)
+    told = {
+        "Study": study,
+        "Connections": arguments.connections,
+        "Seconds": arguments.seconds,
+        "Frames": len(frames),
+        "AnswerBytes": cache.answer_bytes,
+        "Cache": cache.to_json(),
+        "Stock": stock.to_json(),
+        "Ratio": {"Median": ratio(stock.median, cache.median), "P99": ratio(stock.p99, cache.p99)},
+    }
+    session.output.tell(
+        told, table(_COLUMNS, [_row("frame cache", cache), _row("Orthanc", stock)]), "", _ratio_line(told)
+    )
+    return ExitCode.DONE if cache.hits == len(cache.samples) else ExitCode.REFUSED
+
+
+def _measured(session: Session, frames: Sequence[tuple[str, int]]) -> tuple[Measured, Measured]:
+    """The cache and Orthanc's own route in turns: what else the server does meets both."""
+    arguments = session.arguments
+    cache = [f"{path}/frames/{frame}" for path, frame in frames]
+    stock = [f"{path}/frames/0{frame}" for path, frame in frames]  # Orthanc reads 01 as 1, and the plugin leaves it
+    turns: list[Turn] = []
+    with session.output.progress() as progress:
+        bar = progress.add_task("measuring", total=4, unit="turns")
+        for paths in (cache, stock, stock, cache):
+            turns.append(load(session.connect, paths, arguments.connections, arguments.seconds / 2))
+            progress.advance(bar)
+    return Measured([turns[0], turns[3]]), Measured([turns[1], turns[2]])
+
+
+def _frames(session: Session) -> tuple[str, list[tuple[str, int]]]:
+    """The study, and the DICOMweb paths of instances that are cached, each with a frame number, in any order.
+
+    Raises CommandError where nothing of it is cached.
+    """
+    study_id = _study(session)
+    study = session.server.get(f"frame-cache/studies/{study_id}")
+    root = f"{session.server.dicom_web_root()}studies/{study['StudyInstanceUID']}"
+    found = []
+    for one in study["SeriesList"]:
+        series = session.server.get(f"frame-cache/series/{one['ID']}")
+        for instance in series["InstancesList"]:
+            if instance["State"] == "cached":
+                path = f"{root}/series/{series['SeriesInstanceUID']}/instances/{instance['SOPInstanceUID']}"
+                found += [(path, frame + 1) for frame in range(instance["NumberOfFrames"])]
+    if not found:
+        raise CommandError(f"no instance of study {study_id} is cached whole: `framecache warm {study_id}` does that")
+    random.shuffle(found)
+    return study_id, found[:_MOST_FRAMES]
+
+
+def _study(session: Session) -> str:
+    """The one that was named, else the one with most frames in the cache."""
+    if session.arguments.study:
+        return resolve(session.server, session.arguments.study, "studies").orthanc_id
+    studies = session.server.get("frame-cache/studies", limit=10, sort="Frames")["Studies"]
+    known = [str(study["ID"]) for study in studies if study["ID"]]
+    if not known:
+        raise CommandError("the cache is empty: `framecache warm STUDY` brings a study into it")
+    return known[0]
+
+
+def _row(name: str, route: Measured) -> tuple[object, ...]:
+    times = (_milliseconds(route.median), _milliseconds(route.p99))
+    return (name, len(route.samples), *times, size(route.throughput), route.errors, route.hits)
+
+
+def _ratio_line(told: dict[str, Any]) -> str:
+    asked = f"{told['Frames']} frames, {size(told['AnswerBytes'])} an answer."
+    if told["Ratio"]["Median"] is None:
+        return f"{asked} There is no ratio, as one of the routes gave no good answer"
+    median, p99 = told["Ratio"]["Median"], told["Ratio"]["P99"]
+    return f"{asked} Orthanc's own route took {median} times as long (median), {p99} times at the 99th percentile"
+
+
+def _milliseconds(seconds: float | None) -> str:
+    return "-" if seconds is None else f"{seconds * 1000:.1f} ms"
