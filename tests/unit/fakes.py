@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from framecache.cache import block
 from framecache.cache.frame_store import BlockRow, Degraded, StoreError
+from framecache.cache.held import HeldInAll, HeldInstance, HeldStudies, Order
 from framecache.dicom.identity import InstancePath
 from framecache.dicom.instance import Instance
 from framecache.errors import NotFound, SourceError
@@ -23,6 +24,8 @@ from tests.unit.dicom_files import EXPLICIT, INSTANCE, SERIES, STUDY
 
 ORTHANC_ID = "66c8e41e-ac3a9029-0b85e42a-8195ee0a-92c2e62e"
 UUID = "1c4e8b2a-0f37-4b5e-9d61-3a7f2c8e5b90"
+SERIES_ID = "5e71e500-00000000-00000000-00000000-00000000"
+STUDY_ID = "57d1d000-00000000-00000000-00000000-00000000"
 PATH = InstancePath(STUDY, SERIES, INSTANCE)
 
 
@@ -53,6 +56,7 @@ def find_answer(
     return {
         "ID": orthanc_id,
         "Type": "Instance",
+        "ParentSeries": SERIES_ID,
         "MainDicomTags": {"SOPInstanceUID": path.sop_instance_uid, "NumberOfFrames": str(number_of_frames)},
         "RequestedTags": {
             "StudyInstanceUID": path.study_instance_uid,
@@ -165,6 +169,8 @@ class FakeApi:
         if uri.startswith("/changes"):
             return json.dumps(self._changes(dict(parse_qsl(urlsplit(uri).query, keep_blank_values=True)))).encode()
         _, kind, orthanc_id, *rest = uri.split("/")
+        if (kind, orthanc_id) == ("series", SERIES_ID) and not rest:
+            return json.dumps({"ID": SERIES_ID, "ParentStudy": STUDY_ID}).encode()
         if kind != "instances" or orthanc_id not in self.instances:
             raise NotFound("Unknown resource")
         stored = self.instances[orthanc_id]
@@ -311,6 +317,23 @@ class MemoryStore:
             if owner in kept:
                 kept[owner].add(uuid)
         return kept
+
+    def held_in_all(self) -> HeldInAll:
+        return HeldInAll(instances=len(self.records))
+
+    def held_studies(self, order: Order, limit: int, offset: int, study_ids: Sequence[str] | None) -> HeldStudies:
+        raise NotImplementedError
+
+    def held_instances(self, orthanc_ids: Sequence[str]) -> dict[str, HeldInstance]:
+        held = {}
+        for one in self.records.values():
+            if one.orthanc_id in orthanc_ids:
+                rows = [row for owner, row in self.rows.values() if owner == one.orthanc_id]
+                frames, size = sum(row.count for row in rows), sum(row.size for row in rows)
+                held[one.orthanc_id] = HeldInstance(
+                    one.orthanc_id, one.study_id, one.series_id, one.number_of_frames, frames, size, None
+                )
+        return held
 
     def note(self, key: str) -> str | None:
         return self.notes.get(key)

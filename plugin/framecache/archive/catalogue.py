@@ -26,6 +26,7 @@ from framecache.ports import Clock, OrthancApi
 from framecache.threads import Desk
 
 _MOST_ENTRIES = 50_000
+_MOST_SERIES = 10_000
 
 
 @dataclass(slots=True)
@@ -106,6 +107,7 @@ class Catalogue:
         self._entries: OrderedDict[InstancePath, Entry] = OrderedDict()
         self._paths: dict[str, InstancePath] = {}
         self._touched: dict[InstancePath, float] = {}
+        self._studies: OrderedDict[str, str] = OrderedDict()
         self._lock = threading.Lock()
         # Whether Orthanc itself keeps the files. It unlinks them as it deletes; a storage plugin may do so later.
         self.trusts_files = True
@@ -198,16 +200,31 @@ class Catalogue:
             raise NotFound("the instance has no usable SOP Instance UID")  # a wildcard would ask for all of them
         for instance in self._ask({"SOPInstanceUID": sop_instance_uid}):
             if instance.orthanc_id == orthanc_id:
+                placed = replace(instance, study_id=self._study_of(instance.series_id))
                 known = self._entries.get(instance.path)
-                if known and known.instance == instance:
+                if known and known.instance == placed:
+                    known.instance = placed
                     return known
-                return self._enter(instance)
+                return self._enter(placed)
         raise NotFound("there is no such instance")
 
     def _ask(self, query: Mapping[str, str]) -> list[Instance]:
         body = json.dumps({**FIND_OPTIONS, "Query": query}).encode()
         answers: list[dict[str, Any]] = json.loads(self._api.post("/tools/find", body))
         return [Instance.from_find(answer) for answer in answers]
+
+    def _study_of(self, series_id: str) -> str:
+        """The Orthanc ID of the study: no answer about an instance has it, and the one of a series never changes."""
+        if not series_id:
+            return ""
+        study_id = self._studies.get(series_id)
+        if study_id is None:
+            study_id = str(json.loads(self._api.get(f"/series/{series_id}"))["ParentStudy"])
+            with self._lock:
+                self._studies[series_id] = study_id
+                while len(self._studies) > _MOST_SERIES:
+                    self._studies.popitem(last=False)
+        return study_id
 
     def _enter(self, instance: Instance) -> Entry:
         entry = self._new_entry(instance)

@@ -20,6 +20,8 @@ from framecache.cache.eviction import Bounds, Room
 from framecache.cache.expiry import Expiry, Stay
 from framecache.cache.folder import Folder, store_errors
 from framecache.cache.frame_store import BlockRow, OnRemoved
+from framecache.cache.held import HeldInAll, HeldInstance, HeldStudies, Order
+from framecache.cache.holdings import Holdings
 from framecache.cache.pins import Pins
 from framecache.cache.start_check import Findings, StartCheck, disk_usage, other_formats
 from framecache.cache.table import Removed, TaggedRow
@@ -54,7 +56,7 @@ class DiskStore:
         try:
             self._table = self._folder.open_table()
             with store_errors(directory):
-                self._pins = Pins(self._table)
+                self._pins, self._holdings = Pins(self._table), Holdings(self._table)
         except BaseException:
             self._folder.close()
             raise
@@ -129,8 +131,11 @@ class DiskStore:
 
     def keep_record(self, instance: Instance) -> None:
         """Remember `instance`; what was known of its UIDs before is replaced, unless it is the same."""
-        if self.record(instance.path) != instance:
-            self._table.set_record(_record_key(instance.path), instance.to_json(), instance.orthanc_id)
+        known = self.record(instance.path)
+        if known is None or known.to_json() != instance.to_json():
+            with self._table.transact():
+                self._table.set_record(_record_key(instance.path), instance.to_json(), instance.orthanc_id)
+                self._holdings.enter(instance)
 
     def blocks(self, instance: Instance) -> list[BlockRow]:
         """The blocks kept of this very version of the instance."""
@@ -202,6 +207,18 @@ class DiskStore:
         for row in self._table.tagged(orthanc_ids):
             found[row.tag].add(_attachment(row.key, row.record))
         return found
+
+    def held_in_all(self) -> HeldInAll:
+        """How much is held."""
+        return self._holdings.in_all()
+
+    def held_studies(self, order: Order, limit: int, offset: int, study_ids: Sequence[str] | None) -> HeldStudies:
+        """How much is held of some studies, the most of it first."""
+        return self._holdings.studies(order, limit, offset, study_ids)
+
+    def held_instances(self, orthanc_ids: Sequence[str]) -> dict[str, HeldInstance]:
+        """How much is held of these instances, by Orthanc ID."""
+        return self._holdings.instances(orthanc_ids)
 
     def note(self, key: str) -> str | None:
         """What was last remembered under this key, also by an earlier run."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from framecache.cache.held import HeldInAll, HeldInstance, HeldStudies, Order
 from framecache.dicom.identity import InstancePath
 from framecache.dicom.instance import Instance
 from framecache.errors import FrameCacheError
@@ -108,6 +109,15 @@ class FrameStore(Protocol):
     def versions_of(self, orthanc_ids: Sequence[str]) -> Mapping[str, Collection[str]]:
         """The same of these instances."""
 
+    def held_in_all(self) -> HeldInAll:
+        """How much is held."""
+
+    def held_studies(self, order: Order, limit: int, offset: int, study_ids: Sequence[str] | None) -> HeldStudies:
+        """How much is held of some studies, the most of it first; of those with these Orthanc IDs, if any are given."""
+
+    def held_instances(self, orthanc_ids: Sequence[str]) -> Mapping[str, HeldInstance]:
+        """How much is held of these instances, by Orthanc ID; what nothing is held of is left out."""
+
     def note(self, key: str) -> str | None:
         """What was last remembered under this key, also by an earlier run."""
 
@@ -157,6 +167,15 @@ class NoStore:
         return {}
 
     def versions_of(self, orthanc_ids: Sequence[str]) -> Mapping[str, Collection[str]]:
+        return {}
+
+    def held_in_all(self) -> HeldInAll:
+        return HeldInAll()
+
+    def held_studies(self, order: Order, limit: int, offset: int, study_ids: Sequence[str] | None) -> HeldStudies:
+        return HeldStudies(0, ())
+
+    def held_instances(self, orthanc_ids: Sequence[str]) -> Mapping[str, HeldInstance]:
         return {}
 
     def note(self, key: str) -> str | None:

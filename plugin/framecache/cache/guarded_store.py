@@ -15,6 +15,7 @@ import diskcache
 
 from framecache.cache.disk_store import DiskStore
 from framecache.cache.frame_store import BlockRow, Degraded, DoesNotFit, NoStore, StoreError
+from framecache.cache.held import HeldInAll, HeldInstance, HeldStudies, Order
 from framecache.cache.table import IndexReplaced, is_damage
 from framecache.dicom.identity import InstancePath
 from framecache.dicom.instance import Instance
@@ -79,6 +80,15 @@ class GuardedStore:
 
     def versions_of(self, orthanc_ids: Sequence[str]) -> Mapping[str, Collection[str]]:
         return self._read(lambda store: store.versions_of(orthanc_ids), {})
+
+    def held_in_all(self) -> HeldInAll:
+        return self._read(lambda store: store.held_in_all(), HeldInAll())
+
+    def held_studies(self, order: Order, limit: int, offset: int, study_ids: Sequence[str] | None) -> HeldStudies:
+        return self._read(lambda store: store.held_studies(order, limit, offset, study_ids), HeldStudies(0, ()))
+
+    def held_instances(self, orthanc_ids: Sequence[str]) -> Mapping[str, HeldInstance]:
+        return self._read(lambda store: store.held_instances(orthanc_ids), {})
 
     def note(self, key: str) -> str | None:
         return self._read(lambda store: store.note(key), None)

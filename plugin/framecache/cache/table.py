@@ -7,7 +7,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -105,6 +105,11 @@ class Table(diskcache.Cache):  # type: ignore[misc]
         if found != self._identity:
             raise IndexReplaced("the cache's index is another file than before")
 
+    def rows(self, query: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> list[Any]:
+        """For what is kept beside the index in the same database: the rows that a statement gives."""
+        found: list[Any] = self._sql(query, parameters).fetchall()
+        return found
+
     def blocks(self, prefix: str) -> Iterator[BlockRow]:
         """The blocks whose keys begin with `prefix`."""
         query = "SELECT key, filename, size FROM Cache WHERE raw = 1 AND key >= ? AND key < ?"
@@ -119,7 +124,7 @@ class Table(diskcache.Cache):  # type: ignore[misc]
 
     def tagged(self, tags: Sequence[str]) -> Iterator[TaggedRow]:
         """All rows of these instances."""
-        for some in _batches(tags):
+        for some in batches(tags):
             yield from self._rows("tag", some)
 
     def tags(self, after: str, most: int) -> list[str]:
@@ -163,11 +168,11 @@ class Table(diskcache.Cache):  # type: ignore[misc]
 
     def remove_tagged(self, tags: Sequence[str], is_meant: Callable[[TaggedRow], bool] = lambda _: True) -> Removed:
         """Remove the rows of these instances that are meant, and their files."""
-        return sum((self._remove("tag", some, is_meant) for some in _batches(tags)), Removed())
+        return sum((self._remove("tag", some, is_meant) for some in batches(tags)), Removed())
 
     def remove_keys(self, keys: Sequence[str]) -> Removed:
         """Remove rows and their files."""
-        return sum((self._remove("key", some, lambda _: True) for some in _batches(keys)), Removed())
+        return sum((self._remove("key", some, lambda _: True) for some in batches(keys)), Removed())
 
     def _remove(self, column: str, values: Sequence[str], is_meant: Callable[[TaggedRow], bool]) -> Removed:
         """Rows first, in one transaction: a file without a row is found at the next start."""
@@ -256,7 +261,8 @@ class Table(diskcache.Cache):  # type: ignore[misc]
                 self._disk.remove(name)
 
 
-def _batches(values: Sequence[str]) -> Iterator[Sequence[str]]:
+def batches(values: Sequence[str]) -> Iterator[Sequence[str]]:
+    """So many at a time as fit into one question."""
     for start in range(0, len(values), _BATCH):
         yield values[start : start + _BATCH]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,7 +14,7 @@ from framecache.errors import BadRequest, SourceError
 # What POST /tools/find has to be asked for (core 1.12.5 and later); all of it is in Orthanc's database.
 FIND_OPTIONS = {
     "Level": "Instance",
-    "ResponseContent": ["Metadata", "Attachments", "MainDicomTags", "RequestedTags"],
+    "ResponseContent": ["Metadata", "Attachments", "MainDicomTags", "RequestedTags", "Parent"],
     "RequestedTags": ["StudyInstanceUID", "SeriesInstanceUID", "Modality", "StationName", "StudyDate"],
 }
 _DICOM_ATTACHMENT = 1
@@ -26,6 +26,7 @@ class Instance:
 
     `stored_size` is the length of the file on disk, `file_size` that of the DICOM file in it, in bytes; they
     differ where Orthanc compresses its storage. `pixel_data_offset` is where the pixel data element begins.
+    `study_id` and `series_id` are Orthanc's IDs, or "" where nobody asked for them.
     """
 
     path: InstancePath
@@ -41,6 +42,8 @@ class Instance:
     station_name: str
     remote_aet: str
     study_date: str
+    study_id: str = field(default="", compare=False)
+    series_id: str = field(default="", compare=False)
 
     @property
     def frame_size(self) -> int:
@@ -80,6 +83,7 @@ class Instance:
                 station_name=text_of(tags, "StationName"),
                 remote_aet=text_of(metadata, "RemoteAET"),
                 study_date=text_of(tags, "StudyDate"),
+                series_id=str(answer.get("ParentSeries") or ""),
             )
         except (BadRequest, KeyError, ValueError, TypeError, StopIteration) as error:
             raise SourceError(f"Orthanc's answer lacks {error}") from error
