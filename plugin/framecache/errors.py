@@ -17,11 +17,14 @@ FrameCacheError
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class FrameCacheError(Exception):
-    """Base of all errors that this package raises on purpose."""
+    """Base of all errors that this package raises on purpose; `frames` are the numbers of those that it is about."""
 
     status = 500
+    frames: Sequence[int] = ()
 
 
 class BadRequest(FrameCacheError):

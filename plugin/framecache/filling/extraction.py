@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from framecache.archive.catalogue import Entry
@@ -20,7 +20,7 @@ from framecache.dicom.transfer_syntax import (
     lookup,
     stored_representation,
 )
-from framecache.errors import HandOver
+from framecache.errors import FrameCacheError, HandOver
 from framecache.filling.pace import Kept, Pace
 from framecache.rules.policy import Policy
 from framecache.rules.rule import Mode
@@ -140,12 +140,16 @@ class Extractor:
         done.size += row.size
 
     def _cut(self, source: FrameSource, numbers: Sequence[int], stack: ExitStack) -> dict[int, memoryview]:
-        lengths = {number: source.frame_length(number - 1) for number in numbers}
+        lengths = {}
+        for number in numbers:
+            with _named(number):
+                lengths[number] = source.frame_length(number - 1)
         buffer = stack.enter_context(self._pool.lease(sum(lengths.values()), _PATIENCE))
         frames, position = {}, 0
         for number, length in lengths.items():
             frames[number] = stack.enter_context(buffer[position : position + length])
-            source.read_frame(number - 1, frames[number])
+            with _named(number):
+                source.read_frame(number - 1, frames[number])
             position += length
         return frames
 
@@ -157,12 +161,22 @@ class Extractor:
             raise HandOver("there are no codecs")
         header, made = source.header(), {}
         for number in numbers:
-            with ExitStack() as stack:
+            with ExitStack() as stack, _named(number):
                 frame = self._cut(source, (number,), stack)[number]
                 started = time.monotonic()
                 made[number] = memoryview(form.make(codecs, header, frame, number))
                 done.codec_seconds += time.monotonic() - started
         return made
+
+
+@contextmanager
+def _named(frame_number: int) -> Iterator[None]:
+    """What goes wrong here goes wrong with this frame."""
+    try:
+        yield
+    except FrameCacheError as error:
+        error.frames = (frame_number,)
+        raise
 
 
 def _blocks(source: FrameSource, frame_size: int) -> Iterator[range]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import itertools
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from types import MappingProxyType
@@ -50,11 +51,15 @@ ARRIVALS: Mapping[Turn, Priority] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class FillState:
-    """What became of an instance: "queued", "running", "cached", "skipped" or "failed", why, and when (monotonic)."""
+    """What became of an instance: "queued", "running", "cached", "skipped" or "failed", why, and when (monotonic).
+
+    `failed_frames` are the numbers of those that could not be cut out, as far as it got.
+    """
 
     state: str
     error: str | None = None
     at: float = 0.0
+    failed_frames: Sequence[int] = ()
 
 
 class _Place(NamedTuple):
@@ -98,15 +103,17 @@ class Filler:
         log: Log,
         policy: Policy,
         on_done: Callable[[str], None] = lambda _: None,
+        on_state: Callable[[str, FillState], None] = lambda *_: None,
     ) -> None:
-        """`on_done` is told of each instance that nothing is left to do for, whatever became of it."""
-        self._on_done = on_done
+        """`on_done` is told of each instance that nothing is left to do for, `on_state` what became of each fill."""
+        self._on_done, self._on_state = on_done, on_state
         self._catalogue, self._extractor, self._store = catalogue, extractor, store
         self._metrics, self._clock, self._log, self._policy = metrics, clock, log, policy
         self._heap: list[tuple[_Place, str]] = []
         self._waiting: dict[str, _Place] = {}
         self._at_work: dict[str, _Place] = {}
         self._work_of: dict[str, Work] = {}
+        self._cancelled: set[_Place] = set()
         self._near: dict[str, int] = {}
         self._states: OrderedDict[str, FillState] = OrderedDict()
         self._order = itertools.count()
@@ -179,6 +186,30 @@ class Filler:
         with self._changed:
             self._states.pop(orthanc_id, None)
 
+    def cancel(self, orthanc_id: str) -> None:
+        """The instance is about to be purged: it waits no longer, and a fill at work ends and takes all back."""
+        with self._changed:
+            was_waiting = self._waiting.pop(orthanc_id, None) is not None
+            self._states.pop(orthanc_id, None)
+            place = self._at_work.get(orthanc_id)
+            if place is not None:
+                self._cancelled.add(place)
+        if was_waiting and place is None:
+            self._on_done(orthanc_id)
+
+    def withdraw(self, orthanc_id: str) -> None:
+        """Nobody wants the instance warmed any more: it waits no longer, unless it waits for another reason too."""
+        with self._changed:
+            place = self._waiting.get(orthanc_id)
+            if place is None or place.priority < Priority.WARMED or place.step > 0:
+                return
+        self.cancel(orthanc_id)
+
+    def is_busy_with(self, orthanc_id: str) -> bool:
+        """Whether the instance waits or is at work."""
+        with self._changed:
+            return orthanc_id in self._waiting or orthanc_id in self._at_work
+
     @property
     def queue_length(self) -> int:
         """Instances that wait."""
@@ -213,7 +244,15 @@ class Filler:
             orthanc_id, place = work
             if place.step == 0:
                 self._note(orthanc_id, FillState("running"))
-            self._finish(orthanc_id, place, self._fill_safely(orthanc_id, place))
+            state = self._fill_safely(orthanc_id, place)
+            self._finish(orthanc_id, place, self._take_back(orthanc_id) if place in self._cancelled else state)
+
+    def _take_back(self, orthanc_id: str) -> FillState:
+        """Purged while it was cut out: what was written since goes as well."""
+        with contextlib.suppress(StoreError):  # noted by the store itself
+            self._store.forget(orthanc_id)
+        self._catalogue.forget(orthanc_id)
+        return FillState("skipped", "purged meanwhile")
 
     def _finish(self, orthanc_id: str, place: _Place, state: FillState) -> None:
         """What was interrupted by the stop is not done, nor whose next form or next version waits or is at work."""
@@ -221,11 +260,17 @@ class Filler:
             if self._at_work.get(orthanc_id) == place:
                 del self._at_work[orthanc_id], self._work_of[orthanc_id]
                 self._note(orthanc_id, state)  # else a newer version is at work or done, and that one's state counts
+            self._cancelled.discard(place)
+            if orthanc_id in self._waiting:  # it may have been held back
+                heapq.heappush(self._heap, (self._waiting[orthanc_id], orthanc_id))
+                self._changed.notify()
             is_done = orthanc_id not in self._waiting and orthanc_id not in self._at_work
             if is_done:
                 self._near.pop(orthanc_id, None)
-        if is_done and not self._stopping:
-            self._on_done(orthanc_id)
+        if not self._stopping:
+            self._on_state(orthanc_id, state)
+            if is_done:
+                self._on_done(orthanc_id)
 
     def _next(self) -> tuple[str, _Place] | None:
         with self._changed:
@@ -233,7 +278,9 @@ class Filler:
                 while self._heap:
                     place, orthanc_id = heapq.heappop(self._heap)
                     # An instance that was moved forward leaves its old place behind.
-                    if self._waiting.get(orthanc_id) == place:
+                    is_its_place = self._waiting.get(orthanc_id) == place
+                    # What takes all back has to end before it is begun again.
+                    if is_its_place and self._at_work.get(orthanc_id) not in self._cancelled:
                         del self._waiting[orthanc_id]
                         self._at_work[orthanc_id] = place
                         self._work_of[orthanc_id] = Work(orthanc_id, Priority(place.priority), self._clock.monotonic())
@@ -253,7 +300,8 @@ class Filler:
             self._metrics.count("failed_fills")
             message = str(error) if isinstance(error, FrameCacheError) else f"{type(error).__name__}: {error}"
             self._log.warning(f"frame cache: instance {orthanc_id} could not be cached: {message}")
-            return FillState("failed", message, self._clock.monotonic())
+            failed_frames = error.frames if isinstance(error, FrameCacheError) else ()
+            return FillState("failed", message, self._clock.monotonic(), failed_frames)
 
     def _fill(self, orthanc_id: str, place: _Place) -> FillState:
         kept = self._store.versions_of([orthanc_id])  # before Orthanc is asked: what came later stays
@@ -277,19 +325,24 @@ class Filler:
             forms = self._extractor.forms(entry)
             form = forms[min(place.step, len(forms) - 1)]
             self._begin_form(orthanc_id, entry, form.key)
-            done = self._extractor.extract(entry, form, lambda: self._near.get(orthanc_id, 1), lambda: self._stopping)
+            done = self._extractor.extract(
+                entry, form, lambda: self._near.get(orthanc_id, 1), lambda: self._stopping or place in self._cancelled
+            )
         except Exception as error:
             self._leave_nothing_stale(entry, error)
             raise
         self._leave_nothing_stale(entry)
-        if self._stopping:
+        if self._stopping or place in self._cancelled:
             return FillState("queued")
         if place.step == 0:
             self._metrics.count("filled_instances")
         self._report(orthanc_id, done, self._clock.monotonic() - started)
         self._queue_next_form(orthanc_id, place, len(forms))
-        lack = f"the stored file lacks the last {done.missing} of {entry.instance.number_of_frames} frames"
-        return FillState("cached", lack if done.missing else None)
+        if not done.missing:
+            return FillState("cached")
+        frames = entry.instance.number_of_frames
+        lack = f"the stored file lacks the last {done.missing} of {frames} frames"
+        return FillState("cached", lack, failed_frames=range(frames - done.missing + 1, frames + 1))
 
     def _take_stock(self, entry: Entry) -> None:
         """What is kept already stays, but for blocks that readers found damaged: they are written again."""
@@ -307,7 +360,7 @@ class Filler:
 
     def _queue_next_form(self, orthanc_id: str, place: _Place, forms: int) -> None:
         with self._changed:
-            if place.step + 1 < forms and orthanc_id not in self._waiting:
+            if place.step + 1 < forms and orthanc_id not in self._waiting and place not in self._cancelled:
                 self._put(orthanc_id, place.priority, place.step + 1)
 
     def _leave_nothing_stale(self, entry: Entry, cause: Exception | None = None) -> None:
