@@ -42,6 +42,7 @@ def uuid(number: int) -> str:
 def find_answer(
     *,
     orthanc_id: str = ORTHANC_ID,
+    series_id: str = SERIES_ID,
     uuid: str = UUID,
     path: InstancePath = PATH,
     syntax: str = EXPLICIT,
@@ -56,7 +57,7 @@ def find_answer(
     return {
         "ID": orthanc_id,
         "Type": "Instance",
-        "ParentSeries": SERIES_ID,
+        "ParentSeries": series_id,
         "MainDicomTags": {"SOPInstanceUID": path.sop_instance_uid, "NumberOfFrames": str(number_of_frames)},
         "RequestedTags": {
             "StudyInstanceUID": path.study_instance_uid,
@@ -134,6 +135,7 @@ class FakeApi:
         self.instances: dict[str, StoredInstance] = {}
         self.changes: list[dict[str, Any]] = []
         self.last_change = 0
+        self.expected: dict[str, int] = {}
         self.calls: list[str] = []
         self.broken = False
 
@@ -169,8 +171,8 @@ class FakeApi:
         if uri.startswith("/changes"):
             return json.dumps(self._changes(dict(parse_qsl(urlsplit(uri).query, keep_blank_values=True)))).encode()
         _, kind, orthanc_id, *rest = uri.split("/")
-        if (kind, orthanc_id) == ("series", SERIES_ID) and not rest:
-            return json.dumps({"ID": SERIES_ID, "ParentStudy": STUDY_ID}).encode()
+        if kind in ("studies", "series"):
+            return json.dumps(self._parent(kind, orthanc_id, *rest)).encode()
         if kind != "instances" or orthanc_id not in self.instances:
             raise NotFound("Unknown resource")
         stored = self.instances[orthanc_id]
@@ -181,6 +183,29 @@ class FakeApi:
         if rest:
             raise NotFound("Unknown resource")
         return json.dumps({"ID": orthanc_id, "MainDicomTags": stored.answer["MainDicomTags"]}).encode()
+
+    def _parent(self, kind: str, parent: str, what: str = "") -> Any:
+        """A study or series, the series of the study, or the instances; the archive has one study."""
+        answers = [stored.answer for stored in self.instances.values()]
+        series = sorted({answer["ParentSeries"] for answer in answers})
+        if parent not in (series if kind == "series" else [STUDY_ID]):
+            raise NotFound("Unknown resource")
+        if what == "instances?expand=false":
+            return [answer["ID"] for answer in answers if parent in (answer["ParentSeries"], STUDY_ID)]
+        if kind == "studies":
+            uid = answers[0]["RequestedTags"]["StudyInstanceUID"]
+            return [self._series(one) for one in series] if what else {"MainDicomTags": {"StudyInstanceUID": uid}}
+        return self._series(parent)
+
+    def _series(self, series_id: str) -> dict[str, Any]:
+        answers = [stored.answer for stored in self.instances.values() if stored.answer["ParentSeries"] == series_id]
+        return {
+            "ID": series_id,
+            "ParentStudy": STUDY_ID,
+            "Instances": [answer["ID"] for answer in answers],
+            "MainDicomTags": {"SeriesInstanceUID": answers[0]["RequestedTags"]["SeriesInstanceUID"]},
+            "ExpectedNumberOfInstances": self.expected.get(series_id),
+        }
 
     def _changes(self, query: Mapping[str, str]) -> dict[str, Any]:
         if "last" in query:
@@ -201,10 +226,10 @@ class FakeApi:
         raise NotFound("Unknown resource")
 
     def _bulk(self, level: str, resources: Sequence[str]) -> Iterator[dict[str, Any]]:
-        """Instances by their IDs; series and studies by the IDs of series, which are UIDs here."""
+        """Instances by their IDs or by those above them; series and studies by the IDs of series."""
         for one in self.instances.values():
-            tags, parent = one.answer["RequestedTags"], one.answer["RequestedTags"]["SeriesInstanceUID"]
-            if level == "Instance" and one.answer["ID"] in resources:
+            tags, parent = one.answer["RequestedTags"], one.answer["ParentSeries"]
+            if level == "Instance" and {one.answer["ID"], parent, STUDY_ID} & set(resources):
                 told = {name: one.answer[name] for name in ("ID", "MainDicomTags", "Metadata")}
                 yield {**told, "FileSize": len(one.content), "FileUuid": one.uuid, "ParentSeries": parent}
             elif level == "Series" and parent in resources:
@@ -247,6 +272,9 @@ class MemoryStore:
 
     def blocks(self, instance: Instance) -> list[BlockRow]:
         return [row for key, (_, row) in sorted(self.rows.items()) if key.startswith(f"f/{instance.attachment_uuid}/")]
+
+    def blocks_of(self, orthanc_id: str) -> list[BlockRow]:
+        return [row for _, (owner, row) in sorted(self.rows.items()) if owner == orthanc_id]
 
     def keep(self, instance: Instance, representation: str, frames: Mapping[int, memoryview]) -> BlockRow:
         self.before_keep()

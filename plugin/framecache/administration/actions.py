@@ -1,32 +1,53 @@
-"""POST below /frame-cache/: purge, warm, pin and unpin."""
+"""POST below /frame-cache/: purge, warm, verify, pin and unpin."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from framecache.administration.answers import Answer
-from framecache.administration.resources import check_id
+from framecache.administration.archive_view import ArchiveView, check_id
+from framecache.administration.jobs import Jobs, Work
 from framecache.archive.catalogue import Catalogue
 from framecache.cache.frame_store import FrameStore
 from framecache.dicom.identity import is_uid
-from framecache.errors import NotFound, Overloaded
-from framecache.filling.filler import Filler, Priority
-from framecache.ports import Log, OrthancApi
+from framecache.errors import NotFound
+from framecache.events import Events
+from framecache.filling.filler import Filler
+from framecache.filling.keeper import Keeper
+from framecache.ports import Log
 
 _RESOURCE = "(studies|series|instances)/([^/]+)"
+_BATCH = 500
+
+# The work of a job for some instances.
+MakeWork = Callable[[Sequence[str]], Work]
 
 
 class Actions:
     """What is done to a study, a series or an instance."""
 
-    def __init__(self, api: OrthancApi, catalogue: Catalogue, store: FrameStore, filler: Filler, log: Log) -> None:
-        self._api, self._catalogue, self._store, self._filler, self._log = api, catalogue, store, filler, log
+    def __init__(
+        self,
+        archive: ArchiveView,
+        catalogue: Catalogue,
+        store: FrameStore,
+        filler: Filler,
+        keeper: Keeper,
+        jobs: Jobs,
+        warming: MakeWork,
+        verification: MakeWork,
+        events: Events,
+        log: Log,
+    ) -> None:
+        self._archive, self._catalogue, self._store, self._filler = archive, catalogue, store, filler
+        self._keeper, self._jobs, self._events, self._log = keeper, jobs, events, log
+        self._warming, self._verification = warming, verification
         self.told: Mapping[str, Answer] = {}
         self.done: Mapping[str, Answer] = {
             f"{_RESOURCE}/purge": self.purge,
             f"{_RESOURCE}/warm": self.warm,
+            f"{_RESOURCE}/verify": self.verify,
             "studies/([^/]+)/pin": self.pin,
             "studies/([^/]+)/unpin": self.unpin,
         }
@@ -34,49 +55,63 @@ class Actions:
     def purge(self, level: str, orthanc_id: str) -> dict[str, Any]:
         """POST /frame-cache/{studies,series,instances}/{id}/purge: what is kept of it leaves the cache.
 
-        A viewer that asks for it brings it back. Raises NotFound.
+        What is being cached of it ends, and leaves nothing. A viewer that asks for it brings it back. Raises NotFound.
         """
         instances = self._instances(level, orthanc_id)
-        purged = sum(self._purge(one) for one in instances)
-        self._log.info(f"frame cache: {level} {orthanc_id} purged: {purged} of {len(instances)} instances were cached")
+        purged = sum(self._purge(instances[start : start + _BATCH]) for start in range(0, len(instances), _BATCH))
+        told = f"{purged} of {len(instances)} instances were cached"
+        self._log.info(f"frame cache: {level} {orthanc_id} purged: {told}")
+        self._events.note("purged", level, orthanc_id, told)
         return {"ID": orthanc_id, "Instances": len(instances), "PurgedInstances": purged}
 
+    def _purge(self, orthanc_ids: Sequence[str]) -> int:
+        """In this order: what is written from now on is not of them, or is taken back by who writes it."""
+        for orthanc_id in orthanc_ids:
+            self._filler.cancel(orthanc_id)
+            self._keeper.forget(orthanc_id)
+        kept = self._catalogue.on_desk(lambda: self._store.versions_of(orthanc_ids))
+        self._catalogue.on_desk(lambda: self._store.forget(*orthanc_ids))
+        for orthanc_id in orthanc_ids:
+            self._catalogue.forget(orthanc_id)
+        return sum(map(bool, kept.values()))
+
     def warm(self, level: str, orthanc_id: str) -> dict[str, Any]:
-        """POST /frame-cache/{studies,series,instances}/{id}/warm: it is cached behind all that arrives.
+        """POST /frame-cache/{studies,series,instances}/{id}/warm: it is cached behind all that arrives, by a job.
 
         Raises NotFound, Overloaded.
         """
+        answer = self._begin("warm", self._warming, level, orthanc_id)
+        return {**answer, "Queued": answer["Instances"]}
+
+    def verify(self, level: str, orthanc_id: str) -> dict[str, Any]:
+        """POST /frame-cache/{studies,series,instances}/{id}/verify: what is kept of it is read and checked, by a job.
+
+        Raises NotFound, Overloaded.
+        """
+        return self._begin("verify", self._verification, level, orthanc_id)
+
+    def _begin(self, kind: str, make_work: MakeWork, level: str, orthanc_id: str) -> dict[str, Any]:
         instances = self._instances(level, orthanc_id)
-        queued = [one for one in instances if self._filler.submit(one, Priority.WARMED)]
-        if len(queued) < len(instances):
-            raise Overloaded(f"the queue is full: {len(queued)} of {len(instances)} instances were queued")
-        return {"ID": orthanc_id, "Instances": len(instances), "Queued": len(queued)}
+        job = self._jobs.begin(kind, make_work(instances), level=level, subject=orthanc_id, total=len(instances))
+        return {"ID": orthanc_id, "Instances": len(instances), "Job": job.id}
 
     def pin(self, orthanc_id: str) -> dict[str, Any]:
         """POST /frame-cache/studies/{id}/pin: what is kept of the study stays, whatever else comes. Raises NotFound."""
-        return self._pin(orthanc_id, self._store.pin, pinned=True)
+        return self._pin(orthanc_id, self._store.pin, is_pinned=True)
 
     def unpin(self, orthanc_id: str) -> dict[str, Any]:
         """POST /frame-cache/studies/{id}/unpin: the study goes like any other. Raises NotFound."""
-        return self._pin(orthanc_id, self._store.unpin, pinned=False)
+        return self._pin(orthanc_id, self._store.unpin, is_pinned=False)
 
-    def _pin(self, orthanc_id: str, change: Callable[[str], None], *, pinned: bool) -> dict[str, Any]:
+    def _pin(self, orthanc_id: str, change: Callable[[str], None], *, is_pinned: bool) -> dict[str, Any]:
         check_id(orthanc_id)
-        uid = json.loads(self._api.get(f"/studies/{orthanc_id}"))["MainDicomTags"].get("StudyInstanceUID", "")
+        uid = self._archive.study_instance_uid(orthanc_id)
         if not is_uid(uid):
             raise NotFound("the study has no usable Study Instance UID")
         self._catalogue.on_desk(lambda: change(uid))
-        return {"ID": orthanc_id, "StudyInstanceUID": uid, "Pinned": pinned}
-
-    def _purge(self, orthanc_id: str) -> bool:
-        rows: int = self._catalogue.on_desk(lambda: self._store.forget(orthanc_id))
-        self._catalogue.forget(orthanc_id)
-        self._filler.forget(orthanc_id)
-        return rows > 0
+        self._events.note("pinned" if is_pinned else "unpinned", "studies", orthanc_id)
+        return {"ID": orthanc_id, "StudyInstanceUID": uid, "Pinned": is_pinned}
 
     def _instances(self, level: str, orthanc_id: str) -> list[str]:
-        """The Orthanc IDs of the instances of a study, a series, or the instance itself."""
         check_id(orthanc_id)
-        if level == "instances":
-            return [str(json.loads(self._api.get(f"/instances/{orthanc_id}"))["ID"])]
-        return list(map(str, json.loads(self._api.get(f"/{level}/{orthanc_id}/instances?expand=false"))))
+        return self._archive.instance_ids(level, orthanc_id)

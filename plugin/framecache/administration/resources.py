@@ -1,55 +1,170 @@
-"""GET below /frame-cache/: how much of an instance is cached."""
+"""GET below /frame-cache/: how much of studies, series and instances is cached."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from framecache.administration.answers import Answer
+from framecache.administration.archive_view import ArchiveView, StoredInstance, StoredSeries, check_id
+from framecache.administration.arguments import Asked, choice, orthanc_ids, whole_number
+from framecache.administration.times import iso
 from framecache.archive.catalogue import Catalogue
-from framecache.cache.frame_store import FrameStore
-from framecache.dicom.identity import is_orthanc_id
+from framecache.cache.frame_store import BlockRow, FrameStore
+from framecache.cache.held import HeldInstance, HeldStudy, Order
 from framecache.dicom.transfer_syntax import EXPLICIT, stored_representation
-from framecache.errors import NotFound
-from framecache.filling.filler import Filler
+from framecache.filling.filler import Filler, FillState
+
+_MOST_STUDIES = 1000
+_LARGEST_OFFSET = 10_000_000
+_NOTHING = HeldInstance("", "", "", 0, 0, 0, None)
 
 
-def check_id(text: str) -> None:
-    """Raises NotFound for what cannot be a resource's Orthanc ID."""
-    if not is_orthanc_id(text):
-        raise NotFound("an Orthanc ID has five groups of eight hexadecimal digits")
+@dataclass(frozen=True, slots=True)
+class _Progress:
+    """An instance that Orthanc has, and what is held of it."""
+
+    stored: StoredInstance
+    held: HeldInstance
+    state: str
+
+    @property
+    def cached_frames(self) -> int:
+        return min(self.held.cached_frames, self.stored.frames)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "ID": self.stored.orthanc_id,
+            "SOPInstanceUID": self.stored.sop_instance_uid,
+            "State": self.state,
+            "NumberOfFrames": self.stored.frames,
+            "CachedFrames": self.cached_frames,
+            "Bytes": self.held.size,
+        }
 
 
 class Resources:
-    """What is told of instances."""
+    """What is told of studies, series and instances."""
 
-    def __init__(self, catalogue: Catalogue, store: FrameStore, filler: Filler) -> None:
-        self._catalogue, self._store, self._filler = catalogue, store, filler
-        self.told: Mapping[str, Answer] = {"instances/([^/]+)": self.instance}
+    def __init__(self, archive: ArchiveView, catalogue: Catalogue, store: FrameStore, filler: Filler) -> None:
+        self._archive, self._catalogue, self._store, self._filler = archive, catalogue, store, filler
+        parameters = (
+            whole_number("limit", 100, 1, _MOST_STUDIES),
+            whole_number("offset", 0, 0, _LARGEST_OFFSET),
+            choice("sort", ("LastViewed", "Bytes", "Frames")),
+            orthanc_ids("ids", _MOST_STUDIES),
+        )
+        self.told: Mapping[str, Answer] = {
+            "studies": Asked(self.studies, parameters),
+            "studies/([^/]+)": self.study,
+            "series/([^/]+)": self.series,
+            "instances/([^/]+)": self.instance,
+        }
         self.done: Mapping[str, Answer] = {}
+
+    def studies(self, limit: int, offset: int, sort: Order, ids: Sequence[str] | None) -> dict[str, Any]:
+        """GET /frame-cache/studies: those that anything is cached of. Orthanc is not asked."""
+        found = self._catalogue.on_desk(lambda: self._store.held_studies(sort, limit, offset, ids))
+        return {"Total": found.total, "Studies": [self._study(held) for held in found.studies]}
+
+    def study(self, orthanc_id: str) -> dict[str, Any]:
+        """GET /frame-cache/studies/{id}. Raises NotFound."""
+        check_id(orthanc_id)
+        uid, series = self._archive.study_instance_uid(orthanc_id), self._archive.series_of(orthanc_id)
+        found = self._catalogue.on_desk(lambda: self._store.held_studies("Bytes", 1, 0, [orthanc_id])).studies
+        held = found[0] if found else HeldStudy(uid, orthanc_id, 0, 0, 0, 0, 0, None)
+        progress = self._progress(self._archive.instances_of(orthanc_id))
+        return {
+            **self._study(held),
+            "StoredInstances": len(progress),
+            "SeriesList": [_series(one, progress) for one in series],
+        }
+
+    def series(self, orthanc_id: str) -> dict[str, Any]:
+        """GET /frame-cache/series/{id}. Raises NotFound."""
+        check_id(orthanc_id)
+        series = self._archive.series(orthanc_id)
+        progress = self._progress(self._archive.instances_of(orthanc_id))
+        return {**_series(series, progress), "InstancesList": [one.to_json() for one in progress]}
 
     def instance(self, orthanc_id: str) -> dict[str, Any]:
         """GET /frame-cache/instances/{id}. Raises NotFound."""
         check_id(orthanc_id)
         entry = self._catalogue.on_desk(lambda: self._catalogue.describe(orthanc_id))
-        instance = entry.instance
+        instance, is_indexed = entry.instance, entry.index is not None
         rows = self._catalogue.on_desk(lambda: self._store.blocks(instance))
-        stored = (stored_representation(instance.transfer_syntax_uid) or EXPLICIT).transfer_syntax_uid
-        cached, size = sum(row.count for row in rows if row.representation == stored), sum(row.size for row in rows)
-        if entry.index is not None:
-            cached = instance.number_of_frames
+        held = self._held([orthanc_id]).get(orthanc_id, _NOTHING)
+        form = (stored_representation(instance.transfer_syntax_uid) or EXPLICIT).transfer_syntax_uid
+        frames = instance.number_of_frames
+        cached = frames if is_indexed else len(_frame_numbers(row for row in rows if row.representation == form))
         state = self._filler.state(orthanc_id)
-        if cached >= instance.number_of_frames:
-            name = "cached"
-        else:
-            name = state.state if state and state.state != "cached" else "partial" if cached else "not cached"
         return {
             "ID": orthanc_id,
-            "State": name,
-            "NumberOfFrames": instance.number_of_frames,
+            "StudyID": instance.study_id,
+            "SeriesID": instance.series_id,
+            "State": _state(frames, cached, state),
+            "NumberOfFrames": frames,
             "CachedFrames": cached,
-            "Mode": "index" if entry.index is not None else "copy" if cached else None,
-            "Bytes": size,
+            "FailedFrames": list(state.failed_frames) if state else [],
+            "Mode": "index" if is_indexed else "copy" if cached else None,
+            "Bytes": held.size,
             "TransferSyntax": instance.transfer_syntax_uid,
+            "LastViewed": iso(held.viewed),
             "LastError": state.error if state else None,
         }
+
+    def _study(self, held: HeldStudy) -> dict[str, Any]:
+        return {
+            "ID": held.study_id or None,
+            "StudyInstanceUID": held.study_instance_uid,
+            "Series": held.series,
+            "Instances": held.instances,
+            "Frames": held.frames,
+            "CachedFrames": held.cached_frames,
+            "Bytes": held.size,
+            "LastViewed": iso(held.viewed),
+            "Pinned": held.study_instance_uid in self._store.pinned(),
+        }
+
+    def _progress(self, stored: Sequence[StoredInstance]) -> list[_Progress]:
+        held = self._held([one.orthanc_id for one in stored])
+        found = []
+        for one in stored:
+            its, state = held.get(one.orthanc_id, _NOTHING), self._filler.state(one.orthanc_id)
+            found.append(_Progress(one, its, _state(one.frames, its.cached_frames, state)))
+        return found
+
+    def _held(self, ids: Sequence[str]) -> Mapping[str, HeldInstance]:
+        held: Mapping[str, HeldInstance] = self._catalogue.on_desk(lambda: self._store.held_instances(ids))
+        return held
+
+
+def _series(stored: StoredSeries, progress: Iterable[_Progress]) -> dict[str, Any]:
+    """A series by those of its instances that are among others."""
+    progress = [one for one in progress if one.stored.series_id == stored.orthanc_id]
+    return {
+        "ID": stored.orthanc_id,
+        "StudyID": stored.study_id,
+        "SeriesInstanceUID": stored.series_instance_uid,
+        "StoredInstances": len(progress),
+        "ExpectedInstances": stored.expected,
+        "CachedInstances": sum(one.state == "cached" for one in progress),
+        "Frames": sum(one.stored.frames for one in progress),
+        "CachedFrames": sum(one.cached_frames for one in progress),
+        "Bytes": sum(one.held.size for one in progress),
+    }
+
+
+def _state(frames: int, cached: int, state: FillState | None) -> str:
+    """One of "cached", "queued", "running", "failed", "skipped", "partial" and "not cached"."""
+    if cached >= frames:
+        return "cached"
+    if state is not None and state.state != "cached":
+        return state.state
+    return "partial" if cached else "not cached"
+
+
+def _frame_numbers(rows: Iterable[BlockRow]) -> set[int]:
+    """Frames that were made for a request may lie in a block of their own and in another."""
+    return {number for row in rows for number in range(row.first, row.first + row.count)}

@@ -141,6 +141,11 @@ class DiskStore:
         """The blocks kept of this very version of the instance."""
         return list(self._table.blocks(f"f/{instance.attachment_uuid}/"))
 
+    def blocks_of(self, orthanc_id: str) -> list[BlockRow]:
+        """The blocks kept of any version of the instance."""
+        prefixes = {f"f/{attachment}/" for attachment in self.versions_of([orthanc_id])[orthanc_id] if attachment}
+        return [row for prefix in sorted(prefixes) for row in self._table.blocks(prefix)]
+
     def keep(self, instance: Instance, representation: str, frames: Mapping[int, memoryview]) -> BlockRow:
         """Write one block of consecutive frames, by their numbers.
 

@@ -67,6 +67,9 @@ class FrameStore(Protocol):
     def blocks(self, instance: Instance) -> list[BlockRow]:
         """The blocks kept of this very version of the instance."""
 
+    def blocks_of(self, orthanc_id: str) -> list[BlockRow]:
+        """The blocks kept of any version of the instance."""
+
     def keep(self, instance: Instance, representation: str, frames: Mapping[int, memoryview]) -> BlockRow:
         """Write one block of consecutive frames, by their numbers. Raises StoreError, DoesNotFit, OSError."""
 
@@ -143,6 +146,9 @@ class NoStore:
     def keep_record(self, instance: Instance) -> None: ...
 
     def blocks(self, instance: Instance) -> list[BlockRow]:
+        return []
+
+    def blocks_of(self, orthanc_id: str) -> list[BlockRow]:
         return []
 
     def keep(self, instance: Instance, representation: str, frames: Mapping[int, memoryview]) -> BlockRow:

@@ -29,7 +29,16 @@ _FAULTS = (OSError, sqlite3.Error, diskcache.Timeout, StoreError, ValueError)
 class GuardedStore:
     """A FrameStore around the one that `open_store` opens (raising StoreError), again whenever that is needed."""
 
-    def __init__(self, open_store: Callable[[], DiskStore], limit: int, clock: Clock, log: Log) -> None:
+    def __init__(
+        self,
+        open_store: Callable[[], DiskStore],
+        limit: int,
+        clock: Clock,
+        log: Log,
+        on_change: Callable[[str | None], None] = lambda _: None,
+    ) -> None:
+        """`on_change` is told why nothing can be kept from now on, or None when that is over."""
+        self._on_change = on_change
         self._open, self.limit, self._clock, self._log = open_store, limit, clock, log
         self._store: DiskStore | NoStore = NoStore()
         self._degraded: Degraded | None = None
@@ -50,6 +59,9 @@ class GuardedStore:
 
     def blocks(self, instance: Instance) -> list[BlockRow]:
         return self._read(lambda store: store.blocks(instance), [])
+
+    def blocks_of(self, orthanc_id: str) -> list[BlockRow]:
+        return self._read(lambda store: store.blocks_of(orthanc_id), [])
 
     def keep_record(self, instance: Instance) -> None:
         self._write(lambda store: store.keep_record(instance))
@@ -202,6 +214,7 @@ class GuardedStore:
             if self._degraded is not None:
                 self._degraded = None
                 self._log.warning("frame cache: the cache can be used again")
+                self._on_change(None)
 
     def _note(self, error: Exception) -> None:
         reason = _reason(error)
@@ -215,6 +228,7 @@ class GuardedStore:
             self._degraded = Degraded(since, reason)
         if is_new:
             self._log.error(f"FRAME CACHE KEEPS NOTHING FOR NOW: {reason}")
+            self._on_change(reason)
 
 
 def _reason(error: Exception) -> str:

@@ -137,7 +137,7 @@ class Filler:
             if known is not None and known.priority <= priority and known.step == 0:
                 return True
             # New instances are never dropped: Orthanc's log of changes is read no further than there is room for them.
-            if known is None and not priority.is_arrival and len(self._waiting) >= _LONGEST_QUEUE:
+            if known is None and not priority.is_arrival and not self.has_room():
                 self._metrics.count("dropped_from_queue")
                 return False
             self._near[orthanc_id] = near
@@ -209,6 +209,10 @@ class Filler:
         """Whether the instance waits or is at work."""
         with self._changed:
             return orthanc_id in self._waiting or orthanc_id in self._at_work
+
+    def has_room(self) -> bool:
+        """Whether the queue takes what is not new as well."""
+        return len(self._waiting) < _LONGEST_QUEUE
 
     @property
     def queue_length(self) -> int:

@@ -21,6 +21,7 @@ class Keeper:
         self._catalogue, self._store, self._log, self._policy = catalogue, store, log, policy
         self._queue: queue.SimpleQueue[tuple[Entry, str, int, bytes] | None] = queue.SimpleQueue()
         self._bytes = 0
+        self._forgotten: set[str] = set()
         self._lock = threading.Lock()
 
     def start(self) -> None:
@@ -42,6 +43,12 @@ class Keeper:
             self._bytes += len(content)
         self._queue.put((entry, form, frame_number, content))
 
+    def forget(self, orthanc_id: str) -> None:
+        """The instance is about to be purged: what waits of it is not written, and what is being written taken back."""
+        with self._lock:
+            if self._bytes:
+                self._forgotten.add(orthanc_id)
+
     def _work(self) -> None:
         make_way()
         while (item := self._queue.get()) is not None:
@@ -52,10 +59,16 @@ class Keeper:
             finally:
                 with self._lock:
                     self._bytes -= len(item[3])
+                    if not self._bytes:
+                        self._forgotten.clear()
 
     def _write(self, entry: Entry, form: str, frame_number: int, content: bytes) -> None:
+        if entry.instance.orthanc_id in self._forgotten:
+            return
         if self._store.record(entry.instance.path) is None:  # another may be that of a newer version
             self._store.keep_record(entry.instance)
         entry.add(self._store.keep(entry.instance, form, {frame_number: memoryview(content)}))
         if not self._catalogue.still_holds(entry):
             self._catalogue.forget_stale([entry.instance.orthanc_id])
+        if entry.instance.orthanc_id in self._forgotten:
+            self._store.forget(entry.instance.orthanc_id)

@@ -6,12 +6,15 @@ from collections.abc import Callable, Iterator
 
 from framecache.administration.actions import Actions
 from framecache.administration.answers import Area
+from framecache.administration.archive_view import ArchiveView
 from framecache.administration.checks import check_admin_users
 from framecache.administration.jobs import Jobs
 from framecache.administration.page import Page
 from framecache.administration.preview import Preview
 from framecache.administration.resources import Resources
 from framecache.administration.status import Status
+from framecache.administration.verification import Verification
+from framecache.administration.warming import Warming
 from framecache.administration.work import Work
 from framecache.host.access import Access
 from framecache.host.admin_routes import ActionRoute, JsonRoute
@@ -51,7 +54,19 @@ def _areas(context: Context, keeping: Keeping, filling: Filling, jobs: Jobs) -> 
     catalogue, store, filler, log = keeping.catalogue, keeping.store, filling.filler, context.log
     intake, pool, metrics, url = filling.intake, keeping.pool, context.metrics, context.url
     yield Status(context.findings, context.settings, catalogue, store, filler, intake, pool, metrics, url)
-    yield Resources(catalogue, store, filler)
-    yield Actions(context.api, catalogue, store, filler, log)
+    archive = ArchiveView(context.api)
+    yield Resources(archive, catalogue, store, filler)
+    yield Actions(
+        archive,
+        catalogue,
+        store,
+        filler,
+        filling.keeper,
+        jobs,
+        Warming(filler, catalogue, store).of,
+        Verification(catalogue, store, metrics, log).of,
+        context.events,
+        log,
+    )
     yield Preview(context.api, context.settings, jobs, filling.pace, log)
     yield Work(jobs, context.events)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 
+from framecache.events import Events
 from framecache.filling.audit import Audit
 from framecache.filling.backlog import Backlog
 from framecache.filling.caretaker import Caretaker
 from framecache.filling.extraction import Extractor
-from framecache.filling.filler import Filler
+from framecache.filling.filler import Filler, FillState
 from framecache.filling.intake import Intake
 from framecache.filling.janitor import Janitor
 from framecache.filling.keeper import Keeper
@@ -31,7 +33,8 @@ class Filling:
         policy, backlog = context.policy, Backlog()
         self.pace = Pace(store, context.clock)
         extractor = Extractor(keeping.sources, store, keeping.pool, codecs.background, policy, self.pace)
-        self.filler = Filler(catalogue, extractor, store, metrics, context.clock, log, policy, backlog.done)
+        on_end = backlog.done, _noted(context.events)
+        self.filler = Filler(catalogue, extractor, store, metrics, context.clock, log, policy, *on_end)
         self.intake = Intake(api, self.filler, backlog, store, metrics, log, Sieve(api, log, policy))
         self.janitor = Janitor(catalogue, store, self.filler, log)
         self.keeper = Keeper(catalogue, store, log, policy)
@@ -60,3 +63,15 @@ class Filling:
         deadline = time.monotonic() + _PATIENCE_AT_THE_END
         for worker in self._workers:
             worker.join(max(0.0, deadline - time.monotonic()))
+
+
+def _noted(events: Events) -> Callable[[str, FillState], None]:
+    """What became of a fill, as an event."""
+
+    def note(orthanc_id: str, state: FillState) -> None:
+        if state.state == "cached":
+            events.note("cached", "instances", orthanc_id, state.error or "")
+        elif state.state == "failed":
+            events.note("failed", "instances", orthanc_id, state.error or "")
+
+    return note

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from framecache.administration.checks import check_store
 from framecache.archive.catalogue import Catalogue
 from framecache.archive.sources import Sources
@@ -10,7 +12,9 @@ from framecache.cache.disk_store import DiskStore
 from framecache.cache.expiry import Stay
 from framecache.cache.frame_store import FrameStore, OnRemoved
 from framecache.cache.guarded_store import GuardedStore
+from framecache.events import Kind
 from framecache.host.context import Context
+from framecache.metrics import RemovalCause
 from framecache.settings import MEGABYTE
 from framecache.threads import Desk
 
@@ -49,11 +53,23 @@ def _open_store(context: Context) -> FrameStore:
     policy, usual = context.policy, settings.maximum_age_days * _DAY
     stay = Stay(usual, policy.shortest_stay * _DAY, lambda one: policy.decide(one).keep_days * _DAY)
     store = GuardedStore(
-        lambda: DiskStore(settings.directory, limit, free, stay, _removed(context)), limit, context.clock, context.log
+        lambda: DiskStore(settings.directory, limit, free, stay, _removed(context)),
+        limit,
+        context.clock,
+        context.log,
+        lambda reason: context.events.note("degraded" if reason else "recovered", text=reason or ""),
     )
     context.findings.checks.append(check_store(store.degraded.reason if store.degraded else None))
     return store
 
 
 def _removed(context: Context) -> OnRemoved:
-    return lambda cause, orthanc_ids, size: context.metrics.removed(cause, len(orthanc_ids), size)
+    """What left the cache counts, and is an event; purges are told by who asked for them, whole studies at once."""
+
+    def note(cause: RemovalCause, orthanc_ids: Collection[str], size: int) -> None:
+        context.metrics.removed(cause, len(orthanc_ids), size)
+        kind: Kind = "deleted" if cause == "deleted" else "evicted"
+        for orthanc_id in orthanc_ids if cause != "purged" else ():
+            context.events.note(kind, "instances", orthanc_id, cause)
+
+    return note

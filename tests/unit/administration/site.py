@@ -1,0 +1,114 @@
+"""The administration of one Orthanc: a real store, a real filler, and the archive of the fakes."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from framecache.administration.actions import Actions
+from framecache.administration.answers import Answer
+from framecache.administration.archive_view import ArchiveView
+from framecache.administration.arguments import read_arguments
+from framecache.administration.jobs import Job, Jobs
+from framecache.administration.resources import Resources
+from framecache.administration.verification import Verification
+from framecache.administration.warming import Warming
+from framecache.archive.catalogue import Catalogue
+from framecache.archive.sources import Sources
+from framecache.cache.buffers import BufferPool
+from framecache.cache.disk_store import DiskStore
+from framecache.cache.guarded_store import GuardedStore
+from framecache.dicom.identity import InstancePath
+from framecache.events import Events
+from framecache.filling.extraction import Extractor
+from framecache.filling.filler import Filler
+from framecache.filling.keeper import Keeper
+from framecache.filling.pace import Pace
+from framecache.metrics import Metrics
+from framecache.rules.policy import Policy, site_rules
+from framecache.threads import Desk
+
+from tests.unit.dicom_files import INSTANCE, SERIES, STUDY, native
+from tests.unit.fakes import SERIES_ID, FakeApi, FakeLog, eventually, orthanc_id, uuid
+
+MB = 1 << 20
+
+
+class Site:
+    """Its filler works when a test starts it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.api, self.log, self.metrics = FakeApi(folder / "db"), FakeLog(), Metrics()
+        self.store = GuardedStore(lambda: DiskStore(folder / "cache", 1 << 30), 1 << 30, time, self.log)
+        self.desk, self.pool = Desk("test-desk", 1), BufferPool(64 * MB, 0)
+        self.catalogue = Catalogue(self.api, self.store, self.desk, time, folder / "db", 5.0)
+        policy = Policy(site_rules((), (), minimum_frames=2, minimum_frame_mb=4.0, mode="copy"))
+        extractor = Extractor(Sources(self.api), self.store, self.pool, None, policy, Pace(self.store, time))
+        self.filler = Filler(self.catalogue, extractor, self.store, self.metrics, time, self.log, policy)
+        self.keeper = Keeper(self.catalogue, self.store, self.log, policy)
+        self.events = Events(time)
+        self.jobs = Jobs(time, self.log, self.events)
+        archive = ArchiveView(self.api)
+        self.resources = Resources(archive, self.catalogue, self.store, self.filler)
+        self.actions = Actions(
+            archive,
+            self.catalogue,
+            self.store,
+            self.filler,
+            self.keeper,
+            self.jobs,
+            Warming(self.filler, self.catalogue, self.store).of,
+            Verification(self.catalogue, self.store, self.metrics, self.log).of,
+            self.events,
+            self.log,
+        )
+
+    def close(self) -> None:
+        self.jobs.stop()
+        self.filler.stop()
+        self.keeper.stop()
+        self.desk.close()
+        self.store.close()
+
+    def take_in(self, number: int, content: bytes | None = None, *, frames: int = 3, series: str = SERIES_ID) -> str:
+        return self.api.store(
+            native(bytes(72)) if content is None else content,
+            orthanc_id=orthanc_id(number),
+            uuid=uuid(number),
+            path=InstancePath(STUDY, SERIES, f"{INSTANCE}.{number}"),
+            number_of_frames=frames,
+            series_id=series,
+        )
+
+    def told(self, pattern: str, *groups: str, **arguments: str) -> Any:
+        return _answered(self.resources.told[pattern], groups, arguments)
+
+    def do(self, pattern: str, *groups: str) -> Any:
+        return _answered(self.actions.done[pattern], groups, {})
+
+    def job(self, answer: dict[str, Any]) -> Job:
+        """The job that an answer tells of, when it has ended."""
+        job = self.jobs.find(answer["Job"])
+        assert eventually(lambda: job.has_ended)
+        return job
+
+    def warm(self, *names: str) -> None:
+        self.filler.start(1)
+        for name in names:
+            job = self.job(self.do("(studies|series|instances)/([^/]+)/warm", "instances", name))
+            assert job.state == "done"
+
+    def told_instance(self, name: str) -> tuple[str, int]:
+        """Its state, and how many of its frames are cached."""
+        answer = self.told("instances/([^/]+)", name)
+        return answer["State"], answer["CachedFrames"]
+
+    def kinds(self) -> list[str]:
+        return [event.kind for event in self.events.since(0, 1000).events]
+
+
+def _answered(answer: Answer, groups: tuple[str, ...], arguments: dict[str, str]) -> Any:
+    """As a client reads it."""
+    return json.loads(json.dumps(answer(*groups, **read_arguments(answer, arguments))))
