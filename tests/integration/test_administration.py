@@ -119,10 +119,3 @@ def test_wrong_arguments_are_refused_with_what_is_allowed(archive: Archive, quer
     answer = archive.get(f"/frame-cache/{query}")
     assert answer.status_code == 400
     assert any(word in answer.json()["Message"] for word in ("allowed is", "known"))
-
-
-def test_what_was_viewed_is_told_with_its_time(archive: Archive, stored: list[Instance]) -> None:
-    archive.frames(stored[2], "1").raise_for_status()
-    path = f"instances/{stored[2].orthanc_id}"
-    wait_until(lambda: tell(archive, path)["LastViewed"] is not None)
-    assert tell(archive, "studies?sort=LastViewed")["Studies"][0]["LastViewed"] is not None
