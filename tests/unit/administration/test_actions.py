@@ -64,6 +64,28 @@ def test_a_purge_ends_the_fill_of_what_is_purged_and_nothing_is_left(
     assert len(files(site)) == 4
 
 
+def test_a_block_that_is_written_behind_a_purge_is_taken_back(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = site.take_in(1)
+    at_work, may_go_on = threading.Event(), threading.Event()
+    keep = site.store.keep
+
+    def late(*args: object) -> object:
+        at_work.set()
+        assert may_go_on.wait(5)
+        return keep(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(site.store, "keep", late)
+    site.filler.submit(name, Priority.ARRIVED)
+    site.filler.start(1)
+    assert at_work.wait(5)
+    site.do(PURGE, "instances", name)
+    may_go_on.set()
+
+    assert eventually(lambda: not site.filler.is_busy_with(name))
+    assert files(site) == []
+    assert site.told_instance(name) == ("skipped", 0)
+
+
 def test_what_waits_is_purged_from_the_queue_and_done_with(site: Site) -> None:
     name = site.take_in(1)
     done: list[str] = []
