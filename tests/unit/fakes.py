@@ -42,7 +42,7 @@ def uuid(number: int) -> str:
 def find_answer(
     *,
     orthanc_id: str = ORTHANC_ID,
-    series_id: str = SERIES_ID,
+    series_id: str | None = None,
     uuid: str = UUID,
     path: InstancePath = PATH,
     syntax: str = EXPLICIT,
@@ -57,7 +57,8 @@ def find_answer(
     return {
         "ID": orthanc_id,
         "Type": "Instance",
-        "ParentSeries": series_id,
+        # Other series are told apart by their UIDs.
+        "ParentSeries": series_id or (SERIES_ID if path.series_instance_uid == SERIES else path.series_instance_uid),
         "MainDicomTags": {"SOPInstanceUID": path.sop_instance_uid, "NumberOfFrames": str(number_of_frames)},
         "RequestedTags": {
             "StudyInstanceUID": path.study_instance_uid,
