@@ -253,6 +253,25 @@ def test_a_job_shows_how_far_it_is_and_can_be_cancelled(chromium: Browser) -> No
         assert told.acted == [("/frame-cache/jobs/job-1/cancel", "1")]
 
 
+def test_the_backfill_is_begun_and_paused(chromium: Browser) -> None:
+    backfill = {"State": "running", "Reason": "", "Done": 250, "Total": 1000, "Unit": "instances", "Bytes": 3 << 30}
+    backfill |= {"CachedInstances": 200, "StudyDate": "20250102", "SecondsLeft": 5400}
+    told = usual(backfill=backfill)
+    with shown(chromium, told) as page:
+        card = page.locator("#backfill")
+        for text in ("Running", "250 of 1,000 instances", "200 cached, 3 GiB", "studies of 2025-01-02", "90 min left"):
+            expect(card).to_contain_text(text)
+        expect(card.get_by_role("progressbar")).to_have_js_property("position", 0.25)
+        told.routes["/frame-cache/backfill"] = {**backfill, "State": "paused", "Reason": "by an administrator"}
+        card.get_by_role("button", name="Pause").click()
+        page.get_by_role("dialog").get_by_role("button", name="Pause").click()
+        expect(card).to_contain_text("Paused: by an administrator")
+        card.get_by_role("button", name="Start").click()
+        page.get_by_role("dialog").get_by_role("button", name="Start").click()
+        expect(page.locator("#told")).to_have_text("The backfill has begun.")
+        assert told.acted == [("/frame-cache/backfill/pause", "1"), ("/frame-cache/backfill/start", "1")]
+
+
 def test_it_fits_every_width_in_light_and_dark(chromium: Browser, artifacts: Path) -> None:
     told = usual(jobs={"Jobs": [make.job()]})
     told.names[orthanc_id(2)] = patient("Wolfeschlegelsteinhausenbergerdorff^Hubert Blaine", StudyDescription="x" * 64)

@@ -23,6 +23,16 @@ export class Archive {
     return study;
   }
 
+  /** What a series is called, or "" where Orthanc does not say. */
+  async series(id) {
+    try {
+      const { MainDicomTags: tags } = await json(new URL(`series/${id}`, ORTHANC));
+      return [tags.Modality, tags.SeriesDescription].filter(Boolean).join(" ");
+    } catch {
+      return "";
+    }
+  }
+
   async #ask(id) {
     try {
       return described(await json(new URL(`studies/${id}?requested-tags=ModalitiesInStudy`, ORTHANC)));

@@ -1,6 +1,8 @@
 // The page: asks the server again and again, and hands each part what it shows.
 
 import { Archive } from "./archive.js";
+import { Backfill } from "./backfill.js";
+import { Confirmation } from "./confirmation.js";
 import { byId, write } from "./element.js";
 import { Events } from "./events.js";
 import { Health } from "./health.js";
@@ -10,9 +12,11 @@ import { Preview } from "./preview.js";
 import { json, ORTHANC, tell, tellIfAny } from "./server.js";
 import { Studies } from "./studies.js";
 import { Traffic } from "./traffic.js";
-import { ended, Work } from "./work.js";
+import { Work } from "./work.js";
 
-const SELDOM = 20; // polls between two looks at a table of which nothing was heard
+// The table costs the server more than all else. Polls between two looks at it, if something was heard of it, and if not:
+const SOON = 3;
+const SELDOM = 20;
 
 class Page {
   #archive = new Archive();
@@ -20,12 +24,14 @@ class Page {
   #overview = new Overview();
   #traffic = new Traffic();
   #events = new Events();
-  #preview = new Preview();
+  #preview = new Preview(this.#archive);
+  #confirmation = new Confirmation();
+  #backfill = new Backfill(this.#confirmation, () => this.#look());
   #work = new Work(this.#archive, () => this.#look());
-  #studies = new Studies(this.#archive, this.#preview, () => this.#look());
+  #studies = new Studies(this.#archive, this.#preview, this.#confirmation, () => this.#look());
   #poll = new Poll(() => this.#ask());
   #since = Infinity;
-  #busy = false;
+  #heard = false;
 
   start() {
     const study = new URLSearchParams(location.search).get("study");
@@ -42,28 +48,25 @@ class Page {
 
   async #ask() {
     try {
-      const [status, statistics, jobs] = await Promise.all([tell("status"), tellIfAny("statistics"), tellIfAny("jobs")]);
+      const [status, ...others] = await Promise.all([tell("status"), ...["statistics", "jobs", "backfill"].map((path) => tellIfAny(path))]);
+      const [statistics, jobs, backfill] = others;
       if (status.DicomWeb) this.#preview.useRoots(status.DicomWeb);
       this.#overview.show(status, statistics);
       this.#traffic.show(statistics);
       this.#work.show(statistics, jobs);
-      await this.#table(status, statistics, jobs);
+      this.#backfill.show(backfill);
+      if ("Entries" in status) await this.#table(statistics);
       this.#health.show(status);
     } catch (error) {
       this.#health.silent(error.name === "TypeError" || error.name === "TimeoutError" ? "Orthanc cannot be reached" : error.message);
     }
   }
 
-  /** The table costs the server more than all else: it is asked for when something was heard of it, or seldom. */
-  async #table(status, statistics, jobs) {
-    if (!("Entries" in status)) return;
-    const heard = await this.#events.refresh();
-    const busy = (jobs?.Jobs ?? []).some((job) => !ended(job));
-    if (heard || busy !== this.#busy || ++this.#since >= SELDOM) {
-      this.#since = 0;
-      await this.#studies.refresh(statistics?.Now ?? new Date().toISOString());
-    }
-    this.#busy = busy;
+  async #table(statistics) {
+    this.#heard = (await this.#events.refresh()) || this.#heard;
+    if (++this.#since < (this.#heard ? SOON : SELDOM)) return;
+    [this.#since, this.#heard] = [0, false];
+    await this.#studies.refresh(statistics?.Now ?? new Date().toISOString());
   }
 }
 

@@ -1,7 +1,7 @@
 // A frame of a study, as a viewer's request would bring it, and where it came from.
 
 import { byId, element, write } from "./element.js";
-import { count, duration } from "./format.js";
+import { count, counted, duration } from "./format.js";
 import { ORTHANC, reason, request, tell } from "./server.js";
 
 const SIDE = 768; // pixels
@@ -13,13 +13,15 @@ const SOURCES = {
 
 export class Preview {
   #dialog = byId("preview");
+  #archive;
   #roots = [];
   #uids = {};
   #series = [];
   #instances = [];
   #wanted = 0;
 
-  constructor() {
+  constructor(archive) {
+    this.#archive = archive;
     byId("series").addEventListener("change", () => this.#chooseSeries(byId("series").value));
     byId("instance").addEventListener("change", () => this.#chooseInstance(byId("instance").value));
     byId("frame").addEventListener("input", () => this.#draw());
@@ -40,7 +42,8 @@ export class Preview {
       const study = await tell(`studies/${id}`);
       this.#uids.study = study.StudyInstanceUID;
       this.#series = study.SeriesList;
-      fill(byId("series"), this.#series, (one, number) => `${number}: ${count(one.Frames)} frames`);
+      const names = await Promise.all(this.#series.map((one) => this.#archive.series(one.ID)));
+      fill(byId("series"), this.#series, (one, index) => `${names[index] || index + 1}: ${counted(one.Frames, "frame")}`);
       if (this.#series.length) await this.#chooseSeries(this.#series[0].ID);
     });
   }
@@ -50,7 +53,7 @@ export class Preview {
       const series = await tell(`series/${id}`);
       this.#uids.series = series.SeriesInstanceUID;
       this.#instances = series.InstancesList;
-      fill(byId("instance"), this.#instances, (one, number) => `${number}: ${count(one.CachedFrames)} of ${count(one.NumberOfFrames)} cached`);
+      fill(byId("instance"), this.#instances, (one, index) => `${index + 1}: ${count(one.CachedFrames)} of ${count(one.NumberOfFrames)} cached`);
       if (this.#instances.length) this.#chooseInstance(this.#instances[0].ID);
     });
   }
@@ -117,8 +120,8 @@ export class Preview {
   }
 }
 
-/** The options of a select, numbered from 1; with one there is nothing to choose. */
+/** The options of a select; with one there is nothing to choose. */
 function fill(select, items, label) {
-  select.replaceChildren(...items.map((item, index) => element("option", { value: item.ID, textContent: label(item, index + 1) })));
+  select.replaceChildren(...items.map((item, index) => element("option", { value: item.ID, textContent: label(item, index) })));
   select.disabled = items.length < 2;
 }

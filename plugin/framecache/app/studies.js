@@ -1,6 +1,6 @@
 // The table of studies: those in the cache, or those of the archive that were searched for.
 
-import { announce, Confirmation } from "./confirmation.js";
+import { announce } from "./confirmation.js";
 import { byId, KeyedList, write } from "./element.js";
 import { counted } from "./format.js";
 import { act, tellIfAny } from "./server.js";
@@ -13,7 +13,7 @@ export class Studies {
   #archive;
   #preview;
   #changed;
-  #confirmation = new Confirmation();
+  #confirmation;
   #offset = 0;
   #sought = "";
   #found = null;
@@ -21,8 +21,8 @@ export class Studies {
   #asked = 0;
 
   /** `changed` is called when the server should be asked anew. */
-  constructor(archive, preview, changed) {
-    [this.#archive, this.#preview, this.#changed] = [archive, preview, changed];
+  constructor(archive, preview, confirmation, changed) {
+    [this.#archive, this.#preview, this.#confirmation, this.#changed] = [archive, preview, confirmation, changed];
     byId("search").addEventListener("submit", (event) => this.#submit(event));
     byId("sought").addEventListener("input", () => byId("sought").value || this.search(""));
     byId("sort").addEventListener("change", () => this.#turn(0));

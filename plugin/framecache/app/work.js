@@ -36,7 +36,7 @@ function instanceLine() {
 }
 
 /** Whether a job has come to its end, one way or another. */
-export const ended = (job) => ENDED.has(job.State);
+const ended = (job) => ENDED.has(job.State);
 
 export class Work {
   #instances = new KeyedList(byId("work"), (one) => one.ID, instanceLine);

@@ -1,0 +1,66 @@
+// The archive from before the plugin: how much of it is cached, and whether that goes on.
+
+import { announce } from "./confirmation.js";
+import { byId, write } from "./element.js";
+import { bytes, count, day, duration } from "./format.js";
+import { act } from "./server.js";
+
+const STATES = {
+  off: "Not begun",
+  running: "Running",
+  waiting: "Waiting",
+  paused: "Paused",
+  full: "Ended: the room that it may take is taken",
+  done: "Done",
+};
+const GOES_ON = new Set(["running", "waiting"]);
+const START = {
+  question: "Begin the backfill?",
+  consequence: "What is in the archive is brought into the cache, newest first, and gives way to viewers and to what arrives.",
+  agree: "Start",
+};
+const PAUSE = { question: "Pause the backfill?", consequence: "It waits until it is started again, also over a restart.", agree: "Pause" };
+
+export class Backfill {
+  #confirmation;
+  #changed;
+  #goesOn = false;
+
+  /** `changed` is called when the server should be asked anew. */
+  constructor(confirmation, changed) {
+    [this.#confirmation, this.#changed] = [confirmation, changed];
+    byId("backfill-act").addEventListener("click", () => this.#act());
+  }
+
+  /** `told` as the plugin tells it; null where it knows no backfill. */
+  show(told) {
+    byId("backfill").hidden = !told;
+    if (!told) return;
+    const { State: state, Reason: why, Done: done, Total: total, CachedInstances: cached, Bytes: size, StudyDate: date, SecondsLeft: left } = told;
+    this.#goesOn = GOES_ON.has(state);
+    write(byId("backfill-state"), [STATES[state] ?? state, why].filter(Boolean).join(": "));
+    const bar = byId("backfill-bar");
+    bar.hidden = state === "off" || !total;
+    if (total) [bar.max, bar.value] = [total, Math.min(done, total)];
+    const parts = [
+      total ? `${count(done)} of ${count(total)} instances looked at` : "",
+      cached ? `${count(cached)} cached, ${bytes(size)}` : "",
+      date ? `at studies of ${day(date)}` : "",
+      left === null ? "" : `${duration(left)} left`,
+    ];
+    write(byId("backfill-told"), state === "off" ? "" : parts.filter(Boolean).join(" · "));
+    write(byId("backfill-act"), this.#goesOn ? "Pause" : "Start");
+  }
+
+  async #act() {
+    const [path, question] = this.#goesOn ? ["backfill/pause", PAUSE] : ["backfill/start", START];
+    if (!(await this.#confirmation.ask({ subject: "", ...question }))) return;
+    try {
+      await act(path);
+      announce(path === "backfill/pause" ? "The backfill is paused." : "The backfill has begun.");
+    } catch (error) {
+      announce(`Not done: ${error.message}`, "bad");
+    }
+    this.#changed();
+  }
+}
