@@ -7,7 +7,7 @@ from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError, RawDescription
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 
-from framecache.cli import actions, backfill, bench, events, jobs, size, status, studies
+from framecache.cli import actions, backfill, bench, events, jobs, rules, size, status, studies
 from framecache.cli.errors import ExitCode
 from framecache.cli.session import Session
 
@@ -37,6 +37,7 @@ def parser() -> ArgumentParser:
     _add_what_acts(commands)
     _add_jobs(commands)
     _add_backfill(commands)
+    _add_rules(commands)
     _add_size(commands)
     _add_bench(commands)
     return made
@@ -98,6 +99,12 @@ def _add_backfill(commands: _Subparsers[ArgumentParser]) -> None:
     below = made.add_subparsers(metavar="{start,pause}")
     _add(below, "start", backfill.start, "begin, or go on")
     _add(below, "pause", backfill.pause, "stop until it is started again")
+
+
+def _add_rules(commands: _Subparsers[ArgumentParser]) -> None:
+    made = _add(commands, "rules", rules.rules, "what rules would do with the studies of the last days (a dry run)")
+    made.add_argument("--last", type=rules.days, default=30, metavar="TIME", help="such as 30d, 4w or 1y (30d)")
+    made.add_argument("--rules", metavar="FILE", help="JSON with other rules than those in force; - reads from a pipe")
 
 
 def _add_size(commands: _Subparsers[ArgumentParser]) -> None:

@@ -44,7 +44,7 @@ def follow(session: Session, job_ids: Sequence[str]) -> ExitCode:
     Ctrl-C ends the showing only.
     """
     try:
-        ended = _until_ended(session, job_ids)
+        ended = until_ended(session, job_ids)
     except KeyboardInterrupt:
         names = " ".join(job_ids)
         session.output.note(f"still at work on the server. `framecache jobs follow {names}` looks on,")
@@ -60,7 +60,8 @@ def is_well(job: Job) -> bool:
     return job["State"] == "done" and not any(result.get(fault) for fault in ("Damaged", "Failed"))
 
 
-def _until_ended(session: Session, job_ids: Sequence[str]) -> list[Job]:
+def until_ended(session: Session, job_ids: Sequence[str]) -> list[Job]:
+    """Show how far jobs are; all of them as they have ended."""
     with session.output.progress() as progress:
         bars = {job_id: progress.add_task(job_id, total=None, unit="") for job_id in job_ids}
         jobs: dict[str, Job] = {}

@@ -19,6 +19,7 @@ from framecache.filling.extraction import Extractor, nearest_first
 from framecache.filling.filler import Filler, FillState, Priority
 from framecache.filling.pace import Pace
 from framecache.metrics import Metrics
+from framecache.rules.parsing import parse_rules
 from framecache.rules.policy import Policy, Treatment
 from framecache.rules.rule import Described, Mode, Rule
 from framecache.serving.frames import Codecs
@@ -71,10 +72,11 @@ class Bench:
         self.desk = Desk("test-desk", 1)
         self.catalogue = Catalogue(self.api, self.store, self.desk, self.clock, folder / "db", 5.0)
         self.pool = BufferPool(64 * MB, 0)
+        self.pace = Pace(self.store, self.clock)
         self.policy, self.done = OtherPolicy(rules, mode), list[str]()
         self.filler = Filler(
             self.catalogue,
-            Extractor(Sources(self.api), self.store, self.pool, codecs, self.policy, Pace(self.store, self.clock)),
+            Extractor(Sources(self.api), self.store, self.pool, codecs, self.policy, self.pace),
             self.store,
             self.metrics,
             self.clock,
@@ -474,6 +476,43 @@ def test_what_the_settings_leave_out_or_the_cache_cannot_hold_is_skipped(bench: 
     assert bench.filler.state(left_out) == FillState("skipped", "the settings leave it out")
     assert bench.filler.state(large) == FillState("skipped", "the instance is larger than the cache")
     assert not bench.store.rows
+
+
+def test_what_waits_for_a_viewer_is_cached_by_a_viewer_or_whoever_asks_for_it(bench: Bench) -> None:
+    names = [bench.take_in(number) for number in range(1, 6)]
+    bench.policy.other = Treatment("demand")
+    turns = (Priority.ARRIVED_HIGH, Priority.ARRIVED, Priority.ARRIVED_LOW, Priority.WARMED, Priority.VIEWER)
+    for name, turn in zip(names, turns, strict=True):
+        bench.filler.submit(name, turn)
+    bench.run()
+    assert eventually(lambda: all(map(bench.is_done, names)))
+
+    waits = FillState("skipped", "the settings let it wait until a viewer asks for it")
+    assert [bench.filler.state(name) for name in names] == [waits] * 3 + [FillState("cached")] * 2
+
+
+def test_what_arrived_goes_in_the_turn_that_the_rules_give_it(bench: Bench) -> None:
+    names = [bench.take_in(number) for number in range(1, 6)]
+    turns = (Priority.WARMED, Priority.ARRIVED_LOW, Priority.ARRIVED, Priority.ARRIVED_HIGH, Priority.VIEWER)
+    for name, turn in zip(names, turns, strict=True):
+        bench.filler.submit(name, turn)
+    bench.run()
+    assert eventually(lambda: all(map(bench.is_done, names)))
+
+    assert bench.done == names[::-1]
+
+
+def test_each_instance_is_kept_in_the_form_that_its_rule_says(tmp_path: Path) -> None:
+    rules = parse_rules([{"MaximumFrames": 1, "Form": "index"}, {}])
+    bench = Bench(tmp_path, rules=rules)
+    indexed, copied = bench.take_in(1, native(bytes(24), NumberOfFrames=1), frames=1), bench.take_in(2)
+    bench.run(indexed, copied)
+    bench.filler.stop()
+    bench.desk.close()
+
+    assert [bench.filler.state(name) for name in (indexed, copied)] == [FillState("cached")] * 2
+    assert (set(bench.store.indexes), len(bench.store.rows)) == ({uuid(1)}, 1)
+    assert set(bench.pace.measured()) == {"stored", "index"}
 
 
 def test_an_instance_deleted_before_its_turn_is_skipped_without_a_word(bench: Bench) -> None:

@@ -1,0 +1,94 @@
+"""`framecache rules`: what rules would do with the studies of the last days; nothing is cached by it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from argparse import ArgumentTypeError
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from framecache.cli.errors import CommandError, ExitCode
+from framecache.cli.jobs import until_ended
+from framecache.cli.output import size, table
+from framecache.cli.session import Session
+
+_COLUMNS = ("rule", "what it is about", "cached", "instances", "frames", "as stored", "in the cache", "CPU")
+_WHEN = {"arrival": "as it arrives", "demand": "when viewed", "never": "never"}
+_UNITS = {"d": 1, "w": 7, "y": 365}
+_MOST_DAYS = 36_500
+
+
+def rules(session: Session) -> ExitCode:
+    """A dry run, by the server. Ctrl-C ends it there, too."""
+    told = session.server.post("frame-cache/rules/preview", json=_question(session))
+    try:
+        (job,) = until_ended(session, [told["Job"]])
+    except KeyboardInterrupt:
+        session.server.post(f"frame-cache/jobs/{told['Job']}/cancel")
+        raise
+    if job["State"] != "done":
+        raise CommandError(f"the dry run is {job['State']}: {job['Error'] or 'somebody has ended it'}")
+    result = job["Result"]
+    rows = [_row(_name(row), row) for row in result["Rules"]]
+    session.output.tell(result, table(_COLUMNS, [*rows, _row("all", result["Total"])]), *_words(result))
+    return ExitCode.DONE
+
+
+def _question(session: Session) -> dict[str, Any]:
+    path = session.arguments.rules
+    return {"Rules": None if path is None else read_rules(path), "Days": session.arguments.last}
+
+
+def read_rules(path: str) -> object:
+    """The rules in a file ("-": the standard input): a list, or a configuration that has one. Raises CommandError."""
+    try:
+        content = json.loads(sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CommandError(f"{path} cannot be read as JSON: {error}", ExitCode.USAGE) from None
+    for key in ("FrameCache", "Rules"):
+        if isinstance(content, dict) and key in content:
+            content = content[key]
+    if not isinstance(content, list):
+        raise CommandError(f'{path} has no list of rules such as [{{"Modality": "MG"}}]', ExitCode.USAGE)
+    return content
+
+
+def days(text: str) -> int:
+    """Days, from text such as 30d, 4w or 1y, for argparse. Raises ArgumentTypeError."""
+    number, unit = (text[:-1], text[-1:]) if text[-1:] in _UNITS else (text, "d")
+    if number.isascii() and number.isdigit() and 1 <= int(number) * _UNITS[unit] <= _MOST_DAYS:
+        return int(number) * _UNITS[unit]
+    raise ArgumentTypeError(f"{text!r} is no time such as 30d, 4w or 1y")
+
+
+def _name(row: Mapping[str, Any]) -> str:
+    return "none" if row["Rule"] is None else str(row["Rule"])
+
+
+def _row(name: str, row: Mapping[str, Any]) -> tuple[object, ...]:
+    written = row.get("Written")
+    return (
+        name,
+        "" if written is None else json.dumps(written, ensure_ascii=False),
+        _WHEN.get(row.get("Extract", ""), ""),
+        row["Instances"],
+        row["Frames"],
+        size(row["StoredBytes"]),
+        None if row["CacheBytes"] is None else size(row["CacheBytes"]),
+        None if row["CPUSeconds"] is None else f"{row['CPUSeconds']:.1f} s",
+    )
+
+
+def _words(result: Mapping[str, Any]) -> list[str]:
+    """What the table leaves open."""
+    said = [f"{result['Studies']} studies since {result['FirstStudyDate'] or 'then: none'}."]
+    if result["DaysKept"] is not None:
+        said.append(f"MaximumSizeMB has room for what comes in {result['DaysKept']:g} days of this.")
+    forms = result["Measured"].items()
+    measured = [f"{form} {sums['CPUSeconds']:.1f} s for {size(sums['StoredBytes'])}" for form, sums in forms]
+    said.append(f"CPU is reckoned from what this server has measured: {', '.join(measured) or 'nothing yet'}.")
+    if result["Total"]["CPUSeconds"] is None or result["Total"]["CacheBytes"] is None:
+        said.append('"-" is what cannot be told: this server has not kept anything in that form yet.')
+    return said
