@@ -83,9 +83,11 @@ def _row(name: str, row: Mapping[str, Any]) -> tuple[object, ...]:
 
 def _words(result: Mapping[str, Any]) -> list[str]:
     """What the table leaves open."""
-    said = [f"{result['Studies']} studies since {result['FirstStudyDate'] or 'then: none'}."]
+    if not result["Studies"]:
+        return ["No study is of these days."]
+    said = [f"{result['Studies']} studies since {result['FirstStudyDate']}."]
     if result["DaysKept"] is not None:
-        said.append(f"MaximumSizeMB has room for what comes in {result['DaysKept']:g} days of this.")
+        said.append(f"MaximumSizeMB has room for what comes in {result['DaysKept']:.0f} days of this.")
     forms = result["Measured"].items()
     measured = [f"{form} {sums['CPUSeconds']:.1f} s for {size(sums['StoredBytes'])}" for form, sums in forms]
     said.append(f"CPU is reckoned from what this server has measured: {', '.join(measured) or 'nothing yet'}.")
