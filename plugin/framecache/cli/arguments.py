@@ -120,7 +120,14 @@ def _add_bench(commands: _Subparsers[ArgumentParser]) -> None:
     made = _add(commands, "bench", bench.bench, description)
     made.add_argument("study", nargs="?", help="Orthanc ID or Study Instance UID (the one with most frames cached)")
     made.add_argument("--connections", type=_whole(1, 32), default=4, help="how many ask at the same time (4)")
-    made.add_argument("--seconds", type=_whole(1, 300), default=5, help="how long each of the two routes is asked (5)")
+    made.add_argument("--seconds", type=_seconds, default=5, help="how long each of the two routes is asked (5)")
+
+
+def _seconds(text: str) -> float:
+    """For argparse. Raises ArgumentTypeError, and ValueError for what is no number."""
+    if 0.1 <= (seconds := float(text)) <= 300:  # noqa: PLR2004
+        return seconds
+    raise ArgumentTypeError(f"{text} is not within 0.1 to 300")
 
 
 def _whole(smallest: int, largest: int) -> Callable[[str], int]:

@@ -23,7 +23,7 @@ def bench(session: Session) -> ExitCode:
     study, frames = _frames(session)
     session.output.note(
         f"asks {session.server.url} for frames of study {study} over {arguments.connections} connections for "
-        f"{2 * arguments.seconds} s and a little more. Half of it goes by Orthanc's own route, which may read whole "
+        f"{2 * arguments.seconds:g} s and a little more. Half of it goes by Orthanc's own route, which may read whole "
         "files for one frame: viewers may feel it. Nothing is changed; the study counts as viewed."
     )
     cache, stock = _measured(session, frames)

@@ -135,5 +135,6 @@ def _reason(error: BaseException) -> str:
     inner: object = error
     while isinstance(inner, BaseException):
         error = inner
-        inner = getattr(error, "reason", None) or error.__cause__ or next(iter(error.args), None)
+        causes = (error.__cause__, *error.args)
+        inner = getattr(error, "reason", None) or next((one for one in causes if isinstance(one, BaseException)), None)
     return getattr(error, "strerror", None) or str(error).rpartition(": ")[2] or type(error).__name__

@@ -102,9 +102,10 @@ class Sizing:
             yield "no frame cache answers there: counted is what its default settings would cache"
         if self.settings.get("Mode", "copy") != "copy":
             yield f'with Mode "{self.settings["Mode"]}" frames that can be sent from Orthanc\'s own files take no room'
-        for key in ("Transcode", "Rules"):
-            if self.settings.get(key):
-                yield f'the setting "{key}" is not counted in'
+        if self.settings.get("Transcode"):
+            yield 'what the setting "Transcode" adds is not counted'
+        if self.settings.get("Rules"):
+            yield 'the setting "Rules" is not counted in: `framecache rules` tells what they keep'
 
 
 def _bounds(name: str, estimate: Estimate, factor: float, rounded: Callable[[float], int]) -> dict[str, int]:
