@@ -15,6 +15,7 @@ from framecache.administration.jobs import Job, Jobs
 from framecache.administration.resources import Resources
 from framecache.administration.verification import Verification
 from framecache.administration.warming import Warming
+from framecache.administration.work import Work
 from framecache.archive.catalogue import Catalogue
 from framecache.archive.sources import Sources
 from framecache.cache.buffers import BufferPool
@@ -50,6 +51,7 @@ class Site:
         self.keeper = Keeper(self.catalogue, self.store, self.log, policy)
         self.events = Events(time)
         self.jobs = Jobs(time, self.log, self.events)
+        self.work = Work(self.jobs, self.events)
         archive = ArchiveView(self.api)
         self.resources = Resources(archive, self.catalogue, self.store, self.filler)
         self.actions = Actions(
@@ -72,6 +74,11 @@ class Site:
         self.desk.close()
         self.store.close()
 
+    @property
+    def names(self) -> list[str]:
+        """The Orthanc IDs of what was taken in."""
+        return list(self.api.instances)
+
     def take_in(self, number: int, content: bytes | None = None, *, frames: int = 3, series: str = SERIES_ID) -> str:
         return self.api.store(
             native(bytes(72)) if content is None else content,
@@ -87,6 +94,9 @@ class Site:
 
     def do(self, pattern: str, *groups: str) -> Any:
         return _answered(self.actions.done[pattern], groups, {})
+
+    def work_told(self, pattern: str, **arguments: str) -> Any:
+        return _answered(self.work.told[pattern], (), arguments)
 
     def job(self, answer: dict[str, Any]) -> Job:
         """The job that an answer tells of, when it has ended."""
