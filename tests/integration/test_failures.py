@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import sqlite3
+import struct
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -37,12 +39,23 @@ def small_disk(suite: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     """An Orthanc whose cache has a disk of 24 MiB for itself."""
     disk, folder = tmp_path_factory.mktemp("disk"), tmp_path_factory.mktemp(suite)
     section = {"Directory": str(disk / "cache"), "MaximumSizeMB": 20, "MinimumFreeDiskMB": 0}
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", disk], check=True)
+    with (
+        mounted(disk, "-t", "tmpfs", "-o", "size=24m", "tmpfs"),
+        running(suite, folder / "orthanc", {"FrameCache": section}) as archive,
+    ):
+        yield archive
+
+
+@contextmanager
+def mounted(place: Path, *what: str | Path) -> Iterator[None]:
+    """A container may have root and still not be allowed to mount."""
+    done = subprocess.run(["mount", *what, place], check=False, capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f"nothing can be mounted here: {done.stderr.strip()}")
     try:
-        with running(suite, folder / "orthanc", {"FrameCache": section}) as archive:
-            yield archive
+        yield
     finally:
-        subprocess.run(["umount", "-l", disk], check=True)
+        subprocess.run(["umount", "-l", place], check=True)
 
 
 def new(archive: Archive, *, cached: bool = True) -> tuple[Instance, Sample]:
@@ -104,13 +117,41 @@ def test_a_full_disk(small_disk: Archive) -> None:
 def test_a_disk_that_becomes_read_only(small_disk: Archive) -> None:
     folder = Path(small_disk.status()["Settings"]["Directory"]) / "blocks-1"
     known = new(small_disk)
-    subprocess.run(["mount", "--bind", folder, folder], check=True)
-    try:
+    with mounted(folder, "--bind", folder):
         subprocess.run(["mount", "-o", "remount,bind,ro", folder], check=True)
         stored = assert_degrades(small_disk, known, "Read-only file system")
-    finally:
-        subprocess.run(["umount", "-l", folder], check=True)
     assert_recovers(small_disk, stored)
+
+
+@needs_root
+@pytest.mark.skipif(shutil.which("mkfs.ext4") is None, reason="mkfs.ext4 (e2fsprogs) makes the disk that will die")
+def test_a_disk_that_dies(small_disk: Archive, tmp_path: Path) -> None:
+    """A disk is mounted over the cache's folder, dies (EIO for all that is asked of it), and is taken away."""
+    before, image = new(small_disk), tmp_path / "image"
+    place = Path(small_disk.status()["Settings"]["Directory"])
+    with image.open("wb") as file:
+        file.truncate(24 * MB)
+    subprocess.run(["mkfs.ext4", "-q", image], check=True)
+    with mounted(place, "-o", "loop", image):
+        wait_until(lambda: (place / "blocks-1" / "cache.db").exists() and small_disk.status()["Degraded"] is None)
+        known = new(small_disk)
+        shut_down(place)
+        stored = new(small_disk, cached=False)
+        wait_until(lambda: "I/O error" in reason(small_disk) or "Input/output error" in reason(small_disk))
+        for one in (before, known, stored):
+            assert_served(small_disk, one, "miss")
+    assert_recovers(small_disk, stored)
+    assert_served(small_disk, before, "hit")
+    assert small_disk.status()["Errors"] == 0
+
+
+def shut_down(place: Path) -> None:
+    """FS_IOC_SHUTDOWN: from now on every access to this file system is an I/O error."""
+    descriptor = os.open(place, os.O_RDONLY)
+    try:
+        fcntl.ioctl(descriptor, 0x8004587D, struct.pack("I", 2))
+    finally:
+        os.close(descriptor)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere; for it a disk is made read-only")

@@ -39,7 +39,7 @@ class Result:
             f"# Soak, {self.minutes:g} minutes, Orthanc of {self.suite}: {verdict}",
             "",
             "Written by `make soak`: uploads, overwrites, deletes, readers of frames, lists, pictures and whole",
-            "instances, slow and aborted clients, a cache smaller than the archive, restarts and `kill -9` in the",
+            "instances, slow and aborted clients, a cache smaller than the archive, `kill -9` and restarts in the",
             f"first half; in the second one process, whose levels are judged. {self.cores} cores, all on one machine.",
             "Each frame was checked by the checksum and the identity in its own pixels.",
             "",

@@ -14,7 +14,8 @@ from framecache.filling.filler import Filler
 from framecache.ports import Log
 from framecache.threads import start_thread
 
-_FLUSH_SECONDS = 10.0
+# What is being read has to be known as such before a flood of new studies evicts it.
+_FLUSH_SECONDS = 1.0
 _LARGEST_BATCH = 200
 _MOST_FAILED = 100_000
 

@@ -1,0 +1,86 @@
+"""The folder never outgrows its limit, as du counts it, and what is being read stays in it, whatever else arrives."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dev.sample import Sample
+from tests.integration.archive import Archive, instance_of, running, wait_until
+from tests.integration.crashes import cache_of, disk_usage
+
+pytestmark = pytest.mark.orthanc
+
+LIMIT = 16 << 20
+SECTION = {"FrameCache": {"MaximumSizeMB": LIMIT >> 20, "Workers": 4}}
+SMALL = Sample(frames=8, rows=400, columns=400, seed=3000)
+FRAME = SMALL.rows * SMALL.columns * 2
+FLOOD = [replace(SMALL, seed=seed) for seed in range(3001, 3019)]  # 46 MB
+LARGE = replace(SMALL, frames=60, seed=3100)  # 19 MB
+
+
+@pytest.fixture(scope="module")
+def archive(suite: str, folder: Path) -> Iterator[Archive]:
+    with running(suite, folder / "orthanc", SECTION, in_order=False) as archive:
+        yield archive
+
+
+@contextmanager
+def watched(folder: Path) -> Iterator[None]:
+    """The folder never holds more than it may; it has to come near it, or this shows nothing."""
+    ended, sizes = threading.Event(), [0]
+
+    def watch() -> None:
+        while not ended.wait(0.02):
+            sizes.append(disk_usage(folder))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        watcher.join()
+    assert LIMIT * 0.7 < max(sizes) <= LIMIT + FRAME
+
+
+def test_a_flood_of_new_studies_does_not_push_out_what_is_being_read(archive: Archive) -> None:
+    instance, ended = archive.store(SMALL), threading.Event()
+    path = archive.server.folder / "flood.dcm"
+    files = [sample.write(path).read_bytes() for sample in FLOOD]
+
+    def read() -> set[str]:
+        found = set()
+        while not ended.wait(0.02):
+            found.add(archive.frames(instance, "1,5").headers["X-Frame-Cache"])
+        return found
+
+    with ThreadPoolExecutor(5) as pool, watched(cache_of(archive)):
+        reading = pool.submit(read)
+        ended.wait(2.0)  # accesses are written down once a second
+        ids = list(pool.map(archive.upload, files))
+        wait_until(lambda: archive.status()["QueueLength"] == 0)
+        archive.wait_until_cached(instance_of(FLOOD[-1], ids[-1]))
+        ended.set()
+        assert reading.result() == {"hit"}
+    kept = [archive.progress(instance_of(one, name))["CachedFrames"] for one, name in zip(FLOOD, ids, strict=True)]
+    assert set(kept) == {0, SMALL.frames}  # instances go whole
+    assert archive.status()["Bytes"] <= LIMIT
+
+
+def test_an_instance_larger_than_the_cache_is_served_and_not_cached(archive: Archive) -> None:
+    known = archive.store(SMALL)
+    large = archive.store(LARGE, cached=False)
+    wait_until(lambda: archive.progress(large)["State"] == "skipped", lambda: str(archive.progress(large)))
+    assert "larger than the cache" in archive.progress(large)["LastError"]
+    answer = archive.frames(large, "1,30,60")
+    assert (answer.status_code, answer.headers["X-Frame-Cache"]) == (200, "miss")
+    assert archive.parts(large, "1,30,60") == archive.stock_parts(large, "1,30,60")
+    assert archive.progress(large)["CachedFrames"] == 0
+    assert archive.frames(known, "1,8").headers["X-Frame-Cache"] == "hit"
