@@ -110,7 +110,7 @@ class FrameStore(Protocol):
         """The attachments' UUIDs that anything is kept of, by Orthanc ID: the next `most` instances behind `after`."""
 
     def versions_of(self, orthanc_ids: Sequence[str]) -> Mapping[str, Collection[str]]:
-        """The same of these instances."""
+        """The same of these instances. Raises StoreError."""
 
     def held_in_all(self) -> HeldInAll:
         """How much is held."""

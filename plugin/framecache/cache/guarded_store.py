@@ -91,7 +91,10 @@ class GuardedStore:
         return self._read(lambda store: store.versions(after, most), {})
 
     def versions_of(self, orthanc_ids: Sequence[str]) -> Mapping[str, Collection[str]]:
-        return self._read(lambda store: store.versions_of(orthanc_ids), {})
+        """Raises StoreError: whoever cleans up must not take a fault for a cache that has nothing."""
+        if isinstance(self._store, NoStore) and self._degraded is not None:
+            raise StoreError(self._degraded.reason)
+        return self._remove(lambda store: store.versions_of(orthanc_ids))
 
     def held_in_all(self) -> HeldInAll:
         return self._read(lambda store: store.held_in_all(), HeldInAll())

@@ -208,6 +208,20 @@ def test_a_folder_that_cannot_be_had_at_the_start_is_had_later(tmp_path: Path) -
     store.close()
 
 
+def test_what_cannot_be_looked_up_now_is_not_taken_for_cleaned_up(tmp_path: Path) -> None:
+    first, one = DiskStore(tmp_path, LIMIT), instance(1)
+    first.keep_record(one)
+    store = GuardedStore(lambda: DiskStore(tmp_path, LIMIT), LIMIT, FakeClock(), FakeLog())
+    with pytest.raises(StoreError, match="in use by another Orthanc"):
+        store.versions_of([one.orthanc_id])
+    assert "in use by another Orthanc" in reason(store)
+    first.close()
+    store.tend(never)
+
+    assert store.versions_of([one.orthanc_id]) == {one.orthanc_id: {one.attachment_uuid}}
+    store.close()
+
+
 def test_a_transaction_that_cannot_be_committed_leaves_no_file(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     store, _, _, folder = bench
     fill(store, instance(1))

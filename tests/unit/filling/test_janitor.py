@@ -97,6 +97,23 @@ def test_accesses_are_written_down_from_time_to_time_and_at_the_end(bench: Bench
     assert eventually(lambda: bench.store.touched == {PATH: 1005.0})
 
 
+def test_what_the_store_cannot_look_up_now_is_cleaned_up_later(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: object) -> dict[str, set[str]]:
+        raise StoreError("Input/output error")
+
+    name = bench.kept()
+    bench.api.delete(name)
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.store, "versions_of", refuse)
+        bench.janitor.start()
+        bench.janitor.deleted(name)
+        assert eventually(lambda: name in bench.janitor._failed)
+        assert bench.store.rows
+
+    assert eventually(lambda: not bench.store.rows)
+    assert not bench.log.of("warning")
+
+
 @pytest.mark.parametrize("error", [StoreError("full"), sqlite3.OperationalError("disk I/O error"), RuntimeError("bug")])
 def test_an_error_when_accesses_are_written_ends_no_cleaning(bench: Bench, error: Exception) -> None:
     name = bench.kept()
