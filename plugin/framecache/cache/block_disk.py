@@ -93,11 +93,11 @@ class BlockDisk(diskcache.Disk):  # type: ignore[misc]
                 continue
             self._stuck.pop(filename, None)
             folders.add(os.path.dirname(path))
-        for folder in folders:
-            with contextlib.suppress(OSError):
-                # Empty folders only, and never the cache's own.
-                os.rmdir(folder)
-                os.rmdir(os.path.dirname(folder))
+        # Empty folders only, and never the cache's own.
+        for some in (folders, {os.path.dirname(folder) for folder in folders}):
+            for folder in some:
+                with contextlib.suppress(OSError):
+                    os.rmdir(folder)
 
     @property
     def stuck_bytes(self) -> int:

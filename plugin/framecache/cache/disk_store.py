@@ -9,6 +9,7 @@ request comes on a new one.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import cast
@@ -248,8 +249,8 @@ def _attachment(key: str, record: bytes | None) -> str:
     if not key.startswith("i/"):
         return key[2:].partition("/")[0]
     try:
-        return Instance.from_json(record or b"").attachment_uuid
-    except SourceError:
+        return str(json.loads(record or b"")["attachment_uuid"])
+    except (ValueError, TypeError, KeyError):
         return ""
 
 
