@@ -140,8 +140,7 @@ def test_a_disk_that_dies(small_disk: Archive, tmp_path: Path) -> None:
         wait_until(lambda: "I/O error" in reason(small_disk) or "Input/output error" in reason(small_disk))
         for one in (before, known, stored):
             assert_served(small_disk, one, "miss")
-    assert_recovers(small_disk, stored)
-    assert_served(small_disk, before, "hit")
+    assert_recovers(small_disk, stored, before)
     assert small_disk.status()["Errors"] == 0
 
 
@@ -252,7 +251,8 @@ def test_what_a_crash_left_behind_is_removed_at_the_next_start(archive: Archive)
     archive.server.start()
     archive.wait_until_checked()
     wait_until(lambda: not (orphan.exists() or older.exists() or aside.exists()))
-    assert archive.frames(instance, "1,2,3,4").headers["X-Frame-Cache"] == "miss"
+    wait_until(lambda: "1 files without a row, 1 rows without their file and 2 folders" in archive.log)
+    archive.frames(instance, "1,2,3,4")  # maybe a hit: the last second before the end is looked at again
     archive.wait_until_cached(instance)
     assert_served(archive, stored, "hit")
 

@@ -326,7 +326,7 @@ class MemoryStore:
 
     def forget_block(self, row: BlockRow) -> None:
         del self.rows[row.key]
-        Path(row.path).unlink()
+        Path(row.path).unlink(missing_ok=True)
 
     def touch(self, last_accesses: Mapping[InstancePath, float]) -> None:
         if self.fails is not None:

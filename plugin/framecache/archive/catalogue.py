@@ -60,6 +60,7 @@ class Entry:
     index: IndexedFrames | None = None
     proof_path: str | None = None
     lost: dict[tuple[str, int], MissCause] = field(default_factory=dict)
+    _broken: dict[BlockRow, MissCause] = field(default_factory=dict)
 
     def add(self, row: BlockRow) -> None:
         """Take a block into account that was just written."""
@@ -83,7 +84,13 @@ class Entry:
         for i in range(row.count):
             self.blocks.pop((row.representation, row.first + i), None)
             self.lost[row.representation, row.first + i] = cause
+        self._broken[row] = cause
         return cause
+
+    def take_broken(self) -> dict[BlockRow, MissCause]:
+        """The blocks that were dropped since this was last called, and why: whoever may write has them removed."""
+        broken, self._broken = self._broken, {}
+        return broken.copy()  # a request that came before the exchange may still be adding to it
 
 
 class Catalogue:

@@ -117,9 +117,9 @@ class BlockDisk(diskcache.Disk):  # type: ignore[misc]
     def _write_block(self, path: str, block: NewBlock) -> None:
         folder = os.path.dirname(path)
         for _ in range(10):  # another thread may remove a folder, just emptied, between the two calls
-            # makedirs gives its mode to the last folder only.
-            os.makedirs(os.path.dirname(folder), _OWNER_ONLY_DIRECTORY, exist_ok=True)
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(FileNotFoundError, FileExistsError):
+                # makedirs gives its mode to the last folder only.
+                os.makedirs(os.path.dirname(folder), _OWNER_ONLY_DIRECTORY, exist_ok=True)
                 os.makedirs(folder, _OWNER_ONLY_DIRECTORY, exist_ok=True)
             try:
                 descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _OWNER_ONLY)

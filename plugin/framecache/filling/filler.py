@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from framecache.archive.catalogue import Catalogue, Entry
-from framecache.cache.frame_store import FrameStore, StoreError
+from framecache.cache.frame_store import BlockRow, FrameStore, StoreError
 from framecache.errors import FrameCacheError, HandOver, InstanceGone, NotFound
 from framecache.filling.extraction import Extracted, Extractor
 from framecache.metrics import Metrics, MissCause
@@ -348,19 +348,23 @@ class Filler:
         lack = f"the stored file lacks the last {done.missing} of {frames} frames"
         return FillState("cached", lack, failed_frames=range(frames - done.missing + 1, frames + 1))
 
-    def _take_stock(self, entry: Entry) -> None:
-        """What is kept already stays, but for blocks that readers found damaged: they are written again."""
-        rows = self._store.blocks(entry.instance)
-        lost = [row for row in rows if (row.representation, row.first) in entry.lost]
-        for row in lost:
-            self._store.forget_block(row)
-        entry.take_stock(row for row in rows if row not in lost)
-
     def _begin_form(self, orthanc_id: str, entry: Entry, form_key: str) -> None:
         with self._changed:
             work = self._work_of.get(orthanc_id)  # not that of a version that was overtaken
             if work is not None:
                 work.entry, work.form_key = entry, form_key
+
+    def _take_stock(self, entry: Entry) -> None:
+        """What was found to be damaged is no block any more, or it would be met with each request again."""
+        broken, whole = entry.take_broken(), list[BlockRow]()
+        for row in self._store.blocks(entry.instance):
+            if row not in broken:
+                whole.append(row)
+                continue
+            self._store.forget_block(row)
+            if broken[row] == "damaged":
+                self._metrics.count("damaged_blocks")
+        entry.take_stock(whole)
 
     def _queue_next_form(self, orthanc_id: str, place: _Place, forms: int) -> None:
         with self._changed:

@@ -48,10 +48,6 @@ class Piece(Protocol):
 class DamagedPiece(FrameCacheError):
     """A cached frame is not what was written, or is gone; the block has been dropped, so ask again."""
 
-    def __init__(self, message: str, cause: MissCause) -> None:
-        super().__init__(message)
-        self.cause = cause
-
 
 class Codecs(Protocol):
     """Makes other forms of one frame; `header` is the stored file up to its pixel data element."""
@@ -232,7 +228,8 @@ class _CachedPiece:
         try:
             block.read_frame(self.cached.row.path, self.located, target)
         except BrokenBlock as error:
-            raise DamagedPiece(str(error), self.entry.drop(self.cached.row, error)) from error
+            self.entry.drop(self.cached.row, error)
+            raise DamagedPiece(str(error)) from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,11 +140,6 @@ class Responder:
         """304."""
         return Answer(304, "", {**headers, **_found("hit", self.took("not_modified", started))}, memoryview(b""))
 
-    def damaged(self, piece: DamagedPiece) -> None:
-        """Count a block that was dropped, unless it only left the cache before memory knew."""
-        if piece.cause == "damaged":
-            self._metrics.count("damaged_blocks")
-
     def attempt(self, make: Callable[[ExitStack], Answer]) -> Answer:
         """What `make` returns; what it opens stays open until the answer is closed.
 
@@ -154,9 +149,8 @@ class Responder:
             opened = ExitStack()
             try:
                 answer = make(opened)
-            except DamagedPiece as error:
+            except DamagedPiece:
                 opened.close()
-                self.damaged(error)
             except BaseException:
                 opened.close()
                 raise
@@ -226,9 +220,8 @@ class Retrieval:
             body[:start], body[end:] = header, closing
             with body[start:end] as target:
                 piece.read_into(target)
-        except DamagedPiece as error:
+        except DamagedPiece:
             close()
-            self._responder.damaged(error)
             return None
         except BaseException:
             close()
@@ -304,11 +297,10 @@ class Retrieval:
         """Fill `target` and return where the frame came from: a damaged one is dropped, and then found elsewhere."""
         try:
             piece.read_into(target)
-        except DamagedPiece as error:
+        except DamagedPiece:
             other = frames.piece(form, piece.number)
             if other.length != len(target):
                 raise
-            self._responder.damaged(error)
             other.read_into(target)
             return other
         return piece

@@ -276,6 +276,7 @@ def test_blocks_are_added_and_dropped_by_their_frames(
     assert entry.drop(row, why) == cause
     assert not entry.blocks
     assert entry.lost == {(EXPLICIT, 2): cause, (EXPLICIT, 3): cause}
+    assert (entry.take_broken(), entry.take_broken()) == ({row: cause}, {})
     entry.add(row)
     assert not entry.lost
 

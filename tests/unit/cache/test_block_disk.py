@@ -6,7 +6,9 @@ import os
 import pickle
 import sqlite3
 import stat
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -247,3 +249,23 @@ def test_a_folder_that_vanishes_in_between_is_made_again(
 
     assert len(calls) == 3
     assert len(files(tmp_path)) == 1
+
+
+def test_blocks_are_written_while_the_folders_of_others_are_removed(disk: BlockDisk) -> None:
+    """All in the folder of one prefix, which is empty again and again."""
+    ended = threading.Event()
+
+    def come_and_go(number: int) -> int:
+        done = 0
+        while not ended.is_set():
+            block = NewBlock(f"ab{number:06x}-0f37-4b5e-9d61-3a7f2c8e5b90", "1.2_1", [b"x"])
+            disk.store(block, read=False)
+            disk.remove(block.filename)
+            done += 1
+        return done
+
+    with ThreadPoolExecutor(3) as pool:
+        running = [pool.submit(come_and_go, number) for number in range(3)]
+        ended.wait(1.0)
+        ended.set()
+        assert all(future.result() > 10 for future in running)

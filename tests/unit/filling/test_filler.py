@@ -10,7 +10,7 @@ import pytest
 from framecache.archive.catalogue import Catalogue
 from framecache.archive.sources import Sources
 from framecache.cache import block
-from framecache.cache.block import BrokenBlock
+from framecache.cache.block import BlockGone, BrokenBlock
 from framecache.cache.buffers import BufferPool
 from framecache.cache.frame_store import DoesNotFit, StoreError
 from framecache.dicom.identity import InstancePath
@@ -520,6 +520,34 @@ def test_an_instance_deleted_before_its_turn_is_skipped_without_a_word(bench: Be
 
     assert bench.filler.state(orthanc_id(7)) == FillState("skipped", "the instance was deleted or replaced")
     assert not bench.log.of("warning")
+
+
+@pytest.mark.parametrize("damage", ["header", "frame", "gone"])
+def test_what_was_found_damaged_is_cut_out_anew_and_counted_once(bench: Bench, damage: str) -> None:
+    name = bench.take_in(1, big_frames(4), frames=4)
+    bench.run(name)
+    entry = bench.catalogue.describe(name)
+    old = {key: row for key, (_, row) in bench.store.rows.items()}
+    row = entry.blocks[EXPLICIT, 2].row
+    if damage == "gone":
+        why: BrokenBlock = BlockGone("gone")
+        Path(row.path).unlink()
+    else:
+        why, content = BrokenBlock(damage), bytearray(Path(row.path).read_bytes())
+        content[20 if damage == "header" else -5] ^= 1
+        Path(row.path).write_bytes(content)
+    for _ in range(2):
+        entry.drop(row, why)
+    for filled in (2, 3):
+        bench.filler.wanted(entry, 2)
+        assert eventually(lambda filled=filled: bench.metrics["filled_instances"] == filled)  # type: ignore[misc]
+
+    assert {key: row for key, (_, row) in bench.store.rows.items()} == old
+    again = entry.blocks[EXPLICIT, 2]
+    located = again.frame(2)
+    assert located is not None
+    block.read_frame(again.row.path, located, memoryview(bytearray(located.length)))
+    assert bench.metrics["damaged_blocks"] == (damage != "gone")
 
 
 @pytest.mark.parametrize("has_folder", [True, False], ids=["folder", "object storage"])
