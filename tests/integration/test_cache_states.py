@@ -126,8 +126,8 @@ def test_a_damaged_cache_file_is_never_sent(archive: Archive) -> None:
     archive.wait_until_checked()
     answer = archive.frames(instance, frame_list, AS_STORED)
     assert (answer.headers["X-Frame-Cache"], answer.content == wanted) == ("miss", True)
-    assert archive.status()["DamagedBlocks"] == sum(len(damage(CONTENT)) == len(CONTENT) for damage in DAMAGES)
     wait_until(lambda: archive.frames(instance, frame_list).headers["X-Frame-Cache"] == "hit")
+    assert archive.status()["DamagedBlocks"] == sum(len(damage(CONTENT)) == len(CONTENT) for damage in DAMAGES)
     assert archive.frames(instance, frame_list).content == wanted
     assert archive.status()["Errors"] == 0
 
