@@ -36,6 +36,10 @@ def instances(count: int) -> Iterator[Instance]:
             number_of_frames=1,
             pixel_data_offset=None,
             sop_class_uid="1.2",
+            modality="MG",
+            station_name="",
+            remote_aet="",
+            study_date="",
         )
 
 

@@ -17,7 +17,7 @@ from tests.unit.filling.test_filler import Bench as FillerBench
 class Bench(FillerBench):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        self.keeper = Keeper(self.catalogue, self.store, self.log, lambda _frames, _size: True)
+        self.keeper = Keeper(self.catalogue, self.store, self.log, self.policy)
 
     def stored(self, number: int) -> Entry:
         self.api.store(native(bytes(72)), uuid=uuid(number))
