@@ -1,16 +1,19 @@
 // What happened since the start, newest first.
 
 import { byId, element, KeyedList } from "./element.js";
-import { clock } from "./format.js";
+import { clock, shortId } from "./format.js";
 import { tellIfAny } from "./server.js";
 
 const KEPT = 50;
 const MOST = 1000;
 const NEWS_OF_STUDIES = new Set(["cached", "failed", "evicted", "purged", "pinned", "unpinned", "deleted"]);
 
-function line({ Time: time, Kind: kind, Text: text }) {
+const ONE = { studies: "study", series: "series", instances: "instance" };
+
+function line({ Time: time, Kind: kind, Level: level, ID: id, Text: text }) {
   const when = element("time", { dateTime: time, textContent: clock(time, { hour: "2-digit", minute: "2-digit", second: "2-digit" }) });
-  const node = element("li", {}, when, " ", element("span", { className: `kind ${kind}`, textContent: kind }), " ", text ?? "");
+  const what = [id ? `${ONE[level] ?? level} ${shortId(id)}` : "", text].filter(Boolean).join(": ");
+  const node = element("li", {}, when, " ", element("span", { className: `kind ${kind}`, textContent: kind }), " ", what);
   return { node, update() {} };
 }
 

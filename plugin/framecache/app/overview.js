@@ -10,7 +10,7 @@ const LATELY = 5; // points of a minute, for the throughput
 class Tile {
   #value = element("p", { className: "value" });
   #detail = element("p", { className: "quiet" });
-  #bar = element("meter", { min: 0, max: 1, low: 0.9, high: 0.97, optimum: 0, hidden: true });
+  #bar = element("meter", { min: 0, max: 1, hidden: true });
   node;
 
   constructor(title) {

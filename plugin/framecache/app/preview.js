@@ -6,9 +6,9 @@ import { ORTHANC, reason, request, tell } from "./server.js";
 
 const SIDE = 768; // pixels
 const SOURCES = {
-  hit: "from the cache",
-  miss: "not from the cache: read from the stored file, and queued for the cache",
-  bypass: "by Orthanc itself",
+  hit: "the picture is from the cache",
+  miss: "the picture was drawn for this request",
+  bypass: "the picture is drawn by Orthanc itself",
 };
 
 export class Preview {
@@ -96,7 +96,7 @@ export class Preview {
     byId("picture").hidden = false;
     write(byId("picture-missing"), "");
     const source = SOURCES[headers.get("X-Frame-Cache")] ?? SOURCES.bypass;
-    write(byId("origin"), `Frame ${byId("frame").value}, ${source}, drawn and here in ${duration(seconds)}.`);
+    write(byId("origin"), `Frame ${byId("frame").value}: ${source}; it was here in ${duration(seconds)}.`);
   }
 
   async #orTellWhy(work) {

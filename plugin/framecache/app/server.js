@@ -43,13 +43,17 @@ export const tell = (path, query = {}) => {
   return json(url);
 };
 
-/** As `tell`, but null where this server has no such route. */
+const absent = new Set();
+
+/** As `tell`, but null where this server has no such route; it is not asked for again. */
 export async function tellIfAny(path, query) {
+  if (absent.has(path)) return null;
   try {
     return await tell(path, query);
   } catch (error) {
-    if (error instanceof Refused && error.status === 404) return null;
-    throw error;
+    if (!(error instanceof Refused) || error.status !== 404) throw error;
+    absent.add(path);
+    return null;
   }
 }
 

@@ -52,13 +52,12 @@ export class Work {
 
   /** `statistics` and `jobs` as the plugin tells them; null where it tells none. */
   show(statistics, jobs) {
-    byId("activity").hidden = !statistics;
-    if (!statistics) return;
-    this.#now = statistics.Now;
-    const atWork = statistics.Queue.AtWork;
+    byId("activity").hidden = !statistics && !jobs;
+    this.#now = statistics?.Now ?? new Date().toISOString();
+    const { AtWork: atWork, Length: waiting } = statistics?.Queue ?? { AtWork: [], Length: 0 };
     this.#instances.show(atWork);
     byId("work-none").hidden = atWork.length > 0;
-    write(byId("work-none"), statistics.Queue.Length ? "About to begin." : "Nothing: all that arrived is looked after.");
+    write(byId("work-none"), waiting ? "About to begin." : "Nothing: all that arrived is looked after.");
     const all = jobs?.Jobs ?? [];
     this.#jobs.show([...all.filter((job) => !ended(job)), ...all.filter(ended).slice(0, KEPT)]);
     byId("jobs-none").hidden = all.length > 0;
