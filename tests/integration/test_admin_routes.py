@@ -97,6 +97,33 @@ def test_what_is_not_there_is_404_in_json(archive: Archive, level: str, orthanc_
     assert answer.status_code == (405 if (level, orthanc_id) == ("studies", "%00") else 404)
 
 
+@pytest.mark.parametrize(
+    ("path", "content_type"),
+    [
+        ("app", "text/html; charset=utf-8"),
+        ("app/", "text/html; charset=utf-8"),
+        ("app/page.js", "text/javascript; charset=utf-8"),
+        ("app/style.css", "text/css; charset=utf-8"),
+        ("app/icon.svg", "image/svg+xml"),
+    ],
+)
+def test_the_page_is_sent_with_its_policy_and_not_twice(archive: Archive, path: str, content_type: str) -> None:
+    answer = archive.get(f"/frame-cache/{path}")
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, content_type)
+    assert "script-src 'self';" in answer.headers["Content-Security-Policy"]
+    again = archive.get(f"/frame-cache/{path}", if_none_match=answer.headers["ETag"])
+    assert (again.status_code, again.content) == (304, b"")
+
+
+@pytest.mark.parametrize("path", ["app/%2e%2e/main.py", "app/../../main.py", "app/page.js/x", "app//etc/passwd"])
+def test_no_other_file_can_be_had(archive: Archive, path: str) -> None:
+    assert archive.get(f"/frame-cache/{path}").status_code == 404
+
+
+def test_orthanc_explorer_gets_our_buttons(archive: Archive) -> None:
+    assert "../frame-cache/app/index.html" in archive.get("/plugins/explorer.js").text
+
+
 @pytest.fixture(scope="module")
 def guarded(suite: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archive]:
     """Only `admin` may use the admin routes."""
@@ -122,6 +149,8 @@ def test_named_users_only(guarded: Archive) -> None:
     for path, method in (
         ("/frame-cache/status", "GET"),
         (f"/frame-cache/instances/{instance.orthanc_id}", "GET"),
+        ("/frame-cache/app/", "GET"),
+        ("/frame-cache/app/page.js", "GET"),
         (purge, "POST"),
     ):
         asked = [one.ask(method, path, headers=ACTION).status_code for one in (*others, doctor, guarded)]
@@ -138,6 +167,7 @@ def test_switched_off_there_is_nothing_below_frame_cache(suite: str, tmp_path: P
         assert archive.frames(instance, "1").headers["X-Frame-Cache"] in ("hit", "miss")
         for method, path in (
             ("GET", "status"),
+            ("GET", "app/"),
             ("GET", f"instances/{instance.orthanc_id}"),
             ("POST", f"instances/{instance.orthanc_id}/purge"),
         ):

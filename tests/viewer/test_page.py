@@ -131,7 +131,7 @@ def test_it_works_and_shows_what_is_cached_and_of_whom(page: Page, archive: Arch
     for name in ("Doe, Jane", "Roe, Rita", NASTY):
         expect(row_of(page, name)).to_contain_text("6 of 6 in 1 instance")
     expect(row_of(page, NASTY)).to_contain_text(NASTIER)
-    expect(page.locator("#overview")).to_contain_text("3 studies")
+    expect(page.locator("#found")).to_have_text("3 studies in the cache")
     expect(page.locator("#charts figure")).to_have_count(4)
     expect(page.locator("#checks li")).to_have_count(len(archive.status()["Checks"]))
     page.screenshot(path=artifacts / "page real.png", full_page=True)
