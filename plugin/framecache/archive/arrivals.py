@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from framecache.dicom.instance import number_of_frames, text_of
 from framecache.errors import FrameCacheError, SourceError
@@ -13,6 +14,17 @@ from framecache.ports import OrthancApi
 
 _OF_SERIES = frozenset({"Modality", "StationName"})
 _OF_STUDIES = frozenset({"StudyDate"})
+
+
+# A long series arrives in many batches, and Orthanc's answer on a series lists all of its instances each time.
+_REMEMBERED_SECONDS = 10.0
+
+
+class _Above(NamedTuple):
+    """The tags of a series and its study, and when they were asked for (monotonic)."""
+
+    asked_at: float
+    tags: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +75,7 @@ class Arrivals:
 
     def __init__(self, api: OrthancApi, tags: Collection[str]) -> None:
         """`tags` are those of series and study that are wanted."""
-        self._api = api
+        self._api, self._remembered = api, dict[str, _Above]()
         self._wants_series, self._wants_studies = bool(_OF_SERIES & {*tags}), bool(_OF_STUDIES & {*tags})
 
     def of(self, orthanc_ids: Sequence[str], on_odd: Callable[[Exception], None]) -> Iterator[Arrival]:
@@ -83,13 +95,17 @@ class Arrivals:
 
     def _above(self, series: Sequence[str]) -> dict[str, dict[str, str]]:
         """The tags of some series and of their studies, by the Orthanc IDs of the series."""
-        tags: dict[str, dict[str, str]] = {name: {} for name in series}
-        for answer in self._ask("Series", series) if self._wants_series else []:
-            tags.get(answer.get("ID", ""), {}).update(answer.get("MainDicomTags", {}))
-        for answer in self._ask("Study", series) if self._wants_studies else []:
-            for name in answer.get("Series", []):
-                tags.get(name, {}).update(answer.get("MainDicomTags", {}))
-        return tags
+        now = time.monotonic()
+        known = {name: one for name, one in self._remembered.items() if now - one.asked_at < _REMEMBERED_SECONDS}
+        missing = [name for name in series if name not in known]
+        known |= {name: _Above(now, {}) for name in missing}
+        for answer in self._ask("Series", missing) if missing and self._wants_series else []:
+            known.get(answer.get("ID", ""), _Above(now, {})).tags.update(answer.get("MainDicomTags", {}))
+        for answer in self._ask("Study", missing) if missing and self._wants_studies else []:
+            for name in known.keys() & set(answer.get("Series", [])):
+                known[name].tags.update(answer.get("MainDicomTags", {}))
+        self._remembered = known
+        return {name: known[name].tags for name in series}
 
     def _ask(self, level: str, resources: Sequence[str]) -> list[dict[str, Any]]:
         body = {"Resources": list(resources), "Level": level, "Metadata": level == "Instance"}

@@ -95,4 +95,7 @@ class Rule:
 
     def matches(self, instance: Described, today: date) -> bool:
         """Whether the rule is about `instance`."""
-        return all(condition.holds(instance, today) for condition in self.conditions)
+        for condition in self.conditions:  # noqa: SIM110 - all(…) takes twice as long
+            if not condition.holds(instance, today):
+                return False
+        return True

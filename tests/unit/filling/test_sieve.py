@@ -58,6 +58,20 @@ def test_what_the_rules_want_is_chosen_and_parents_are_asked_of_only_if_a_rule_l
     assert api.calls == [QUESTION] * questions
 
 
+def test_of_a_series_that_arrives_in_many_batches_it_is_asked_once_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    api, names = archive()
+    policy = read_settings({"Rules": [{"Modality": "MG", "MaximumStudyAgeDays": 30_000}]}, Path("/beside")).policy()
+    sieve = Sieve(api, FakeLog(), policy)
+    asked = []
+    for seconds in (10.0, 10.0, 0.0):
+        monkeypatch.setattr("framecache.archive.arrivals._REMEMBERED_SECONDS", seconds)
+        api.calls.clear()
+        assert [one.orthanc_id for one, _ in sieve.sift(names)] == names[:1]
+        asked.append(len(api.calls))
+
+    assert asked == [3, 1, 3]
+
+
 def test_what_is_told_of_an_instance_is_what_a_rule_looks_at() -> None:
     api, names = archive()
     policy = read_settings({"Rules": [{"StationName": "MAMMO1", "MinimumStudyAgeDays": 0}]}, Path("/beside")).policy()
