@@ -1,4 +1,4 @@
-"""Each example of docs/rules.md is a setting that is taken, and does what the text says of it."""
+"""Each example of rules is a setting that is taken, and does what the text says of it."""
 
 from __future__ import annotations
 
@@ -14,14 +14,23 @@ from framecache.settings import in_force, read_settings
 from dev.settings_table import RULES
 from tests.unit.fakes import instance
 
-EXAMPLES = [json.loads("{" + block + "}") for block in re.findall(r"```json\n(.*?)```", RULES.read_text(), re.DOTALL)]
+TRANSCODING = RULES.with_name("transcoding.md")
+
+
+def examples(document: Path) -> list[dict[str, dict[str, object]]]:
+    """Its sections "FrameCache"."""
+    blocks = re.findall(r"```json\n(.*?)```", document.read_text(), re.DOTALL)
+    return [json.loads("{" + block + "}") for block in blocks]
+
+
+EXAMPLES = examples(RULES)
 
 
 def policy(example: int) -> Policy:
     return read_settings(EXAMPLES[example]["FrameCache"], Path("/beside")).policy()
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=str)
+@pytest.mark.parametrize("example", [*EXAMPLES, *examples(TRANSCODING)], ids=str)
 def test_each_example_is_a_valid_setting(example: dict[str, dict[str, object]]) -> None:
     section = example["FrameCache"]
 
