@@ -72,6 +72,10 @@ class OrthancModule(Protocol):
         """The kinds of events, as numbers."""
 
     @property
+    def MetricsType(self) -> Any:
+        """How Orthanc's metrics age, as numbers."""
+
+    @property
     def ResourceType(self) -> Any:
         """The levels of resources, as numbers."""
 
@@ -110,3 +114,6 @@ class OrthancModule(Protocol):
 
     def RestApiPost(self, uri: str, body: bytes, /) -> bytes:
         """POST to the core."""
+
+    def SetMetricsValue(self, name: str, value: float, kind: int, /) -> None:
+        """Write a number into Orthanc's own metrics."""

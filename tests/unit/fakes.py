@@ -447,6 +447,7 @@ class FakeModule:
     """What is used of the module `orthanc`."""
 
     ChangeType = SimpleNamespace(NEW_INSTANCE=4, DELETED=1, ORTHANC_STARTED=14, ORTHANC_STOPPED=15)
+    MetricsType = SimpleNamespace(DEFAULT=0, TIMER=1)
     ResourceType = SimpleNamespace(PATIENT=0, STUDY=1, SERIES=2, INSTANCE=3)
 
     def __init__(
@@ -458,6 +459,7 @@ class FakeModule:
         self.log = FakeLog()
         self.answers: dict[str, object] = {}
         self.explorer = ""
+        self.metrics: dict[str, float] = {}
 
     def CheckVersionAdvanced(self, major: int, minor: int, revision: int, /) -> int:
         return int(self.version >= (major, minor, revision))
@@ -501,6 +503,9 @@ class FakeModule:
 
     def RestApiPost(self, uri: str, body: bytes, /) -> bytes:
         raise OrthancException(17, f"Unknown resource {uri} {len(body)}")
+
+    def SetMetricsValue(self, name: str, value: float, _kind: int, /) -> None:
+        self.metrics[name] = value
 
 
 def eventually(condition: Callable[[], bool], seconds: float = 5.0) -> bool:

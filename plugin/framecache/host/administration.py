@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 
 from framecache.administration.actions import Actions
@@ -9,9 +10,13 @@ from framecache.administration.answers import Area
 from framecache.administration.archive_view import ArchiveView
 from framecache.administration.checks import check_admin_users
 from framecache.administration.jobs import Jobs
+from framecache.administration.measurements import Measurements
+from framecache.administration.monitoring import Monitoring
 from framecache.administration.page import Page
 from framecache.administration.preview import Preview
+from framecache.administration.pulse import Pulse
 from framecache.administration.resources import Resources
+from framecache.administration.statistics import Statistics
 from framecache.administration.status import Status
 from framecache.administration.verification import Verification
 from framecache.administration.warming import Warming
@@ -23,6 +28,8 @@ from framecache.host.filling import Filling
 from framecache.host.keeping import Keeping
 from framecache.host.page_route import PATTERN, PageRoute
 
+_PATIENCE_AT_THE_END = 2.0  # seconds
+
 
 class Administration:
     """Its areas, each of which names its own routes."""
@@ -31,12 +38,24 @@ class Administration:
         self._settings, self._log = context.settings, context.log
         self._access = Access(context.settings.admin_users, context.configuration)
         self._jobs = Jobs(context.clock, context.log, context.events)
-        self._areas = list(_areas(context, keeping, filling, self._jobs))
+        measurements = _measurements(context, keeping, filling)
+        statistics = Statistics(context.metrics, measurements, context.clock)
+        monitoring = Monitoring(context.metrics, measurements, context.module)
+        self._areas = [*_areas(context, keeping, filling, self._jobs), statistics, monitoring]
+        self._pulse = Pulse([statistics.note, monitoring.publish], context.clock, context.log)
+        self._workers = list[threading.Thread]()
         context.findings.checks.append(check_admin_users(self._settings.admin_users, verified=self._access.verifies))
+
+    def start(self) -> None:
+        """Orthanc answers from now on, and takes metrics."""
+        self._workers.append(self._pulse.start())
 
     def stop(self) -> None:
         """Have the jobs end."""
         self._jobs.stop()
+        self._pulse.stop()
+        for worker in self._workers:  # it may be writing to Orthanc's metrics, which end with Orthanc
+            worker.join(_PATIENCE_AT_THE_END)
 
     def routes(self) -> Iterator[tuple[str, Callable[..., None]]]:
         """The callbacks by the patterns of their paths, unless the settings want none."""
@@ -70,3 +89,16 @@ def _areas(context: Context, keeping: Keeping, filling: Filling, jobs: Jobs) -> 
     )
     yield Preview(context.api, context.settings, jobs, filling.pace, log)
     yield Work(jobs, context.events)
+
+
+def _measurements(context: Context, keeping: Keeping, filling: Filling) -> Measurements:
+    return Measurements(
+        context.findings,
+        context.settings,
+        context.clock,
+        keeping.catalogue,
+        keeping.store,
+        filling.filler,
+        filling.intake,
+        keeping.pool,
+    )

@@ -140,6 +140,7 @@ class _Plugin:
         """Orthanc answers from now on: check it, then work."""
         StartChecks(self._context, self._keeping, self._codecs).run()
         self._filling.start()
+        self._administration.start()
 
     def _stop(self) -> None:
         """Ends within the time of one block; Orthanc waits for this event."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Literal, get_args
 
 from framecache.metrics.histogram import FILLING_BOUNDS, SERVING_BOUNDS, Histogram, Reading
@@ -30,14 +30,20 @@ Outcome = Literal["hit", "miss", "not_modified", "file", "core"]
 _FROM_CACHE: tuple[Route, ...] = ("frames", "rendered")
 
 
+def possible_outcomes() -> Iterator[tuple[Route, Outcome]]:
+    """Each route with what can come of a request for it."""
+    for route in _FROM_CACHE:
+        yield from ((route, "hit"), (route, "miss"), (route, "not_modified"))
+    yield from (("instance", "file"), ("instance", "core"), ("instance", "not_modified"))
+
+
 class Metrics:
     """Adding to a number is not atomic in Python, so there is a lock, for all of them: 0.1 µs where nobody waits."""
 
     def __init__(self) -> None:
         self._counter: Counter[str] = Counter()
         self._causes: dict[str, Counter[str]] = {}
-        routes, outcomes = get_args(Route), get_args(Outcome)
-        self._serving = {(route, outcome): Histogram(SERVING_BOUNDS) for route in routes for outcome in outcomes}
+        self._serving = {kind: Histogram(SERVING_BOUNDS) for kind in possible_outcomes()}
         self._filling = Histogram(FILLING_BOUNDS)
         self._lock = threading.Lock()
 
