@@ -18,10 +18,10 @@ from framecache.cache.disk_store import DiskStore
 from framecache.cache.guarded_store import GuardedStore
 from framecache.filling.extraction import Extractor
 from framecache.filling.filler import Filler, Priority
+from framecache.filling.pace import Pace
 from framecache.metrics import Metrics
 from framecache.settings import read_settings
 from framecache.threads import Desk
-from framecache.transcode_rules import TranscodeRules
 
 from tests.unit.administration.test_exposition import parsed
 from tests.unit.dicom_files import native
@@ -34,17 +34,15 @@ class Bench:
     """One study with one instance of three frames in the archive."""
 
     def __init__(self, folder: Path) -> None:
-        settings = read_settings({"MaximumSizeMB": 256}, folder / "cache")
+        settings = read_settings({"MaximumSizeMB": 256, "MinimumFrames": 1}, folder / "cache")
         self.metrics, self.clock, self.log, self.desk = Metrics(), FakeClock(), FakeLog(), Desk("test-desk", 1)
         api = FakeApi(folder / "db")
         self.name = api.store(native(bytes(72)))
         self.store = GuardedStore(lambda: DiskStore(settings.directory, 256 * MB), 256 * MB, self.clock, self.log)
         catalogue = Catalogue(api, self.store, self.desk, self.clock, folder / "db", 5.0)
         pool = BufferPool(64 * MB, 0)
-        extractor = Extractor(Sources(api), self.store, pool, None, TranscodeRules())
-        self.filler = Filler(
-            catalogue, extractor, self.store, self.metrics, self.clock, self.log, lambda _frames, _size: True
-        )
+        extractor = Extractor(Sources(api), self.store, pool, None, settings.policy(), Pace(self.store, self.clock))
+        self.filler = Filler(catalogue, extractor, self.store, self.metrics, self.clock, self.log, settings.policy())
         self.findings = Findings(serving=True)
         self.measurements = Measurements(
             self.findings, settings, self.clock, catalogue, self.store, self.filler, self, pool
