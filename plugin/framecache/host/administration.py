@@ -9,6 +9,7 @@ from framecache.administration.actions import Actions
 from framecache.administration.answers import Area
 from framecache.administration.archive_view import ArchiveView
 from framecache.administration.checks import check_admin_users
+from framecache.administration.document import Document
 from framecache.administration.jobs import Jobs
 from framecache.administration.measurements import Measurements
 from framecache.administration.monitoring import Monitoring
@@ -41,7 +42,7 @@ class Administration:
         measurements = _measurements(context, keeping, filling)
         statistics = Statistics(context.metrics, measurements, context.clock)
         monitoring = Monitoring(context.metrics, measurements, context.module)
-        self._areas = [*_areas(context, keeping, filling, self._jobs), statistics, monitoring]
+        self._areas = [*_areas(context, keeping, filling, self._jobs), statistics, monitoring, Document()]
         self._pulse = Pulse([statistics.note, monitoring.publish], context.clock, context.log)
         self._workers = list[threading.Thread]()
         context.findings.checks.append(check_admin_users(self._settings.admin_users, verified=self._access.verifies))
