@@ -51,7 +51,7 @@ class Stage:
         clock = FakeClock()
         self.pool = BufferPool(64 << 20, 0)
         catalogue = Catalogue(self.api, MemoryStore(folder), self.desk, clock, folder / "storage", 5)
-        responder = Responder(catalogue, self.pool, Metrics(), clock, Limits(10, 1, "no-cache"))
+        responder = Responder(catalogue, self.pool, Metrics(), clock, Limits(10, 1, "no-cache"), "instance")
         self.retrieval = InstanceRetrieval(responder, self.api, self.desk, PublicUrl.from_configuration({}), self.log)
 
     @property
