@@ -12,7 +12,8 @@ from framecache.archive.catalogue import Catalogue
 from framecache.cache.buffers import BufferPool
 from framecache.cache.frame_store import FrameStore
 from framecache.cache.held import HeldInAll
-from framecache.filling.filler import Filler, Work
+from framecache.filling.filler import Filler
+from framecache.filling.line import Work
 from framecache.ports import Clock
 from framecache.settings import MEGABYTE, Settings
 
