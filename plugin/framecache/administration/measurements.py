@@ -5,15 +5,15 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Protocol
 
 from framecache.administration.findings import Findings
-from framecache.archive.catalogue import Catalogue
+from framecache.archive.catalogue import Catalogue, Entry
 from framecache.cache.buffers import BufferPool
 from framecache.cache.frame_store import FrameStore
 from framecache.cache.held import HeldInAll
 from framecache.filling.filler import Filler
-from framecache.filling.line import Work
 from framecache.ports import Clock
 from framecache.settings import MEGABYTE, Settings
 
@@ -27,6 +27,25 @@ class Queue(Protocol):
     @property
     def queue_length(self) -> int:
         """How many."""
+
+
+class Work(Protocol):
+    """An instance that is being cut out since `since` (monotonic seconds); no entry before it is known."""
+
+    @property
+    def orthanc_id(self) -> str: ...
+
+    @property
+    def priority(self) -> IntEnum: ...
+
+    @property
+    def since(self) -> float: ...
+
+    @property
+    def entry(self) -> Entry | None: ...
+
+    @property
+    def cached_frames(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from typing import Any, get_args
 
 from framecache.administration.answers import Answer
-from framecache.administration.measurements import Measurements, Present
+from framecache.administration.measurements import Measurements, Present, Work
 from framecache.administration.times import iso
-from framecache.filling.line import Work
 from framecache.metrics import Event, Metrics, MissCause, RemovalCause
 from framecache.metrics.history import History, Series
 from framecache.ports import Clock
