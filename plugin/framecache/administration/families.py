@@ -13,6 +13,7 @@ from framecache.metrics import Event, Metrics, MissCause, RemovalCause
 _COUNTERS: Mapping[Event, tuple[str, str]] = {
     "bypasses": ("bypasses", "Requests that were handed to the stock DICOMweb plugin."),
     "errors": ("errors", "Faults of the plugin itself."),
+    "overloaded": ("overloaded", "Requests that were told to come again (503): too many bytes were in flight."),
     "damaged_blocks": ("damaged_blocks", "Blocks that were not what had been written, and were dropped."),
     "filled_instances": ("filled_instances", "Instances that were cut out."),
     "filled_frames": ("filled_frames", "Frames that were written to the cache."),

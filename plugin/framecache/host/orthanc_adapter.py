@@ -116,6 +116,8 @@ class RetrieveRoute:
         except (BadRequest, NotFound, NotAcceptable, Overloaded, CodecError, BrokenPixelData) as error:
             # The stock plugin knows no more of broken pixel data; its decoders may end the server, or make up a frame.
             # A header that we cannot read it may read: DCMTK's parser forgives more than ours.
+            if isinstance(error, Overloaded):
+                self._metrics.count("overloaded")
             send_error(output, error)
         except FrameCacheError as error:
             self._log.info(f"frame cache: handed over: {error}")

@@ -11,7 +11,9 @@ from typing import Literal, get_args
 from framecache.metrics.histogram import FILLING_BOUNDS, SERVING_BOUNDS, Histogram, Reading
 from framecache.metrics.history import Sums
 
-Counted = Literal["bypasses", "errors", "damaged_blocks", "filled_instances", "failed_fills", "dropped_from_queue"]
+Counted = Literal[
+    "bypasses", "errors", "overloaded", "damaged_blocks", "filled_instances", "failed_fills", "dropped_from_queue"
+]
 # What can be read: also what follows from how answers were found, instances filled and rows removed.
 Event = Literal[
     Counted, "hits", "misses", "not_modified", "filled_frames", "filled_bytes", "evicted_instances", "evicted_bytes"

@@ -172,10 +172,12 @@ def test_every_fault_of_ours_is_handed_over(error: Exception) -> None:
     ],
 )
 def test_what_is_the_client_s_to_mend_is_told_in_json(error: FrameCacheError, status: int) -> None:
-    output = Bench(error).get()
+    bench = Bench(error)
+    output = bench.get()
     content = json.loads(output.body)
 
     assert (output.status, content["HttpStatus"], content["Message"]) == (status, status, "why")
+    assert bench.metrics["overloaded"] == (status == 503)
     assert output.headers.get("Retry-After") == ("1" if status == 503 else None)
     assert content.get("Available") == (["image/jp2"] if status == 406 else None)
 
