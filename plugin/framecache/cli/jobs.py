@@ -76,7 +76,8 @@ def until_ended(session: Session, job_ids: Sequence[str]) -> list[Job]:
 
 
 def _show(progress: Progress, bar: TaskID, job: Job) -> None:
-    description = f"{job['Kind']} {job['Subject'] or ''} {job['State']}"
+    # A few digits of the ID: there has to be room for the bar.
+    description = f"{job['Kind']} {(job['Subject'] or '')[:8]} {job['State']}"
     progress.update(bar, completed=job["Done"], total=job["Total"], description=description, unit=job["Unit"])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -11,7 +12,8 @@ from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-_PIPE_WIDTH = 10_000  # nothing is folded for a program that reads it
+_WIDTH = 10_000  # a terminal breaks long lines as it likes, but an ID that a table folds cannot be copied any more
+_NUMBER = re.compile(r"\d+([./]\d+)?( \S+)?")
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 _STEP = 1024
 
@@ -54,17 +56,17 @@ class Output:
 
 def _console(*, is_error: bool) -> Console:
     console = Console(stderr=is_error, markup=False, highlight=False, emoji=False, soft_wrap=is_error)
-    if not console.is_terminal and not is_error:
-        console.width = _PIPE_WIDTH
+    if not is_error:
+        console.width = _WIDTH
     return console
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str | None = None) -> Table:
-    """A table; numbers and what ends with a unit stand right."""
+    """A table; numbers stand right, with a unit or as 3/4."""
     filled = [[shown(cell) for cell in row] for row in rows]
     made = Table(title=title, title_justify="left", box=None, pad_edge=False, show_header=any(columns))
     for place, name in enumerate(columns):
-        numbers = all(row[place][:1].isdigit() and "-" not in row[place] for row in filled)
+        numbers = all(_NUMBER.fullmatch(row[place]) for row in filled)
         made.add_column(name, justify="right" if filled and numbers else "left", overflow="fold")
     for row in filled:
         made.add_row(*row)

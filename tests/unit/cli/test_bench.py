@@ -7,6 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from framecache.cli.load import Sample, Turn
+from framecache.cli.measurement import Measured
 
 from tests.unit.cli.conftest import Command
 from tests.unit.cli.server import FakeOrthanc, Reply, Request
@@ -77,6 +79,17 @@ def test_answers_that_are_no_hits_are_told(
     done = command("bench", STUDY, "--seconds", "0.2", "--connections", "1")
     assert done.code == code
     assert words in done.output + done.notices
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "median", "p99"),
+    [([], None, None), ([7], 7, 7), ([9, 1, 5], 5, 9), (list(range(1, 101)), 51, 100), (list(range(1000)), 500, 990)],
+)
+def test_quantiles_are_those_of_good_answers(milliseconds: list[int], median: int | None, p99: int | None) -> None:
+    good = [Sample(time, 10, 200, "hit") for time in milliseconds]
+    measured = Measured([Turn(good[::2], 1.0), Turn([*good[1::2], Sample(9999, 10, 500, "")], 1.0)])
+    assert (measured.median, measured.p99, measured.errors) == (median, p99, 1)
+    assert measured.throughput == 5 * len(milliseconds)
 
 
 def test_what_is_not_cached_whole_is_not_measured(orthanc: FakeOrthanc, command: Command) -> None:

@@ -124,12 +124,12 @@ def test_what_the_settings_leave_out_is_not_counted(
 
 
 def test_a_large_archive_is_sampled_with_few_requests(orthanc: FakeOrthanc, command: Command) -> None:
-    """Thirty thousand series in three million changes; each tenth is one instance of 100 MiB, the others 300 slices."""
+    """Thirty thousand series in three million changes; of the later half each fifth is of 100 MiB."""
     archive(
         orthanc,
         series=30_000,
         days=56,
-        content=lambda place: SLICES if place % 10 else [(60, 100 * MEGABYTE)],
+        content=lambda place: SLICES if place % 5 or place <= 15_000 else [(60, 100 * MEGABYTE)],
         MaximumSizeMB=1_000_000,
     )
     told = command("size", "--series", "500", "--weeks", "8", "--json").json
