@@ -74,11 +74,13 @@ class Resources:
         uid, series = self._archive.study_instance_uid(orthanc_id), self._archive.series_of(orthanc_id)
         found = self._catalogue.on_desk(lambda: self._store.held_studies("Bytes", 1, 0, [orthanc_id])).studies
         held = found[0] if found else HeldStudy(uid, orthanc_id, 0, 0, 0, 0, 0, None)
-        progress = self._progress(self._archive.instances_of(orthanc_id))
+        by_series: dict[str, list[_Progress]] = {one.orthanc_id: [] for one in series}
+        for progress in self._progress(self._archive.instances_of(orthanc_id)):
+            by_series.setdefault(progress.stored.series_id, []).append(progress)
         return {
             **self._study(held),
-            "StoredInstances": len(progress),
-            "SeriesList": [_series(one, progress) for one in series],
+            "StoredInstances": sum(map(len, by_series.values())),
+            "SeriesList": [_series(one, by_series[one.orthanc_id]) for one in series],
         }
 
     def series(self, orthanc_id: str) -> dict[str, Any]:
@@ -140,9 +142,7 @@ class Resources:
         return held
 
 
-def _series(stored: StoredSeries, progress: Iterable[_Progress]) -> dict[str, Any]:
-    """A series by those of its instances that are among others."""
-    progress = [one for one in progress if one.stored.series_id == stored.orthanc_id]
+def _series(stored: StoredSeries, progress: Sequence[_Progress]) -> dict[str, Any]:
     return {
         "ID": stored.orthanc_id,
         "StudyID": stored.study_id,
