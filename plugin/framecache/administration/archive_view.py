@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from framecache.dicom.identity import is_orthanc_id
+from framecache.dicom.identity import is_orthanc_id, is_uid
 from framecache.dicom.instance import number_of_frames
 from framecache.errors import NotFound, SourceError
 from framecache.ports import OrthancApi
@@ -52,11 +52,19 @@ class ArchiveView:
         """One series."""
         return _series(self._get(f"/series/{series_id}"))
 
-    def instances_of(self, resource_id: str) -> list[StoredInstance]:
-        """The instances of a study or of a series, in the order of their Orthanc IDs."""
-        body = {"Resources": [resource_id], "Level": "Instance", "Metadata": False}
-        answers = json.loads(self._api.post("/tools/bulk-content", json.dumps(body).encode()))
-        return sorted(map(_instance, answers), key=lambda instance: instance.orthanc_id)
+    def instances_of(self, keyword: str, uid: str, series: Collection[StoredSeries]) -> list[StoredInstance]:
+        """The instances of `series`, in the order of their Orthanc IDs: those of one study or series.
+
+        Its UID is that of the tag with this keyword. Of the questions that tell of thousands at once this is the one
+        that Orthanc answers soonest; another patient may have the same UIDs.
+        """
+        if not is_uid(uid):  # it would ask for all that there is
+            raise NotFound(f"it has no usable {keyword}")
+        body = {"Level": "Instance", "ResponseContent": ["MainDicomTags", "Parent"], "Query": {keyword: uid}}
+        answers = json.loads(self._api.post("/tools/find", json.dumps(body).encode()))
+        meant = {one.orthanc_id for one in series}
+        found = [one for one in map(_instance, answers) if one.series_id in meant]
+        return sorted(found, key=lambda instance: instance.orthanc_id)
 
     def instance_ids(self, level: str, orthanc_id: str) -> list[str]:
         """The Orthanc IDs of the instances of a study or a series ("studies", "series"), or of one alone."""

@@ -74,8 +74,9 @@ class Resources:
         uid, series = self._archive.study_instance_uid(orthanc_id), self._archive.series_of(orthanc_id)
         found = self._catalogue.on_desk(lambda: self._store.held_studies("Bytes", 1, 0, [orthanc_id])).studies
         held = found[0] if found else HeldStudy(uid, orthanc_id, 0, 0, 0, 0, 0, None)
+        stored = self._archive.instances_of("StudyInstanceUID", uid, series)
         by_series: dict[str, list[_Progress]] = {one.orthanc_id: [] for one in series}
-        for progress in self._progress(self._archive.instances_of(orthanc_id)):
+        for progress in self._progress(stored):
             by_series.setdefault(progress.stored.series_id, []).append(progress)
         return {
             **self._study(held),
@@ -87,7 +88,8 @@ class Resources:
         """GET /frame-cache/series/{id}. Raises NotFound."""
         check_id(orthanc_id)
         series = self._archive.series(orthanc_id)
-        progress = self._progress(self._archive.instances_of(orthanc_id))
+        stored = self._archive.instances_of("SeriesInstanceUID", series.series_instance_uid, [series])
+        progress = self._progress(stored)
         return {**_series(series, progress), "InstancesList": [one.to_json() for one in progress]}
 
     def instance(self, orthanc_id: str) -> dict[str, Any]:

@@ -120,3 +120,10 @@ def test_what_is_not_there_is_not_found(site: Site, pattern: str, name: str) -> 
     site.take_in(1)
     with pytest.raises(NotFound):
         site.told(pattern, name)
+
+
+def test_an_instance_of_another_patient_with_the_same_uids_is_not_counted(site: Site) -> None:
+    site.take_in(1)
+    site.take_in(2, series=OTHER_SERIES)
+
+    assert [one["ID"] for one in site.told(ONE_SERIES, SERIES_ID)["InstancesList"]] == [orthanc_id(1)]
