@@ -98,6 +98,7 @@ def test_figures_are_those_that_are_told(chromium: Browser) -> None:
             expect(overview).to_contain_text(text)
         expect(overview.get_by_role("meter", name="Size")).to_have_js_property("value", 0.25)
         expect(page.locator("#server")).to_have_text("Test PACS")
+        expect(row(page, 2)).to_contain_text("48 of 96 in 2 of 3 instances")
 
 
 def test_a_chart_is_read_by_keyboard_for_the_hour_and_the_day(chromium: Browser) -> None:

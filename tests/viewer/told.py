@@ -93,7 +93,7 @@ def patient(name: str, **tags: str) -> dict[str, Any]:
     return {
         "MainDicomTags": {"StudyDate": "20260301", "StudyDescription": "Screening", **tags},
         "PatientMainDicomTags": {"PatientName": name, "PatientID": "P1"},
-        "RequestedTags": {"ModalitiesInStudy": "MG"},
+        "RequestedTags": {"ModalitiesInStudy": "MG", "NumberOfStudyRelatedInstances": "3"},
     }
 
 

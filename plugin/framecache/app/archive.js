@@ -4,6 +4,7 @@ import { day, personName } from "./format.js";
 import { json, ORTHANC, Refused } from "./server.js";
 
 const MOST = 50;
+const ASKED = ["ModalitiesInStudy", "NumberOfStudyRelatedInstances"];
 const MEMORY = 300000; // ms that a name is taken to be still true
 const ORTHANC_ID = /^[0-9a-f]{8}(-[0-9a-f]{8}){4}$/;
 const UID = /^[0-9]+(\.[0-9]+)+$/;
@@ -35,7 +36,7 @@ export class Archive {
 
   async #ask(id) {
     try {
-      return described(await json(new URL(`studies/${id}?requested-tags=ModalitiesInStudy`, ORTHANC)));
+      return described(await json(new URL(`studies/${id}?requested-tags=${ASKED.join(";")}`, ORTHANC)));
     } catch (error) {
       if (error instanceof Refused && error.status < 500) return null;
       throw error;
@@ -65,7 +66,7 @@ export function queries(text) {
 }
 
 function find(query) {
-  const body = { Level: "Study", Query: query, Expand: true, Limit: MOST, RequestedTags: ["ModalitiesInStudy"] };
+  const body = { Level: "Study", Query: query, Expand: true, Limit: MOST, RequestedTags: ASKED };
   return json(new URL("tools/find", ORTHANC), { method: "POST", body: JSON.stringify(body) });
 }
 
@@ -76,6 +77,7 @@ function described({ MainDicomTags: study = {}, PatientMainDicomTags: patient = 
     patientId: patient.PatientID ?? "",
     date: day(study.StudyDate),
     description: study.StudyDescription ?? "",
+    instances: Number(asked.NumberOfStudyRelatedInstances) || null,
     modalities: (asked.ModalitiesInStudy ?? "").replaceAll("\\", ", "),
   };
 }

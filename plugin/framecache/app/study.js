@@ -76,15 +76,15 @@ export class StudyRow {
    */
   show(row, now) {
     this.#row = row;
-    const { bar, frames, size, viewed, pinned } = this.#parts;
+    const { bar, size, viewed, pinned } = this.#parts;
     const { Frames: all, CachedFrames: cached, Pinned: isPinned } = row;
     pinned.hidden = !isPinned;
     [bar.max, bar.value] = [all || 1, all ? Math.min(cached, all) : 0];
-    write(frames, row.Instances ? `${count(cached)} of ${count(all)} in ${counted(row.Instances, "instance")}` : "not in the cache");
     write(size, row.Instances ? bytes(row.Bytes) : "–");
     write(viewed, row.Instances ? ago(row.LastViewed, now) : "–");
     const [isKnown, isCached] = [Boolean(row.ID), Boolean(row.ID) && row.Instances > 0];
     this.#offer({ preview: isCached, warm: isKnown, pin: isKnown && !isPinned, unpin: isKnown && isPinned, purge: isCached });
+    this.#count();
     this.#label();
   }
 
@@ -96,7 +96,16 @@ export class StudyRow {
     name.hidden = !study;
     write(detail, study ? [study.patientId, study.date, study.modalities, study.description].filter(Boolean).join(" · ") : "");
     uid.hidden = Boolean(study);
+    this.#count();
     this.#label();
+  }
+
+  /** The frames that are known are those of the instances in the cache; how many others there are Orthanc knows. */
+  #count() {
+    if (!this.#row) return;
+    const { Frames: all, CachedFrames: cached, Instances: held } = this.#row;
+    const others = (this.#study?.instances ?? 0) > held ? `${count(held)} of ${counted(this.#study.instances, "instance")}` : counted(held, "instance");
+    write(this.#parts.frames, held ? `${count(cached)} of ${count(all)} in ${others}` : "not in the cache");
   }
 
   #offer(offered) {
