@@ -64,6 +64,7 @@ def serve(options: Options, *, once: bool) -> None:
             say("No frames were cached: only those of multi-frame instances, and large single frames, are.")
         if not once:
             say(address(server.url, (cached or instances)[0]))
+            say(f"What the cache does: {server.url}/frame-cache/app/")
             say("Ctrl-C stops Orthanc.")
             server.wait()
 
