@@ -93,6 +93,7 @@ def test_what_is_purged_can_be_warmed_verified_and_pinned(
     assert (told["CachedFrames"], told["Frames"], told["Pinned"]) == (24, 24, True)
     assert command.json("unpin", study)[0]["Pinned"] is False
     assert command.json("verify", study, one.orthanc_id)[0]["State"] == "done"
+    assert command.json("jobs", "cancel", warmed["ID"])[0]["State"] == "done"
     assert len(command.json("jobs")["Jobs"]) >= 3
 
 

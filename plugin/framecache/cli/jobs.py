@@ -27,9 +27,9 @@ def jobs(session: Session) -> ExitCode:
 
 
 def cancel(session: Session) -> ExitCode:
-    """End jobs; what they have done so far stays."""
+    """Ask jobs to end; what they have done so far stays, and one that has ended already is as it was."""
     told = [session.server.post(f"frame-cache/jobs/{job}/cancel") for job in session.arguments.jobs]
-    session.output.tell(told, *(f"{job} is cancelled" for job in session.arguments.jobs))
+    session.output.tell(told, _table(told))
     return ExitCode.DONE
 
 
