@@ -6,15 +6,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 from framecache.errors import SettingsError
+from framecache.hours import parse_hours
 from framecache.rules.parsing import parse_rules, parse_transcode
 from framecache.rules.policy import Policy, site_rules
 from framecache.rules.rule import Mode, Rule
 from framecache.setting import Setting
 
 MEGABYTE = 1 << 20
+
+Extent = Literal["instance", "series", "study"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,14 @@ class Settings:
     codec_seconds: float
     python: str
     revalidate_seconds: float
+    warm_study: Extent
+    priors: int
+    priors_same_modality: bool
+    backfill: bool
+    backfill_hours: str
+    backfill_mb_per_second: float
+    backfill_newest_days: int
+    backfill_fill_percent: int
     admin_routes: bool
     admin_users: tuple[str, ...]
     strict: bool
@@ -171,6 +182,50 @@ SETTINGS: Mapping[str, Setting] = MappingProxyType(
             3600,
             meaning="where a storage plugin keeps Orthanc's files: how old what is known of an instance may be, in s",
         ),
+        "warm_study": Setting(
+            "WarmStudy",
+            str,
+            "instance",
+            choices=get_args(Extent),
+            meaning="what is cached when a viewer opens an instance that is not: it alone, its series, or its study",
+        ),
+        "priors": Setting(
+            "Priors",
+            int,
+            0,
+            0,
+            100,
+            meaning="how many of a patient's earlier studies are cached when a new one arrives: see docs/backfill.md",
+        ),
+        "priors_same_modality": Setting(
+            "PriorsSameModality", bool, True, meaning="whether only those that share a modality with the new one"
+        ),
+        "backfill": Setting(
+            "Backfill",
+            bool,
+            False,
+            meaning="whether what was in the archive before the plugin is cached, newest first: see docs/backfill.md",
+        ),
+        "backfill_hours": Setting(
+            "BackfillHours",
+            str,
+            "",
+            meaning='when, such as "19:00-06:00", in the local time of the server; empty: at any time',
+        ),
+        "backfill_mb_per_second": Setting(
+            "BackfillMBPerSecond",
+            float,
+            20.0,
+            0,
+            1_000_000,
+            meaning="how much of stored files is read in a second on average, in MiB; 0: as much as can be",
+        ),
+        "backfill_newest_days": Setting(
+            "BackfillNewestDays", int, 0, 0, 36_500, meaning="only studies of the last so many days; 0: all"
+        ),
+        "backfill_fill_percent": Setting(
+            "BackfillFillPercent", int, 80, 1, 100, meaning="how much of MaximumSizeMB may be taken when it stops, in %"
+        ),
         "admin_routes": Setting(
             "AdminRoutes",
             bool,
@@ -209,6 +264,10 @@ def read_settings(section: object, default_directory: Path) -> Settings:
             complaints.append(str(error))
     if section.get("Rules") and section.get("Transcode"):
         complaints.append('"Rules" and "Transcode" are both set; allowed is one: in a rule, write "Form": "HTJ2K"')
+    try:
+        parse_hours(values.get("backfill_hours", ""))
+    except SettingsError as error:
+        complaints.append(str(error))
     if complaints:
         raise SettingsError('"FrameCache": ' + "; ".join(complaints))
     values["directory"] = Path(values["directory"]) if values["directory"] else default_directory

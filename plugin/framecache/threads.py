@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import queue
 import threading
@@ -14,6 +15,9 @@ from framecache.errors import FrameCacheError
 
 _Result = TypeVar("_Result")
 _CALL_TIMEOUT = 60.0
+# ioprio_set(2), which the C library has no function for.
+_IOPRIO_SET = {"x86_64": 251, "aarch64": 30}
+_IOPRIO_WHO_PROCESS, _LAST_OF_BEST_EFFORT = 1, (2 << 13) | 7
 
 
 def start_thread(name: str, function: Callable[[], None]) -> threading.Thread:
@@ -27,6 +31,17 @@ def make_way() -> None:
     """Give this thread the lowest share of the processor; requests go first. Linux counts niceness per thread."""
     with contextlib.suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
+
+
+def make_way_at_the_disk() -> None:
+    """Let this thread's reads and writes wait for all others', where the kernel's scheduler of the disk looks at it.
+
+    Not the idle class: whoever holds the index's lock must not wait for ever.
+    """
+    number = _IOPRIO_SET.get(os.uname().machine)
+    if number is not None:
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).syscall(number, _IOPRIO_WHO_PROCESS, 0, _LAST_OF_BEST_EFFORT)
 
 
 class Desk:

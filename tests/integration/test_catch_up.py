@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -65,7 +66,7 @@ def burst(archive: Archive, sample: Sample) -> Iterator[None]:
     content, uid = sample.write(archive.server.folder / "copied.dcm").read_bytes(), sample.sop_instance_uid
 
     def upload(client: int) -> None:
-        with suppress(requests.ConnectionError):
+        with suppress(requests.ConnectionError, requests.exceptions.ChunkedEncodingError):
             for copy in range(1000):
                 archive.upload(content.replace(uid.encode(), f"{uid[:-6]}{client}{copy:05}".encode()))
 
@@ -79,7 +80,7 @@ def burst(archive: Archive, sample: Sample) -> Iterator[None]:
 def test_what_waited_when_orthanc_was_killed_is_cached_after_the_next_start(suite: str, tmp_path: Path) -> None:
     with running(suite, tmp_path, {"FrameCache": {"Workers": 1}}, in_order=False) as archive:
         with burst(archive, replace(SMALL, frames=64)):
-            wait_until(lambda: archive.status()["QueueLength"] >= LONG_QUEUE)
+            wait_until(lambda: archive.status()["QueueLength"] >= LONG_QUEUE and noted(archive) > 0)
             done = archive.status()["FilledInstances"]
             archive.server.kill()
         archive.server.start()
@@ -90,6 +91,14 @@ def test_what_waited_when_orthanc_was_killed_is_cached_after_the_next_start(suit
             wait_until(lambda known=orthanc_id: state(archive, known) == "cached")  # type: ignore[misc]
         status = archive.status()
         assert (status["Failures"], status["FilledInstances"] < len(stored)) == (0, done > 0)
+
+
+def noted(archive: Archive) -> int:
+    """The change up to which all is written down as done; 0 before the first note."""
+    (database,) = (archive.server.folder / "FrameCache").glob("*/cache.db")
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as index:
+        row = index.execute("SELECT value FROM Cache WHERE key = 'n/changes'").fetchone()
+    return int(row[0]) if row else 0
 
 
 def state(archive: Archive, orthanc_id: str) -> str:

@@ -203,9 +203,9 @@ def long_file(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 def test_a_fill_that_was_running_meanwhile_leaves_nothing_behind(
     archive: Archive, long_file: bytes, event: str
 ) -> None:
-    new = replace(SMALL, seed=LONG.seed)
+    new, before = replace(SMALL, seed=LONG.seed), archive.cached_files()
     for _ in range(ATTEMPTS):
-        before, frames = archive.cached_files(), archive.status()["FilledFrames"]
+        frames = archive.status()["FilledFrames"]
         instance = instance_of(LONG, archive.upload(long_file))
         wait_until_more_than(archive, before)
         if event == "deleted":
@@ -222,7 +222,7 @@ def test_a_fill_that_was_running_meanwhile_leaves_nothing_behind(
 
 
 def wait_until_more_than(archive: Archive, known: set[Path]) -> None:
-    wait_until(lambda: archive.cached_files() > known)
+    wait_until(lambda: bool(archive.cached_files() - known))
 
 
 def wait_until_only(archive: Archive, known: set[Path]) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from framecache.cache import block
-from framecache.cache.frame_store import BlockRow, Degraded, StoreError
+from framecache.cache.frame_store import BlockRow, Degraded, DoesNotFit, StoreError
 from framecache.cache.held import HeldInAll, HeldInstance, HeldStudies, Order
 from framecache.dicom.identity import InstancePath
 from framecache.dicom.instance import Instance
@@ -255,6 +255,7 @@ class MemoryStore:
     def __init__(self, folder: Path, limit: int = 1 << 30) -> None:
         self._folder, self.limit = folder, limit
         self.records: dict[InstancePath, Instance] = {}
+        self.unasked: set[InstancePath] = set()
         self.rows: dict[str, tuple[str, BlockRow]] = {}
         self.indexes: dict[str, tuple[str, bytes]] = {}
         self.touched: dict[InstancePath, float] = {}
@@ -268,8 +269,9 @@ class MemoryStore:
     def record(self, path: InstancePath) -> Instance | None:
         return self.records.get(path)
 
-    def keep_record(self, instance: Instance) -> None:
+    def keep_record(self, instance: Instance, *, unasked: bool = False) -> None:
         self.records[instance.path] = instance
+        self.unasked |= {instance.path} if unasked else set()
 
     def blocks(self, instance: Instance) -> list[BlockRow]:
         return [row for key, (_, row) in sorted(self.rows.items()) if key.startswith(f"f/{instance.attachment_uuid}/")]
@@ -277,10 +279,14 @@ class MemoryStore:
     def blocks_of(self, orthanc_id: str) -> list[BlockRow]:
         return [row for _, (owner, row) in sorted(self.rows.items()) if owner == orthanc_id]
 
-    def keep(self, instance: Instance, representation: str, frames: Mapping[int, memoryview]) -> BlockRow:
+    def keep(
+        self, instance: Instance, representation: str, frames: Mapping[int, memoryview], *, may_evict: bool = True
+    ) -> BlockRow:
         self.before_keep()
         if self.fails is not None:
             raise self.fails
+        if not may_evict and sum(map(len, frames.values())) > self.room():
+            raise DoesNotFit("the instance does not fit into the cache")
         first, count = min(frames), len(frames)
         key = f"f/{instance.attachment_uuid}/{representation}/{first}-{count}"
         path = self._folder / key.replace("/", "_")
@@ -294,9 +300,11 @@ class MemoryStore:
     def index(self, instance: Instance) -> bytes | None:
         return self.indexes.get(instance.attachment_uuid, ("", None))[1]
 
-    def keep_index(self, instance: Instance, content: bytes) -> None:
+    def keep_index(self, instance: Instance, content: bytes, *, may_evict: bool = True) -> None:
         if self.fails is not None:
             raise self.fails
+        if not may_evict and len(content) > self.room():
+            raise DoesNotFit("the instance does not fit into the cache")
         self.indexes[instance.attachment_uuid] = instance.orthanc_id, content
 
     def forget(self, *orthanc_ids: str) -> int:
@@ -385,6 +393,9 @@ class MemoryStore:
 
     def bytes_used(self) -> int:
         return sum(row.size for _, row in self.rows.values())
+
+    def room(self) -> int:
+        return self.limit - self.bytes_used()
 
     def count(self) -> int:
         return len(self.rows) + len(self.records)

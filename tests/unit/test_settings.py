@@ -178,3 +178,10 @@ def test_whatever_is_configured_is_taken_or_refused(section: object) -> None:
         assert setting not in PLAIN or type(value) is setting.kind or isinstance(value, Path)
         if isinstance(value, int | float) and setting in NUMBERS:
             assert setting.smallest <= value <= setting.largest
+
+
+@pytest.mark.parametrize("hours", ["19-6", "25:00-06:00", "19:00 - 06:00"])
+def test_hours_that_are_none_are_refused(hours: str) -> None:
+    with pytest.raises(SettingsError, match=rf'"BackfillHours" is {hours!r}; allowed is .*19:00-06:00'):
+        read_settings({"BackfillHours": hours}, BESIDE)
+    assert read_settings({"BackfillHours": "19:00-06:00"}, BESIDE).backfill_hours == "19:00-06:00"

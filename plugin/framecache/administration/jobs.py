@@ -146,6 +146,11 @@ class Jobs:
                     self._end(job, "cancelled")
         return job
 
+    @property
+    def is_stopping(self) -> bool:
+        """Whether it is Orthanc's end that ends them."""
+        return self._is_stopping
+
     def stop(self) -> None:
         """Have all end; nothing is waited for."""
         with self._changed:

@@ -9,7 +9,8 @@ from typing import Any
 from framecache.administration.jobs import Job, Work
 from framecache.archive.catalogue import Catalogue
 from framecache.cache.frame_store import FrameStore
-from framecache.filling.filler import Filler, Priority
+from framecache.filling.filler import Filler
+from framecache.filling.line import Priority
 
 # More than the workers can have done before the next look, and few enough that all that waits is soon withdrawn.
 _MOST_QUEUED = 500

@@ -15,9 +15,13 @@ _PAGE = 200
 
 @dataclass(frozen=True, slots=True)
 class ChangesPage:
-    """A stretch of the log: new instances by sequence number and Orthanc ID, and the number that it ends with."""
+    """A stretch of the log, and the number that it ends with.
+
+    New instances by sequence number and Orthanc ID, and the Orthanc IDs of new studies.
+    """
 
     new_instances: Sequence[tuple[int, str]]
+    new_studies: Sequence[str]
     last: int
     is_end: bool
 
@@ -46,6 +50,7 @@ class Changes:
         answer: dict[str, Any] = json.loads(self._api.get(uri))
         try:
             new = [(int(c["Seq"]), str(c["ID"])) for c in answer["Changes"] if c["ChangeType"] == "NewInstance"]
-            return ChangesPage(new, int(answer["Last"]), bool(answer["Done"]))
+            studies = [str(c["ID"]) for c in answer["Changes"] if c["ChangeType"] == "NewStudy"]
+            return ChangesPage(new, studies, int(answer["Last"]), bool(answer["Done"]))
         except (KeyError, TypeError, ValueError) as error:
             raise SourceError("Orthanc's log of changes cannot be understood") from error

@@ -130,12 +130,14 @@ class DiskStore:
         # SQLite has no checksums: a changed row must not lead to another instance's frames.
         return instance if instance and instance.path == path else None
 
-    def keep_record(self, instance: Instance) -> None:
+    def keep_record(self, instance: Instance, *, unasked: bool = False) -> None:
         """Remember `instance`; what was known of its UIDs before is replaced, unless it is the same."""
         known = self.record(instance.path)
         if known is None or known.to_json() != instance.to_json():
             with self._table.transact():
-                self._table.set_record(_record_key(instance.path), instance.to_json(), instance.orthanc_id)
+                self._table.set_record(
+                    _record_key(instance.path), instance.to_json(), instance.orthanc_id, unasked=unasked
+                )
                 self._holdings.enter(instance)
 
     def blocks(self, instance: Instance) -> list[BlockRow]:
@@ -147,7 +149,9 @@ class DiskStore:
         prefixes = {f"f/{attachment}/" for attachment in self.versions_of([orthanc_id])[orthanc_id] if attachment}
         return [row for prefix in sorted(prefixes) for row in self._table.blocks(prefix)]
 
-    def keep(self, instance: Instance, representation: str, frames: Mapping[int, memoryview]) -> BlockRow:
+    def keep(
+        self, instance: Instance, representation: str, frames: Mapping[int, memoryview], *, may_evict: bool = True
+    ) -> BlockRow:
         """Write one block of consecutive frames, by their numbers.
 
         Raises DoesNotFit, DiskLow, OSError, sqlite3.Error.
@@ -156,7 +160,7 @@ class DiskStore:
         key = f"f/{instance.attachment_uuid}/{representation}/{first}-{count}"
         pieces: list[bytes | memoryview] = [block.pack_header(key, frames), *frames.values()]
         new = NewBlock(instance.attachment_uuid, f"{representation}_{first}", pieces)
-        with self._room.reserve(new.size, instance.orthanc_id):
+        with self._room.reserve(new.size, instance.orthanc_id, may_evict=may_evict):
             self._write(key, new, instance.orthanc_id)
         path = self._table.blocks_on_disk.full_path(new.filename)
         return BlockRow(key, path, representation, first, count, new.size)
@@ -165,9 +169,9 @@ class DiskStore:
         """The index kept of this very version of the instance, or None; it proves itself."""
         return cast("bytes | None", self._table.get(_index_key(instance)))
 
-    def keep_index(self, instance: Instance, content: bytes) -> None:
+    def keep_index(self, instance: Instance, content: bytes, *, may_evict: bool = True) -> None:
         """Remember where the frames of `instance` lie in its stored file. Raises DoesNotFit."""
-        with self._room.reserve(len(content), instance.orthanc_id):
+        with self._room.reserve(len(content), instance.orthanc_id, may_evict=may_evict):
             self._table.set(_index_key(instance), content, tag=instance.orthanc_id)
 
     def _write(self, key: str, new: NewBlock, tag: str | None) -> None:
@@ -238,6 +242,10 @@ class DiskStore:
     def bytes_used(self) -> int:
         """Bytes on disk at most."""
         return self._room.bytes_used()
+
+    def room(self) -> int:
+        """The bytes that can be written before anything is evicted."""
+        return self._room.spare()
 
     def count(self) -> int:
         """Blocks, indexes and records."""

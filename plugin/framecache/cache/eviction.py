@@ -58,17 +58,24 @@ class Room:
         return int(self._table.volume()) + beside + (rows + folders) * _DISK_BLOCK
 
     @contextlib.contextmanager
-    def reserve(self, size: int, orthanc_id: str) -> Iterator[None]:
+    def reserve(self, size: int, orthanc_id: str, *, may_evict: bool = True) -> Iterator[None]:
         """Room for a file of `size` bytes, made before it is written by evicting others than this instance.
+
+        Unless `may_evict`, which leaves only what is free.
 
         Raises DoesNotFit, DiskLow.
         """
         size = -(-size // _DISK_BLOCK) * _DISK_BLOCK + _INDEX_GROWTH
         with self._lock:
             if self._is_over(size) or self._is_low(size):
-                self._evict(size, orthanc_id)
+                if may_evict:
+                    self._evict(size, orthanc_id)
+                else:
+                    self._table.shrink_journal()
                 if self._is_over(size):
                     raise DoesNotFit("the instance does not fit into the cache")
+                if self._is_low(size) and not may_evict:
+                    raise DoesNotFit("the disk has no room to spare")
                 if self._is_low(size):
                     raise DiskLow(f"less than {self._bounds.minimum_free >> 20} MiB (MinimumFreeDiskMB) are free")
             self._reserved += size
@@ -77,6 +84,13 @@ class Room:
         finally:
             with self._lock:
                 self._reserved -= size
+
+    def spare(self) -> int:
+        """The bytes that can be written before anything is evicted; negative where something has to be."""
+        within_limit = self._bounds.limit - self.bytes_used() - self._reserved
+        if not self._bounds.minimum_free:
+            return within_limit
+        return min(within_limit, self._disk_free() - self._bounds.minimum_free - self._reserved)
 
     def tend(self) -> None:
         """Give room back to the disk where others need it. Raises DiskLow."""
@@ -90,8 +104,11 @@ class Room:
     def _is_low(self, size: int, share: float = 1.0) -> bool:
         if not self._bounds.minimum_free:
             return False
+        return self._disk_free() < self._bounds.minimum_free * share + self._reserved + size
+
+    def _disk_free(self) -> int:
         disk = os.statvfs(self._table.directory)
-        return disk.f_bavail * disk.f_frsize < self._bounds.minimum_free * share + self._reserved + size
+        return disk.f_bavail * disk.f_frsize
 
     def _evict(self, size: int, orthanc_id: str) -> None:
         self._table.shrink_journal()

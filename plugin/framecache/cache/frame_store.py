@@ -61,8 +61,11 @@ class FrameStore(Protocol):
     def record(self, path: InstancePath) -> Instance | None:
         """The instance known under these UIDs, or None."""
 
-    def keep_record(self, instance: Instance) -> None:
-        """Remember `instance`; what was known of its UIDs before is replaced."""
+    def keep_record(self, instance: Instance, *, unasked: bool = False) -> None:
+        """Remember `instance`; what was known of its UIDs before is replaced.
+
+        Of what is `unasked` for, which neither arrived nor was wanted, what came last goes first, before all others.
+        """
 
     def blocks(self, instance: Instance) -> list[BlockRow]:
         """The blocks kept of this very version of the instance."""
@@ -70,13 +73,18 @@ class FrameStore(Protocol):
     def blocks_of(self, orthanc_id: str) -> list[BlockRow]:
         """The blocks kept of any version of the instance."""
 
-    def keep(self, instance: Instance, representation: str, frames: Mapping[int, memoryview]) -> BlockRow:
-        """Write one block of consecutive frames, by their numbers. Raises StoreError, DoesNotFit, OSError."""
+    def keep(
+        self, instance: Instance, representation: str, frames: Mapping[int, memoryview], *, may_evict: bool = True
+    ) -> BlockRow:
+        """Write one block of consecutive frames, by their numbers; `may_evict` says whether others may go for it.
+
+        Raises StoreError, DoesNotFit, OSError.
+        """
 
     def index(self, instance: Instance) -> bytes | None:
         """The index kept of this very version of the instance, or None."""
 
-    def keep_index(self, instance: Instance, content: bytes) -> None:
+    def keep_index(self, instance: Instance, content: bytes, *, may_evict: bool = True) -> None:
         """Remember where the frames of `instance` lie in its stored file. Raises StoreError, DoesNotFit."""
 
     def forget(self, *orthanc_ids: str) -> int:
@@ -130,6 +138,9 @@ class FrameStore(Protocol):
     def bytes_used(self) -> int:
         """Bytes on disk."""
 
+    def room(self) -> int:
+        """The bytes that can be written before anything is evicted; negative where something has to be."""
+
     def count(self) -> int:
         """Blocks, indexes and records."""
 
@@ -143,7 +154,7 @@ class NoStore:
     def record(self, path: InstancePath) -> Instance | None:
         return None
 
-    def keep_record(self, instance: Instance) -> None: ...
+    def keep_record(self, instance: Instance, *, unasked: bool = False) -> None: ...
 
     def blocks(self, instance: Instance) -> list[BlockRow]:
         return []
@@ -151,13 +162,15 @@ class NoStore:
     def blocks_of(self, orthanc_id: str) -> list[BlockRow]:
         return []
 
-    def keep(self, instance: Instance, representation: str, frames: Mapping[int, memoryview]) -> BlockRow:
+    def keep(
+        self, instance: Instance, representation: str, frames: Mapping[int, memoryview], *, may_evict: bool = True
+    ) -> BlockRow:
         raise StoreError("there is no cache folder")
 
     def index(self, instance: Instance) -> bytes | None:
         return None
 
-    def keep_index(self, instance: Instance, content: bytes) -> None:
+    def keep_index(self, instance: Instance, content: bytes, *, may_evict: bool = True) -> None:
         raise StoreError("there is no cache folder")
 
     def forget(self, *orthanc_ids: str) -> int:
@@ -199,6 +212,9 @@ class NoStore:
         return frozenset()
 
     def bytes_used(self) -> int:
+        return 0
+
+    def room(self) -> int:
         return 0
 
     def count(self) -> int:

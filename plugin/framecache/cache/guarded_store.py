@@ -63,17 +63,19 @@ class GuardedStore:
     def blocks_of(self, orthanc_id: str) -> list[BlockRow]:
         return self._read(lambda store: store.blocks_of(orthanc_id), [])
 
-    def keep_record(self, instance: Instance) -> None:
-        self._write(lambda store: store.keep_record(instance))
+    def keep_record(self, instance: Instance, *, unasked: bool = False) -> None:
+        self._write(lambda store: store.keep_record(instance, unasked=unasked))
 
-    def keep(self, instance: Instance, representation: str, frames: Mapping[int, memoryview]) -> BlockRow:
-        return self._write(lambda store: store.keep(instance, representation, frames))
+    def keep(
+        self, instance: Instance, representation: str, frames: Mapping[int, memoryview], *, may_evict: bool = True
+    ) -> BlockRow:
+        return self._write(lambda store: store.keep(instance, representation, frames, may_evict=may_evict))
 
     def index(self, instance: Instance) -> bytes | None:
         return self._read(lambda store: store.index(instance), None)
 
-    def keep_index(self, instance: Instance, content: bytes) -> None:
-        self._write(lambda store: store.keep_index(instance, content))
+    def keep_index(self, instance: Instance, content: bytes, *, may_evict: bool = True) -> None:
+        self._write(lambda store: store.keep_index(instance, content, may_evict=may_evict))
 
     def touch(self, last_accesses: Mapping[InstancePath, float]) -> None:
         self._write(lambda store: store.touch(last_accesses))
@@ -123,6 +125,9 @@ class GuardedStore:
 
     def bytes_used(self) -> int:
         return self._read(lambda store: store.bytes_used(), 0)
+
+    def room(self) -> int:
+        return self._read(lambda store: store.room(), 0)
 
     def count(self) -> int:
         return self._read(lambda store: store.count(), 0)

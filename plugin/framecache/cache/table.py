@@ -148,11 +148,13 @@ class Table(diskcache.Cache):  # type: ignore[misc]
 
         Before them those without a record ("" as key): it went while blocks were being written, or another instance
         has the same UIDs. Nothing tells when they were asked for. Behind them those without a block: an index is hardly
-        any room.
+        any room. What nobody asked for (count -1) goes before what arrived, and of that the youngest first: it was
+        brought in newest study first.
         """
         lost = f"SELECT DISTINCT tag, '' FROM Cache WHERE tag NOT NULL AND tag NOT IN (SELECT tag FROM Cache WHERE {_RECORDS})"  # noqa: S608, E501
         has_block = "EXISTS (SELECT 1 FROM Cache AS other WHERE other.tag = Cache.tag AND other.filename NOT NULL)"
-        age = f"access_time + (access_count > 0) * {_READ_SECONDS}"
+        arrived = f"access_time + (access_count > 0) * {_READ_SECONDS}"
+        age = f"CASE WHEN access_count < 0 THEN -access_time ELSE {arrived} END"
         kept = f"SELECT tag, key FROM Cache WHERE {_RECORDS} ORDER BY {has_block} DESC, {age}, rowid"  # noqa: S608
         return [*self._sql(lost).fetchall(), *self._sql(kept).fetchall()]
 
@@ -208,15 +210,16 @@ class Table(diskcache.Cache):  # type: ignore[misc]
             for name, value in (("count", "count(*)"), ("size", "coalesce(sum(size), 0)")):
                 self._sql(f"UPDATE Settings SET value = (SELECT {value} FROM Cache) WHERE key = ?", (name,))  # noqa: S608
 
-    def set_record(self, key: str, content: bytes, tag: str) -> None:
-        """Keep a record as one that arrived now."""
+    def set_record(self, key: str, content: bytes, tag: str, *, unasked: bool = False) -> None:
+        """Keep a record as one that arrived now, or as one that nobody asked for."""
+        query = "UPDATE Cache SET access_time = ?, access_count = ? WHERE key = ? AND raw = 1"
         with self.transact():
             self.set(key, content, tag=tag)
-            self._sql("UPDATE Cache SET access_time = ? WHERE key = ? AND raw = 1", (self._moment(time.time()), key))
+            self._sql(query, (self._moment(time.time()), -1 if unasked else 0, key))
 
     def set_access_times(self, times: Iterable[tuple[float, str]]) -> None:
         """Last accesses of rows, in one transaction. They never go back, whatever the clock does."""
-        query = "UPDATE Cache SET access_time = ?, access_count = access_count + 1 WHERE key = ? AND raw = 1"
+        query = "UPDATE Cache SET access_time = ?, access_count = max(access_count, 0) + 1 WHERE key = ? AND raw = 1"
         with self.transact():
             for moment, key in sorted(times):
                 self._sql(query, (self._moment(moment), key))

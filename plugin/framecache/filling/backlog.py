@@ -7,6 +7,10 @@ from collections.abc import Callable
 
 # Beyond this the log is not read on: it waits in Orthanc's database, not in our memory.
 _MOST_UNFINISHED = 5000
+# An instance whose stored form is kept is warm: its small form, which takes seconds, holds up no new ones until there
+# are so many in all. Each takes some hundred bytes here and in the filler's line.
+_MOST_IN_ALL = 50_000
+_HALF = 0.5
 
 
 class Backlog:
@@ -18,6 +22,7 @@ class Backlog:
     def __init__(self, on_room: Callable[[], None] = lambda: None) -> None:
         """`on_room` is called when a full backlog has become half empty."""
         self._unfinished: dict[str, int] = {}
+        self._kept: set[str] = set()
         self._read_up_to = 0
         self._is_full = False
         self._lock = threading.Lock()
@@ -31,7 +36,7 @@ class Backlog:
     def add(self, sequence: int, orthanc_id: str) -> None:
         """An instance that is about to be queued. One that was stored again counts as the newer change."""
         with self._lock:
-            self._unfinished.pop(orthanc_id, None)
+            self._remove(orthanc_id)
             self._unfinished[orthanc_id] = sequence
 
     def read(self, sequence: int) -> None:
@@ -39,19 +44,38 @@ class Backlog:
         with self._lock:
             self._read_up_to = sequence
 
+    def kept(self, orthanc_id: str) -> None:
+        """The stored form of the instance is cached, and only its small form is not."""
+        with self._lock:
+            self._kept |= {orthanc_id} & self._unfinished.keys()
+        self._make_room()
+
     def done(self, orthanc_id: str) -> None:
         """The instance was cached, left out, or has failed."""
         with self._lock:
-            self._unfinished.pop(orthanc_id, None)
-            has_room_again = self._is_full and len(self._unfinished) <= _MOST_UNFINISHED // 2
+            self._remove(orthanc_id)
+        self._make_room()
+
+    def _remove(self, orthanc_id: str) -> None:
+        self._unfinished.pop(orthanc_id, None)
+        self._kept.discard(orthanc_id)
+
+    def _make_room(self) -> None:
+        with self._lock:
+            has_room_again = self._is_full and self._load() <= _HALF
             self._is_full = self._is_full and not has_room_again
         if has_room_again:
             self.on_room()
 
+    def _load(self) -> float:
+        """1.0 and more is full."""
+        number = len(self._unfinished)
+        return max((number - len(self._kept)) / _MOST_UNFINISHED, number / _MOST_IN_ALL)
+
     def has_room(self) -> bool:
         """Whether more may be read; once full, not before half of it is done."""
         with self._lock:
-            self._is_full = self._is_full or len(self._unfinished) >= _MOST_UNFINISHED
+            self._is_full = self._is_full or self._load() >= 1
             return not self._is_full
 
     @property

@@ -11,6 +11,7 @@ from framecache.archive.catalogue import Entry
 from framecache.archive.sources import FrameSource, Sources, lie_open
 from framecache.cache.buffers import BufferPool
 from framecache.cache.frame_store import FrameStore
+from framecache.cache.spare_room import SpareRoom
 from framecache.dicom import frame_index
 from framecache.dicom.transfer_syntax import (
     EXPLICIT,
@@ -51,7 +52,7 @@ class Extractor:
     def __init__(
         self,
         sources: Sources,
-        store: FrameStore,
+        store: FrameStore | SpareRoom,
         pool: BufferPool,
         codecs: Codecs | None,
         policy: Policy,

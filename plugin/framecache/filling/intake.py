@@ -9,13 +9,14 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from framecache.archive.changes import Changes
 from framecache.cache.frame_store import FrameStore
 from framecache.errors import FrameCacheError
 from framecache.filling.backlog import Backlog
-from framecache.filling.filler import ARRIVALS, Filler, Priority
+from framecache.filling.filler import Filler
+from framecache.filling.line import ARRIVALS, Priority
 from framecache.filling.sieve import Sieve
 from framecache.metrics import Metrics
 from framecache.ports import Log, OrthancApi
@@ -45,7 +46,9 @@ class Intake:
         metrics: Metrics,
         log: Log,
         sieve: Sieve,
+        on_new_study: Callable[[str], None] = lambda _: None,
     ) -> None:
+        self._on_new_study = on_new_study
         self._changes, self._filler, self._backlog = Changes(api), filler, backlog
         self._store, self._metrics, self._log, self._sieve = store, metrics, log, sieve
         self._announced, self._counting = 0, threading.Lock()
@@ -114,6 +117,8 @@ class Intake:
                 )
             else:
                 self._sift(page.new_instances)
+            for study_id in page.new_studies:
+                self._on_new_study(study_id)
             self._backlog.read(page.last)
             if page.is_end:
                 with self._counting:

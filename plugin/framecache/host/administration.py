@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from framecache.administration.actions import Actions
 from framecache.administration.answers import Area
 from framecache.administration.archive_view import ArchiveView
+from framecache.administration.backfill import Backfill
 from framecache.administration.checks import check_admin_users
 from framecache.administration.document import Document
 from framecache.administration.jobs import Jobs
@@ -90,6 +91,7 @@ def _areas(context: Context, keeping: Keeping, filling: Filling, jobs: Jobs) -> 
     )
     yield Preview(context.api, context.settings, jobs, filling.pace, log)
     yield Work(jobs, context.events)
+    yield Backfill(filling.backfill, jobs)
 
 
 def _measurements(context: Context, keeping: Keeping, filling: Filling) -> Measurements:

@@ -6,8 +6,13 @@ import threading
 import time
 from collections.abc import Callable
 
+from framecache.archive.catalogue import Entry
+from framecache.archive.studies import Studies
+from framecache.cache.spare_room import SpareRoom
 from framecache.events import Events
 from framecache.filling.audit import Audit
+from framecache.filling.backfill import Backfill
+from framecache.filling.backfill_progress import Plan
 from framecache.filling.backlog import Backlog
 from framecache.filling.caretaker import Caretaker
 from framecache.filling.extraction import Extractor
@@ -16,10 +21,13 @@ from framecache.filling.intake import Intake
 from framecache.filling.janitor import Janitor
 from framecache.filling.keeper import Keeper
 from framecache.filling.pace import Pace
+from framecache.filling.relatives import Relatives
 from framecache.filling.sieve import Sieve
 from framecache.host.codecs import Codecs
 from framecache.host.context import Context
 from framecache.host.keeping import Keeping
+from framecache.hours import parse_hours
+from framecache.settings import MEGABYTE, Settings
 
 _PATIENCE_AT_THE_END = 2.0  # seconds
 
@@ -30,12 +38,40 @@ class Filling:
     def __init__(self, context: Context, keeping: Keeping, codecs: Codecs) -> None:
         settings, metrics, log, api = context.settings, context.metrics, context.log, context.api
         catalogue, store = keeping.catalogue, keeping.store
-        policy, backlog = context.policy, Backlog()
+        policy, self._backlog = context.policy, Backlog()
         self.pace = Pace(store, context.clock)
-        extractor = Extractor(keeping.sources, store, keeping.pool, codecs.background, policy, self.pace)
-        on_end = backlog.done, _noted(context.events)
-        self.filler = Filler(catalogue, extractor, store, metrics, context.clock, log, policy, *on_end)
-        self.intake = Intake(api, self.filler, backlog, store, metrics, log, Sieve(api, log, policy))
+        extractor, background = (
+            Extractor(keeping.sources, room, keeping.pool, codecs.background, policy, self.pace)
+            for room in (store, SpareRoom(store))
+        )
+        self.filler = Filler(
+            catalogue,
+            extractor,
+            store,
+            metrics,
+            context.clock,
+            log,
+            policy,
+            on_done=self._done,
+            on_state=_noted(context.events),
+            on_kept=self._backlog.kept,
+            on_opened=self._opened,
+            background=background,
+        )
+        sieve, studies = Sieve(api, log, policy), Studies(api)
+        self._relatives = Relatives(
+            studies,
+            sieve,
+            self.filler,
+            context.clock,
+            log,
+            opens=settings.warm_study,
+            priors=settings.priors,
+            same_modality=settings.priors_same_modality,
+        )
+        self.backfill = Backfill(studies, sieve, self.filler, store, context.clock, log, _plan(settings))
+        arrived = self._relatives.study_arrived
+        self.intake = Intake(api, self.filler, self._backlog, store, metrics, log, sieve, arrived)
         self.janitor = Janitor(catalogue, store, self.filler, log)
         self.keeper = Keeper(catalogue, store, log, policy)
         self._audit = Audit(api, store, self.janitor.deleted, log)
@@ -52,17 +88,37 @@ class Filling:
         self._workers += self.filler.start(self._settings.workers)
         self.keeper.start()
         self._audit.start()
+        self._relatives.start()
+        self.backfill.start()
 
     def stop(self) -> None:
         """Ends within the time of one block; returns at once."""
-        for worker in (self.intake, self.filler, self.janitor, self.keeper, self._audit, self._caretaker):
+        guesses = (self.backfill, self._relatives)
+        for worker in (*guesses, self.intake, self.filler, self.janitor, self.keeper, self._audit, self._caretaker):
             worker.stop()
+
+    def _done(self, orthanc_id: str) -> None:
+        self._backlog.done(orthanc_id)
+        self.backfill.done(orthanc_id)
+
+    def _opened(self, entry: Entry) -> None:
+        self._relatives.opened(entry)
 
     def join(self) -> None:
         """Wait a little for those who write."""
         deadline = time.monotonic() + _PATIENCE_AT_THE_END
         for worker in self._workers:
             worker.join(max(0.0, deadline - time.monotonic()))
+
+
+def _plan(settings: Settings) -> Plan:
+    return Plan(
+        starts=settings.backfill,
+        hours=parse_hours(settings.backfill_hours),
+        rate=settings.backfill_mb_per_second * MEGABYTE,
+        newest_days=settings.backfill_newest_days,
+        share=settings.backfill_fill_percent / 100,
+    )
 
 
 def _noted(events: Events) -> Callable[[str, FillState], None]:

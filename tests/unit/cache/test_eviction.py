@@ -282,3 +282,43 @@ def test_why_something_left_and_how_much_it_was_is_told(tmp_path: Path, monkeypa
     assert [(cause, who) for cause, who, _ in told] == [(cause, {names[place]}) for cause, place in causes]
     assert [size for _, _, size in told] == [4, 1, 1, 1]
     store.close()
+
+
+def fill_unasked(store: DiskStore, number: int, size: int) -> None:
+    one = instance(number)
+    store.keep_record(one, unasked=True)
+    store.keep(one, SYNTAX, frames(1, size=size), may_evict=False)
+
+
+def test_what_nobody_asked_for_evicts_nothing_and_goes_first_the_youngest_before_the_older(store: DiskStore) -> None:
+    fill(store, instance(1), blocks=2, size=MB)
+    for number in (11, 12, 13):
+        fill_unasked(store, number, 2 * MB)
+    assert 0 < store.room() < 8 * MB
+    with pytest.raises(DoesNotFit):
+        fill_unasked(store, 14, 8 * MB)
+    assert kept(store, 1, 11, 12, 13) == [1, 11, 12, 13]
+
+    store.touch({instance(12).path: time.time()})
+    fill(store, instance(2), blocks=8, size=MB)
+    assert kept(store, 1, 2, 11, 12) == [1, 2, 11, 12]
+    assert kept(store, 13) == []
+    fill(store, instance(3), blocks=2, size=MB)
+    assert kept(store, 1, 2, 3, 11, 12) == [1, 2, 3, 12]
+    for number in range(20, 40):
+        fill(store, instance(number), blocks=1, size=2 * MB)
+    assert kept(store, 1, 2, 3, 12) == [12]  # somebody has looked at it
+
+
+def test_the_room_that_is_left_ends_where_the_disk_has_to_stay_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = DiskStore(tmp_path, LIMIT, minimum_free=10 * MB)
+    free(monkeypatch, store, 12 * MB)
+    assert store.room() <= 2 * MB
+    with pytest.raises(DoesNotFit, match="no room to spare"):
+        fill_unasked(store, 1, 3 * MB)
+    fill_unasked(store, 2, MB)
+    free(monkeypatch, store, 9 * MB)
+    assert store.room() < 0
+    store.close()

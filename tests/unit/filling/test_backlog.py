@@ -55,3 +55,32 @@ def test_a_full_backlog_asks_for_more_when_half_of_it_is_done(monkeypatch: pytes
     assert (backlog.has_room(), calls) == (False, [])
     backlog.done("1")
     assert (backlog.has_room(), calls) == (True, [1])
+
+
+def test_small_forms_hold_up_no_new_instances_until_there_are_very_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, number in {"_MOST_UNFINISHED": 4, "_MOST_IN_ALL": 10}.items():
+        monkeypatch.setattr(f"framecache.filling.backlog.{name}", number)
+    backlog = Backlog()
+    for number in range(1, 10):
+        backlog.add(number, str(number))
+        backlog.read(number)
+        backlog.kept(str(number))
+        assert backlog.has_room()
+    assert backlog.finished == 0  # what has no small form yet is begun with after a restart
+    backlog.add(10, "10")
+    backlog.kept("10")
+    assert not backlog.has_room()
+    for number in range(1, 6):
+        backlog.done(str(number))
+    assert backlog.has_room()
+
+
+def test_what_was_kept_and_is_stored_again_counts_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("framecache.filling.backlog._MOST_UNFINISHED", 1)
+    backlog = Backlog()
+    backlog.add(1, "a")
+    backlog.kept("a")
+    backlog.kept("never heard of")
+    assert backlog.has_room()
+    backlog.add(2, "a")
+    assert not backlog.has_room()

@@ -13,10 +13,12 @@ from framecache.cache import block
 from framecache.cache.block import BlockGone, BrokenBlock
 from framecache.cache.buffers import BufferPool
 from framecache.cache.frame_store import DoesNotFit, StoreError
+from framecache.cache.spare_room import SpareRoom
 from framecache.dicom.identity import InstancePath
 from framecache.dicom.transfer_syntax import HTJ2K_LOSSLESS
 from framecache.filling.extraction import Extractor, nearest_first
-from framecache.filling.filler import Filler, FillState, Priority
+from framecache.filling.filler import Filler, FillState
+from framecache.filling.line import Priority
 from framecache.filling.pace import Pace
 from framecache.metrics import Metrics
 from framecache.rules.parsing import parse_rules
@@ -72,17 +74,23 @@ class Bench:
         self.desk = Desk("test-desk", 1)
         self.catalogue = Catalogue(self.api, self.store, self.desk, self.clock, folder / "db", 5.0)
         self.pool = BufferPool(64 * MB, 0)
-        self.pace = Pace(self.store, self.clock)
-        self.policy, self.done = OtherPolicy(rules, mode), list[str]()
+        self.policy, self.opened = OtherPolicy(rules, mode), list[str]()
+        self.states: list[tuple[str, str]] = []
+        self.done, self.with_stored_form = list[str](), list[str]()
+        self.pace = pace = Pace(self.store, self.clock)
         self.filler = Filler(
             self.catalogue,
-            Extractor(Sources(self.api), self.store, self.pool, codecs, self.policy, self.pace),
+            Extractor(Sources(self.api), self.store, self.pool, codecs, self.policy, pace),
             self.store,
             self.metrics,
             self.clock,
             self.log,
             self.policy,
             self.done.append,
+            lambda name, state: self.states.append((name, state.state)),
+            on_kept=self.with_stored_form.append,
+            on_opened=lambda entry: self.opened.append(entry.instance.orthanc_id),
+            background=Extractor(Sources(self.api), SpareRoom(self.store), self.pool, codecs, self.policy, pace),
         )
 
     def take_in(self, number: int, content: bytes | None = None, syntax: str = EXPLICIT, frames: int = 3) -> str:
@@ -262,9 +270,10 @@ def test_an_instance_is_cached_while_its_small_form_is_made_and_is_not_queued_an
 
     bench.store.before_keep = look
     bench.run(name)
-    assert eventually(lambda: len(bench.store.rows) == 2)
+    assert eventually(lambda: bench.done == [name])
 
     assert states == [FillState("running"), FillState("cached")]
+    assert (bench.with_stored_form, bench.done) == ([name], [name])
     assert queued == [0]
     assert eventually(lambda: not bench.filler._near)
 
@@ -648,7 +657,7 @@ def test_what_was_interrupted_or_stored_again_meanwhile_is_not_done(bench: Bench
 
     bench.store.before_keep = interrupt
     bench.filler.submit(name, Priority.ARRIVED)
-    (worker,) = bench.filler.start(1)
+    worker, _background = bench.filler.start(1)
     if event == "stop":
         worker.join(5)
         assert bench.done == []
@@ -679,7 +688,7 @@ def test_a_wanted_instance_is_queued_unless_it_failed_lately(
     bench.clock.now += seconds
     bench.filler.wanted(entry, 2)
 
-    assert bench.filler.queue_length == is_queued
+    assert (bench.filler.queue_length, bench.opened) == ((1, [name]) if is_queued else (0, []))
     bench.filler.forget(name)
     assert bench.filler.state(name) is None
 
@@ -753,3 +762,70 @@ def test_a_block_that_a_reader_found_damaged_is_written_again(bench: Bench) -> N
     assert not entry.lost
     assert entry.blocks[EXPLICIT, 2].row == whole
     assert bench.log.of("info").count("written") == 1
+
+
+def test_the_backfill_stops_within_an_instance_for_what_arrives_and_goes_on_where_it_was(bench: Bench) -> None:
+    old, new = bench.take_in(1, big_frames(4), frames=4), bench.take_in(2)
+    arrived, gave_way = list[bool](), list[bool]()
+
+    def arrive() -> None:
+        if threading.current_thread().name == "frame-cache-filler-0":
+            gave_way.append(eventually(lambda: (old, "queued") in bench.states))
+        elif len(bench.store.rows) == 1 and not arrived:
+            arrived.append(bench.filler.submit(new, Priority.ARRIVED))
+
+    bench.store.before_keep = arrive
+    bench.filler.submit(old, Priority.BACKFILL)
+    bench.filler.start(1)
+    assert eventually(lambda: sorted(bench.done) == sorted([old, new]))
+
+    owners = [owner for owner, _ in bench.store.rows.values()]
+    assert owners == [old, old, new, old, old]  # the block that was being written when it came is finished
+    assert gave_way == [True]
+    assert (bench.done, bench.filler.state(old)) == ([new, old], FillState("cached"))
+    assert bench.metrics["filled_instances"] == 2
+    assert {record.orthanc_id for path, record in bench.store.records.items() if path in bench.store.unasked} == {old}
+
+
+def test_the_backfill_takes_only_room_that_is_free(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.store.limit = 3 * BIG
+    old = bench.take_in(1, big_frames(2), frames=2)
+    large = bench.take_in(2, big_frames(2), frames=2)
+    bench.filler.submit(old, Priority.BACKFILL)
+    bench.filler.submit(large, Priority.BACKFILL)
+    bench.filler.start(1)
+    assert eventually(lambda: bench.done == [old, large])
+
+    assert bench.filler.state(old) == FillState("cached")
+    assert bench.filler.state(large) == FillState("skipped", "the instance does not fit into the cache")
+    assert len(bench.store.rows) == 2
+    bench.filler.submit(large, Priority.VIEWER)  # whom the store would make room for
+    assert eventually(lambda: bench.filler.state(large) == FillState("cached"))
+    bench.filler.stop()
+    bench.desk.close()
+
+
+@pytest.mark.parametrize(("times", "state"), [(1, "cached"), (2, "cached"), (3, "skipped")])
+def test_an_instance_that_is_replaced_while_it_is_read_is_read_again(bench: Bench, times: int, state: str) -> None:
+    """Of a file that Orthanc only compressed no event tells; nobody else would queue it."""
+    name, replaced = bench.take_in(1), list[int]()
+
+    def replace_it() -> None:
+        if len(replaced) < times:
+            replaced.append(len(replaced))
+            bench.api.store(
+                native(bytes(72)),
+                orthanc_id=name,
+                uuid=uuid(70 + len(replaced)),
+                path=InstancePath(STUDY, SERIES, "1.9"),
+            )
+
+    bench.store.before_keep = replace_it
+    bench.run(name)
+
+    found = bench.filler.state(name)
+    assert found is not None
+    assert found.state == state
+    assert len(bench.store.rows) == (state == "cached")
+    assert bench.done == [name]

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 from framecache.filling.backlog import Backlog
-from framecache.filling.filler import Priority
 from framecache.filling.intake import Intake
+from framecache.filling.line import Priority
 from framecache.filling.sieve import Sieve
 from framecache.metrics import Metrics
 from framecache.rules.parsing import parse_rules
@@ -54,6 +54,7 @@ class Bench:
         self.api, self.store, self.metrics, self.log = FakeApi(), MemoryStore(folder), Metrics(), FakeLog()
         self.store.notes["changes"] = "0"
         self.seen: list[tuple[int, int]] = []
+        self.new_studies: list[str] = []
         self.rules: list[dict[str, object]] = [{"MinimumFrames": 2}]
         self.begin()
 
@@ -67,6 +68,7 @@ class Bench:
             self.metrics,
             self.log,
             Sieve(self.api, self.log, SeeingPolicy(parse_rules(self.rules), self.seen)),
+            self.new_studies.append,
         )
 
     def put(self, number: int, **values: Any) -> str:
@@ -97,6 +99,15 @@ def test_instances_that_are_worth_it_are_submitted(bench: Bench) -> None:
     assert eventually(lambda: len(bench.seen) == 2)
     assert bench.seen == [(3, 200), (1, 600)]
     assert eventually(lambda: bench.queue.names == [many])
+
+
+def test_new_studies_are_told_of(bench: Bench) -> None:
+    bench.arrive(1)
+    bench.api.last_change += 1
+    bench.api.changes.append({"ChangeType": "NewStudy", "ID": "study", "Seq": bench.api.last_change})
+    bench.intake.start()
+
+    assert eventually(lambda: bench.new_studies == ["study"])
 
 
 def test_what_arrived_before_the_start_is_asked_for_in_batches(bench: Bench) -> None:

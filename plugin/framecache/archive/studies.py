@@ -1,0 +1,157 @@
+"""The studies of the archive: newest first, page by page, and those that a patient had before."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+from framecache.errors import SourceError
+from framecache.ports import OrthancApi
+
+_DAY = timedelta(days=1)
+# Nothing was stored as DICOM before; what claims to be older is asked for at once.
+_OLDEST = date(1970, 1, 1)
+# While no study is found, so many days at most are asked for together.
+_LONGEST_WINDOW = 4096
+_PAGE = 500
+_UNDATED = "undated"
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """A study by its Orthanc ID, and what its age is known by.
+
+    `study_date` is Study Date (0008,0020), "" where it is none (PS3.5 section 6.2); `last_update` is when Orthanc took
+    the last instance in. Whoever begins behind `bookmark` goes on behind this study.
+    """
+
+    orthanc_id: str
+    study_date: str
+    last_update: str
+    modalities: frozenset[str] = frozenset()
+    offset: int = 0
+
+    @property
+    def age(self) -> tuple[str, str, str]:
+        """Younger ones are greater."""
+        return self.study_date, self.last_update, self.orthanc_id
+
+    @property
+    def bookmark(self) -> str:
+        """For `Studies.newest_first`. Those without a date are begun with again where their page begins."""
+        return " ".join(self.age) if self.study_date else f"{_UNDATED} {self.offset}"
+
+
+class Studies:
+    """Asks Orthanc's database (core 1.12.5 and later).
+
+    All studies sorted would cost as much for each page as for all. So studies are asked for by a few days at a time,
+    for which the database has an index, and an order is made of these alone.
+    """
+
+    def __init__(self, api: OrthancApi) -> None:
+        self._api = api
+
+    def newest_first(self, bookmark: str, today: date, oldest: date | None = None) -> Iterator[Study]:
+        """The studies behind `bookmark` ("" for all), by Study Date and the last update, those without a date last.
+
+        With `oldest`, none before that day and none without a date. Raises SourceError.
+        """
+        kind, _, rest = bookmark.partition(" ")
+        if kind != _UNDATED:
+            before = (kind, *rest.split(" ", 1)) if rest else None
+            yield from (one for one in self._dated(kind, today, oldest) if before is None or one.age < before)
+        if oldest is None:
+            yield from self._undated(int(rest) if kind == _UNDATED and rest.isdigit() else 0)
+
+    def _dated(self, from_day: str, today: date, oldest: date | None) -> Iterator[Study]:
+        end = _day(from_day)
+        if end is None:  # dates that are still to come are those of a wrong clock
+            end = today
+            yield from self._within(f"{today + _DAY:%Y%m%d}-")
+        last, length = oldest or _OLDEST, 1
+        while end >= last:
+            begin = max(last, end - (length - 1) * _DAY)
+            found = self._within(f"{begin:%Y%m%d}-{end:%Y%m%d}")
+            yield from found
+            end, length = begin - _DAY, 1 if found else min(2 * length, _LONGEST_WINDOW)
+        if oldest is None:
+            yield from self._within(f"-{end:%Y%m%d}")
+
+    def _within(self, dates: str) -> list[Study]:
+        found = self._find({"Query": {"StudyDate": dates}})
+        return sorted((one for one in found if one.study_date), key=lambda one: one.age, reverse=True)
+
+    def _undated(self, offset: int) -> Iterator[Study]:
+        while page := self._find({"Query": {}, "Since": offset, "Limit": _PAGE}, offset):
+            yield from (one for one in page if not one.study_date)
+            offset += len(page)
+
+    def instances(self, study_id: str) -> list[str]:
+        """The Orthanc IDs of the instances of a study. Raises NotFound, SourceError."""
+        return list(map(str, json.loads(self._api.get(f"/studies/{study_id}/instances?expand=false"))))
+
+    def number_of_instances(self, oldest: date | None = None) -> int:
+        """In the whole archive, or in the studies from `oldest` on. Raises SourceError."""
+        if oldest is None:
+            return int(json.loads(self._api.get("/statistics"))["CountInstances"])
+        body = {"Level": "Instance", "Query": {"StudyDate": f"{oldest:%Y%m%d}-"}}
+        return int(json.loads(self._api.post("/tools/count-resources", json.dumps(body).encode()))["Count"])
+
+    def relatives(self, instance_id: str, level: str) -> list[str]:
+        """The instances of the same "series" or "study". Raises NotFound, SourceError."""
+        parent = json.loads(self._api.get(f"/instances/{instance_id}/{level}"))["ID"]
+        plural = {"series": "series", "study": "studies"}[level]
+        return list(map(str, json.loads(self._api.get(f"/{plural}/{parent}/instances?expand=false"))))
+
+    def priors(self, study_id: str, most: int, *, same_modality: bool) -> list[Study]:
+        """Up to `most` studies that the same patient had before, newest first.
+
+        With `same_modality`, those that share a modality (0008,0061) with this one. Nothing where the patient has no
+        Patient ID: whoever has none is not the same. Raises NotFound, SourceError.
+        """
+        study = json.loads(self._api.get(f"/studies/{study_id}"))
+        if not study.get("PatientMainDicomTags", {}).get("PatientID", "").strip():
+            return []
+        asked = {"Query": {}, "ParentPatient": study["ParentPatient"], "RequestedTags": ["ModalitiesInStudy"]}
+        all_of_them = self._find(asked)
+        own = next((one for one in all_of_them if one.orthanc_id == study_id), None)
+        if own is None:
+            return []
+        earlier = (one for one in all_of_them if one.study_date and own.study_date and one.age < own.age)
+        alike = (one for one in earlier if not same_modality or one.modalities & own.modalities)
+        return sorted(alike, key=lambda one: one.age, reverse=True)[:most]
+
+    def _find(self, asked: Mapping[str, object], offset: int = 0) -> list[Study]:
+        content = ["MainDicomTags", "Metadata", *(["RequestedTags"] if "RequestedTags" in asked else [])]
+        body = json.dumps({"Level": "Study", "ResponseContent": content, **asked}).encode()
+        answers: list[dict[str, Any]] = json.loads(self._api.post("/tools/find", body))
+        try:
+            return [_study(answer, offset) for answer in answers]
+        except (KeyError, TypeError, AttributeError) as error:
+            raise SourceError("Orthanc's answer about its studies cannot be understood") from error
+
+
+def _study(answer: Mapping[str, Any], offset: int) -> Study:
+    written = str(answer["MainDicomTags"].get("StudyDate") or "")
+    modalities = str(answer.get("RequestedTags", {}).get("ModalitiesInStudy") or "")
+    return Study(
+        orthanc_id=str(answer["ID"]),
+        study_date=written if _day(written) else "",
+        last_update=str(answer["Metadata"].get("LastUpdate") or "-"),
+        modalities=frozenset(filter(None, modalities.split("\\"))),
+        offset=offset,
+    )
+
+
+def _day(text: str) -> date | None:
+    """A DA of PS3.5 section 6.2, eight digits; None for anything else."""
+    if len(text) != len("YYYYMMDD") or not (text.isascii() and text.isdigit()):
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None

@@ -1,0 +1,218 @@
+"""The line in which instances wait to be cut out: what goes first, and each once."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from types import MappingProxyType
+from typing import NamedTuple
+
+from framecache.archive.catalogue import Entry
+from framecache.ports import Clock
+from framecache.rules.rule import Turn
+
+
+class Priority(IntEnum):
+    """What goes first. At the same priority the stored forms of all instances go before the small form of any."""
+
+    VIEWER = 0
+    """A viewer waits for a frame of it."""
+    OPENED = 1
+    """A viewer has opened something else of its series or study."""
+    ARRIVED_HIGH = 2
+    ARRIVED = 3
+    ARRIVED_LOW = 4
+    WARMED = 5
+    """Somebody asked for it to be cached."""
+    PRIOR = 6
+    """It is of an earlier study of a patient of whom a new one has arrived."""
+    BACKFILL = 7
+    """It is cut out only while nothing else is, and pushes nothing out."""
+
+    @property
+    def is_arrival(self) -> bool:
+        """Whether nobody has asked for it yet."""
+        return self in ARRIVALS.values()
+
+
+# By what rules say of an instance that has arrived.
+ARRIVALS: Mapping[Turn, Priority] = MappingProxyType(
+    {"high": Priority.ARRIVED_HIGH, "normal": Priority.ARRIVED, "low": Priority.ARRIVED_LOW}
+)
+
+
+class Place(NamedTuple):
+    """Where an instance stands; `step` is the number of its forms that are kept already.
+
+    It waits since `since` (monotonic seconds), and was interrupted by a new version of it `attempt` times.
+    """
+
+    priority: int
+    step: int
+    order: int
+    since: float
+    attempt: int = 0
+
+    @property
+    def is_background(self) -> bool:
+        """Whether it waits until nothing else is to be done."""
+        return self.priority == Priority.BACKFILL
+
+
+@dataclass(slots=True)
+class Work:
+    """One form of an instance that is being cut out since `since` (monotonic seconds); no entry before it is known."""
+
+    orthanc_id: str
+    priority: Priority
+    since: float
+    entry: Entry | None = None
+    form_key: str = ""
+
+    @property
+    def cached_frames(self) -> int:
+        """Its frames in that form that are kept already."""
+        return sum(form == self.form_key for form, _ in list(self.entry.blocks)) if self.entry else 0
+
+
+class Line:
+    """Places by Orthanc ID: those that wait, and those at work. Its methods may be called from any thread."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._heap: list[tuple[Place, str]] = []
+        self._waiting: dict[str, Place] = {}
+        self._at_work: dict[str, tuple[Place, Work]] = {}
+        self._cancelled: set[Place] = set()
+        self._order = itertools.count()
+        self._is_closed = False
+        self.changed = threading.Condition()
+
+    def __len__(self) -> int:
+        """How many wait."""
+        return len(self._waiting)
+
+    def waiting(self, orthanc_id: str) -> Place | None:
+        """Where an instance waits."""
+        return self._waiting.get(orthanc_id)
+
+    @property
+    def oldest_waiting(self) -> float:
+        """Seconds that the one waits that came first; 0 where nothing waits."""
+        with self.changed:
+            first = next(iter(self._waiting.values()), None)  # one that is moved forward keeps its place in the dict
+            return self._clock.monotonic() - first.since if first else 0.0
+
+    def at_work(self) -> list[Work]:
+        """What is being cut out."""
+        with self.changed:
+            return [work for _, work in self._at_work.values()]
+
+    def begin_form(self, orthanc_id: str, entry: Entry, form_key: str) -> None:
+        """Note what is being cut out of an instance."""
+        with self.changed:
+            if orthanc_id in self._at_work:  # else a version that was overtaken
+                _, work = self._at_work[orthanc_id]
+                work.entry, work.form_key = entry, form_key
+
+    def is_at_work(self, orthanc_id: str) -> bool:
+        """Whether an instance is being cut out."""
+        return orthanc_id in self._at_work
+
+    def knows(self, orthanc_id: str) -> bool:
+        """Whether an instance waits or is being cut out."""
+        return orthanc_id in self._waiting or orthanc_id in self._at_work
+
+    def enter(self, orthanc_id: str, priority: int, step: int = 0, attempt: int = 0) -> None:
+        """Let an instance wait behind those of its priority; it gives up the place that it had."""
+        with self.changed:
+            known = self._waiting.get(orthanc_id)
+            since = known.since if known else self._clock.monotonic()
+            self.put(orthanc_id, Place(priority, step, next(self._order), since, attempt))
+
+    def put(self, orthanc_id: str, place: Place) -> None:
+        """Let an instance wait in this place."""
+        with self.changed:
+            self._waiting[orthanc_id] = place
+            heapq.heappush(self._heap, (place, orthanc_id))
+            self.changed.notify_all()
+
+    def take(self, *, in_background: bool) -> tuple[str, Place] | None:
+        """The next one, as soon as there is one; None once the line is closed.
+
+        What is in the background is taken by its own worker alone, and only while nothing else waits or is at work:
+        so all others find a free worker, whatever the backfill does.
+        """
+        with self.changed:
+            while not self._is_closed:
+                if self._has_next(in_background=in_background):
+                    place, orthanc_id = heapq.heappop(self._heap)
+                    del self._waiting[orthanc_id]
+                    work = Work(orthanc_id, Priority(place.priority), self._clock.monotonic())
+                    self._at_work[orthanc_id] = place, work
+                    return orthanc_id, place
+                self.changed.wait()
+            return None
+
+    def _has_next(self, *, in_background: bool) -> bool:
+        head = self._head()
+        if head is None or head.is_background != in_background:
+            return False
+        return not (in_background and self._is_busy())
+
+    def _head(self) -> Place | None:
+        """The first place that counts: an instance that was moved forward leaves its old one behind.
+
+        One whose work was cancelled is held back until that has ended: it takes all back.
+        """
+        while self._heap:
+            place, orthanc_id = self._heap[0]
+            at_work = self._at_work.get(orthanc_id)
+            if self._waiting.get(orthanc_id) == place and not (at_work and at_work[0] in self._cancelled):
+                return place
+            heapq.heappop(self._heap)
+        return None
+
+    def _is_busy(self) -> bool:
+        return any(not place.is_background for place, _ in self._at_work.values())
+
+    def has_to_wait(self, place: Place) -> bool:
+        """Whether what is at work in this place has to be left for something better."""
+        if not place.is_background:
+            return False
+        with self.changed:
+            head = self._head()
+            return self._is_busy() or (head is not None and not head.is_background)
+
+    def leave(self, orthanc_id: str, place: Place) -> bool:
+        """The work in this place has ended; False if a later one of the same instance is at work or was done."""
+        with self.changed:
+            was_last = orthanc_id in self._at_work and self._at_work[orthanc_id][0] == place
+            if was_last:
+                del self._at_work[orthanc_id]
+            self._cancelled.discard(place)
+            if orthanc_id in self._waiting:  # it may have been held back
+                heapq.heappush(self._heap, (self._waiting[orthanc_id], orthanc_id))
+            self.changed.notify_all()
+            return was_last
+
+    def cancel(self, orthanc_id: str) -> bool:
+        """Let an instance wait no longer, and its work end; whether it waited."""
+        with self.changed:
+            if orthanc_id in self._at_work:
+                self._cancelled.add(self._at_work[orthanc_id][0])
+            return self._waiting.pop(orthanc_id, None) is not None
+
+    def is_cancelled(self, place: Place) -> bool:
+        """Whether what is at work in this place is to end and to take all back."""
+        return place in self._cancelled
+
+    def close(self) -> None:
+        """Nothing is taken any more."""
+        with self.changed:
+            self._is_closed = True
+            self.changed.notify_all()

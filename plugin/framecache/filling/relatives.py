@@ -1,0 +1,117 @@
+"""What will probably be asked for next: the rest of what a viewer has opened, and a patient's earlier studies."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+from framecache.archive.catalogue import Entry
+from framecache.archive.studies import Studies
+from framecache.errors import FrameCacheError
+from framecache.filling.filler import Filler
+from framecache.filling.line import Priority
+from framecache.filling.sieve import Sieve
+from framecache.ports import Clock, Log
+from framecache.settings import Extent
+from framecache.threads import make_way, start_thread
+
+_BATCH = 200
+# Notes that wait, and notes that were dealt with: the same one comes with every frame that a viewer waits for.
+_MOST_NOTES = 1000
+_REMEMBERED_SECONDS = 300.0
+# A new study is looked at when its other series, and so its modalities, are there as well.
+_SETTLING_SECONDS = 5.0
+
+
+class Relatives:
+    """One thread; requests and the intake only leave notes for it, which are bounded: the oldest go first."""
+
+    def __init__(
+        self,
+        studies: Studies,
+        sieve: Sieve,
+        filler: Filler,
+        clock: Clock,
+        log: Log,
+        *,
+        opens: Extent = "instance",
+        priors: int = 0,
+        same_modality: bool = True,
+    ) -> None:
+        """`opens` says what is cached with an instance that a viewer opens, `priors` how many earlier studies are."""
+        self._studies, self._sieve, self._filler, self._clock, self._log = studies, sieve, filler, clock, log
+        self._opens, self._priors, self._same_modality = opens, priors, same_modality
+        self._notes: OrderedDict[str, tuple[float, Callable[[], None]]] = OrderedDict()
+        self._known: OrderedDict[str, float] = OrderedDict()
+        self._changed, self._is_stopping = threading.Condition(), False
+
+    def start(self) -> None:
+        """Begin to work."""
+        start_thread("frame-cache-relatives", self._work)
+
+    def stop(self) -> None:
+        """End; what waits is given up: it was a guess."""
+        with self._changed:
+            self._is_stopping = True
+            self._changed.notify_all()
+
+    def opened(self, entry: Entry) -> None:
+        """A viewer waits for a frame of this instance. Returns at once."""
+        path, orthanc_id = entry.instance.path, entry.instance.orthanc_id
+        if self._opens == "series":
+            self._leave(path.series_instance_uid, 0.0, lambda: self._open(orthanc_id, "series"))
+        elif self._opens == "study":
+            self._leave(path.study_instance_uid, 0.0, lambda: self._open(orthanc_id, "study"))
+
+    def study_arrived(self, study_id: str) -> None:
+        """The first instance of a study has arrived. Returns at once."""
+        if self._priors:
+            self._leave(study_id, _SETTLING_SECONDS, lambda: self._warm_priors(study_id))
+
+    def _leave(self, key: str, delay: float, task: Callable[[], None]) -> None:
+        now = self._clock.monotonic()
+        with self._changed:
+            if now - self._known.get(key, -_REMEMBERED_SECONDS) < _REMEMBERED_SECONDS:
+                return
+            self._known[key] = now
+            self._known.move_to_end(key)
+            self._notes[key] = now + delay, task
+            for notes in (self._known, self._notes):
+                while len(notes) > _MOST_NOTES:
+                    notes.popitem(last=False)
+            self._changed.notify_all()
+
+    def _work(self) -> None:
+        make_way()
+        while (task := self._next()) is not None:
+            try:
+                task()
+            except Exception as error:  # noqa: BLE001 - the next note is looked at all the same
+                message = str(error) if isinstance(error, FrameCacheError) else f"{type(error).__name__}: {error}"
+                self._log.info(f"frame cache: what belongs to an instance could not be found: {message}")
+
+    def _next(self) -> Callable[[], None] | None:
+        """The next note whose time has come; what is opened does not wait for what settles."""
+        with self._changed:
+            while not self._is_stopping:
+                key = min(self._notes, key=lambda one: self._notes[one][0], default=None)
+                wait = self._notes[key][0] - self._clock.monotonic() if key is not None else None
+                if key is not None and wait is not None and wait <= 0:
+                    return self._notes.pop(key)[1]
+                self._changed.wait(wait)
+            return None
+
+    def _open(self, orthanc_id: str, level: Literal["series", "study"]) -> None:
+        others = [one for one in self._studies.relatives(orthanc_id, level) if one != orthanc_id]
+        self._queue(others, Priority.OPENED)
+
+    def _warm_priors(self, study_id: str) -> None:
+        for prior in self._studies.priors(study_id, self._priors, same_modality=self._same_modality):
+            self._queue(self._studies.instances(prior.orthanc_id), Priority.PRIOR)
+
+    def _queue(self, instances: Sequence[str], priority: Priority) -> None:
+        for start in range(0, len(instances), _BATCH):
+            for found, _ in self._sieve.sift(instances[start : start + _BATCH]):
+                self._filler.submit(found.orthanc_id, priority)
