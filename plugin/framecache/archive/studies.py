@@ -48,8 +48,8 @@ class Study:
 class Studies:
     """Asks Orthanc's database (core 1.12.5 and later).
 
-    All studies sorted would cost as much for each page as for all. So studies are asked for by a few days at a time,
-    for which the database has an index, and an order is made of these alone.
+    A page of all studies in order would have them all sorted, and would shift as studies come and go. So they are asked
+    for by a few days at a time, by the identifier that Orthanc keeps an index of, and are sorted here.
     """
 
     def __init__(self, api: OrthancApi) -> None:
