@@ -41,9 +41,6 @@ DAMAGES = (
     Damage("its second half is noise", lambda frame: frame[: len(frame) // 2] + _noise(frame)[len(frame) // 2 :]),
 )
 
-# The arithmetic decoder of JPEG 2000 makes pixels of any bits, and its streams have no checksum.
-GONE_UNNOTICED = frozenset({"JPEG 2000, 12 bits: its second half is noise"})
-
 
 def damaged(name: str, damage: Damage) -> Stored:
     """The instance `name` with one damaged frame among good ones."""

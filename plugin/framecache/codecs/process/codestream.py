@@ -120,9 +120,9 @@ def _tiles(end: int, start: int, size: int, first: int) -> int:
 
 
 def check_tile_parts(stream: bytes) -> None:
-    """Raises Undecodable where a tile-part ends behind the code stream (ISO/IEC 15444-1 A.4.2).
+    """Raises Undecodable where the tile-parts do not end with the end of the code stream (ISO/IEC 15444-1 A.4).
 
-    OpenJPH would make up what is missing and say nothing.
+    OpenJPEG and OpenJPH would make up what is missing and say nothing.
     """
     position = len(_START_OF_CODESTREAM) - 2
     try:
@@ -133,7 +133,8 @@ def check_tile_parts(stream: bytes) -> None:
             position += 2 + length
         while marker == _TILE_PART:
             *_, length = _TILE_PART_HEADER.unpack_from(stream, position)
-            if length == 0:  # the last one, which goes on until the end
+            if length == 0:  # the last one, which goes on until the end; no data has the marker in it (B.10.1)
+                _check_end(stream[position:])
                 return
             position += max(length, _TILE_PART_HEADER.size)
             (marker,) = _MARKER_CODE.unpack_from(stream, position)
@@ -141,3 +142,8 @@ def check_tile_parts(stream: bytes) -> None:
         raise Undecodable("the code stream is cut short") from None
     if marker != _END_OF_CODE_STREAM:
         raise Undecodable("the code stream does not end where it says")
+
+
+def _check_end(tile_part: bytes) -> None:
+    if _MARKER_CODE.pack(_END_OF_CODE_STREAM) not in tile_part:
+        raise Undecodable("the code stream is cut short")

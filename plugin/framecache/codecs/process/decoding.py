@@ -104,6 +104,7 @@ def _jpeg_ls(frame: bytes, description: PixelDescription) -> Pixels:
 def _jpeg_2000(frame: bytes, description: PixelDescription) -> Pixels:
     stream = codestream.code_stream(frame)
     codestream.of_jpeg_2000(stream).check(description)
+    codestream.check_tile_parts(stream)
     return _without_ybr(np.asarray(imagecodecs.jpeg2k_decode(stream, planar=False, numthreads=1)), description)
 
 

@@ -37,6 +37,18 @@ def test_the_size_and_the_end_of_a_jpeg_2000_are_read(frame: Frame) -> None:
         check_tile_parts(frame.stored[:-10])
 
 
+@pytest.mark.parametrize("frame", JPEG_2000S, ids=lambda f: f.name)
+@pytest.mark.parametrize("missing", [1, 2, 3, 40])
+def test_a_tile_part_that_goes_on_until_the_end_has_an_end(frame: Frame, missing: int) -> None:
+    """Its length is given as 0 (ISO/IEC 15444-1 A.4.2)."""
+    start = frame.stored.rindex(b"\xff\x90\x00\x0a")
+    endless = frame.stored[: start + 6] + bytes(4) + frame.stored[start + 10 :]
+    check_tile_parts(endless)
+    check_tile_parts(endless + b"\0")
+    with pytest.raises(Undecodable, match="cut short"):
+        check_tile_parts(endless.rstrip(b"\0")[:-missing])
+
+
 def siz(*axes: int) -> bytes:
     """A code stream that begins with these: Xsiz, Ysiz, XOsiz, YOsiz, XTsiz, YTsiz, XTOsiz, YTOsiz."""
     return b"\xff\x4f\xff\x51" + struct.pack(">HH8LH", 41, 0, *axes, 1)

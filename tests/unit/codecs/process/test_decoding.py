@@ -9,6 +9,7 @@ import pytest
 from framecache.codecs.process.decoding import decode
 from framecache.codecs.process.errors import Undecodable
 from framecache.codecs.process.pixels import PixelDescription
+from framecache.dicom.transfer_syntax import lookup
 
 from tests.unit.codecs.process.frames import Frame, colour, frames, grey
 
@@ -92,6 +93,9 @@ def test_a_frame_that_is_cut_short_is_refused(frame: Frame) -> None:
             decode(frame.stored[:length], of(frame))
 
 
+JPEG_2000S = [f for f in FRAMES if lookup(f.transfer_syntax_uid).media_type in ("image/jp2", "image/jphc")]
+
+
 @pytest.mark.parametrize("uid", ["1.2.840.10008.1.2.4.102", "1.2.3", ""])
 def test_video_and_unknown_syntaxes_are_refused(uid: str) -> None:
     with pytest.raises(Undecodable, match="cannot be decoded"):
@@ -147,6 +151,14 @@ def test_a_header_that_describes_no_image_is_refused(wrong: dict[str, object]) -
     frame = Frame("wrong", EXPLICIT, b"", grey(), "MONOCHROME2", 12)
     with pytest.raises(Undecodable):
         of(frame, **wrong)
+
+
+@pytest.mark.parametrize("frame", JPEG_2000S, ids=lambda f: f.name)
+@pytest.mark.parametrize("missing", [2, 3, 30])
+def test_a_jpeg_2000_without_its_end_is_refused(frame: Frame, missing: int) -> None:
+    """The decoders make up what is missing."""
+    with pytest.raises(Undecodable, match="cut short"):
+        decode(frame.stored.rstrip(b"\0")[:-missing], of(frame))
 
 
 def test_the_boxes_of_a_jp2_file_are_left_out() -> None:
