@@ -34,6 +34,7 @@ class Settings:
     minimum_frames: int
     minimum_frame_mb: float
     maximum_memory_mb: int
+    maximum_inflated_mb: int
     maximum_frames_per_request: int
     maximum_answer_mb: int
     cache_control: str
@@ -115,6 +116,14 @@ SETTINGS: Mapping[str, Setting] = MappingProxyType(
         ),
         "maximum_memory_mb": Setting(
             "MaximumMemoryMB", int, 1024, 64, 1_000_000, meaning="the most that answers in flight may hold, in MiB"
+        ),
+        "maximum_inflated_mb": Setting(
+            "MaximumInflatedMB",
+            int,
+            1024,
+            16,
+            1_000_000,
+            meaning="the most that deflated instances may take in memory while they are read, all together, in MiB",
         ),
         "maximum_frames_per_request": Setting(
             "MaximumFramesPerRequest", int, 1000, 1, 100_000, meaning="the longest frame list that is answered"

@@ -10,7 +10,7 @@ from typing import Protocol
 from framecache.archive.catalogue import Entry
 from framecache.dicom import frame_index
 from framecache.dicom.byte_reader import ByteReader, FileReader, MemoryReader
-from framecache.dicom.deflated import readable
+from framecache.dicom.deflated import Inflater
 from framecache.dicom.frame_table import FramePlace, FrameTable
 from framecache.dicom.instance import Instance
 from framecache.dicom.pixel_data import locate_frames
@@ -76,8 +76,8 @@ class LocatedFrames:
 class RestFrames:
     """Frames that Orthanc's core cuts out itself, one call each."""
 
-    def __init__(self, api: OrthancApi, instance: Instance) -> None:
-        self._api, self._instance = api, instance
+    def __init__(self, api: OrthancApi, instance: Instance, inflater: Inflater) -> None:
+        self._api, self._instance, self._inflater = api, instance, inflater
         self._last: tuple[int, bytes] = (-1, b"")
 
     @property
@@ -93,10 +93,12 @@ class RestFrames:
         if self._instance.file_size > _LARGEST_IN_MEMORY:
             raise HandOver("the instance is too large to be read whole for its header")
         content = MemoryReader(_get(self._api, self._instance, "file"))
-        reader = readable(content, self._instance.transfer_syntax_uid)
         offset = self._instance.pixel_data_offset
-        table = locate_frames(reader, self._instance.transfer_syntax_uid, offset)
-        return reader.read_at(0, table.header_length)
+        with self._inflater.readable(
+            content, self._instance.transfer_syntax_uid, self._instance.attachment_uuid
+        ) as reader:
+            table = locate_frames(reader, self._instance.transfer_syntax_uid, offset)
+            return reader.read_at(0, table.header_length)
 
     def frame_length(self, frame_index: int) -> int:
         return len(self._frame(frame_index))
@@ -125,25 +127,29 @@ def _get(api: OrthancApi, instance: Instance, resource: str) -> bytes:
 class Sources:
     """Opens the frames of an entry."""
 
-    def __init__(self, api: OrthancApi) -> None:
-        self._api = api
+    def __init__(self, api: OrthancApi, largest_inflated: int = 1 << 30) -> None:
+        """`largest_inflated` is the most bytes that deflated instances may take together while they are open."""
+        self._api, self._inflater = api, Inflater(largest_inflated)
 
     @contextmanager
     def open(self, entry: Entry, *, whole: bool = False) -> Iterator[FrameSource]:
         """The frames of `entry`; `whole` says that all of them will be read.
 
-        Raises HandOver, SourceError.
+        Raises HandOver, SourceError, Overloaded.
         """
+        syntax, version = entry.instance.transfer_syntax_uid, entry.instance.attachment_uuid
         if entry.stored_path is not None:
-            with FileReader(entry.stored_path, whole=whole) as stored:
-                reader = readable(stored, entry.instance.transfer_syntax_uid)
+            with (
+                FileReader(entry.stored_path, whole=whole) as stored,
+                self._inflater.readable(stored, syntax, version) as reader,
+            ):
                 yield LocatedFrames(reader, self._table(entry, reader))
         elif whole and entry.instance.file_size <= _LARGEST_IN_MEMORY:
             content = MemoryReader(_get(self._api, entry.instance, "file"))
-            in_memory = readable(content, entry.instance.transfer_syntax_uid)
-            yield LocatedFrames(in_memory, self._table(entry, in_memory))
+            with self._inflater.readable(content, syntax, version) as reader:
+                yield LocatedFrames(reader, self._table(entry, reader))
         else:
-            yield RestFrames(self._api, entry.instance)
+            yield RestFrames(self._api, entry.instance, self._inflater)
 
     def index(self, entry: Entry) -> bytes:
         """The index of an instance, as the store keeps it. Raises HandOver, SourceError."""

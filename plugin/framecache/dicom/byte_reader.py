@@ -100,7 +100,7 @@ def _rest(targets: Sequence[memoryview], count: int) -> Sequence[memoryview]:
 class MemoryReader:
     """An instance that Orthanc handed over as bytes, where its storage is not a folder."""
 
-    def __init__(self, content: bytes) -> None:
+    def __init__(self, content: bytes | bytearray) -> None:
         self._content = memoryview(content)
         self.size = len(content)
 

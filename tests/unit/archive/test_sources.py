@@ -151,14 +151,11 @@ def test_a_deflated_file_cut_short_is_an_error_of_ours(tmp_path: Path, cut: int)
         pass
 
 
-def test_a_deflated_file_that_grows_too_large_is_left_to_others(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("framecache.dicom.deflated._LARGEST_INFLATED", 1000)
+def test_a_deflated_file_that_grows_too_large_is_left_to_others(tmp_path: Path) -> None:
     api = FakeApi(tmp_path)
     api.store(native(bytes(1_000_000), DEFLATED, Rows=500, Columns=2000, NumberOfFrames=1), syntax=DEFLATED)
 
-    with pytest.raises(FrameCacheError, match="too large"), Sources(api).open(entry_of(api)):
+    with pytest.raises(FrameCacheError, match="too large"), Sources(api, 1000).open(entry_of(api)):
         pass
 
 

@@ -1,0 +1,128 @@
+"""Deflated data sets: what they grow to is counted while it grows, for all that are open together."""
+
+from __future__ import annotations
+
+import time
+import tracemalloc
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from framecache.dicom.byte_reader import MemoryReader
+from framecache.dicom.data_set import end_of_file_meta
+from framecache.dicom.deflated import Inflater
+from framecache.errors import BrokenPixelData, FrameCacheError, HandOver, Overloaded, UnreadableHeader
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unit.dicom_files import DEFLATED, EXPLICIT, native
+
+MEGABYTE = 1 << 20
+FILE = native(bytes(range(72)), DEFLATED)
+INFLATED_META = 128 + 4 + 12 + 8 + 20  # preamble, DICM, group length, transfer syntax UID
+META = FILE[: end_of_file_meta(FILE)]
+
+
+def deflated(data_set: bytes) -> MemoryReader:
+    packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    return MemoryReader(META + packer.compress(data_set) + packer.flush())
+
+
+def inflate(inflater: Inflater, reader: MemoryReader, key: str = "an instance") -> bytes:
+    with inflater.readable(reader, DEFLATED, key) as readable:
+        return readable.read_at(INFLATED_META, readable.size)
+
+
+@given(st.binary(max_size=2000), st.integers(1, 3000))
+def test_what_was_deflated_comes_back(piece: bytes, times: int) -> None:
+    inflater = Inflater(10 * MEGABYTE)
+
+    data_set = bytes(range(16)) + piece * times  # whose stream is longer than an element's head
+    assert inflate(inflater, deflated(data_set)) == data_set
+    assert inflater.taken == 0
+
+
+def test_others_are_read_as_they_are() -> None:
+    reader = MemoryReader(native(bytes(72)))
+
+    with Inflater(1).readable(reader, EXPLICIT, "an instance") as readable:
+        assert readable is reader
+
+
+def test_a_bomb_takes_no_more_than_the_limit() -> None:
+    bomb, inflater = deflated(bytes(200 * MEGABYTE)), Inflater(16 * MEGABYTE)
+    assert bomb.size < MEGABYTE
+    tracemalloc.start()
+    try:
+        with pytest.raises(HandOver, match="too large"):
+            inflate(inflater, bomb)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 48 * MEGABYTE
+    assert inflater.taken == 0
+
+
+def test_many_at_once_share_the_limit_and_give_back_what_they_took() -> None:
+    inflater = Inflater(10 * MEGABYTE)
+    with inflater.readable(deflated(bytes(6 * MEGABYTE)), DEFLATED, "another"):
+        with pytest.raises(Overloaded):
+            inflate(inflater, deflated(bytes(6 * MEGABYTE)))
+        assert len(inflate(inflater, deflated(bytes(3 * MEGABYTE)))) == 3 * MEGABYTE
+
+    assert inflater.taken == 0
+    assert len(inflate(inflater, deflated(bytes(6 * MEGABYTE)))) == 6 * MEGABYTE
+
+
+class SlowReader(MemoryReader):
+    """Counts how often it is read from its beginning."""
+
+    reads = 0
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        if offset == 0:
+            self.reads += 1
+            time.sleep(0.05)
+        return super().read_at(offset, length)
+
+
+def test_those_who_read_one_instance_at_once_share_one_copy() -> None:
+    packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    reader = SlowReader(META + packer.compress(bytes(2 * MEGABYTE)) + packer.flush())
+    inflater = Inflater(3 * MEGABYTE)
+
+    with ThreadPoolExecutor(20) as pool:
+        lengths = set(pool.map(lambda _: len(inflate(inflater, reader)), range(20)))
+
+    assert lengths == {2 * MEGABYTE}
+    assert reader.reads == 1
+    assert inflater.taken == 0
+
+
+def test_a_failure_is_told_to_all_who_wait_and_then_forgotten() -> None:
+    broken = SlowReader(META + b"\xff" * 100)
+    inflater = Inflater(MEGABYTE)
+
+    def attempt(_: int) -> str:
+        try:
+            inflate(inflater, broken)
+        except BrokenPixelData:
+            return "broken"
+        return "inflated"
+
+    with ThreadPoolExecutor(20) as pool:
+        assert set(pool.map(attempt, range(20))) == {"broken"}
+    assert broken.reads < 20
+    assert len(inflate(inflater, deflated(bytes(range(16))))) == 16
+
+
+@given(st.binary(max_size=300))
+def test_any_stream_is_inflated_or_refused(stream: bytes) -> None:
+    inflater = Inflater(MEGABYTE)
+    try:
+        inflate(inflater, MemoryReader(META + stream))
+    except FrameCacheError as error:
+        assert isinstance(error, BrokenPixelData | HandOver | UnreadableHeader)  # noqa: PT017 - either of them, or none
+
+    assert inflater.taken == 0
