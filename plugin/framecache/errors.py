@@ -6,6 +6,7 @@ FrameCacheError
 ├── NotFound               404  no such resource here
 ├── NotAcceptable          406  nothing that we have is acceptable
 ├── Overloaded             503  too many bytes in flight; try again
+├── Stopping               503  Orthanc is ending; try again when it is back
 ├── SettingsError               a value in the "FrameCache" section is impossible
 ├── HandOver                    not ours to answer: the stock DICOMweb plugin is asked
 │   └── UnknownInstance         it is not ours to say that there is none
@@ -25,6 +26,7 @@ class FrameCacheError(Exception):
 
     status = 500
     frames: Sequence[int] = ()
+    retry_after: int | None = None  # seconds (RFC 9110 section 10.2.3)
 
 
 class BadRequest(FrameCacheError):
@@ -59,6 +61,17 @@ class Overloaded(FrameCacheError):
     """Answers in flight hold all the memory that they may."""
 
     status = 503
+    retry_after = 1
+
+
+class Stopping(FrameCacheError):
+    """Orthanc answers requests for a while after it has told of its end, and then waits for them."""
+
+    status = 503
+    retry_after = 10
+
+    def __init__(self) -> None:
+        super().__init__("Orthanc is stopping")
 
 
 class SettingsError(FrameCacheError):

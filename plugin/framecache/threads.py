@@ -11,7 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from framecache.errors import FrameCacheError
+from framecache.errors import FrameCacheError, Stopping
 
 _Result = TypeVar("_Result")
 _CALL_TIMEOUT = 60.0
@@ -59,13 +59,12 @@ class Desk:
     def call(self, function: Callable[[], _Result], timeout: float = _CALL_TIMEOUT) -> _Result:
         """What `function` returns or raises on one of the desk's threads.
 
-        Raises FrameCacheError if it takes long, or if the desk is closed: Orthanc answers requests for a while after
-        it has told of its end, and then waits for them.
+        Raises FrameCacheError if it takes long, Stopping if the desk is closed.
         """
         future: Future[_Result] = Future()
         with self._closing:
             if not self._open:
-                raise FrameCacheError("Orthanc is stopping")
+                raise Stopping
             self._calls.put((future, function))
         try:
             return future.result(timeout)

@@ -1,5 +1,7 @@
 """Uploads, overwrites and deletes against readers, all at once: each answer is one version that was there.
 
+Asked for is one frame or a list, as it is stored, in another transfer syntax, or drawn; the pixels say what came.
+
 An answer may be the version before a change, the one behind it, or 404, as long as the request overlapped the change.
 It is never a mixture of two, never an older one, and never another instance's.
 
@@ -19,14 +21,16 @@ from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
+import imagecodecs
+import numpy as np
 import pytest
 import requests
 
-from dev.encoding import ENCODINGS
+from dev.encoding import ENCODINGS, Frame
 from dev.sample import Sample
 from dev.upload import Instance
-from tests.integration.archive import Archive, instance_of, running, wait_until
-from tests.integration.parts import parts_of
+from tests.integration.archive import AS_STORED, Archive, instance_of, running, wait_until
+from tests.integration.parts import Part, parts_of
 
 pytestmark = [pytest.mark.orthanc, pytest.mark.slow]
 
@@ -37,9 +41,17 @@ VERSIONS = (
     SMALL,
     replace(SMALL, rows=96, columns=64),  # frames of the same length, other pixels
     replace(SMALL, rows=48, columns=128),
-    replace(SMALL, encoding="rle"),
-    replace(SMALL, encoding="jpeg-ls", frames=8),
+    replace(SMALL, rows=32, columns=192, encoding="rle"),
+    replace(SMALL, rows=192, columns=32, encoding="jpeg-ls", frames=8),
 )
+OCTETS = "multipart/related; type=application/octet-stream"
+FORMS = {
+    "as stored": AS_STORED,
+    "explicit": OCTETS,
+    "in JPEG-LS where it is native": f'multipart/related; type="image/jls", {OCTETS}; q=0.5',
+    "drawn": "image/png",
+}
+ALIKE = 0.99  # correlation of a picture with the frame that it is drawn from
 CONFIGURATIONS = {
     "storage in a folder": {},
     "storage compressed": {"StorageCompression": True},
@@ -58,10 +70,11 @@ class Change:
 
 @dataclass
 class Target:
-    """One instance: its files and frames by version, and what was done to it, in order."""
+    """One instance: its files and frames by version, encoded and as pixels, and what was done to it, in order."""
 
     files: list[bytes] = field(repr=False)
     frames: dict[bytes, tuple[int, int]] = field(repr=False)
+    pixels: list[list[Frame]] = field(repr=False)
     instance: Instance
     changes: list[Change] = field(default_factory=list, repr=False)
 
@@ -83,6 +96,7 @@ class Seen:
     """One answer: which versions its parts were of (GONE for 404), how it came, and when it was asked for."""
 
     target: Target
+    form: str
     versions: frozenset[int]
     start: float
     end: float
@@ -99,7 +113,8 @@ class Seen:
             if abs(change.start - self.start) < 0.3
         ]
         took = (self.end - self.start) * 1e3
-        return f"{self.status} {self.found} of {set(self.versions)} in {took:.1f} ms; changes: {'; '.join(changes)}"
+        came = f"{self.form}: {self.status} {self.found} of {set(self.versions)} in {took:.1f} ms"
+        return f"{came}; changes: {'; '.join(changes)}"
 
     @property
     def is_right(self) -> bool:
@@ -111,12 +126,14 @@ def make_target(archive: Archive, seed: int) -> Target:
     versions = [replace(version, seed=seed) for version in VERSIONS]
     path = archive.server.folder / "version.dcm"
     files = [version.write(path).read_bytes() for version in versions]
+    pixels = [list(version.pixels()) for version in versions]
     frames = {
-        frame: (index, number)
+        encoded: (index, number)
         for index, version in enumerate(versions)
-        for number, frame in enumerate(map(ENCODINGS[version.encoding].encode, version.pixels()), start=1)
+        for number, frame in enumerate(pixels[index], start=1)
+        for encoded in (ENCODINGS[version.encoding].encode(frame), frame.tobytes())
     }
-    target = Target(files, frames, instance_of(versions[0], archive.upload(files[0])))
+    target = Target(files, frames, pixels, instance_of(versions[0], archive.upload(files[0])))
     target.changes.append(Change(0, 0.0, 0.0))
     return target
 
@@ -141,21 +158,23 @@ def read(
     archive: Archive, targets: Sequence[Target], until: Callable[[], bool], chance: random.Random, *, in_folder: bool
 ) -> Iterator[Seen]:
     """Ask for one frame or some, with the tag of the last answer to the same question."""
-    last: dict[tuple[str, str], tuple[str, frozenset[int]]] = {}
+    last: dict[tuple[str, str, str], tuple[str, frozenset[int]]] = {}
     while not until():
         target = chance.choice(targets)
         numbers = chance.sample(range(1, SMALL.frames + 1), chance.choice([1, 1, 1, 2, 6]))
-        question = target.instance.sop_instance_uid, ",".join(map(str, numbers))
+        form = chance.choice(["as stored", *FORMS])
+        resource = f"{numbers[0]}/rendered" if form == "drawn" else ",".join(map(str, numbers))
+        question = target.instance.sop_instance_uid, resource, form
         tag, versions = last.get(question, ('"none"', frozenset()))
         start = time.monotonic()
-        answer = archive.frames(target.instance, question[1], if_none_match=tag)
+        answer = archive.frames(target.instance, resource, FORMS[form], if_none_match=tag)
         end = time.monotonic()
         found = answer.headers.get("X-Frame-Cache", "")
         by_core = answer.ok and found not in (("hit", "miss") if in_folder else ("hit",))
         if answer.status_code != requests.codes.not_modified:
             versions = versions_of(answer, target, numbers, start, end)
             last[question] = ('"none"' if by_core else answer.headers.get("ETag", '"none"')), versions
-        yield Seen(target, versions, start, end, answer.status_code, found, by_core)
+        yield Seen(target, form, versions, start, end, answer.status_code, found, by_core)
 
 
 def versions_of(
@@ -167,14 +186,31 @@ def versions_of(
         # The stock plugin lost the file under its hands.
         assert target.changes_during(start, end), (answer.status_code, answer.content)
         return frozenset({GONE})
-    found = [frame_of(part.payload, target) for part in parts_of(answer)]
+    if answer.headers["Content-Type"] == FORMS["drawn"]:
+        return frozenset({drawn_version(answer.content, target, numbers[0])})
+    found = [frame_of(part, target) for part in parts_of(answer)]
     assert [number for _, number in found] == numbers
     return frozenset(version for version, _ in found)
 
 
-def frame_of(payload: bytes, target: Target) -> tuple[int, int]:
+def frame_of(part: Part, target: Target) -> tuple[int, int]:
     """Version and frame number. Raises KeyError for bytes that were never a frame of this instance."""
-    return target.frames[payload] if payload in target.frames else target.frames[payload[:-1]]
+    payload = part.payload
+    if payload in target.frames:
+        return target.frames[payload]
+    if payload[:-1] in target.frames:
+        return target.frames[payload[:-1]]
+    return target.frames[imagecodecs.jpegls_decode(payload).tobytes()]  # of our own making
+
+
+def drawn_version(picture: bytes, target: Target, number: int) -> int:
+    """The version whose frame of that number is in a picture: each has a shape of its own."""
+    drawn = imagecodecs.png_decode(picture)
+    (version,) = (index for index, frames in enumerate(target.pixels) if frames[0].shape == drawn.shape)
+    alike = [float(np.corrcoef(drawn.ravel(), frame.ravel())[0, 1]) for frame in target.pixels[version]]
+    assert alike.index(max(alike)) == number - 1, alike
+    assert max(alike) > ALIKE, alike
+    return version
 
 
 @pytest.mark.parametrize("storage", CONFIGURATIONS)
@@ -203,6 +239,7 @@ def hammer(archive: Archive, *, in_folder: bool) -> None:
             future.result()
         seen = [one for future in reading for one in future.result()]
     assert any(one.found == "hit" and not one.by_core for one in seen)
+    assert {one.form for one in seen if one.status == requests.codes.ok} == FORMS.keys()
     wrong = [one.story for one in seen if not one.is_right]
     assert not wrong, "\n".join(wrong)
     assert_all_kinds_happened(targets, seen)
@@ -221,7 +258,7 @@ def assert_settles(archive: Archive, target: Target) -> None:
         lambda: str(archive.progress(target.instance)),
     )
     last = target.changes[-1].version
-    assert [frame_of(part.payload, target) for part in archive.parts(target.instance, "1,6")] == [(last, 1), (last, 6)]
+    assert [frame_of(part, target) for part in archive.parts(target.instance, "1,6")] == [(last, 1), (last, 6)]
 
 
 def assert_all_kinds_happened(targets: Sequence[Target], seen: Sequence[Seen]) -> None:

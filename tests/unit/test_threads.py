@@ -7,7 +7,7 @@ import threading
 import time
 
 import pytest
-from framecache.errors import FrameCacheError, NotFound
+from framecache.errors import FrameCacheError, NotFound, Stopping
 from framecache.threads import Desk, make_way, start_thread
 
 
@@ -48,6 +48,8 @@ def test_a_closed_desk_ends_after_the_calls_that_wait() -> None:
         thread.join(5)
 
     assert order == [0, 1, 2, 3, 4]
+    with pytest.raises(Stopping):
+        desk.call(lambda: 1)
     assert not any(thread.is_alive() for thread in desk._threads)
 
 

@@ -18,6 +18,7 @@ class Findings:
     versions: dict[str, str] = field(default_factory=dict)
     checks: list[Check] = field(default_factory=list)
     serving: bool = False
+    stopping: bool = False
 
     @property
     def failed(self) -> list[Check]:
@@ -39,7 +40,7 @@ class Findings:
         return {
             "Version": VERSION,
             "Versions": {"Python": platform.python_version(), **self.versions},
-            "Serving": self.serving,
+            "Serving": self.serving and not self.stopping,
             "OwnsFrameRoutes": self.passed("RouteOrder"),
             "AllowThreads": self.passed("AllowThreads"),
             "Checks": [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Protocol
 
 from framecache.archive.catalogue import Entry
@@ -16,9 +17,11 @@ from framecache.dicom.instance import Instance
 from framecache.dicom.pixel_data import locate_frames
 from framecache.dicom.transfer_syntax import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, stored_representation
 from framecache.errors import HandOver, InstanceGone
+from framecache.flights import Flights
 from framecache.ports import OrthancApi
 
 _LARGEST_IN_MEMORY = 512 << 20
+_PATIENCE = 60.0
 
 
 class FrameSource(Protocol):
@@ -76,8 +79,8 @@ class LocatedFrames:
 class RestFrames:
     """Frames that Orthanc's core cuts out itself, one call each."""
 
-    def __init__(self, api: OrthancApi, instance: Instance, inflater: Inflater) -> None:
-        self._api, self._instance, self._inflater = api, instance, inflater
+    def __init__(self, api: OrthancApi, instance: Instance, inflater: Inflater, flights: Flights[bytes]) -> None:
+        self._api, self._instance, self._inflater, self._flights = api, instance, inflater, flights
         self._last: tuple[int, bytes] = (-1, b"")
 
     @property
@@ -108,7 +111,9 @@ class RestFrames:
 
     def _frame(self, frame_index: int) -> bytes:
         if self._last[0] != frame_index:
-            self._last = frame_index, _get(self._api, self._instance, f"frames/{frame_index}/raw")
+            key = self._instance.attachment_uuid, frame_index
+            raw = partial(_get, self._api, self._instance, f"frames/{frame_index}/raw")
+            self._last = frame_index, self._flights.join(key, raw)
         return self._last[1]
 
 
@@ -130,6 +135,8 @@ class Sources:
     def __init__(self, api: OrthancApi, largest_inflated: int = 1 << 30) -> None:
         """`largest_inflated` is the most bytes that deflated instances may take together while they are open."""
         self._api, self._inflater = api, Inflater(largest_inflated)
+        self._tables: Flights[FrameTable] = Flights(_PATIENCE)
+        self._raw: Flights[bytes] = Flights(_PATIENCE)
 
     @contextmanager
     def open(self, entry: Entry, *, whole: bool = False) -> Iterator[FrameSource]:
@@ -149,7 +156,7 @@ class Sources:
             with self._inflater.readable(content, syntax, version) as reader:
                 yield LocatedFrames(reader, self._table(entry, reader))
         else:
-            yield RestFrames(self._api, entry.instance, self._inflater)
+            yield RestFrames(self._api, entry.instance, self._inflater, self._raw)
 
     def index(self, entry: Entry) -> bytes:
         """The index of an instance, as the store keeps it. Raises HandOver, SourceError."""
@@ -163,9 +170,13 @@ class Sources:
         if entry.index is not None:
             return entry.index
         if entry.frame_table is None:
-            instance = entry.instance
-            entry.frame_table = locate_frames(reader, instance.transfer_syntax_uid, instance.pixel_data_offset)
+            entry.frame_table = self._tables.join(entry.instance.attachment_uuid, partial(_locate, entry, reader))
         return entry.frame_table
+
+
+def _locate(entry: Entry, reader: ByteReader) -> FrameTable:
+    instance = entry.instance
+    return entry.frame_table or locate_frames(reader, instance.transfer_syntax_uid, instance.pixel_data_offset)
 
 
 def lie_open(entry: Entry) -> bool:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections import defaultdict
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable
 from functools import lru_cache
+from typing import NamedTuple
 
 from framecache.errors import Overloaded
+from framecache.ports import Clock
 
 _SMALLEST_CLASS = 1 << 16
 
@@ -14,12 +18,13 @@ _SMALLEST_CLASS = 1 << 16
 class BufferPool:
     """Buffers by size class, with one budget for all that are out.
 
-    `limit` bounds the bytes leased at once, `keep` those that wait for reuse.
+    `limit` bounds the bytes leased at once, `keep` those that wait for reuse: longest `idle_seconds`, and those that
+    have waited longest make room for what comes back.
     """
 
-    def __init__(self, limit: int, keep: int) -> None:
-        self._limit, self._keep = limit, keep
-        self._free: defaultdict[int, list[bytearray]] = defaultdict(list)
+    def __init__(self, limit: int, keep: int, idle_seconds: float = 10.0, clock: Clock = time) -> None:
+        self._limit, self._keep, self._idle_seconds, self._clock = limit, keep, idle_seconds, clock
+        self._free: defaultdict[int, deque[_Kept]] = defaultdict(deque)  # each the oldest first
         self._leased = self._kept = 0
         self._lock = threading.Lock()
         self._returned = threading.Condition(self._lock)
@@ -29,6 +34,11 @@ class BufferPool:
     def leased(self) -> int:
         """Bytes that are out now."""
         return self._leased
+
+    @property
+    def kept(self) -> int:
+        """Bytes that wait for reuse."""
+        return self._kept
 
     def lease(self, length: int, patience: float = 0.0) -> Lease:
         """A writable view of exactly `length` bytes with undefined content, for a `with` block.
@@ -44,10 +54,8 @@ class BufferPool:
             if self._leased and self._leased + size > self._limit and not self._wait_for_room(size, patience):
                 raise Overloaded("too many bytes are being answered at once")
             self._leased += size
-            free = self._free[size]
-            if free:
-                self._kept -= size
-                return free.pop()
+            if size in self._free:
+                return self._pop(size, deque.pop)
         try:
             return bytearray(size)
         except MemoryError:
@@ -66,15 +74,43 @@ class BufferPool:
         """Take a buffer back, for the next who needs one of its size."""
         size = len(buffer)
         with self._lock:
-            if self._kept + size <= self._keep:
-                self._free[size].append(buffer)
+            if size <= self._keep:
+                while self._kept + size > self._keep:
+                    self._drop_oldest()
+                self._free[size].append(_Kept(self._clock.monotonic(), buffer))
                 self._kept += size
             self._release(size)
+
+    def trim(self) -> None:
+        """Let go what nobody wanted for a while."""
+        with self._lock:
+            idle_since = self._clock.monotonic() - self._idle_seconds
+            while self._free and min(free[0].since for free in self._free.values()) <= idle_since:
+                self._drop_oldest()
+
+    def _drop_oldest(self) -> None:
+        self._pop(min(self._free, key=lambda size: self._free[size][0].since), deque.popleft)
+
+    def _pop(self, size: int, end: Callable[[deque[_Kept]], _Kept]) -> bytearray:
+        """A kept buffer of that class, of which there is one; no class is empty."""
+        free = self._free[size]
+        kept = end(free)
+        if not free:
+            del self._free[size]
+        self._kept -= size
+        return kept.buffer
 
     def _release(self, size: int) -> None:
         self._leased -= size
         if self._waiting:
             self._returned.notify_all()
+
+
+class _Kept(NamedTuple):
+    """A buffer, and since when it waits (monotonic seconds)."""
+
+    since: float
+    buffer: bytearray
 
 
 class Lease:

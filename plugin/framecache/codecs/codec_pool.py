@@ -16,7 +16,7 @@ from functools import partial
 from framecache.codecs.helper_process import HelperProcess
 from framecache.codecs.process.errors import CodecCrashed, CodecError, CodecTimeout, CodecUnavailable, Undecodable
 from framecache.codecs.process.protocol import Head
-from framecache.errors import FrameCacheError, Overloaded
+from framecache.errors import FrameCacheError, Overloaded, Stopping
 from framecache.ports import Log
 from framecache.threads import Desk, start_thread
 
@@ -59,7 +59,8 @@ class CodecPool:
         """`frame` in another transfer syntax.
 
         `header` is the stored file up to its pixel data element; with the 12 bytes of that element's head, Big Endian
-        of 8 bits in OW is told from OB. Raises Undecodable, CodecTimeout, CodecCrashed, CodecUnavailable, Overloaded.
+        of 8 bits in OW is told from OB. Raises Undecodable, CodecTimeout, CodecCrashed, CodecUnavailable, Overloaded,
+        Stopping.
         """
         return self._call({"transcode": target_transfer_syntax_uid, "frame_number": frame_number}, header, frame)
 
@@ -75,7 +76,7 @@ class CodecPool:
             pass
 
     def close(self) -> None:
-        """Kill all processes; calls that are under way raise CodecCrashed."""
+        """Kill all processes; calls that are under way raise Stopping."""
         with self._changed:
             if self._closed:
                 return
@@ -107,6 +108,9 @@ class CodecPool:
             self._give_back(process)
             raise
         except BaseException as error:
+            if self._closed:
+                self._drop(process)
+                raise Stopping from error
             self.counts["timeouts" if isinstance(error, CodecTimeout) else "crashes"] += 1
             self._log.warning(f"frame cache: a helper process is replaced: {error}")
             self._drop(process)
@@ -117,12 +121,14 @@ class CodecPool:
             self._drop(process)
 
     def _take(self) -> HelperProcess | None:
-        """A free process, or None for leave to start one. Raises Overloaded, CodecUnavailable."""
+        """A free process, or None for leave to start one. Raises Overloaded, CodecUnavailable, Stopping."""
         give_up = time.monotonic() + self._deadline
         with self._changed:
             while not self._free or self._unavailable or self._closed:
-                if self._unavailable or self._closed:
-                    raise CodecUnavailable(self._unavailable or "the plugin is ending")
+                if self._closed:
+                    raise Stopping
+                if self._unavailable:
+                    raise CodecUnavailable(self._unavailable)
                 if not self._changed.wait(max(0.0, give_up - time.monotonic())) and not self._free:
                     self.counts["overloaded"] += 1
                     raise Overloaded("all helper processes are busy")
@@ -130,9 +136,11 @@ class CodecPool:
 
     def _running(self, process: HelperProcess | None) -> HelperProcess:
         try:
-            started = process or self._desk.call(self._start)
+            started = process or self._desk.call(self._launch)
         except FrameCacheError as error:
             self._note_failed_start(error)
+            if self._closed:
+                raise Stopping from error
             raise
         with self._changed:
             if not self._closed:
@@ -141,7 +149,24 @@ class CodecPool:
                 return started
         started.kill()
         started.close()
-        raise CodecUnavailable("the plugin is ending")
+        raise Stopping
+
+    def _launch(self) -> HelperProcess:
+        """A new process; `close` may end it before it has said hello."""
+        if self._closed:
+            raise Stopping
+        process = self._start()
+        with self._changed:
+            self._busy.add(process)
+        try:
+            process.greet()
+        except BaseException:
+            with self._changed:
+                self._busy.discard(process)
+            process.kill()
+            process.close()
+            raise
+        return process
 
     def _note_failed_start(self, error: FrameCacheError) -> None:
         with self._changed:

@@ -13,7 +13,6 @@ from pathlib import Path
 
 from framecache.codecs.process.errors import (
     CodecCrashed,
-    CodecError,
     CodecTimeout,
     CodecUnavailable,
     Undecodable,
@@ -32,10 +31,9 @@ class HelperProcess:
     """A running helper process. Not for several threads at once, but for `kill`."""
 
     def __init__(self, python: str, memory_limit: int, niceness: int, standard_error: int) -> None:
-        """Start it and wait until it has said hello. To be called on a thread that lives as long as the process.
+        """Start it. To be called on a thread that lives as long as the process.
 
-        The kernel kills the process when the thread that started it ends. Raises CodecUnavailable where no such
-        process can ever run here, CodecCrashed, CodecTimeout.
+        The kernel kills the process when the thread that started it ends. Raises CodecUnavailable.
         """
         self._memory_limit = memory_limit
         self.uses = 0
@@ -59,11 +57,13 @@ class HelperProcess:
             os.set_blocking(descriptor, False)
             with contextlib.suppress(OSError):
                 fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
-        try:
-            _check_hello(self._receive(time.monotonic() + _START_SECONDS)[0])
-        except CodecError:
-            self.kill()
-            raise
+
+    def greet(self) -> None:
+        """Wait until it has said hello.
+
+        Raises CodecUnavailable where no such process can ever run here, CodecCrashed, CodecTimeout: it is to be killed.
+        """
+        _check_hello(self._receive(time.monotonic() + _START_SECONDS)[0])
 
     @property
     def pid(self) -> int:

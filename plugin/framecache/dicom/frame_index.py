@@ -19,7 +19,7 @@ import xxhash
 
 from framecache.dicom.byte_reader import ByteReader
 from framecache.dicom.frame_table import Extent, Extents, FramePlace, FrameTable
-from framecache.errors import FrameCacheError, HandOver
+from framecache.errors import BrokenPixelData, FrameCacheError, HandOver
 
 _MAGIC = b"FRMIDX01"
 _HEAD = struct.Struct("<8s16sQLL")
@@ -78,7 +78,10 @@ def pack(table: FrameTable, reader: ByteReader, attachment_uuid: str) -> bytes:
 
 
 def _runs(table: FrameTable, reader: ByteReader, frame_index: int) -> tuple[Extent, ...]:
-    place = table.place(frame_index, reader) if frame_index < table.frames_present else None
+    try:
+        place = table.place(frame_index, reader) if frame_index < table.frames_present else None
+    except BrokenPixelData:  # an offset table promised more than there is
+        place = None
     if not isinstance(place, Extents):
         raise HandOver("frames are missing from the file, or begin within a byte: there is nothing to index")
     return place.runs

@@ -1,10 +1,11 @@
-"""Looks after the store: checks it before anything is written, and every few seconds from then on."""
+"""Looks after the store and the memory of answers: the store before anything is written, both every few seconds."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
 
+from framecache.cache.buffers import BufferPool
 from framecache.cache.frame_store import FrameStore
 from framecache.ports import Log
 from framecache.threads import make_way, start_thread
@@ -17,8 +18,8 @@ _LONGEST_PAUSE_SECONDS = 15.0
 class Caretaker:
     """One thread."""
 
-    def __init__(self, store: FrameStore, log: Log) -> None:
-        self._store, self._log = store, log
+    def __init__(self, store: FrameStore, pool: BufferPool, log: Log) -> None:
+        self._store, self._pool, self._log = store, pool, log
         self._stopping = threading.Event()
 
     def start(self, when_checked: Callable[[], None]) -> threading.Thread:
@@ -31,6 +32,7 @@ class Caretaker:
             pause = _PAUSE_SECONDS
             while not self._stopping.wait(pause):
                 self._attempt(self._store.tend)
+                self._pool.trim()
                 pause = min(2 * pause, _LONGEST_PAUSE_SECONDS) if self._store.degraded else _PAUSE_SECONDS
 
         return start_thread("frame-cache-caretaker", work)
@@ -40,6 +42,8 @@ class Caretaker:
         self._stopping.set()
 
     def _attempt(self, task: Callable[[Callable[[], bool]], None]) -> None:
+        if self._stopping.is_set():
+            return  # the store may be closed
         try:
             task(self._stopping.is_set)
         except Exception as error:  # noqa: BLE001 - the next round is made whatever happened in this one

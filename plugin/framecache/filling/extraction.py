@@ -73,6 +73,8 @@ class Extractor:
         kept: Kept = "stored" if form == self.forms(entry)[0] else "HTJ2K"
         if kept == "stored" and mode != "copy" and self._index_if_possible(entry, mode, done):
             kept = "index"
+        elif entry.instance.file_size > self._store.limit:
+            raise HandOver("the instance is larger than the cache")
         else:
             self._fill(entry, form, near, done, is_stopping)
         seconds = time.thread_time() - started + done.codec_seconds

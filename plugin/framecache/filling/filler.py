@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from framecache.archive.catalogue import Catalogue, Entry
 from framecache.cache.frame_store import BlockRow, FrameStore, StoreError
-from framecache.errors import FrameCacheError, HandOver, InstanceGone, NotFound
+from framecache.dicom.transfer_syntax import EXPLICIT, stored_representation
+from framecache.errors import FrameCacheError, HandOver, InstanceGone, NotFound, Stopping
 from framecache.filling.extraction import Extracted, Extractor
 from framecache.filling.line import Line, Place, Priority, Work
 from framecache.metrics import Metrics, MissCause
@@ -112,7 +113,8 @@ class Filler:
             return "failed"
         if not self._policy.decide(instance).is_kept:
             return "left_out"
-        self.submit(instance.orthanc_id, Priority.VIEWER, frame_number)
+        if not _is_kept(entry, frame_number):  # it may be since he asked, or what he asked for was made of it
+            self.submit(instance.orthanc_id, Priority.VIEWER, frame_number)
         self._on_opened(entry)
         return "queued" if is_waiting else "not_cached"
 
@@ -223,6 +225,8 @@ class Filler:
             return self._again(orthanc_id, place)
         except NotFound:
             return FillState("skipped", _GONE)
+        except Stopping:
+            return FillState("queued")
         except (HandOver, StoreError) as error:  # the store itself has logged what is wrong with it
             return FillState("skipped", str(error))
         except Exception as error:  # noqa: BLE001 - whatever it is, the next instance is tried
@@ -257,8 +261,6 @@ class Filler:
             return FillState("skipped", "the settings leave it out")
         if not treatment.is_kept_at_arrival and Priority(place.priority).is_arrival:
             return FillState("skipped", "the settings let it wait until a viewer asks for it")
-        if instance.file_size > self._store.limit and not self._extractor.is_indexed(entry):
-            return FillState("skipped", "the instance is larger than the cache")
         self._store.forget_versions({name: set(uuids) - {instance.attachment_uuid} for name, uuids in kept.items()})
         return self._fill_form(entry, place)
 
@@ -279,9 +281,8 @@ class Filler:
         self._leave_nothing_stale(entry)
         if self._is_left(place):
             return self._give_way(orthanc_id, place)
-        if place.step == 0:
-            self._metrics.count("filled_instances")
-        self._report(orthanc_id, done, self._clock.monotonic() - started)
+        if done.frames:  # else it was all there: a viewer was faster than the log of changes
+            self._report(orthanc_id, done, self._clock.monotonic() - started, is_first_form=place.step == 0)
         self._queue_next_form(orthanc_id, place, len(forms))
         if not done.missing:
             return FillState("cached")
@@ -316,8 +317,16 @@ class Filler:
             self._catalogue.forget_stale([entry.instance.orthanc_id])
             raise InstanceGone("the instance was deleted or replaced meanwhile") from cause
 
-    def _report(self, orthanc_id: str, done: Extracted, seconds: float) -> None:
+    def _report(self, orthanc_id: str, done: Extracted, seconds: float, *, is_first_form: bool) -> None:
+        if is_first_form:
+            self._metrics.count("filled_instances")
         self._metrics.filled(done.frames, done.size, seconds)
         self._log.info(
             f"frame cache: {done.frames} frames of {orthanc_id} cached, {done.size} bytes in {seconds:.2f} s"
         )
+
+
+def _is_kept(entry: Entry, frame_number: int) -> bool:
+    """Whether the frame is in the cache in the form in which the instance is kept first, or its place is known."""
+    stored = stored_representation(entry.instance.transfer_syntax_uid) or EXPLICIT
+    return entry.index is not None or (stored.transfer_syntax_uid, frame_number) in entry.blocks

@@ -75,7 +75,7 @@ class Filling:
         self.janitor = Janitor(catalogue, store, self.filler, log)
         self.keeper = Keeper(catalogue, store, log, policy)
         self._audit = Audit(api, store, self.janitor.deleted, log)
-        self._caretaker = Caretaker(store, log)
+        self._caretaker = Caretaker(store, keeping.pool, log)
         self._settings, self._workers = settings, list[threading.Thread]()
 
     def start(self) -> None:

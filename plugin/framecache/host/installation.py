@@ -139,12 +139,13 @@ class _Plugin:
     def _start(self) -> None:
         """Orthanc answers from now on: check it, then work."""
         StartChecks(self._context, self._keeping, self._codecs).run()
-        self._filling.start()
-        self._administration.start()
+        if not self._context.findings.stopping:
+            self._filling.start()
+            self._administration.start()
 
     def _stop(self) -> None:
         """Ends within the time of one block; Orthanc waits for this event."""
-        self._context.findings.serving = False
+        self._context.findings.stopping = True
         self._administration.stop()
         self._filling.stop()
         self._codecs.stop()

@@ -18,6 +18,7 @@ from framecache.errors import (
     NotFound,
     Overloaded,
     SourceError,
+    Stopping,
 )
 from framecache.host.turns import LARGE, Turns
 from framecache.metrics import Metrics
@@ -90,12 +91,17 @@ class RetrieveRoute:
         log: Log,
         is_serving: Callable[[], bool],
         turns: Turns,
+        is_stopping: Callable[[], bool] = lambda: False,
         *,
         is_kept_by_proxy: bool = False,
     ) -> None:
-        """`is_kept_by_proxy` says whether an nginx in front may keep answers that it can have confirmed."""
+        """What is asked for while Orthanc `is_stopping` is asked for again later.
+
+        `is_kept_by_proxy` says whether an nginx in front may keep answers that it can have confirmed.
+        """
         self._is_kept_by_proxy, self._turns = is_kept_by_proxy, turns
-        self._transaction, self._metrics, self._log, self._is_serving = transaction, metrics, log, is_serving
+        self._transaction, self._metrics, self._log = transaction, metrics, log
+        self._is_serving, self._is_stopping = is_serving, is_stopping
 
     def __call__(self, output: RestOutput, _uri: str, **request: Any) -> None:
         """Orthanc's callback."""
@@ -104,6 +110,8 @@ class RetrieveRoute:
             output.SendMethodNotAllowed("GET")
         elif groups[0] == _SENTINEL_UID and tuple(groups[1:3]) == (_SENTINEL_UID,) * 2:
             output.AnswerBuffer(SENTINEL_ANSWER, "text/plain")
+        elif self._is_stopping():
+            send_error(output, Stopping())
         elif not self._is_serving():
             self._hand_over(output, _http_request(request), None)
         else:
@@ -113,7 +121,7 @@ class RetrieveRoute:
         try:
             with self._transaction.answer(request) as answer:
                 self._send(output, answer)
-        except (BadRequest, NotFound, NotAcceptable, Overloaded, CodecError, BrokenPixelData) as error:
+        except (BadRequest, NotFound, NotAcceptable, Overloaded, Stopping, CodecError, BrokenPixelData) as error:
             # The stock plugin knows no more of broken pixel data; its decoders may end the server, or make up a frame.
             # A header that we cannot read it may read: DCMTK's parser forgives more than ours.
             if isinstance(error, Overloaded):
@@ -161,7 +169,8 @@ class RetrieveRoute:
             send_error(output, unknown)
             return
         if location is None:
-            send_error(output, FrameCacheError(f"this cannot be had at once, only frame by frame: {error}"))
+            reason = error or "the frame cache does not serve, /frame-cache/status tells why"
+            send_error(output, FrameCacheError(f"this cannot be had at once, only frame by frame: {reason}"))
             return
         arguments = query.encoded(request.arguments)
         output.SetHttpHeader("X-Frame-Cache", "bypass")
@@ -176,8 +185,8 @@ def _http_request(request: Mapping[str, Any]) -> HttpRequest:
 
 def send_error(output: RestOutput, error: FrameCacheError) -> None:
     """Tell in JSON what is wrong, with the status of the error."""
-    if isinstance(error, Overloaded):
-        output.SetHttpHeader("Retry-After", "1")
+    if error.retry_after is not None:
+        output.SetHttpHeader("Retry-After", str(error.retry_after))
     body: dict[str, Any] = {"HttpStatus": error.status, "Message": str(error)}
     if isinstance(error, NotAcceptable):
         body["Available"] = list(error.available)

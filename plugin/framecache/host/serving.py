@@ -65,7 +65,13 @@ class Serving:
     def _route(self, transaction: Transaction, is_serving: Callable[[], bool]) -> RetrieveRoute:
         context, is_kept = self._context, self._context.settings.x_accel_expires
         return RetrieveRoute(
-            transaction, context.metrics, context.log, is_serving, self._turns, is_kept_by_proxy=is_kept
+            transaction,
+            context.metrics,
+            context.log,
+            is_serving,
+            self._turns,
+            lambda: context.findings.stopping,
+            is_kept_by_proxy=is_kept,
         )
 
     def stop(self) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar, Protocol
 
 from framecache.archive.catalogue import CachedBlock, Entry
@@ -16,7 +17,7 @@ from framecache.dicom.frame_table import Extent, FrameTable
 from framecache.dicom.stored_frame import read_stored_frame
 from framecache.dicom.transfer_syntax import Representation, stored_representation
 from framecache.errors import BrokenPixelData, FrameCacheError, HandOver, InstanceGone, NotFound
-from framecache.flights import Flights
+from framecache.flights import Flights, SharedReads
 from framecache.metrics import MissCause
 
 _PATIENCE = 60.0
@@ -109,6 +110,7 @@ class Frames:
     def __init__(self, sources: Sources, codecs: Codecs | None, keeping: Keeping) -> None:
         self._sources, self._codecs, self._keeping = sources, codecs, keeping
         self._flights: Flights[bytes] = Flights(_PATIENCE)
+        self._reads = SharedReads(_PATIENCE)
 
     @property
     def can_transcode(self) -> bool:
@@ -125,6 +127,11 @@ class Frames:
             return stack.enter_context(self._sources.open(entry))
         except InstanceGone as error:
             raise HandOver("the instance was deleted or replaced meanwhile") from error
+
+    def stored(self, entry: Entry, source: FrameSource, number: int) -> Piece:
+        """A frame as it is stored; several who ask for it at once wait for the first. Raises SourceError."""
+        read = partial(self._reads.read_into, (entry.instance.attachment_uuid, number))
+        return _StoredPiece(number, source.frame_length(number - 1), source, read)
 
     def make(self, entry: Entry, source: FrameSource, form: Form, number: int) -> bytes:
         """A form that is not stored; several who ask for it at once wait for the first."""
@@ -176,7 +183,7 @@ class OpenFrames:
         source = self._opened()
         _check_exists(source, number)
         if _is_stored(self._entry, form.key):
-            return _StoredPiece(number, source.frame_length(number - 1), source)
+            return self._frames.stored(self._entry, source, number)
         return _MadePiece(number, self._frames.make(self._entry, source, form, number))
 
     def _opened(self) -> FrameSource:
@@ -258,11 +265,12 @@ class _StoredPiece:
     number: int
     length: int
     source: FrameSource
+    share: Callable[[memoryview, Callable[[memoryview], None]], None]
     is_hit: ClassVar[bool] = False
     is_made: ClassVar[bool] = False
 
     def read_into(self, target: memoryview) -> None:
-        self.source.read_frame(self.number - 1, target)
+        self.share(target, partial(self.source.read_frame, self.number - 1))
 
 
 @dataclass(frozen=True, slots=True)

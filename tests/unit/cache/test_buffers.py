@@ -5,12 +5,15 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import pytest
 from framecache.cache.buffers import BufferPool
 from framecache.errors import Overloaded
 from hypothesis import given
 from hypothesis import strategies as st
+
+from tests.unit.fakes import FakeClock
 
 KB, MB = 1 << 10, 1 << 20
 
@@ -95,6 +98,56 @@ def test_what_waits_for_reuse_is_bounded(keep: int, *, is_kept: bool) -> None:
         view[:4] = b"mark"
     with pool.lease(MB) as view:
         assert (bytes(view[:4]) == b"mark") is is_kept
+
+
+def lend(pool: BufferPool, length: int, times: int = 1) -> None:
+    """Lease so many at once, and give all of them back."""
+    with ExitStack() as stack:
+        for _ in range(times):
+            stack.enter_context(pool.lease(length))
+
+
+def test_what_nobody_wants_any_more_is_let_go() -> None:
+    clock = FakeClock()
+    pool = BufferPool(limit=64 * MB, keep=64 * MB, idle_seconds=30, clock=clock)
+    lend(pool, 9 * MB, 5)
+    lend(pool, MB, 2)
+    clock.now += 20
+    lend(pool, MB)
+    pool.trim()
+    assert pool.kept == 47 * MB
+    clock.now += 10
+    pool.trim()
+    assert pool.kept == MB, "the one that was used within the time"
+    clock.now += 30
+    pool.trim()
+    assert pool.kept == 0
+
+
+def test_a_burst_of_large_frames_keeps_no_later_size_from_being_reused() -> None:
+    clock = FakeClock()
+    pool = BufferPool(limit=64 * MB, keep=10 * MB, clock=clock)
+    lend(pool, 5 * MB, 4)
+    assert pool.kept == 10 * MB
+    clock.now += 1
+    with pool.lease(MB) as view:
+        view[:4] = b"mark"
+    with pool.lease(MB) as view:
+        assert bytes(view[:4]) == b"mark"
+    assert pool.kept == 6 * MB
+
+
+@given(st.lists(st.tuples(st.sampled_from([64 * KB, 100 * KB, 128 * KB, 300 * KB]), st.integers(0, 40)), max_size=40))
+def test_what_is_kept_is_what_is_there(uses: list[tuple[int, int]]) -> None:
+    clock = FakeClock()
+    pool = BufferPool(limit=16 * MB, keep=512 * KB, clock=clock)
+    for length, pause in uses:
+        lend(pool, length, 2)
+        clock.now += pause
+        pool.trim()
+        assert 0 <= pool.kept <= 512 * KB
+        assert pool.kept == sum(len(kept.buffer) for free in pool._free.values() for kept in free)
+        assert pool.leased == 0
 
 
 def test_a_view_is_dead_when_its_lease_ends() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -18,6 +18,7 @@ from framecache.errors import (
     NotFound,
     Overloaded,
     SourceError,
+    Stopping,
     UnknownInstance,
     UnreadableHeader,
 )
@@ -25,7 +26,7 @@ from framecache.host.orthanc_adapter import SENTINEL_ANSWER, ModuleApi, Retrieve
 from framecache.host.turns import LARGE, Turns
 from framecache.metrics import Metrics
 from framecache.serving.retrieval import Answer
-from framecache.serving.transactions import AllFrames, FrameList, HttpRequest, Transaction
+from framecache.serving.transactions import AllFrames, FrameList, HttpRequest, Transaction, WholeInstance
 
 from tests.unit.fakes import FakeLog, FakeModule, FakeOutput, OrthancException
 
@@ -59,13 +60,20 @@ class Bench:
         answer: Answer | Exception,
         *,
         serving: bool = True,
+        stopping: bool = False,
         stock: Transaction | None = None,
         is_kept_by_proxy: bool = False,
     ) -> None:
         self.transaction = Answering(answer, stock)
         self.metrics, self.log, self.output = Metrics(), FakeLog(), FakeOutput()
         self.route = RetrieveRoute(
-            self.transaction, self.metrics, self.log, lambda: serving, Turns(1), is_kept_by_proxy=is_kept_by_proxy
+            self.transaction,
+            self.metrics,
+            self.log,
+            lambda: serving,
+            Turns(1),
+            lambda: stopping,
+            is_kept_by_proxy=is_kept_by_proxy,
         )
 
     def get(
@@ -219,6 +227,25 @@ def test_while_we_do_not_serve_everything_is_handed_over() -> None:
 
     assert bench.get().status == 307
     assert bench.transaction.requests == []
+
+
+@pytest.mark.parametrize("stock", [FrameList, AllFrames, WholeInstance])
+@pytest.mark.parametrize(("answer", "stopping"), [(ok(), True), (Stopping(), False)])
+def test_while_orthanc_stops_everybody_is_told_to_come_again(
+    stock: Callable[[Any], Transaction], answer: Answer | Exception, *, stopping: bool
+) -> None:
+    """Whether it was known when the request came, or the plugin stopped under it."""
+    output = Bench(answer, stopping=stopping, stock=stock(None)).get()
+
+    assert (output.status, output.headers["Retry-After"]) == (503, "10")
+    assert json.loads(output.body) == {"HttpStatus": 503, "Message": "Orthanc is stopping"}
+
+
+def test_all_frames_where_nothing_is_served_say_where_the_reason_is() -> None:
+    output = Bench(ok(), serving=False, stock=AllFrames(None)).get()  # type: ignore[arg-type]
+
+    assert output.status == 500
+    assert "/frame-cache/status" in json.loads(output.body)["Message"]
 
 
 def test_the_sentinel_is_answered_without_asking_anything() -> None:
