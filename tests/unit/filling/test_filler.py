@@ -592,10 +592,12 @@ def test_what_was_found_damaged_is_cut_out_anew_and_counted_once(bench: Bench, d
         Path(row.path).write_bytes(content)
     for _ in range(2):
         entry.drop(row, why)
-    for filled in (2, 3):
-        bench.filler.wanted(entry, 2)
-        assert eventually(lambda filled=filled: bench.metrics["filled_instances"] == filled)  # type: ignore[misc]
+    bench.filler.wanted(entry, 2)
+    assert eventually(lambda: bench.done == [name] * 2)
+    bench.filler.submit(name, Priority.VIEWER, 2)
+    assert eventually(lambda: bench.done == [name] * 3)
 
+    assert bench.metrics["filled_instances"] == 2
     assert {key: row for key, (_, row) in bench.store.rows.items()} == old
     again = entry.blocks[EXPLICIT, 2]
     located = again.frame(2)
