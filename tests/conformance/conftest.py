@@ -10,7 +10,7 @@ from dev.orthanc_folder import SUITES, orthanc_folder
 from tests.conformance.client import HttpClient
 from tests.conformance.direct import Direct, direct
 from tests.conformance.stored import STORED, VIDEOS
-from tests.integration.archive import Archive, running
+from tests.integration.archive import Archive, Endings, running
 
 EVERYTHING = (*STORED, *VIDEOS)
 
@@ -31,9 +31,16 @@ def suite(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
-def archive(suite: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archive]:
+def endings() -> Iterator[Endings]:
+    endings = Endings()
+    yield endings
+    endings.wait()
+
+
+@pytest.fixture(scope="session")
+def archive(suite: str, tmp_path_factory: pytest.TempPathFactory, endings: Endings) -> Iterator[Archive]:
     """An Orthanc with the plugin's default settings that holds every instance of the table."""
-    with running(suite, tmp_path_factory.mktemp(suite) / "orthanc", {"KeepAlive": True}) as archive:
+    with running(suite, tmp_path_factory.mktemp(suite) / "orthanc", {"KeepAlive": True}, endings=endings) as archive:
         upload(HttpClient(archive.server.url))
         yield archive
 

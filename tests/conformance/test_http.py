@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from urllib.parse import urlsplit
 
@@ -14,7 +15,7 @@ from tests.conformance.client import Client, HttpClient, accepting, parts_of, wi
 from tests.conformance.direct import Direct
 from tests.conformance.shapes import SHAPES, related
 from tests.conformance.stored import BY_NAME, EXPLICIT, Stored, grey
-from tests.integration.archive import Archive, running, wait_until
+from tests.integration.archive import Archive, Endings, running, wait_until
 
 NATIVE, JPEG_LS = BY_NAME["Explicit, 12 bits in 16"], BY_NAME["JPEG-LS, 16 bits"]
 OCTETS, HTJ2K = related("application/octet-stream"), related("image/jphc")
@@ -69,10 +70,10 @@ def test_orthanc_sends_a_tag_of_one_representation(client: HttpClient) -> None:
 
 
 @pytest.fixture(scope="module")
-def bounded(suite: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archive]:
+def bounded(suite: str, tmp_path_factory: pytest.TempPathFactory, endings: Endings) -> Iterator[Archive]:
     """An Orthanc that holds little."""
     configuration = {"KeepAlive": True, "FrameCache": SETTINGS}
-    with running(suite, tmp_path_factory.mktemp("bounded") / "orthanc", configuration) as archive:
+    with running(suite, tmp_path_factory.mktemp("bounded") / "orthanc", configuration, endings=endings) as archive:
         for stored in (NATIVE, LARGE):
             HttpClient(archive.server.url).store(stored.file()).raise_for_status()
         yield archive
@@ -105,10 +106,10 @@ def test_cache_control_is_the_setting_s(bounded: Archive) -> None:
 
 
 @pytest.fixture(scope="module")
-def small(suite: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archive]:
+def small(suite: str, tmp_path_factory: pytest.TempPathFactory, endings: Endings) -> Iterator[Archive]:
     """An Orthanc whose answers in flight may hold 64 MB."""
     configuration = {"KeepAlive": True, "FrameCache": {"MaximumMemoryMB": 64}}
-    with running(suite, tmp_path_factory.mktemp("small") / "orthanc", configuration) as archive:
+    with running(suite, tmp_path_factory.mktemp("small") / "orthanc", configuration, endings=endings) as archive:
         HttpClient(archive.server.url).store(LARGE.file()).raise_for_status()
         yield archive
 
@@ -119,7 +120,8 @@ def test_readers_too_slow_and_too_many_are_503_and_then_served_again(small: Arch
     with ExitStack() as stack:
         for _ in range(2):
             stack.enter_context(slow_reader(url))
-        small_answers = [requests.get(url, timeout=60) for _ in range(2)]
+        with ThreadPoolExecutor(2) as pool:  # each waits some seconds for room
+            small_answers = list(pool.map(lambda _: requests.get(url, timeout=60), range(2)))
         assert [answer.status_code for answer in small_answers] == [503, 503]
         assert all(int(answer.headers["Retry-After"]) > 0 for answer in small_answers)
         assert small_answers[0].json()["HttpStatus"] == 503

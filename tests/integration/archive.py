@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -141,20 +142,46 @@ def running(
     plugins: Sequence[str] = PLUGINS,
     credentials: tuple[str, str] | None = None,
     in_order: bool = True,
+    endings: Endings | None = None,
 ) -> Iterator[Archive]:
     """An Orthanc that is up and has made its checks.
 
-    It has to end without a crash; where that is not the point, it is killed instead, as an end takes some seconds.
+    It has to end without a crash: here, or meanwhile as one of `endings`. Where that is not the point, it is killed
+    instead, as an end takes some seconds.
     """
     server = OrthancServer(suite, folder, {**CONFIGURATION, **(configuration or {})}, plugins=plugins)
-    with server:
+    server.start()
+    try:
         archive = Archive(server, credentials)
         archive.wait_until_checked()
         yield archive
-        if server._process and in_order:
+        if server._process and endings and in_order:
+            endings.begin(server)
+        elif server._process and in_order:
             stop(server)
         elif server._process:
             server.kill()
+    except BaseException:
+        if server._process:
+            server.kill()
+        raise
+
+
+class Endings:
+    """Orthancs that end while the next tests run: each takes seconds in which it does nothing but wait."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(8)
+        self._ends: list[Future[float]] = []
+
+    def begin(self, server: OrthancServer) -> None:
+        """Stop it; nobody may ask it anything from now on."""
+        self._ends.append(self._pool.submit(stop, server))
+
+    def wait(self) -> None:
+        """Raises what is wrong with any."""
+        for end in self._ends:
+            end.result()
 
 
 def stop(server: OrthancServer, timeout: float = 30.0) -> float:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dev.orthanc_folder import SUITES, orthanc_folder
-from tests.integration.archive import Archive, running
+from tests.integration.archive import Archive, Endings, running
 
 
 @pytest.fixture(scope="module", params=SUITES)
@@ -24,8 +24,15 @@ def folder(suite: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp(suite)
 
 
+@pytest.fixture(scope="session")
+def endings() -> Iterator[Endings]:
+    endings = Endings()
+    yield endings
+    endings.wait()
+
+
 @pytest.fixture(scope="module")
-def archive(suite: str, folder: Path) -> Iterator[Archive]:
+def archive(suite: str, folder: Path, endings: Endings) -> Iterator[Archive]:
     """An Orthanc with the plugin's default settings."""
-    with running(suite, folder / "orthanc") as archive:
+    with running(suite, folder / "orthanc", endings=endings) as archive:
         yield archive

@@ -11,7 +11,7 @@ import pytest
 
 from dev.sample import Sample
 from dev.upload import Instance
-from tests.integration.archive import Archive, restart, running, wait_until
+from tests.integration.archive import Archive, Endings, restart, running, wait_until
 
 pytestmark = pytest.mark.orthanc
 
@@ -31,8 +31,9 @@ FORMS = {
 
 
 @pytest.fixture(scope="module")
-def archive(suite: str, folder: Path) -> Iterator[Archive]:
-    with running(suite, folder / "index", {"FrameCache": {"Mode": "index", **AT_ONCE}}) as archive:
+def archive(suite: str, folder: Path, endings: Endings) -> Iterator[Archive]:
+    configuration = {"FrameCache": {"Mode": "index", **AT_ONCE}}
+    with running(suite, folder / "index", configuration, endings=endings) as archive:
         yield archive
 
 

@@ -19,7 +19,7 @@ import requests
 
 from dev.sample import Sample
 from dev.upload import Instance
-from tests.integration.archive import AS_STORED, Archive, running, wait_until
+from tests.integration.archive import AS_STORED, Archive, Endings, running, wait_until
 from tests.integration.parts import parts_of
 
 pytestmark = pytest.mark.orthanc
@@ -133,10 +133,10 @@ def payload_digest(connection: socket.socket) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def helped(suite: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archive]:
+def helped(suite: str, tmp_path_factory: pytest.TempPathFactory, endings: Endings) -> Iterator[Archive]:
     """One process for viewers and one for what is done in the background, each with a deadline of two seconds."""
     section = {"CodecSeconds": 2, "CodecProcesses": 1, "CodecMemoryMB": 1024, "Transcode": [{}]}
-    with running(suite, tmp_path_factory.mktemp(suite), {"FrameCache": section}) as archive:
+    with running(suite, tmp_path_factory.mktemp(suite), {"FrameCache": section}, endings=endings) as archive:
         yield archive
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from dev.console import CHECKOUT
-from tests.integration.archive import running
+from tests.integration.archive import Endings, running
 
 pytestmark = pytest.mark.orthanc
 
@@ -73,7 +73,7 @@ def stub() -> ast.Module:
 
 
 @pytest.fixture(scope="module")
-def told(suite: str, folder: Path, stub: ast.Module) -> dict[str, dict[str, Any]]:
+def told(suite: str, folder: Path, stub: ast.Module, endings: Endings) -> dict[str, dict[str, Any]]:
     """What the real module says of each name of the stub."""
     classes = {node.name: members_of(node) for node in stub.body if isinstance(node, ast.ClassDef)}
     script = folder / "stub.py"
@@ -85,7 +85,7 @@ def told(suite: str, folder: Path, stub: ast.Module) -> dict[str, dict[str, Any]
             classes=classes,
         )
     )
-    with running(suite, folder / "orthanc", {"PythonScript": str(script)}) as archive:
+    with running(suite, folder / "orthanc", {"PythonScript": str(script)}, endings=endings) as archive:
         report: dict[str, dict[str, Any]] = archive.get_json("/report")
         return report
 

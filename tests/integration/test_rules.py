@@ -12,7 +12,7 @@ import pytest
 from dev.orthanc_server import free_port
 from dev.sample import Sample
 from dev.upload import Instance
-from tests.integration.archive import Archive, running, wait_until
+from tests.integration.archive import Archive, Endings, running, wait_until
 
 pytestmark = pytest.mark.orthanc
 
@@ -22,7 +22,7 @@ ACTION = {"X-Frame-Cache": "1"}
 
 
 @pytest.fixture(scope="module")
-def archive(suite: str, folder: Path) -> Iterator[Archive]:
+def archive(suite: str, folder: Path, endings: Endings) -> Iterator[Archive]:
     """One that can send to itself as another: so an instance comes by C-STORE, with a sender."""
     port = free_port()
     configuration = {
@@ -32,7 +32,7 @@ def archive(suite: str, folder: Path) -> Iterator[Archive]:
         "DicomAlwaysAllowStore": True,
         "DicomModalities": {"itself": ["ORTHANC", "127.0.0.1", port]},
     }
-    with running(suite, folder / "orthanc", configuration) as archive:
+    with running(suite, folder / "orthanc", configuration, endings=endings) as archive:
         yield archive
 
 

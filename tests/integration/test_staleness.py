@@ -12,7 +12,7 @@ from dev.orthanc_server import PLUGINS
 from dev.sample import Sample
 from dev.upload import Instance
 from dev.upload import instance as instance_at
-from tests.integration.archive import Archive, instance_of, running, wait_until
+from tests.integration.archive import Archive, Endings, instance_of, running, wait_until
 
 pytestmark = pytest.mark.orthanc
 
@@ -30,11 +30,14 @@ EXTRA_PLUGINS = {"deletion delayed": ["DelayedDeletion"]}
 
 
 @pytest.fixture(scope="module", params=CONFIGURATIONS)
-def archive(suite: str, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Archive]:
+def archive(
+    suite: str, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest, endings: Endings
+) -> Iterator[Archive]:
     folder, plugins = tmp_path_factory.mktemp(suite) / "orthanc", [*PLUGINS, *EXTRA_PLUGINS.get(request.param, [])]
     # DelayedDeletion waits for its delay before it lets Orthanc end.
     in_order = request.param not in EXTRA_PLUGINS
-    with running(suite, folder, CONFIGURATIONS[request.param], plugins=plugins, in_order=in_order) as archive:
+    configuration = CONFIGURATIONS[request.param]
+    with running(suite, folder, configuration, plugins=plugins, in_order=in_order, endings=endings) as archive:
         yield archive
 
 
