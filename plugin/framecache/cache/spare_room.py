@@ -14,6 +14,11 @@ class SpareRoom:
     def __init__(self, store: FrameStore) -> None:
         self._store = store
 
+    @property
+    def limit(self) -> int:
+        """The most bytes that the store may hold."""
+        return self._store.limit
+
     def keep(self, instance: Instance, representation: str, frames: Mapping[int, memoryview]) -> BlockRow:
         """Write one block. Raises StoreError, DoesNotFit where others would have to go, OSError."""
         return self._store.keep(instance, representation, frames, may_evict=False)
