@@ -1,6 +1,6 @@
 """What a crash left behind: files without rows, rows without files, and folders of other formats.
 
-Nothing may be written to the cache meanwhile: a block's file is there before its row is.
+Nothing may be written to the cache meanwhile: a block's file is there before its row is. Files and folders may go.
 """
 
 from __future__ import annotations
@@ -78,11 +78,16 @@ class StartCheck:
 
     def _folders(self) -> Iterator[tuple[str, str]]:
         """The folders of attachments; the two levels above them hold nothing else but the index."""
-        for prefix in os.scandir(self._own):
-            if prefix.is_dir(follow_symlinks=False):
-                for folder in os.scandir(prefix.path):
-                    if folder.is_dir(follow_symlinks=False):
-                        yield folder.name, folder.path
+        for prefix in _folders_in(self._own):
+            for folder in _folders_in(prefix):
+                yield folder.name, folder.path
+
+
+def _folders_in(place: Path | os.DirEntry[str]) -> list[os.DirEntry[str]]:
+    """What is deleted meanwhile takes its folders with it."""
+    with contextlib.suppress(FileNotFoundError), os.scandir(place) as entries:
+        return [entry for entry in entries if entry.is_dir(follow_symlinks=False)]
+    return []
 
 
 def other_formats(own: Path) -> list[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ from framecache.cache.disk_store import DiskStore
 from framecache.cache.start_check import Findings
 
 from tests.unit.cache.test_disk_store import KB, LIMIT, disk_usage, fill, read
-from tests.unit.fakes import instance
+from tests.unit.fakes import instance, uuid
 
 
 def never() -> bool:
@@ -46,6 +47,28 @@ def test_files_without_a_row_are_removed_and_so_are_their_folders(store: DiskSto
     assert store.check(never) == Findings(orphans=2)
     assert list(tmp_path.rglob("*.block")) == [Path(kept.path)]
     assert not Path(lost.path).parent.exists()
+
+
+def test_what_is_deleted_meanwhile_is_no_fault(store: DiskStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The janitor may be at work already, and takes emptied folders with it."""
+    fill(store, instance(1, uuid=f"aa{uuid(1)[2:]}"))
+    fill(store, instance(2, uuid=f"bb{uuid(2)[2:]}"))
+    scan = os.scandir
+
+    class Listing(list[os.DirEntry[str]]):
+        def __enter__(self) -> Listing:
+            return self
+
+        def __exit__(self, *_: object) -> None: ...
+
+    def scan_and_delete(place: str | Path) -> Listing:
+        found = Listing(scan(place))
+        if str(place) == store._table.directory:
+            store.forget(instance(1).orthanc_id, instance(2).orthanc_id)
+        return found
+
+    monkeypatch.setattr(os, "scandir", scan_and_delete)
+    assert store.check(never) == Findings()
 
 
 @pytest.mark.parametrize("fault", ["gone", "cut short", "folder gone"])
