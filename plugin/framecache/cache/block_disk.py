@@ -7,8 +7,9 @@ import os
 import re
 import secrets
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import diskcache
@@ -50,6 +51,7 @@ class BlockDisk(diskcache.Disk):  # type: ignore[misc]
     def __init__(self, directory: str, *settings: Any, **more_settings: Any) -> None:
         super().__init__(directory, *settings, **more_settings)
         self._stuck: dict[str, int] = {}
+        self._leaving: dict[object, int] = {}
 
     def put(self, key: Any) -> tuple[str, bool]:
         if type(key) is not str:
@@ -101,8 +103,17 @@ class BlockDisk(diskcache.Disk):  # type: ignore[misc]
 
     @property
     def stuck_bytes(self) -> int:
-        """Bytes of the files that no row names and that could not be unlinked."""
-        return sum(self._stuck.copy().values())
+        """Bytes of the files that no row names any more and that are still there."""
+        return sum(self._stuck.copy().values()) + sum(self._leaving.copy().values())
+
+    @contextlib.contextmanager
+    def leaving(self) -> Iterator[Callable[[int], None]]:
+        """Count so many bytes, which are told before their rows go, until the files are gone as well."""
+        files = object()
+        try:
+            yield partial(self._leaving.__setitem__, files)
+        finally:
+            self._leaving.pop(files, None)
 
     def retry(self) -> None:
         """Try again to unlink what could not be unlinked."""

@@ -178,10 +178,12 @@ class Table(diskcache.Cache):  # type: ignore[misc]
 
     def _remove(self, column: str, values: Sequence[str], is_meant: Callable[[TaggedRow], bool]) -> Removed:
         """Rows first, in one transaction: a file without a row is found at the next start."""
-        with self.transact():
-            found = [row for row in self._rows(column, values) if is_meant(row)]
-            self._con.executemany("DELETE FROM Cache WHERE rowid = ?", [(row.rowid,) for row in found])
-        self._disk.remove_all([(row.filename, row.size) for row in found if row.filename is not None])
+        with self.blocks_on_disk.leaving() as leaves:
+            with self.transact():
+                found = [row for row in self._rows(column, values) if is_meant(row)]
+                leaves(sum(row.size for row in found))
+                self._con.executemany("DELETE FROM Cache WHERE rowid = ?", [(row.rowid,) for row in found])
+            self._disk.remove_all([(row.filename, row.size) for row in found if row.filename is not None])
         owners = frozenset(row.tag for row in found if row.tag is not None)
         return Removed(len(found), owners, sum(row.size for row in found))
 

@@ -233,6 +233,24 @@ def test_one_that_does_not_fit_beside_the_pins_is_refused(store: DiskStore) -> N
     assert len(store.blocks(instance(1))) == 7
 
 
+def test_files_count_until_they_are_gone(store: DiskStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their rows go first; whoever fills meanwhile must not take the room that they still have."""
+    fill(store, instance(1), blocks=4, size=MB)
+    remove, told = os.remove, list[int]()
+
+    def slow(path: str) -> None:
+        told.append(store.bytes_used())
+        remove(path)
+
+    used = store.bytes_used()
+    monkeypatch.setattr(os, "remove", slow)
+    store.forget(instance(1).orthanc_id)
+
+    assert len(told) == 4
+    assert min(told) >= 4 * MB
+    assert store.bytes_used() <= used - 4 * MB
+
+
 def test_many_instances_are_forgotten_in_few_transactions(store: DiskStore, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(20):
         fill(store, instance(number), blocks=2, size=KB)
