@@ -27,7 +27,7 @@ from framecache.dicomweb import multipart
 from framecache.dicomweb.multipart import Layout, Part
 from framecache.dicomweb.negotiation import Choice, choose, is_simple
 from framecache.dicomweb.public_url import PublicUrl
-from framecache.errors import HandOver, NotAcceptable, NotFound, UnknownInstance
+from framecache.errors import HandOver, InstanceGone, NotAcceptable, NotFound, UnknownInstance
 from framecache.metrics import Metrics, MissCause, Outcome, Route
 from framecache.ports import Clock
 from framecache.serving.frames import DamagedPiece, Form, Frames, OpenFrames, Piece, Transcoded, known_piece
@@ -183,6 +183,14 @@ class Retrieval:
         Raises BadRequest, NotFound (the frame), NotAcceptable, BrokenPixelData, Overloaded; HandOver where the stock
         plugin is to be asked.
         """
+        try:
+            return self._answer(request)
+        except (HandOver, InstanceGone) as error:
+            if request.frame_list or not (isinstance(error, InstanceGone) or isinstance(error.__cause__, InstanceGone)):
+                raise
+        return self._answer(request)  # all frames have no second spelling: those that are there now, or 404
+
+    def _answer(self, request: FrameRequest) -> Answer:
         started = self._responder.now()
         numbers = (
             parse_frame_list(request.frame_list, self._responder.limits.longest_list) if request.frame_list else ()

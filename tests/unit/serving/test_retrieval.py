@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from framecache.archive.catalogue import Catalogue, Entry
-from framecache.archive.sources import Sources
+from framecache.archive.sources import FrameSource, Sources
 from framecache.cache.block import BrokenBlock
 from framecache.cache.buffers import BufferPool
 from framecache.dicom.identity import InstancePath
@@ -23,7 +24,7 @@ from hypothesis import strategies as st
 
 from tests.unit.dicom_files import BIG_ENDIAN, EXPLICIT, JPEG_2000, SERIES, STUDY, encapsulated, native
 from tests.unit.dicomweb.test_multipart import split
-from tests.unit.fakes import PATH, FakeApi, FakeClock, MemoryStore, uuid
+from tests.unit.fakes import PATH, UUID, FakeApi, FakeClock, MemoryStore, uuid
 
 PIXELS = bytes(range(72))
 FRAMES = [PIXELS[i : i + 24] for i in (0, 24, 48)]
@@ -330,6 +331,21 @@ def test_an_instance_that_was_evicted_is_answered_from_the_file(tmp_path: Path, 
     assert not entry.blocks
     assert bench.metrics.causes("misses") == ({"evicted": 1} if longest_body == MB else {})  # there it had begun as hit
     bench.desk.close()
+
+
+def test_all_frames_of_an_instance_that_is_replaced_meanwhile_are_those_of_the_new(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other, opened = PIXELS[::-1], bench.retrieval._frames.source
+
+    def replace_and_open(entry: Entry, stack: ExitStack) -> FrameSource:
+        if bench.api.instances[entry.instance.orthanc_id].uuid == UUID:
+            bench.api.store(native(other), uuid=uuid(2))
+        return opened(entry, stack)
+
+    monkeypatch.setattr(bench.retrieval._frames, "source", replace_and_open)
+
+    assert b"".join(bench.get("")[3]) == other
 
 
 def test_a_deleted_instance_is_not_served_from_the_cache(bench: Bench) -> None:
