@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import requests
 
 from dev import faketime
 from dev.faketime import FolderWithClock
@@ -45,10 +46,13 @@ def set_clock(archive: Archive, clock: Path, days: int) -> None:
     clock.write_text(f"{days:+}d")
 
     def has_jumped() -> bool:
-        told = datetime.strptime(archive.get("/tools/now").text, "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
+        try:
+            told = datetime.strptime(archive.get("/tools/now").text, "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
+        except requests.ConnectionError:
+            return False  # Orthanc's HTTP server times connections out by this clock
         return abs(told - datetime.now(UTC) - timedelta(days)) < timedelta(minutes=1)
 
-    wait_until(has_jumped, lambda: archive.get("/tools/now").text)
+    wait_until(has_jumped)
 
 
 @pytest.mark.parametrize("days", [-7000, -1, 1])

@@ -281,6 +281,8 @@ class Filler:
         self._leave_nothing_stale(entry)
         if self._is_left(place):
             return self._give_way(orthanc_id, place)
+        if not self._is_whole(entry):
+            return FillState("skipped", "it was evicted while it was cut out: the cache is too small for what arrives")
         if done.frames:  # else it was all there: a viewer was faster than the log of changes
             self._report(orthanc_id, done, self._clock.monotonic() - started, is_first_form=place.step == 0)
         self._queue_next_form(orthanc_id, place, len(forms))
@@ -289,6 +291,15 @@ class Filler:
         frames = entry.instance.number_of_frames
         lack = f"the stored file lacks the last {done.missing} of {frames} frames"
         return FillState("cached", lack, failed_frames=range(frames - done.missing + 1, frames + 1))
+
+    def _is_whole(self, entry: Entry) -> bool:
+        """Another instance's fill may have evicted the first half of this one: then the other half goes as well."""
+        rows = self._store.blocks(entry.instance)
+        if {cached.row for cached in list(entry.blocks.values())} <= set(rows):
+            return True
+        self._store.forget_versions({entry.instance.orthanc_id: {entry.instance.attachment_uuid}}, "size")
+        entry.take_stock([])
+        return False
 
     def _take_stock(self, entry: Entry) -> None:
         """What was found to be damaged is no block any more, or it would be met with each request again."""

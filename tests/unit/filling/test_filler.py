@@ -576,6 +576,25 @@ def test_an_instance_deleted_before_its_turn_is_skipped_without_a_word(bench: Be
     assert not bench.log.of("warning")
 
 
+def test_an_instance_that_is_evicted_while_it_is_cut_out_goes_whole(bench: Bench) -> None:
+    name, kept = bench.take_in(1, big_frames(4), frames=4), list[int]()
+
+    def evict_in_the_middle() -> None:
+        kept.append(1)
+        if len(kept) == 3:
+            bench.store.forget(name)
+
+    bench.store.before_keep = evict_in_the_middle
+    bench.run(name)
+
+    assert len(kept) == 4
+    assert (bench.store.rows, bench.store.records) == ({}, {})
+    assert not bench.catalogue.describe(name).blocks
+    state = bench.filler.state(name)
+    assert state is not None
+    assert (state.state, "too small" in (state.error or "")) == ("skipped", True)
+
+
 @pytest.mark.parametrize("damage", ["header", "frame", "gone"])
 def test_what_was_found_damaged_is_cut_out_anew_and_counted_once(bench: Bench, damage: str) -> None:
     name = bench.take_in(1, big_frames(4), frames=4)
