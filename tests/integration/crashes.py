@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import sqlite3
 import threading
@@ -17,6 +16,7 @@ import requests
 
 from dev.sample import Sample
 from dev.upload import Instance
+from tests.disk import disk_usage
 from tests.integration.archive import Archive, instance_of, wait_until
 
 # Together more than the cache holds, so that evictions go on all the time.
@@ -110,13 +110,3 @@ def names_in(index: Path) -> set[str]:
 
 def cache_of(archive: Archive) -> Path:
     return archive.server.folder / "FrameCache"
-
-
-def disk_usage(folder: Path) -> int:
-    """As du counts it."""
-    blocks = 0
-    for place, _, names in os.walk(folder):
-        for path in (place, *(os.path.join(place, name) for name in names)):
-            with suppress(FileNotFoundError):
-                blocks += os.lstat(path).st_blocks
-    return blocks * 512

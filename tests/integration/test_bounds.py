@@ -13,8 +13,9 @@ import pytest
 
 from dev.sample import Sample
 from dev.upload import Instance
+from tests.disk import disk_usage
 from tests.integration.archive import Archive, instance_of, running, wait_until
-from tests.integration.crashes import cache_of, disk_usage
+from tests.integration.crashes import cache_of
 
 pytestmark = pytest.mark.orthanc
 

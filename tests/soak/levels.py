@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+
+from tests.disk import disk_usage
 
 MIB = 1 << 20
 _MORE_DESCRIPTORS, _MORE_THREADS = 10, 4
@@ -33,17 +33,9 @@ def sample(seconds: float, start: int, pid: int, cache: Path) -> Level:
     process = Path(f"/proc/{pid}")
     fields = dict(line.split(":", 1) for line in (process / "status").read_text().splitlines())
     descriptors = len(list((process / "fd").iterdir()))
-    return Level(seconds, start, int(fields["VmRSS"].split()[0]) << 10, descriptors, int(fields["Threads"]), du(cache))
-
-
-def du(folder: Path) -> int:
-    """Bytes on disk, as `du` counts them; files may vanish meanwhile."""
-    total = 0
-    for parent, _, names in os.walk(folder):
-        for path in (parent, *(os.path.join(parent, name) for name in names)):
-            with suppress(FileNotFoundError):
-                total += os.lstat(path).st_blocks * 512
-    return total
+    return Level(
+        seconds, start, int(fields["VmRSS"].split()[0]) << 10, descriptors, int(fields["Threads"]), disk_usage(cache)
+    )
 
 
 def complaints(levels: Sequence[Level], limit: int) -> Iterator[str]:

@@ -18,6 +18,7 @@ from framecache.cache.disk_store import DiskStore
 from framecache.cache.frame_store import BlockRow, DoesNotFit, NoStore, StoreError
 from framecache.dicom.instance import Instance
 
+from tests.disk import disk_usage
 from tests.unit.fakes import PATH, instance, uuid
 
 SYNTAX = "1.2.840.10008.1.2.1"
@@ -46,16 +47,6 @@ def read(row: BlockRow, number: int) -> bytes:
     target = bytearray(found.length)
     block.read_frame(row.path, found, memoryview(target))
     return bytes(target)
-
-
-def disk_usage(folder: Path) -> int:
-    """As du counts it."""
-    blocks = 0
-    for place, _, names in os.walk(folder):
-        for path in (place, *(os.path.join(place, name) for name in names)):
-            with contextlib.suppress(FileNotFoundError):
-                blocks += os.lstat(path).st_blocks
-    return blocks * 512
 
 
 def test_what_was_kept_is_read_back(store: DiskStore) -> None:

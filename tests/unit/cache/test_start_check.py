@@ -11,7 +11,8 @@ import pytest
 from framecache.cache.disk_store import DiskStore
 from framecache.cache.start_check import Findings
 
-from tests.unit.cache.test_disk_store import KB, LIMIT, disk_usage, fill, read
+from tests.disk import disk_usage
+from tests.unit.cache.test_disk_store import KB, LIMIT, fill, read
 from tests.unit.fakes import instance, uuid
 
 
