@@ -77,7 +77,7 @@ class LocatedFrames:
 
 
 class RestFrames:
-    """Frames that Orthanc's core cuts out itself, one call each."""
+    """Frames that Orthanc's core cuts out itself, one call each: for what is too large to be read whole."""
 
     def __init__(self, api: OrthancApi, instance: Instance, inflater: Inflater, flights: Flights[bytes]) -> None:
         self._api, self._instance, self._inflater, self._flights = api, instance, inflater, flights
@@ -137,6 +137,7 @@ class Sources:
         self._api, self._inflater = api, Inflater(largest_inflated)
         self._tables: Flights[FrameTable] = Flights(_PATIENCE)
         self._raw: Flights[bytes] = Flights(_PATIENCE)
+        self._whole: Flights[bytes] = Flights(_PATIENCE)
 
     @contextmanager
     def open(self, entry: Entry, *, whole: bool = False) -> Iterator[FrameSource]:
@@ -151,8 +152,11 @@ class Sources:
                 self._inflater.readable(stored, syntax, version) as reader,
             ):
                 yield LocatedFrames(reader, self._table(entry, reader))
-        elif whole and entry.instance.file_size <= _LARGEST_IN_MEMORY:
-            content = MemoryReader(_get(self._api, entry.instance, "file"))
+        elif entry.instance.file_size <= _LARGEST_IN_MEMORY:
+            # Not frame by frame: the core cuts those out of what it has parsed before, which it keeps by the instance's
+            # ID, so that after an overwrite they can be of the version before.
+            read = partial(_get, self._api, entry.instance, "file")
+            content = MemoryReader(self._whole.join(version, read))
             with self._inflater.readable(content, syntax, version) as reader:
                 yield LocatedFrames(reader, self._table(entry, reader))
         else:

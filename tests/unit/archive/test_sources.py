@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -60,13 +61,15 @@ def test_frames_come_from_the_stored_file_without_asking_orthanc(tmp_path: Path,
     assert api.calls == []
 
 
+@pytest.mark.parametrize("whole", [False, True])
 @pytest.mark.parametrize("syntax", FILES)
-def test_without_a_folder_a_whole_instance_comes_in_one_call(syntax: str) -> None:
+def test_without_a_folder_a_whole_instance_comes_in_one_call(syntax: str, *, whole: bool) -> None:
+    """For one frame, too: what the core cuts out can be of the version before an overwrite."""
     api = FakeApi()
     content, frames = FILES[syntax]
     name = api.store(content, syntax=syntax)
 
-    with Sources(api).open(entry_of(api), whole=True) as source:
+    with Sources(api).open(entry_of(api), whole=whole) as source:
         assert frames_of(source) == frames
     assert api.calls == [f"GET /instances/{name}/file", f"GET /instances/{name}/attachments/dicom/info"]
 
@@ -81,11 +84,13 @@ class CoreApi(FakeApi):
         return NATIVE_FRAMES[int(uri.split("/")[-2])]
 
 
-def test_without_a_folder_one_frame_costs_one_call() -> None:
+def test_without_a_folder_one_frame_of_what_is_too_large_to_be_read_whole_costs_one_call() -> None:
     api = CoreApi()
     name = api.store(native(PIXELS))
+    entry = entry_of(api)
+    entry.instance = replace(entry.instance, file_size=(512 << 20) + 1)
 
-    with Sources(api).open(entry_of(api)) as source:
+    with Sources(api).open(entry) as source:
         target = bytearray(source.frame_length(1))
         source.read_frame(1, memoryview(target))
 
