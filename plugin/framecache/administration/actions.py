@@ -9,6 +9,7 @@ from framecache.administration.answers import Answer
 from framecache.administration.archive_view import ArchiveView, check_id
 from framecache.administration.jobs import Jobs, Work
 from framecache.archive.catalogue import Catalogue
+from framecache.batches import batches
 from framecache.cache.frame_store import FrameStore
 from framecache.dicom.identity import is_uid
 from framecache.errors import NotFound
@@ -58,7 +59,7 @@ class Actions:
         What is being cached of it ends, and leaves nothing. A viewer that asks for it brings it back. Raises NotFound.
         """
         instances = self._instances(level, orthanc_id)
-        purged = sum(self._purge(instances[start : start + _BATCH]) for start in range(0, len(instances), _BATCH))
+        purged = sum(self._purge(some) for some in batches(instances, _BATCH))
         told = f"{purged} of {len(instances)} instances were cached"
         self._log.info(f"frame cache: {level} {orthanc_id} purged: {told}")
         self._events.note("purged", level, orthanc_id, told)

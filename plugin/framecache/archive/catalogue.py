@@ -6,7 +6,7 @@ import json
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -295,18 +295,13 @@ class Catalogue:
         what is kept is looked at first: Orthanc's answer is no older, and what is not in it will never come back.
         """
         kept = self._store.versions_of(orthanc_ids)
-        current = self._current_attachments(orthanc_ids)
+        current = current_attachments(self._api, orthanc_ids)
         for orthanc_id in orthanc_ids:
             self._forget_unless(orthanc_id, current.get(orthanc_id))
         deleted = {name: uuids for name, uuids in kept.items() if name not in current}
         self._store.forget_versions(deleted, "deleted")
         replaced = {name: set(uuids) - {current[name]} for name, uuids in kept.items() if name in current}
         self._store.forget_versions(replaced, "replaced")
-
-    def _current_attachments(self, orthanc_ids: Sequence[str]) -> dict[str, str]:
-        body = {"Resources": list(orthanc_ids), "Level": "Instance", "Metadata": False}
-        answers = json.loads(self._api.post("/tools/bulk-content", json.dumps(body).encode()))
-        return {answer["ID"]: answer["FileUuid"] for answer in answers}
 
     def _forget_unless(self, orthanc_id: str, attachment_uuid: str | None) -> None:
         with self._lock:
@@ -329,3 +324,10 @@ def _stored_transfer_syntax(path: str) -> str:
     """Orthanc notes no transfer syntax that it does not know, such as HTJ2K in 1.12.7."""
     with FileReader(path) as reader:
         return data_set.read_transfer_syntax_uid(reader)
+
+
+def current_attachments(api: OrthancApi, orthanc_ids: Collection[str]) -> dict[str, str]:
+    """The attachments' UUIDs of those of some hundred instances that Orthanc has, by Orthanc ID. Raises SourceError."""
+    body = {"Resources": list(orthanc_ids), "Level": "Instance", "Metadata": False}
+    answers = json.loads(api.post("/tools/bulk-content", json.dumps(body).encode()))
+    return {answer["ID"]: answer["FileUuid"] for answer in answers}

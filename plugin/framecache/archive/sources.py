@@ -79,8 +79,8 @@ class LocatedFrames:
 class RestFrames:
     """Frames that Orthanc's core cuts out itself, one call each: for what is too large to be read whole."""
 
-    def __init__(self, api: OrthancApi, instance: Instance, inflater: Inflater, flights: Flights[bytes]) -> None:
-        self._api, self._instance, self._inflater, self._flights = api, instance, inflater, flights
+    def __init__(self, api: OrthancApi, instance: Instance, flights: Flights[bytes]) -> None:
+        self._api, self._instance, self._flights = api, instance, flights
         self._last: tuple[int, bytes] = (-1, b"")
 
     @property
@@ -93,15 +93,7 @@ class RestFrames:
         return self.number_of_frames
 
     def header(self) -> bytes:
-        if self._instance.file_size > _LARGEST_IN_MEMORY:
-            raise HandOver("the instance is too large to be read whole for its header")
-        content = MemoryReader(_get(self._api, self._instance, "file"))
-        offset = self._instance.pixel_data_offset
-        with self._inflater.readable(
-            content, self._instance.transfer_syntax_uid, self._instance.attachment_uuid
-        ) as reader:
-            table = locate_frames(reader, self._instance.transfer_syntax_uid, offset)
-            return reader.read_at(0, table.header_length)
+        raise HandOver("the instance is too large to be read whole for its header")
 
     def frame_length(self, frame_index: int) -> int:
         return len(self._frame(frame_index))
@@ -136,8 +128,7 @@ class Sources:
         """`largest_inflated` is the most bytes that deflated instances may take together while they are open."""
         self._api, self._inflater = api, Inflater(largest_inflated)
         self._tables: Flights[FrameTable] = Flights(_PATIENCE)
-        self._raw: Flights[bytes] = Flights(_PATIENCE)
-        self._whole: Flights[bytes] = Flights(_PATIENCE)
+        self._fetches: Flights[bytes] = Flights(_PATIENCE)
 
     @contextmanager
     def open(self, entry: Entry, *, whole: bool = False) -> Iterator[FrameSource]:
@@ -156,11 +147,11 @@ class Sources:
             # Not frame by frame: the core cuts those out of what it has parsed before, which it keeps by the instance's
             # ID, so that after an overwrite they can be of the version before.
             read = partial(_get, self._api, entry.instance, "file")
-            content = MemoryReader(self._whole.join(version, read))
+            content = MemoryReader(self._fetches.join(version, read))
             with self._inflater.readable(content, syntax, version) as reader:
                 yield LocatedFrames(reader, self._table(entry, reader))
         else:
-            yield RestFrames(self._api, entry.instance, self._inflater, self._raw)
+            yield RestFrames(self._api, entry.instance, self._fetches)
 
     def index(self, entry: Entry) -> bytes:
         """The index of an instance, as the store keeps it. Raises HandOver, SourceError."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from framecache.errors import SourceError
 from framecache.ports import OrthancApi
+from framecache.rules.keys import day_of
 
 _DAY = timedelta(days=1)
 # Nothing was stored as DICOM before; what claims to be older is asked for at once.
@@ -151,7 +152,4 @@ def _day(text: str) -> date | None:
     """A DA of PS3.5 section 6.2, eight digits; None for anything else."""
     if len(text) != len("YYYYMMDD") or not (text.isascii() and text.isdigit()):
         return None
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        return None
+    return day_of(text)

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from types import MappingProxyType
 
+from framecache.batches import batches
 from framecache.cache.held import HeldInAll, HeldInstance, HeldStudies, HeldStudy, Order
-from framecache.cache.table import Table, batches
+from framecache.cache.table import BATCH, Table
 from framecache.dicom.instance import Instance
 from framecache.dicom.transfer_syntax import EXPLICIT, stored_representation
 from framecache.errors import SourceError
@@ -112,7 +113,7 @@ class Holdings:
     def instances(self, orthanc_ids: Sequence[str]) -> dict[str, HeldInstance]:
         """Those of some instances that anything is held of, by Orthanc ID."""
         held = {}
-        for some in batches(orthanc_ids):
+        for some in batches(orthanc_ids, BATCH):
             query = f"SELECT {_INSTANCE} FROM {_NAME} WHERE tag IN ({','.join('?' * len(some))})"
             held.update({row[0]: HeldInstance(*row) for row in self._table.rows(query, some)})
         return held

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import diskcache
 
+from framecache.batches import batches
 from framecache.cache.block_disk import BlockDisk
 from framecache.cache.frame_store import BlockRow, StoreError
 
@@ -29,7 +30,7 @@ _DATABASE_SETTINGS = {
     "sqlite_journal_size_limit": 1 << 20,
 }
 _RECORDS = "raw = 1 AND key >= 'i/' AND key < 'i0'"
-_BATCH = 500
+BATCH = 500  # values in one question
 # What was asked for counts as so much younger than what merely arrived: a flood of new studies pushes itself out.
 _READ_SECONDS = 86400.0
 # Times of accesses differ at least by so much, so that their order survives a clock that is set back.
@@ -124,7 +125,7 @@ class Table(diskcache.Cache):  # type: ignore[misc]
 
     def tagged(self, tags: Sequence[str]) -> Iterator[TaggedRow]:
         """All rows of these instances."""
-        for some in batches(tags):
+        for some in batches(tags, BATCH):
             yield from self._rows("tag", some)
 
     def tags(self, after: str, most: int) -> list[str]:
@@ -140,7 +141,7 @@ class Table(diskcache.Cache):  # type: ignore[misc]
     def file_rows(self, after: int) -> list[tuple[int, str, str, int]]:
         """Some rows that have files: row ID, key, file name and its bytes, in the order of their IDs."""
         query = "SELECT rowid, key, filename, size FROM Cache WHERE rowid > ? AND filename NOT NULL ORDER BY rowid"
-        rows: list[tuple[int, str, str, int]] = self._sql(f"{query} LIMIT {_BATCH}", (after,)).fetchall()
+        rows: list[tuple[int, str, str, int]] = self._sql(f"{query} LIMIT {BATCH}", (after,)).fetchall()
         return rows
 
     def least_recently_used(self) -> list[tuple[str, str]]:
@@ -161,7 +162,7 @@ class Table(diskcache.Cache):  # type: ignore[misc]
     def not_asked_for_since(self, moment: float, after: int) -> list[OldRecord]:
         """Some records of what came before `moment` and was not asked for since, in the order of their row IDs."""
         columns = f"SELECT rowid, tag, key, access_time, value FROM Cache WHERE {_RECORDS}"  # noqa: S608
-        query = f"{columns} AND access_time < ? AND rowid > ? ORDER BY rowid LIMIT {_BATCH}"
+        query = f"{columns} AND access_time < ? AND rowid > ? ORDER BY rowid LIMIT {BATCH}"
         return [OldRecord(*row) for row in self._sql(query, (moment, after)).fetchall()]
 
     def bytes_of(self, tag: str) -> int:
@@ -170,11 +171,11 @@ class Table(diskcache.Cache):  # type: ignore[misc]
 
     def remove_tagged(self, tags: Sequence[str], is_meant: Callable[[TaggedRow], bool] = lambda _: True) -> Removed:
         """Remove the rows of these instances that are meant, and their files."""
-        return sum((self._remove("tag", some, is_meant) for some in batches(tags)), Removed())
+        return sum((self._remove("tag", some, is_meant) for some in batches(tags, BATCH)), Removed())
 
     def remove_keys(self, keys: Sequence[str]) -> Removed:
         """Remove rows and their files."""
-        return sum((self._remove("key", some, lambda _: True) for some in batches(keys)), Removed())
+        return sum((self._remove("key", some, lambda _: True) for some in batches(keys, BATCH)), Removed())
 
     def _remove(self, column: str, values: Sequence[str], is_meant: Callable[[TaggedRow], bool]) -> Removed:
         """Rows first, in one transaction: a file without a row is found at the next start."""
@@ -264,12 +265,6 @@ class Table(diskcache.Cache):  # type: ignore[misc]
         for name in removed:
             if name is not None:
                 self._disk.remove(name)
-
-
-def batches(values: Sequence[str]) -> Iterator[Sequence[str]]:
-    """So many at a time as fit into one question."""
-    for start in range(0, len(values), _BATCH):
-        yield values[start : start + _BATCH]
 
 
 def _identity(path: str) -> tuple[int, int]:

@@ -7,10 +7,10 @@ database, have to leave the disk as well.
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
 
+from framecache.archive.catalogue import current_attachments
 from framecache.cache.frame_store import FrameStore
 from framecache.ports import Log, OrthancApi
 from framecache.threads import make_way, start_thread
@@ -55,9 +55,7 @@ class Audit:
                 return
 
     def _suspects(self, kept: Mapping[str, Collection[str]]) -> Iterator[str]:
-        body = {"Resources": list(kept), "Level": "Instance", "Metadata": False}
-        answers = json.loads(self._api.post("/tools/bulk-content", json.dumps(body).encode()))
-        current = {answer["ID"]: answer["FileUuid"] for answer in answers}
+        current = current_attachments(self._api, kept)
         for orthanc_id, attachments in kept.items():
             if orthanc_id not in current or set(attachments) - {current[orthanc_id]}:
                 yield orthanc_id

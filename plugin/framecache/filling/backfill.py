@@ -12,6 +12,7 @@ from datetime import date, datetime, timedelta
 from typing import Literal
 
 from framecache.archive.studies import Studies, Study
+from framecache.batches import batches
 from framecache.cache.frame_store import FrameStore
 from framecache.errors import FrameCacheError, NotFound
 from framecache.filling.backfill_progress import Plan, Progress
@@ -155,8 +156,8 @@ class Backfill:
         """How many instances the study has. A study that Orthanc twice cannot tell about is left out."""
         try:
             instances = self._studies.instances(study.orthanc_id)
-            for start in range(0, len(instances), _BATCH):
-                self._feed_all(instances[start : start + _BATCH])
+            for some in batches(instances, _BATCH):
+                self._feed_all(some)
         except NotFound:
             return 0  # it was deleted meanwhile
         except FrameCacheError as error:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from framecache.archive.catalogue import Catalogue
+from framecache.batches import batches
 from framecache.cache.frame_store import FrameStore, StoreError
 from framecache.filling.filler import Filler
 from framecache.ports import Log
@@ -70,8 +71,7 @@ class Janitor:
     def _flush_and_retry(self) -> None:
         self._attempt(self._flush)
         failed, self._failed = list(self._failed), {}
-        for start in range(0, len(failed), _LARGEST_BATCH):
-            batch = failed[start : start + _LARGEST_BATCH]
+        for batch in batches(failed, _LARGEST_BATCH):
             self._attempt(partial(self._catalogue.forget_stale, batch), batch)
         self._next_flush = time.monotonic() + _FLUSH_SECONDS
 

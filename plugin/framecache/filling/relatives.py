@@ -9,6 +9,7 @@ from typing import Literal
 
 from framecache.archive.catalogue import Entry
 from framecache.archive.studies import Studies
+from framecache.batches import batches
 from framecache.errors import FrameCacheError
 from framecache.filling.filler import Filler
 from framecache.filling.line import Priority
@@ -112,6 +113,6 @@ class Relatives:
             self._queue(self._studies.instances(prior.orthanc_id), Priority.PRIOR)
 
     def _queue(self, instances: Sequence[str], priority: Priority) -> None:
-        for start in range(0, len(instances), _BATCH):
-            for found, _ in self._sieve.sift(instances[start : start + _BATCH]):
+        for some in batches(instances, _BATCH):
+            for found, _ in self._sieve.sift(some):
                 self._filler.submit(found.orthanc_id, priority)

@@ -126,7 +126,7 @@ def test_what_nobody_asked_for_so_long_goes_by_its_age(tmp_path: Path) -> None:
 def test_each_instance_stays_as_long_as_is_said_of_it_some_of_them_looked_at_each_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("framecache.cache.table._BATCH", 2)
+    monkeypatch.setattr("framecache.cache.table.BATCH", 2)
     days = {instance(number).path: number * DAY for number in range(6)}
     store = DiskStore(tmp_path, LIMIT, stay=Stay(3.5 * DAY, DAY, lambda one: days[one.path]))
     for number in range(6):
