@@ -127,7 +127,9 @@ def test_a_damaged_cache_file_is_never_sent(archive: Archive) -> None:
     answer = archive.frames(instance, frame_list, AS_STORED)
     assert (answer.headers["X-Frame-Cache"], answer.content == wanted) == ("miss", True)
     wait_until(lambda: archive.frames(instance, frame_list).headers["X-Frame-Cache"] == "hit")
-    assert archive.status()["DamagedBlocks"] == sum(len(damage(CONTENT)) == len(CONTENT) for damage in DAMAGES)
+    by_length = sum(len(damage(CONTENT)) < len(CONTENT) for damage in DAMAGES)  # found by a reader, or by the check
+    found = range(len(DAMAGES) - by_length, len(DAMAGES))
+    wait_until(lambda: archive.status()["DamagedBlocks"] in found, lambda: str(archive.status()))
     assert archive.frames(instance, frame_list).content == wanted
     assert archive.status()["Errors"] == 0
 

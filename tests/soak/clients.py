@@ -80,7 +80,7 @@ class Run:
         if answer.status_code == requests.codes.ok:
             payloads = [part.payload for part in parts_of(answer)]
             self._judge(slot, committed, dict(zip(numbers, payloads, strict=True)))
-            self.count(f"{answer.headers['X-Frame-Cache']}s")
+            self.count(f"X-Frame-Cache: {answer.headers['X-Frame-Cache']}")
         else:
             self._judge_refusal(slot, committed, answer)
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -265,6 +266,7 @@ class MemoryStore:
         self.pins: set[str] = set()
         self.before_keep: Callable[[], None] = lambda: None
         self._lock = threading.Lock()
+        self._chances = itertools.count()
 
     def record(self, path: InstancePath) -> Instance | None:
         return self.records.get(path)
@@ -289,7 +291,7 @@ class MemoryStore:
             raise DoesNotFit("the instance does not fit into the cache")
         first, count = min(frames), len(frames)
         key = f"f/{instance.attachment_uuid}/{representation}/{first}-{count}"
-        path = self._folder / key.replace("/", "_")
+        path = self._folder / f"{key.replace('/', '_')}-{next(self._chances)}"  # no name is used twice
         content = b"".join([block.pack_header(key, frames), *frames.values()])
         path.write_bytes(content)
         row = BlockRow(key, str(path), representation, first, count, len(content))

@@ -74,17 +74,19 @@ class Entry:
         known = {cached.row: cached for cached in list(self.blocks.values())}
         blocks = {}
         for row in rows:
+            if row in self._broken:  # by a reader, since `rows` were looked up
+                continue
             cached = known.get(row) or CachedBlock(row)
             blocks.update({(row.representation, row.first + i): cached for i in range(row.count)})
         self.blocks = blocks
 
     def drop(self, row: BlockRow, why: BrokenBlock) -> MissCause:
-        """Take a block out of account, and return what has become of it."""
+        """Take a block out of account, and return what has become of it: once, however many readers met it."""
         cause: MissCause = "evicted" if isinstance(why, BlockGone) else "damaged"
-        for i in range(row.count):
-            self.blocks.pop((row.representation, row.first + i), None)
-            self.lost[row.representation, row.first + i] = cause
-        self._broken[row] = cause
+        for key in [(row.representation, row.first + i) for i in range(row.count)]:
+            if (cached := self.blocks.get(key)) is not None and cached.row == row:
+                self.blocks.pop(key, None)
+                self.lost[key] = self._broken[row] = cause
         return cause
 
     def take_broken(self) -> dict[BlockRow, MissCause]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from framecache.archive.catalogue import Catalogue, Entry
@@ -294,24 +294,26 @@ class Filler:
 
     def _is_whole(self, entry: Entry) -> bool:
         """Another instance's fill may have evicted the first half of this one: then the other half goes as well."""
-        rows = self._store.blocks(entry.instance)
-        if {cached.row for cached in list(entry.blocks.values())} <= set(rows):
+        broken = self._forget_broken(entry)
+        rows = {*self._store.blocks(entry.instance), *broken}
+        if {cached.row for cached in list(entry.blocks.values())} <= rows:
             return True
         self._store.forget_versions({entry.instance.orthanc_id: {entry.instance.attachment_uuid}}, "size")
         entry.take_stock([])
         return False
 
     def _take_stock(self, entry: Entry) -> None:
+        self._forget_broken(entry)
+        entry.take_stock(self._store.blocks(entry.instance))
+
+    def _forget_broken(self, entry: Entry) -> Collection[BlockRow]:
         """What was found to be damaged is no block any more, or it would be met with each request again."""
-        broken, whole = entry.take_broken(), list[BlockRow]()
-        for row in self._store.blocks(entry.instance):
-            if row not in broken:
-                whole.append(row)
-                continue
+        broken = entry.take_broken()
+        for row in set(self._store.blocks(entry.instance)).intersection(broken):
             self._store.forget_block(row)
-            if broken[row] == "damaged":
-                self._metrics.count("damaged_blocks")
-        entry.take_stock(whole)
+        # One that a reader met while its frames were written anew has no row any more, and is counted none the less.
+        self._metrics.count("damaged_blocks", list(broken.values()).count("damaged"))
+        return broken.keys()
 
     def _is_left(self, place: Place) -> bool:
         return self._stopping or self._line.is_cancelled(place) or self._line.has_to_wait(place)

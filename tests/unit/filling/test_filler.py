@@ -600,7 +600,7 @@ def test_what_was_found_damaged_is_cut_out_anew_and_counted_once(bench: Bench, d
     name = bench.take_in(1, big_frames(4), frames=4)
     bench.run(name)
     entry = bench.catalogue.describe(name)
-    old = {key: row for key, (_, row) in bench.store.rows.items()}
+    old = dict(bench.store.rows)
     row = entry.blocks[EXPLICIT, 2].row
     if damage == "gone":
         why: BrokenBlock = BlockGone("gone")
@@ -617,12 +617,35 @@ def test_what_was_found_damaged_is_cut_out_anew_and_counted_once(bench: Bench, d
     assert eventually(lambda: bench.done == [name] * 3)
 
     assert bench.metrics["filled_instances"] == 2
-    assert {key: row for key, (_, row) in bench.store.rows.items()} == old
+    assert {key for key in old if bench.store.rows[key] != old[key]} == {row.key}
     again = entry.blocks[EXPLICIT, 2]
     located = again.frame(2)
     assert located is not None
     block.read_frame(again.row.path, located, memoryview(bytearray(located.length)))
     assert bench.metrics["damaged_blocks"] == (damage != "gone")
+
+
+def test_damage_that_a_reader_meets_while_its_frames_are_written_anew_is_counted(bench: Bench) -> None:
+    name = bench.take_in(1, big_frames(4), frames=4)
+    bench.run(name)
+    entry = bench.catalogue.describe(name)
+    damaged = [entry.blocks[EXPLICIT, number].row for number in (2, 3)]
+
+    def meet_the_other() -> None:
+        bench.store.before_keep = lambda: None
+        entry.drop(damaged[1], BrokenBlock("zeroed"))
+
+    bench.store.before_keep = meet_the_other
+    entry.drop(damaged[0], BrokenBlock("zeroed"))
+    bench.filler.wanted(entry, 2)
+
+    assert eventually(lambda: bench.done == [name] * 2)
+    assert bench.metrics["damaged_blocks"] == 2
+    for row in damaged:  # by a reader that still holds what it had found
+        entry.drop(row, BrokenBlock("zeroed"))
+    bench.filler.submit(name, Priority.VIEWER, 2)
+    assert eventually(lambda: bench.done == [name] * 3)
+    assert bench.metrics["damaged_blocks"] == 2
 
 
 @pytest.mark.parametrize("has_folder", [True, False], ids=["folder", "object storage"])
