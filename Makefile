@@ -28,7 +28,7 @@ demo: ## the same once, then stop
 
 test: ## run all tests, against Orthanc of both suites
 	$(BOOTSTRAP) trixie forky
-	@$(BIN)/pytest $(PYTEST)
+	@$(BIN)/pytest --numprocesses 2 $(PYTEST)
 
 soak: ## run mixed load, faults and restarts for MINUTES=20; writes docs/soak
 	$(BOOTSTRAP) $(ORTHANC_SUITE)

@@ -1,4 +1,4 @@
-"""What all tests share: the end of a run lists what it left out, and why."""
+"""What all tests share: how they are run side by side, and a list of what a run left out, and why."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections import Counter
 
 import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadFileScheduling
 
 # A shared or slow machine may pause any example; what must be quick is timed by its own test.
 settings.register_profile("any machine", deadline=None)
@@ -21,6 +22,17 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_deselected(items: list[pytest.Item]) -> None:
     for item in items:
         item.config.stash[_DESELECTED].append(item.nodeid)
+
+
+class Scheduling(LoadFileScheduling):  # type: ignore[misc] # xdist has no types
+    """The tests of a file go to one process, which starts its Orthanc once; those of one Docker engine too."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "docker" if nodeid.startswith("tests/docker/") else _file(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Scheduling:
+    return Scheduling(config, log)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
