@@ -7,13 +7,15 @@ import ctypes
 import os
 import queue
 import threading
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from framecache.errors import FrameCacheError, Stopping
 
 _Result = TypeVar("_Result")
+_Value = TypeVar("_Value")
 _CALL_TIMEOUT = 60.0
 # ioprio_set(2), which the C library has no function for.
 _IOPRIO_SET = {"x86_64": 251, "aarch64": 30}
@@ -25,6 +27,24 @@ def start_thread(name: str, function: Callable[[], None]) -> threading.Thread:
     thread = threading.Thread(target=function, name=name, daemon=True)
     thread.start()
     return thread
+
+
+def side_by_side(function: Callable[[_Value], object], values: Iterable[_Value], threads: int) -> None:
+    """Call `function`, which raises nothing, with each value, some at a time; return when all are done."""
+    waiting = deque(values)
+
+    def work() -> None:
+        with contextlib.suppress(IndexError):
+            while True:
+                function(waiting.popleft())
+
+    helpers: list[threading.Thread] = []
+    with contextlib.suppress(RuntimeError):  # the system has no more threads, or the interpreter is ending
+        while len(helpers) < min(threads, len(waiting)) - 1:
+            helpers.append(start_thread("frame-cache-helper", work))
+    work()
+    for helper in helpers:
+        helper.join()
 
 
 def make_way() -> None:

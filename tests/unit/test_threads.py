@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections.abc import Callable
 
 import pytest
+from framecache import threads
 from framecache.errors import FrameCacheError, NotFound, Stopping
-from framecache.threads import Desk, make_way, start_thread
+from framecache.threads import Desk, make_way, side_by_side, start_thread
 
 
 def test_threads_are_daemons() -> None:
@@ -60,3 +62,38 @@ def test_making_way_changes_no_other_thread() -> None:
     time.sleep(0)
 
     assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == before
+
+
+@pytest.mark.parametrize("most", [1, 2, 4])
+def test_work_side_by_side_is_done_once_each_and_by_no_more_threads_than_allowed(most: int) -> None:
+    done, by = list[int](), set[int]()
+    together = threading.Barrier(most)
+
+    def work(value: int) -> None:
+        if value < most:
+            together.wait(5)  # each thread has one of them
+        done.append(value)
+        by.add(threading.get_ident())
+
+    side_by_side(work, range(50), most)
+
+    assert sorted(done) == list(range(50))
+    assert len(by) == most
+
+
+@pytest.mark.parametrize("startable", [0, 1])
+def test_work_side_by_side_is_done_where_no_more_threads_start(monkeypatch: pytest.MonkeyPatch, startable: int) -> None:
+    started = list[threading.Thread]()
+
+    def start(name: str, function: Callable[[], None]) -> threading.Thread:
+        if len(started) == startable:
+            raise RuntimeError("can't start new thread")
+        started.append(start_thread(name, function))
+        return started[-1]
+
+    monkeypatch.setattr(threads, "start_thread", start)
+    done = list[int]()
+    side_by_side(done.append, range(50), 4)
+
+    assert sorted(done) == list(range(50))
+    assert not any(thread.is_alive() for thread in started)

@@ -15,9 +15,13 @@ from typing import Any
 import diskcache
 from diskcache.core import MODE_BINARY, MODE_RAW
 
+from framecache.threads import side_by_side
+
 _FILE_NAME = re.compile(r"[0-9a-f]{2}/[0-9a-f-]{36}/[0-9A-Za-z._-]{1,160}\.block", re.ASCII)
 # Longer writes make Linux look for contiguous pages, which costs several times as much as filling them.
 _PIECE = 256 << 10
+# A disk may let each unlinking wait, however many there are at a time: four threads are ten times as fast there.
+_MANY, _UNLINKING = 16, 4
 _OWNER_ONLY, _OWNER_ONLY_DIRECTORY = 0o600, 0o700
 
 
@@ -81,25 +85,25 @@ class BlockDisk(diskcache.Disk):  # type: ignore[misc]
 
     def remove_all(self, files: Iterable[tuple[str, int]]) -> None:
         """Unlink files, given with their bytes; those that cannot be unlinked now are tried again, and count."""
-        folders = set()
-        for filename, size in files:
-            try:
-                path = self.full_path(filename)
-                os.remove(path)
-            except (FileNotFoundError, ValueError):
-                continue
-            except OSError:
+        known = [(filename, size) for filename, size in files if _FILE_NAME.fullmatch(filename)]
+        threads = _UNLINKING if len(known) >= _MANY else 1
+        side_by_side(self._unlink, known, threads)
+        folders = {os.path.dirname(self.full_path(filename)) for filename, _ in known}
+        side_by_side(_remove_empty, folders, threads)
+        side_by_side(_remove_empty, {os.path.dirname(folder) for folder in folders}, 1)
+
+    def _unlink(self, file: tuple[str, int]) -> None:
+        filename, size = file
+        path = self.full_path(filename)
+        try:
+            os.remove(path)
+        except OSError as error:
+            if not isinstance(error, FileNotFoundError):
                 with contextlib.suppress(OSError):
-                    size = size or os.lstat(path).st_size  # noqa: PLW2901
+                    size = size or os.lstat(path).st_size
                 self._stuck[filename] = size
-                continue
-            self._stuck.pop(filename, None)
-            folders.add(os.path.dirname(path))
-        # Empty folders only, and never the cache's own.
-        for some in (folders, {os.path.dirname(folder) for folder in folders}):
-            for folder in some:
-                with contextlib.suppress(OSError):
-                    os.rmdir(folder)
+                return
+        self._stuck.pop(filename, None)
 
     @property
     def stuck_bytes(self) -> int:
@@ -146,6 +150,11 @@ class BlockDisk(diskcache.Disk):  # type: ignore[misc]
             raise
         finally:
             os.close(descriptor)
+
+
+def _remove_empty(folder: str) -> None:
+    with contextlib.suppress(OSError):
+        os.rmdir(folder)
 
 
 def _write_all(descriptor: int, pieces: Sequence[bytes | memoryview]) -> None:

@@ -7,6 +7,7 @@ import pickle
 import sqlite3
 import stat
 import threading
+import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -193,6 +194,32 @@ def test_the_folders_of_removed_blocks_go_and_those_of_others_stay(cache: diskca
 
     assert not folder.parent.exists()
     assert (tmp_path / "cache").is_dir()
+
+
+@pytest.mark.parametrize("blocks", [1, 100], ids=["few", "many"])
+def test_files_that_cannot_be_unlinked_count_until_they_can(
+    monkeypatch: pytest.MonkeyPatch, disk: BlockDisk, blocks: int
+) -> None:
+    files, remove = [], os.remove
+    for number in range(blocks):
+        size, _, filename, _ = disk.store(NewBlock(str(uuid.UUID(int=number << 100)), "1.2_1", [b"frame"]), False)
+        assert filename is not None
+        files.append((filename, size))
+
+    def refuse(path: str) -> None:
+        if path.endswith(files[0][0]):
+            raise PermissionError
+        remove(path)
+
+    monkeypatch.setattr(os, "remove", refuse)
+    disk.remove_all(files)
+    assert disk.stuck_bytes == files[0][1]
+    assert [Path(disk.full_path(filename)).exists() for filename, _ in files] == [True] + [False] * (blocks - 1)
+
+    monkeypatch.setattr(os, "remove", remove)
+    disk.retry()
+    assert disk.stuck_bytes == 0
+    assert not any(Path(disk.full_path(filename)).parent.parent.exists() for filename, _ in files)
 
 
 def test_removing_a_block_twice_or_one_that_is_gone_is_nothing(disk: BlockDisk) -> None:
