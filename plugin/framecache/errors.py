@@ -4,6 +4,7 @@ FrameCacheError
 ├── BadRequest             400  the request itself is wrong
 ├── Forbidden              403  not for this user, or not in this way
 ├── NotFound               404  no such resource here
+│   └── SharedUids              several instances have its UIDs
 ├── NotAcceptable          406  nothing that we have is acceptable
 ├── Overloaded             503  too many bytes in flight; try again
 ├── Stopping               503  Orthanc is ending; try again when it is back
@@ -45,6 +46,13 @@ class NotFound(FrameCacheError):
     """The resource does not exist."""
 
     status = 404
+
+
+class SharedUids(NotFound):
+    """Several patients' instances have the same three UIDs: no URL tells which of them is meant."""
+
+    def __init__(self) -> None:
+        super().__init__("the UIDs are those of several instances")
 
 
 class NotAcceptable(FrameCacheError):

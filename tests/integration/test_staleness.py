@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pydicom import dcmread
 
 from dev.orthanc_server import PLUGINS
 from dev.sample import Sample
@@ -84,6 +85,22 @@ def resource_of(archive: Archive, instance: Instance, level: str) -> str:
     singular = {"series": "series", "studies": "study", "patients": "patient"}[level]
     identifier: str = archive.get_json(f"/instances/{instance.orthanc_id}/{singular}")["ID"]
     return identifier
+
+
+def test_uids_that_two_patients_share_open_the_frames_of_neither(archive: Archive, tmp_path: Path) -> None:
+    """Which of them is meant, no URL tells: the stock plugin answers 404, and ours answered the one cached last."""
+    sample = replace(SMALL, seed=12)
+    instance = archive.store(sample)
+    assert archive.frames(instance, "1").status_code == 200
+    data_set = dcmread(sample.write(tmp_path / "other.dcm"))
+    data_set.PatientID, data_set.PixelData = "ANOTHER", bytes(len(data_set.PixelData))
+    data_set.save_as(tmp_path / "other.dcm")
+    other = instance_of(sample, archive.upload((tmp_path / "other.dcm").read_bytes()))
+
+    wait_until(lambda: archive.frames(instance, "1").status_code == archive.stock_frames(instance, "1").status_code)
+    assert archive.frames(instance, "1").status_code == 404
+    archive.delete(f"/instances/{instance.orthanc_id}")
+    assert payloads(archive, other) == [bytes(len(frame)) for frame in frames_of(sample)]
 
 
 def test_the_frames_of_what_was_deleted_leave_the_disk(archive: Archive) -> None:

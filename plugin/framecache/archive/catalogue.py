@@ -20,7 +20,7 @@ from framecache.dicom.frame_index import BrokenIndex, IndexedFrames
 from framecache.dicom.frame_table import FrameTable
 from framecache.dicom.identity import InstancePath, is_uid
 from framecache.dicom.instance import FIND_OPTIONS, Instance, stored_path
-from framecache.errors import BadRequest, InstanceGone, NotFound
+from framecache.errors import BadRequest, InstanceGone, NotFound, SharedUids
 from framecache.metrics import MissCause
 from framecache.ports import Clock, OrthancApi
 from framecache.threads import Desk
@@ -181,9 +181,9 @@ class Catalogue:
             "SOPInstanceUID": path.sop_instance_uid,
         }
         found = [instance for instance in self._ask(query) if instance.path == path]
-        if len(found) != 1:
-            # Two patients may own the same UIDs; which of them is meant, only the stock plugin's rule says.
-            raise NotFound("there is no such instance" if not found else "the UIDs are those of several instances")
+        if not found:
+            raise NotFound("there is no such instance")
+        self._refuse_shared_uids([instance.orthanc_id for instance in found])
         return found[0]
 
     def first_instance(self, study_instance_uid: str, series_instance_uid: str) -> InstancePath:
@@ -202,20 +202,33 @@ class Catalogue:
         return self.describe(min(instances)).instance.path
 
     def describe(self, orthanc_id: str) -> Entry:
-        """The instance with this Orthanc ID, as it is now. Raises NotFound, SourceError."""
+        """The instance with this Orthanc ID, as it is now. Raises NotFound, SharedUids, SourceError."""
         answer = json.loads(self._api.get(f"/instances/{orthanc_id}"))
         sop_instance_uid = answer["MainDicomTags"].get("SOPInstanceUID", "")
         if not is_uid(sop_instance_uid):
             raise NotFound("the instance has no usable SOP Instance UID")  # a wildcard would ask for all of them
-        for instance in self._ask({"SOPInstanceUID": sop_instance_uid}):
-            if instance.orthanc_id == orthanc_id:
-                placed = replace(instance, study_id=self._study_of(instance.series_id))
-                known = self._entries.get(instance.path)
-                if known and known.instance == placed:
-                    known.instance = placed
-                    return known
-                return self._enter(placed)
-        raise NotFound("there is no such instance")
+        found = self._ask({"SOPInstanceUID": sop_instance_uid})
+        instance = next((one for one in found if one.orthanc_id == orthanc_id), None)
+        if instance is None:
+            raise NotFound("there is no such instance")
+        self._refuse_shared_uids([one.orthanc_id for one in found if one.path == instance.path])
+        placed = replace(instance, study_id=self._study_of(instance.series_id))
+        known = self._entries.get(instance.path)
+        if known and known.instance == placed:
+            known.instance = placed
+            return known
+        return self._enter(placed)
+
+    def _refuse_shared_uids(self, orthanc_ids: Sequence[str]) -> None:
+        """Two patients may own the same UIDs, and no URL tells which is meant: what is known of either is forgotten.
+
+        Raises SharedUids. Else a viewer would get frames of whichever was looked at last.
+        """
+        if len(orthanc_ids) > 1:
+            for orthanc_id in orthanc_ids:
+                self.forget(orthanc_id)
+            self._store.forget_versions(self._store.versions_of(orthanc_ids))
+            raise SharedUids
 
     def _ask(self, query: Mapping[str, str]) -> list[Instance]:
         body = json.dumps({**FIND_OPTIONS, "Query": query}).encode()

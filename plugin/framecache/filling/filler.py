@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from framecache.archive.catalogue import Catalogue, Entry
 from framecache.cache.frame_store import BlockRow, FrameStore, StoreError
 from framecache.dicom.transfer_syntax import EXPLICIT, stored_representation
-from framecache.errors import FrameCacheError, HandOver, InstanceGone, NotFound, Stopping
+from framecache.errors import FrameCacheError, HandOver, InstanceGone, NotFound, SharedUids, Stopping
 from framecache.filling.extraction import Extracted, Extractor
 from framecache.filling.line import Line, Place, Priority, Work
 from framecache.metrics import Metrics, MissCause
@@ -223,8 +223,8 @@ class Filler:
             return self._fill(orthanc_id, place)
         except InstanceGone:
             return self._again(orthanc_id, place)
-        except NotFound:
-            return FillState("skipped", _GONE)
+        except NotFound as error:
+            return FillState("skipped", str(error) if isinstance(error, SharedUids) else _GONE)
         except Stopping:
             return FillState("queued")
         except (HandOver, StoreError) as error:  # the store itself has logged what is wrong with it

@@ -9,7 +9,7 @@ import pytest
 from framecache.archive.catalogue import Catalogue
 from framecache.cache.block import BlockGone, BrokenBlock
 from framecache.dicom.identity import InstancePath
-from framecache.errors import InstanceGone, NotFound, SourceError
+from framecache.errors import InstanceGone, NotFound, SharedUids, SourceError
 from framecache.metrics import MissCause
 from framecache.threads import Desk
 
@@ -89,9 +89,28 @@ def test_uids_that_two_patients_share_are_left_to_the_stock_plugin(catalogue: Ca
     for number in (1, 2):
         api.store(FILE, orthanc_id=orthanc_id(number), uuid=uuid(number))
 
-    with pytest.raises(NotFound, match="several"):
+    with pytest.raises(SharedUids, match="several"):
         catalogue.lookup(PATH)
-    assert catalogue.describe(orthanc_id(2)).instance.attachment_uuid == uuid(2)
+    with pytest.raises(SharedUids, match="several"):
+        catalogue.describe(orthanc_id(2))
+
+
+def test_what_is_known_of_uids_is_forgotten_when_another_patient_comes_with_them(
+    catalogue: Catalogue, api: FakeApi, store: MemoryStore
+) -> None:
+    """Else frames of the first would be sent, then those of the second, in the same series."""
+    api.store(FILE, orthanc_id=orthanc_id(1), uuid=uuid(1))
+    store.keep_record(catalogue.lookup(PATH).instance)
+    api.store(FILE, orthanc_id=orthanc_id(2), uuid=uuid(2))
+
+    with pytest.raises(SharedUids):
+        catalogue.describe(orthanc_id(2))  # as the filler does when it has arrived
+    with pytest.raises(SharedUids):
+        catalogue.lookup(PATH)
+    assert store.versions_of([orthanc_id(1), orthanc_id(2)]) == {orthanc_id(1): set(), orthanc_id(2): set()}
+
+    api.delete(orthanc_id(1))
+    assert catalogue.lookup(PATH).instance.attachment_uuid == uuid(2)
 
 
 def test_a_deleted_instance_is_not_found_though_no_event_came(catalogue: Catalogue, api: FakeApi) -> None:

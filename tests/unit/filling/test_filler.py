@@ -576,6 +576,16 @@ def test_an_instance_deleted_before_its_turn_is_skipped_without_a_word(bench: Be
     assert not bench.log.of("warning")
 
 
+def test_what_shares_its_uids_with_another_patient_s_is_not_cached(bench: Bench) -> None:
+    names = [bench.api.store(native(bytes(72)), orthanc_id=orthanc_id(i), uuid=uuid(i)) for i in (1, 2)]
+
+    bench.run(*names)
+
+    for name in names:
+        assert bench.filler.state(name) == FillState("skipped", "the UIDs are those of several instances")
+    assert bench.store.rows == {}
+
+
 def test_an_instance_that_is_evicted_while_it_is_cut_out_goes_whole(bench: Bench) -> None:
     name, kept = bench.take_in(1, big_frames(4), frames=4), list[int]()
 
