@@ -488,13 +488,13 @@ class FakeModule:
         return str(self.folder / "orthanc.json")
 
     def LogError(self, message: str, /) -> None:
-        self.log.error(message)
+        self.log.error(_as_orthanc_takes_it(message))
 
     def LogInfo(self, message: str, /) -> None:
-        self.log.info(message)
+        self.log.info(_as_orthanc_takes_it(message))
 
     def LogWarning(self, message: str, /) -> None:
-        self.log.warning(message)
+        self.log.warning(_as_orthanc_takes_it(message))
 
     def RegisterOnChangeCallback(self, callback: Callable[..., None], /) -> None:
         assert self.on_change is None, "only one callback may be registered"
@@ -519,6 +519,13 @@ class FakeModule:
 
     def SetMetricsValue(self, name: str, value: float, _kind: int, /) -> None:
         self.metrics[name] = value
+
+
+def _as_orthanc_takes_it(text: str) -> str:
+    """As both supported versions of the Python plugin do."""
+    if "\0" in text or (not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text)):
+        raise TypeError("Bad types for the arguments (1 arguments expected)")
+    return text
 
 
 def eventually(condition: Callable[[], bool], seconds: float = 5.0) -> bool:

@@ -18,7 +18,8 @@ from framecache.host.codecs import Codecs
 from framecache.host.context import Context
 from framecache.host.filling import Filling
 from framecache.host.keeping import Keeping
-from framecache.host.orthanc_adapter import ModuleLog, for_good
+from framecache.host.module_log import ModuleLog
+from framecache.host.orthanc_adapter import for_good
 from framecache.host.page_route import PATTERN, PageRoute
 from framecache.host.serving import Serving
 from framecache.host.start_checks import StartChecks

@@ -36,15 +36,6 @@ _OK = 200
 _NOT_FOUND_CODES = frozenset({7, 17})  # OrthancPluginErrorCode: InexistentItem, UnknownResource
 
 
-class ModuleLog:
-    """Orthanc's log."""
-
-    def __init__(self, module: OrthancModule) -> None:
-        self.info = module.LogInfo
-        self.warning = module.LogWarning
-        self.error = module.LogError
-
-
 class ModuleApi:
     """Orthanc's REST API, called in the process."""
 
