@@ -46,7 +46,8 @@ def is_end(reader: ByteReader, position: int) -> bool:
 
 
 def _header(reader: ByteReader, position: int) -> tuple[int, int]:
-    content = reader.read_at(position, _ITEM_HEADER.size)
+    is_inside = position + _ITEM_HEADER.size <= reader.size  # a table of 64 bits may point where no file can reach
+    content = reader.read_at(position, _ITEM_HEADER.size) if is_inside else b""
     if len(content) < _ITEM_HEADER.size:
         return 0, 0
     kind, length = _ITEM_HEADER.unpack(content)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import struct
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from framecache.dicom.byte_reader import ByteReader, MemoryReader
+from framecache.dicom.byte_reader import ByteReader, FileReader, MemoryReader
 from framecache.dicom.frame_table import Extents, FrameTable
 from framecache.dicom.pixel_data import locate_frames
 from framecache.errors import BrokenPixelData, FrameCacheError, HandOver, UnreadableHeader
@@ -248,6 +249,19 @@ def test_an_extended_offset_table_of_a_wrong_size_does_no_harm(size: int) -> Non
     content = with_table(frames, b"", ExtendedOffsetTable=bytes(size) + b"\0" * (size % 2))
 
     assert frames_of(content, JPEG_2000) == FRAMES
+
+
+@pytest.mark.parametrize("far", [1 << 40, (1 << 63) - 400, 1 << 63, (1 << 64) - 8])
+def test_an_extended_offset_table_that_points_where_no_file_can_reach_does_no_harm(tmp_path: Path, far: int) -> None:
+    """It has 64 bits, and a file's positions have 63."""
+    frames = [split(frame, 1) for frame in FRAMES]
+    table = struct.pack("<4Q", *offset_table(frames)[:3], far)
+    path = tmp_path / "file"
+    path.write_bytes(with_table(frames, b"", ExtendedOffsetTable=table))
+
+    with FileReader(path) as reader:
+        table_found = locate_frames(reader, JPEG_2000, None)
+        assert [frame_of(table_found, reader, index) for index in range(4)] == FRAMES
 
 
 HEADER = header_before_items(NumberOfFrames=2)
