@@ -116,7 +116,7 @@ class Extractor:
             for numbers in _in_turn(list(_blocks(source, entry.instance.frame_size)), near):
                 if is_stopping():
                     break
-                if (form.key, numbers[0]) not in entry.blocks:
+                if any((form.key, number) not in entry.blocks for number in numbers):
                     self._keep(entry, source, form, numbers, done)
 
     def forms(self, entry: Entry) -> list[Transcoded]:

@@ -306,6 +306,17 @@ def test_an_instance_deleted_before_its_small_form_leaves_nothing_behind(small_f
     assert forms_kept(bench) == [(uuid(1), EXPLICIT), (uuid(1), HTJ2K_LOSSLESS)]
 
 
+def test_frames_beside_one_that_was_made_for_a_viewer_are_cut_out_as_well(small_forms: Bench) -> None:
+    """The keeper's block has that frame alone, the filler's would begin with it."""
+    name = small_forms.take_in(1)
+    entry = small_forms.catalogue.describe(name)
+    entry.add(small_forms.store.keep(entry.instance, HTJ2K_LOSSLESS, {1: memoryview(b"made")}))
+
+    small_forms.run(name)
+
+    assert eventually(lambda: {n for form, n in list(entry.blocks) if form == HTJ2K_LOSSLESS} == {1, 2, 3})
+
+
 @given(st.integers(1, 50), st.integers(1, 9), st.integers(1, 60))
 def test_nearest_first_loses_no_block_and_begins_with_the_nearest(frames: int, count: int, near: int) -> None:
     blocks = [range(first, min(first + count, frames + 1)) for first in range(1, frames + 1, count)]
