@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import select
@@ -19,10 +20,13 @@ from framecache.codecs.process.errors import (
     Unwritable,
 )
 from framecache.codecs.process.protocol import PREFIX_SIZE, Head, ProtocolError, pack, unpack_head, unpack_lengths
+from framecache.errors import Overloaded
 
 _PLUGIN_FOLDER = Path(__file__).resolve().parents[2]
 _PIPE_SIZE = 1 << 20  # bytes; the most that an ordinary user may have
 _START_SECONDS = 30.0
+# What the machine lacks for now: memory, processes, descriptors.
+_FOR_NOW = (errno.ENOMEM, errno.EAGAIN, errno.EMFILE, errno.ENFILE)
 # Pools of threads inside the libraries would cost address space and gain nothing: frames are what is parallel.
 _ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
@@ -33,7 +37,7 @@ class HelperProcess:
     def __init__(self, python: str, memory_limit: int, niceness: int, standard_error: int) -> None:
         """Start it. To be called on a thread that lives as long as the process.
 
-        The kernel kills the process when the thread that started it ends. Raises CodecUnavailable.
+        The kernel kills the process when the thread that started it ends. Raises CodecUnavailable, Overloaded.
         """
         self._memory_limit = memory_limit
         self.uses = 0
@@ -49,7 +53,8 @@ class HelperProcess:
                 env=_environment(),
             )
         except OSError as error:
-            raise CodecUnavailable(f"{python} cannot be started: {error.strerror}") from error
+            kind = Overloaded if error.errno in _FOR_NOW else CodecUnavailable
+            raise kind(f"{python} cannot be started: {error.strerror}") from error
         assert self._process.stdin is not None  # noqa: S101 - said above
         assert self._process.stdout is not None  # noqa: S101 - said above
         self._input, self._output = self._process.stdin.fileno(), self._process.stdout.fileno()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -312,6 +313,23 @@ def test_a_python_that_is_not_there_is_said_once(new_pool: NewPool, log: FakeLog
         with pytest.raises(CodecUnavailable, match="/nowhere/python3"):
             transcode(pool)
     assert len(log.of("error")) == 1
+
+
+@pytest.mark.parametrize("error", [errno.ENOMEM, errno.EAGAIN, errno.EMFILE])
+def test_a_process_that_the_machine_has_no_room_for_now_is_started_later(
+    new_pool: NewPool, log: FakeLog, monkeypatch: pytest.MonkeyPatch, error: int
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(error, os.strerror(error))
+
+    pool = new_pool()
+    with monkeypatch.context() as no_room:
+        no_room.setattr(subprocess, "Popen", refuse)
+        with pytest.raises(Overloaded, match=os.strerror(error)):
+            transcode(pool)
+
+    assert transcode(pool) == SMALL.pixels.tobytes()
+    assert not log.of("error")
 
 
 def test_a_python_of_another_version_is_refused(new_pool: NewPool, log: FakeLog, tmp_path: Path) -> None:
