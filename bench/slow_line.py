@@ -22,7 +22,7 @@ from dev.ohif import make_viewer
 from dev.orthanc_server import OrthancServer
 from dev.sample import Sample
 from dev.upload import upload, wait_for_frames
-from tests.viewer.ohif import Ohif, chromium
+from tests.viewer.ohif import Ohif, chromium_with_profile
 
 BYTES_PER_SECOND, LATENCY_MS = 100e6 / 8, 20
 PATIENCE = 600.0  # seconds
@@ -49,7 +49,7 @@ def measure(playwright: Playwright, subject: str, suite: str, sample: Path, fram
         [instance] = upload(server.url, sample)
         if SUBJECTS[subject].get("Enable", True):
             wait_for_frames(server.url, instance, lambda _: None)
-        with chromium(playwright, Path(folder) / "profile") as browser:
+        with chromium_with_profile(playwright, Path(folder) / "profile") as browser:
             page = browser.new_page()
             slow_down(page)
             ohif = Ohif(page)

@@ -16,7 +16,7 @@ from bench.probe import Probe
 from bench.subject import Subject
 from dev.console import SetupError
 from dev.ohif import make_viewer
-from tests.viewer.ohif import Ohif, chromium, find_chromium
+from tests.viewer.ohif import Ohif, chromium_with_profile, find_chromium
 
 PATIENCE = 180.0  # seconds
 OPENINGS = 3
@@ -57,7 +57,7 @@ def _open(lab: Lab, subject: Subject, data_set: str) -> float:
     with (
         tempfile.TemporaryDirectory() as profile,
         sync_playwright() as playwright,
-        chromium(playwright, Path(profile)) as browser,
+        chromium_with_profile(playwright, Path(profile)) as browser,
     ):
         browser.add_init_script(KEEP_ALL)
         ohif = Ohif(browser.new_page())

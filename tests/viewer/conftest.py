@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import BrowserContext, Playwright, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Playwright, sync_playwright
 
 from dev.console import CACHE, CHECKOUT, SetupError
 from dev.ohif import make_viewer
@@ -16,7 +16,7 @@ from dev.orthanc_server import OrthancServer
 from dev.sample import Sample
 from dev.upload import Instance, upload, wait_for_frames
 from tests.docker.engine import in_ci
-from tests.viewer.ohif import chromium, find_chromium
+from tests.viewer.ohif import CHROMIUM, FLAGS, chromium_with_profile, find_chromium
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -37,6 +37,14 @@ def playwright() -> Iterator[Playwright]:
         yield playwright
 
 
+@pytest.fixture(scope="module")
+def chromium(playwright: Playwright) -> Iterator[Browser]:
+    """Without a profile: each context begins with nothing."""
+    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    yield browser
+    browser.close()
+
+
 @pytest.fixture(scope="module", params=SUITES)
 def orthanc(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OrthancServer]:
     """As `make run` starts it, on a free port and with an empty storage."""
@@ -50,7 +58,7 @@ def orthanc(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 @pytest.fixture(scope="module")
 def browser(orthanc: OrthancServer, playwright: Playwright) -> Iterator[BrowserContext]:
-    with chromium(playwright, orthanc.folder / "profile") as browser:
+    with chromium_with_profile(playwright, orthanc.folder / "profile") as browser:
         yield browser
 
 

@@ -40,7 +40,7 @@ def find_chromium() -> None:
 
 
 @contextmanager
-def chromium(playwright: Playwright, profile: Path) -> Iterator[BrowserContext]:
+def chromium_with_profile(playwright: Playwright, profile: Path) -> Iterator[BrowserContext]:
     """Chromium with its cache in the folder `profile`."""
     context = playwright.chromium.launch_persistent_context(
         profile, executable_path=CHROMIUM, args=FLAGS, viewport={"width": 1024, "height": 720}

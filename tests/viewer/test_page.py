@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, Playwright, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 from pydicom import dcmread
 
 from bench.nginx import NginxServer
@@ -21,7 +21,6 @@ from dev.orthanc_server import free_port
 from dev.sample import Sample
 from dev.upload import Instance
 from tests.integration.archive import Archive, instance_of, running, wait_until
-from tests.viewer.ohif import CHROMIUM, FLAGS
 
 pytestmark = [pytest.mark.viewer, pytest.mark.orthanc, pytest.mark.slow]
 
@@ -74,13 +73,6 @@ def address(archive: Archive, tmp_path_factory: pytest.TempPathFactory) -> Itera
     user = getpass.getuser() if os.getuid() == 0 else ""
     with NginxServer(unpack(), folder, folder, port, workers=1, user=user, servers=servers) as nginx:
         yield f"{nginx.url}{PREFIX}"
-
-
-@pytest.fixture(scope="module")
-def chromium(playwright: Playwright) -> Iterator[Browser]:
-    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-    yield browser
-    browser.close()
 
 
 @contextmanager

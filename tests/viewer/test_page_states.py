@@ -9,23 +9,15 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, Playwright, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.viewer import told as make
-from tests.viewer.ohif import CHROMIUM, FLAGS
 from tests.viewer.told import ADDRESS, Told, orthanc_id, patient, usual
 
 pytestmark = [pytest.mark.viewer, pytest.mark.slow]
 
 Scheme = Literal["light", "dark"]
 SIZES: list[tuple[int, Scheme]] = [(width, scheme) for width in (360, 768, 1440) for scheme in get_args(Scheme)]
-
-
-@pytest.fixture(scope="module")
-def chromium(playwright: Playwright) -> Iterator[Browser]:
-    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-    yield browser
-    browser.close()
 
 
 @contextmanager
