@@ -69,7 +69,7 @@ class Studies:
             yield from self._undated(int(rest) if kind == _UNDATED and rest.isdigit() else 0)
 
     def _dated(self, from_day: str, today: date, oldest: date | None) -> Iterator[Study]:
-        end = _day(from_day)
+        end = day_of(from_day)
         if end is None:  # dates that are still to come are those of a wrong clock
             end = today
             yield from self._within(f"{today + _DAY:%Y%m%d}-")
@@ -141,15 +141,8 @@ def _study(answer: Mapping[str, Any], offset: int) -> Study:
     modalities = str(answer.get("RequestedTags", {}).get("ModalitiesInStudy") or "")
     return Study(
         orthanc_id=str(answer["ID"]),
-        study_date=written if _day(written) else "",
+        study_date=written if day_of(written) else "",
         last_update=str(answer["Metadata"].get("LastUpdate") or "-"),
         modalities=frozenset(filter(None, modalities.split("\\"))),
         offset=offset,
     )
-
-
-def _day(text: str) -> date | None:
-    """A DA of PS3.5 section 6.2, eight digits; None for anything else."""
-    if len(text) != len("YYYYMMDD") or not (text.isascii() and text.isdigit()):
-        return None
-    return day_of(text)

@@ -18,6 +18,7 @@ _MEGABYTE = 1 << 20
 _CENTURY = 36_500
 _CODE = re.compile(r"[A-Z0-9_ ]{1,16}")  # a CS of PS3.5 section 6.2
 _NAME = re.compile(r"[^\\\x00-\x1f\x7f]{1,16}")  # an SH or AE of the same
+_DATE = re.compile(r"[0-9]{8}")  # a DA of the same: YYYYMMDD, and nothing else that ISO 8601 would allow
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,8 @@ def _frame_megabytes(instance: Described, _today: date) -> float:
 
 def day_of(text: str) -> date | None:
     """The day of a DA (PS3.5 section 6.2), or None where it is none."""
+    if not _DATE.fullmatch(text):
+        return None
     try:
         return date.fromisoformat(text)
     except ValueError:
