@@ -114,5 +114,5 @@ class Relatives:
 
     def _queue(self, instances: Sequence[str], priority: Priority) -> None:
         for some in batches(instances, _BATCH):
-            for found, _ in self._sieve.sift(some):
+            for found, _ in self._sieve.sift(some, on_demand=priority == Priority.OPENED):
                 self._filler.submit(found.orthanc_id, priority)

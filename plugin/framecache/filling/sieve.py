@@ -16,14 +16,15 @@ class Sieve:
     def __init__(self, api: OrthancApi, log: Log, policy: Policy) -> None:
         self._arrivals, self._log, self._policy = Arrivals(api, policy.tags), log, policy
 
-    def sift(self, orthanc_ids: Sequence[str]) -> Iterator[tuple[Arrival, Turn]]:
+    def sift(self, orthanc_ids: Sequence[str], *, on_demand: bool = False) -> Iterator[tuple[Arrival, Turn]]:
         """Those of a few hundred instances that the rules want, with what they say of their turn.
 
-        What is gone is not among them. Raises SourceError where Orthanc does not tell.
+        With `on_demand` also those that wait for a viewer: somebody has opened their study. What is gone is not among
+        them. Raises SourceError where Orthanc does not tell.
         """
         for arrival in self._arrivals.of(orthanc_ids, self._complain):
             treatment = self._policy.decide(arrival)
-            if treatment.is_kept_at_arrival:
+            if treatment.is_kept_at_arrival or (on_demand and treatment.is_kept):
                 yield arrival, treatment.priority
 
     def _complain(self, error: Exception) -> None:

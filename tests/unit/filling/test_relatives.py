@@ -22,6 +22,7 @@ class Archive:
     def __init__(self) -> None:
         self.submitted: list[tuple[str, Priority]] = []
         self.asked: list[tuple[str, int, bool]] = []
+        self.on_demand: list[bool] = []
         self.fails = False
 
     def relatives(self, orthanc_id: str, level: str) -> list[str]:
@@ -36,8 +37,9 @@ class Archive:
     def instances(self, study_id: str) -> list[str]:
         return [f"{study_id} {number}" for number in range(250)]
 
-    def sift(self, orthanc_ids: Sequence[str]) -> Iterator[tuple[Any, str]]:
+    def sift(self, orthanc_ids: Sequence[str], *, on_demand: bool) -> Iterator[tuple[Any, str]]:
         assert len(orthanc_ids) <= 200
+        self.on_demand.append(on_demand)
         return ((SimpleNamespace(orthanc_id=one), "low") for one in orthanc_ids if one != "not worth it")
 
     def submit(self, orthanc_id: str, priority: Priority) -> bool:
@@ -81,6 +83,7 @@ def test_with_what_a_viewer_opens_its_series_or_study_is_cached(opens: str, what
     name = bench.open(1)
     bench.work_off()
     assert bench.archive.submitted == ([(f"{what} {name}", Priority.OPENED)] if what else [])
+    assert bench.archive.on_demand == ([True] if what else [])
 
 
 def test_a_study_is_looked_at_once_however_often_a_viewer_waits_and_again_after_a_while() -> None:
@@ -109,6 +112,7 @@ def test_the_priors_of_a_new_study_are_cached_newest_first_when_it_has_settled()
     assert bench.archive.asked == [("new", 2, False)]
     expected = [f"{prior} prior {number}" for prior in ("newer", "older") for number in range(250)]
     assert bench.archive.submitted == [(name, Priority.PRIOR) for name in expected]
+    assert not any(bench.archive.on_demand)  # nobody has opened them
 
 
 def test_without_priors_a_new_study_costs_nothing() -> None:

@@ -58,6 +58,24 @@ def test_what_the_rules_want_is_chosen_and_parents_are_asked_of_only_if_a_rule_l
     assert api.calls == [QUESTION] * questions
 
 
+@pytest.mark.parametrize(
+    ("rules", "chosen"),
+    [
+        ([{"Extract": "demand"}], [1, 2, 3]),
+        ([{"Modality": "MG"}], [1, 2]),  # what no rule is about waits for a viewer, within the bounds of all
+        ([{"Modality": "XA", "Extract": "never"}], [1]),
+    ],
+)
+def test_what_waits_for_a_viewer_is_chosen_where_somebody_has_opened_its_study(
+    rules: list[dict[str, object]], chosen: list[int]
+) -> None:
+    api, names = archive()
+    policy = read_settings({"Rules": rules}, Path("/beside")).policy()
+    sifted = Sieve(api, FakeLog(), policy).sift(names, on_demand=True)
+
+    assert [one.orthanc_id for one, _ in sifted] == [orthanc_id(number) for number in chosen]
+
+
 def test_of_a_series_that_arrives_in_many_batches_it_is_asked_once_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     api, names = archive()
     policy = read_settings({"Rules": [{"Modality": "MG", "MaximumStudyAgeDays": 30_000}]}, Path("/beside")).policy()
