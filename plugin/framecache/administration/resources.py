@@ -14,7 +14,8 @@ from framecache.archive.catalogue import Catalogue
 from framecache.cache.frame_store import BlockRow, FrameStore
 from framecache.cache.held import HeldInstance, HeldStudy, Order
 from framecache.dicom.transfer_syntax import EXPLICIT, stored_representation
-from framecache.filling.filler import Filler, FillState
+from framecache.filling.filler import Filler
+from framecache.filling.states import FillState
 
 _MOST_STUDIES = 1000
 _LARGEST_OFFSET = 10_000_000

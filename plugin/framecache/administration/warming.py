@@ -10,7 +10,7 @@ from framecache.administration.jobs import Job, Work
 from framecache.archive.catalogue import Catalogue
 from framecache.cache.frame_store import FrameStore
 from framecache.filling.filler import Filler
-from framecache.filling.line import Priority
+from framecache.filling.priority import Priority
 
 # More than the workers can have done before the next look, and few enough that all that waits is soon withdrawn.
 _MOST_QUEUED = 500

@@ -17,7 +17,7 @@ from framecache.cache.frame_store import FrameStore
 from framecache.errors import FrameCacheError, NotFound
 from framecache.filling.backfill_progress import Plan, Progress
 from framecache.filling.filler import Filler
-from framecache.filling.line import Priority
+from framecache.filling.priority import Priority
 from framecache.filling.sieve import Sieve
 from framecache.ports import Clock, Log
 from framecache.threads import make_way, start_thread

@@ -3,40 +3,27 @@
 from __future__ import annotations
 
 import contextlib
+import heapq
 import threading
-from collections import OrderedDict
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
 
 from framecache.archive.catalogue import Catalogue, Entry
 from framecache.cache.frame_store import BlockRow, FrameStore, StoreError
 from framecache.dicom.transfer_syntax import EXPLICIT, stored_representation
 from framecache.errors import FrameCacheError, HandOver, InstanceGone, NotFound, SharedUids, Stopping
 from framecache.filling.extraction import Extracted, Extractor
-from framecache.filling.line import Line, Place, Priority, Work
+from framecache.filling.line import Line, Work
+from framecache.filling.priority import Place, Priority
+from framecache.filling.states import FillState, States
 from framecache.metrics import Metrics, MissCause
 from framecache.ports import Clock, Log
 from framecache.rules.policy import Policy
 from framecache.threads import make_way, make_way_at_the_disk, start_thread
 
 _LONGEST_QUEUE = 100_000
-_STATES_KEPT = 10_000
 _RETRY_SECONDS = 300.0
 _MOST_ATTEMPTS = 3
 _GONE = "the instance was deleted or replaced"
-
-
-@dataclass(frozen=True, slots=True)
-class FillState:
-    """What became of an instance: "queued", "running", "cached", "skipped" or "failed", why, and when (monotonic).
-
-    `failed_frames` are the numbers of those that could not be cut out, as far as it got.
-    """
-
-    state: str
-    error: str | None = None
-    at: float = 0.0
-    failed_frames: Sequence[int] = ()
 
 
 class Filler:
@@ -67,7 +54,7 @@ class Filler:
         self._catalogue, self._extractor, self._store = catalogue, extractor, store
         self._metrics, self._clock, self._log, self._policy = metrics, clock, log, policy
         self._line, self._near = Line(clock), dict[str, int]()
-        self._states: OrderedDict[str, FillState] = OrderedDict()
+        self._states = States()
         self._changed = self._line.changed
         self._stopping = False
 
@@ -92,7 +79,7 @@ class Filler:
                 self._metrics.count("dropped_from_queue")
                 return False
             self._near[orthanc_id] = near
-            self._note(orthanc_id, FillState("queued"))
+            self._states.note(orthanc_id, FillState("queued"))
             self._line.enter(orthanc_id, priority if known is None else min(priority, known.priority))
             return True
 
@@ -129,13 +116,13 @@ class Filler:
     def forget(self, orthanc_id: str) -> None:
         """The instance was deleted or replaced: what was noted of it is not true of the next one."""
         with self._changed:
-            self._states.pop(orthanc_id, None)
+            self._states.forget(orthanc_id)
 
     def cancel(self, orthanc_id: str) -> None:
         """The instance is about to be purged: it waits no longer, and a fill at work ends and takes all back."""
         with self._changed:
             was_waiting = self._line.cancel(orthanc_id)
-            self._states.pop(orthanc_id, None)
+            self._states.forget(orthanc_id)
             is_done = was_waiting and not self._line.is_at_work(orthanc_id)
         if is_done:
             self._on_done(orthanc_id)
@@ -170,23 +157,22 @@ class Filler:
         """What is being cut out."""
         return self._line.at_work()
 
+    def asked_for(self, most: int) -> list[tuple[str, Priority]]:
+        """Up to `most` that wait or are cut out, but not as arrivals or for the backfill; what goes first first."""
+        places = ((place, orthanc_id) for place, orthanc_id in self._line.places() if place.is_asked_for)
+        first = heapq.nsmallest(most, places)
+        return [(orthanc_id, Priority(place.priority)) for place, orthanc_id in first]
+
     def failures(self) -> Mapping[str, str]:
         """The instances that failed, with their errors, as long as they are remembered."""
-        return {key: state.error or "" for key, state in list(self._states.items()) if state.state == "failed"}
-
-    def _note(self, orthanc_id: str, state: FillState) -> None:
-        with self._changed:
-            self._states[orthanc_id] = state
-            self._states.move_to_end(orthanc_id)
-            while len(self._states) > _STATES_KEPT:
-                self._states.popitem(last=False)
+        return self._states.failures()
 
     def _work(self, *, in_background: bool = False) -> None:
         make_way()
         while (work := self._line.take(in_background=in_background)) is not None:
             orthanc_id, place = work
             if place.step == 0:
-                self._note(orthanc_id, FillState("running"))
+                self._states.note(orthanc_id, FillState("running"))
             state = self._fill_safely(orthanc_id, place)
             self._finish(orthanc_id, place, self._take_back(orthanc_id) if self._line.is_cancelled(place) else state)
 
@@ -205,7 +191,9 @@ class Filler:
         """What was interrupted by the stop is not done, nor whose next form or next version waits or is at work."""
         with self._changed:
             if self._line.leave(orthanc_id, place):
-                self._note(orthanc_id, state)  # else a newer version is at work or done, and that one's state counts
+                self._states.note(
+                    orthanc_id, state
+                )  # else that of a newer version counts, at work or done
             is_done, next_place = not self._line.knows(orthanc_id), self._line.waiting(orthanc_id)
             if is_done:
                 self._near.pop(orthanc_id, None)

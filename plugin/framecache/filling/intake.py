@@ -16,7 +16,7 @@ from framecache.cache.frame_store import FrameStore
 from framecache.errors import FrameCacheError
 from framecache.filling.backlog import Backlog
 from framecache.filling.filler import Filler
-from framecache.filling.line import ARRIVALS, Priority
+from framecache.filling.priority import ARRIVALS, Priority
 from framecache.filling.sieve import Sieve
 from framecache.metrics import Metrics
 from framecache.ports import Log, OrthancApi

@@ -15,14 +15,16 @@ from framecache.filling.backfill import Backfill
 from framecache.filling.backfill_progress import Plan
 from framecache.filling.backlog import Backlog
 from framecache.filling.caretaker import Caretaker
+from framecache.filling.carry_over import CarryOver
 from framecache.filling.extraction import Extractor
-from framecache.filling.filler import Filler, FillState
+from framecache.filling.filler import Filler
 from framecache.filling.intake import Intake
 from framecache.filling.janitor import Janitor
 from framecache.filling.keeper import Keeper
 from framecache.filling.pace import Pace
 from framecache.filling.relatives import Relatives
 from framecache.filling.sieve import Sieve
+from framecache.filling.states import FillState
 from framecache.host.codecs import Codecs
 from framecache.host.context import Context
 from framecache.host.keeping import Keeping
@@ -69,6 +71,7 @@ class Filling:
             priors=settings.priors,
             same_modality=settings.priors_same_modality,
         )
+        self._carry_over = CarryOver(self.filler, self._relatives, store, log)
         self.backfill = Backfill(studies, sieve, self.filler, store, context.clock, log, _plan(settings))
         arrived = self._relatives.study_arrived
         self.intake = Intake(api, self.filler, self._backlog, store, metrics, log, sieve, arrived)
@@ -88,11 +91,13 @@ class Filling:
         self._workers += self.filler.start(self._settings.workers)
         self.keeper.start()
         self._audit.start()
+        self._carry_over.start()
         self._relatives.start()
         self.backfill.start()
 
     def stop(self) -> None:
-        """Ends within the time of one block; returns at once."""
+        """Ends within the time of one block; returns at once, but for the note on what waits."""
+        self._carry_over.stop()
         guesses = (self.backfill, self._relatives)
         for worker in (*guesses, self.intake, self.filler, self.janitor, self.keeper, self._audit, self._caretaker):
             worker.stop()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from framecache.administration import warming
 from framecache.errors import NotFound
-from framecache.filling.line import Priority
+from framecache.filling.priority import Priority
 
 from tests.unit.administration.site import Site
 from tests.unit.dicom_files import native

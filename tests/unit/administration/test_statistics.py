@@ -18,8 +18,8 @@ from framecache.cache.disk_store import DiskStore
 from framecache.cache.guarded_store import GuardedStore
 from framecache.filling.extraction import Extractor
 from framecache.filling.filler import Filler
-from framecache.filling.line import Priority
 from framecache.filling.pace import Pace
+from framecache.filling.priority import Priority
 from framecache.metrics import Metrics
 from framecache.settings import read_settings
 from framecache.threads import Desk

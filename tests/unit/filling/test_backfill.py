@@ -16,8 +16,8 @@ from framecache.cache.frame_store import Degraded
 from framecache.errors import NotFound, SourceError
 from framecache.filling.backfill import Backfill, State
 from framecache.filling.backfill_progress import Plan, Progress
-from framecache.filling.filler import FillState
-from framecache.filling.line import Priority
+from framecache.filling.priority import Priority
+from framecache.filling.states import FillState
 from framecache.hours import Hours, parse_hours
 from hypothesis import given
 from hypothesis import strategies as st

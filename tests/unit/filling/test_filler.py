@@ -19,9 +19,10 @@ from framecache.cache.spare_room import SpareRoom
 from framecache.dicom.identity import InstancePath
 from framecache.dicom.transfer_syntax import HTJ2K_LOSSLESS
 from framecache.filling.extraction import Extractor, nearest_first
-from framecache.filling.filler import Filler, FillState
-from framecache.filling.line import Priority
+from framecache.filling.filler import Filler
 from framecache.filling.pace import Pace
+from framecache.filling.priority import Priority
+from framecache.filling.states import FillState
 from framecache.metrics import Metrics
 from framecache.rules.parsing import parse_rules
 from framecache.rules.policy import Policy, Treatment
@@ -794,7 +795,7 @@ def test_a_wanted_instance_is_queued_unless_it_failed_lately(
 ) -> None:
     name = bench.take_in(1)
     entry = bench.catalogue.describe(name)
-    bench.filler._note(name, FillState(state, at=bench.clock.now))
+    bench.filler._states.note(name, FillState(state, at=bench.clock.now))
     bench.clock.now += seconds
     bench.filler.wanted(entry, 2)
 
@@ -816,15 +817,24 @@ def test_who_waited_for_a_frame_that_is_kept_by_now_queues_nothing(bench: Bench)
 
 
 def test_what_is_remembered_of_instances_is_bounded(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("framecache.filling.filler._STATES_KEPT", 10)
+    monkeypatch.setattr("framecache.filling.states._MOST", 10)
     names = [orthanc_id(number) for number in range(50)]
     for name in names:
         bench.filler.submit(name, Priority.ARRIVED)
     bench.filler.start(1)
     assert eventually(lambda: bench.filler.queue_length == 0 and bench.is_done(names[-1]))
 
-    assert len(bench.filler._states) == 10
+    assert len(bench.filler._states._states) == 10
     assert len(bench.filler._near) == 0
+
+
+def test_what_was_asked_for_is_told_first_things_first_with_what_is_at_work(bench: Bench) -> None:
+    for number, priority in enumerate((Priority.PRIOR, Priority.ARRIVED, Priority.BACKFILL, Priority.OPENED)):
+        bench.filler.submit(orthanc_id(number), priority)
+    assert bench.filler.asked_for(9) == [(orthanc_id(3), Priority.OPENED), (orthanc_id(0), Priority.PRIOR)]
+    assert bench.filler.asked_for(1) == [(orthanc_id(3), Priority.OPENED)]
+    assert bench.filler._line.take(in_background=False)
+    assert bench.filler.asked_for(1) == [(orthanc_id(3), Priority.OPENED)]
 
 
 def test_several_workers_share_the_work(bench: Bench) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from framecache.filling.backlog import Backlog
 from framecache.filling.intake import Intake
-from framecache.filling.line import Priority
+from framecache.filling.priority import Priority
 from framecache.filling.sieve import Sieve
 from framecache.metrics import Metrics
 from framecache.rules.parsing import parse_rules

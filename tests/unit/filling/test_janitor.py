@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from framecache.cache.frame_store import StoreError
-from framecache.filling.filler import FillState
 from framecache.filling.janitor import Janitor
+from framecache.filling.states import FillState
 
 from tests.unit.dicom_files import EXPLICIT, native
 from tests.unit.fakes import PATH, eventually, uuid
@@ -44,7 +44,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
 
 def test_a_deleted_instance_leaves_memory_at_once_and_the_store_a_little_later(bench: Bench) -> None:
     name = bench.kept()
-    bench.filler._note(name, FillState("cached"))
+    bench.filler._states.note(name, FillState("cached"))
     bench.api.delete(name)
     bench.janitor.deleted(name)
 

@@ -6,7 +6,8 @@ import itertools
 import threading
 
 import pytest
-from framecache.filling.line import Line, Place, Priority
+from framecache.filling.line import Line
+from framecache.filling.priority import Place, Priority
 
 from tests.unit.fakes import FakeClock
 

@@ -10,8 +10,8 @@ import pytest
 from framecache.archive.catalogue import Entry
 from framecache.archive.studies import Study
 from framecache.errors import SourceError
-from framecache.filling.line import Priority
-from framecache.filling.relatives import Relatives
+from framecache.filling.priority import Priority
+from framecache.filling.relatives import Note, Relatives
 
 from tests.unit.fakes import FakeClock, FakeLog, eventually, instance
 
@@ -61,9 +61,10 @@ class Bench:
     def work_off(self) -> None:
         """What the thread would do by now."""
         while self.is_due():
-            task = self.relatives._next()
-            assert task is not None
-            task()
+            found = self.relatives._next()
+            assert found is not None
+            self.relatives._look_at(found[1])
+            self.relatives._done(found[0])
 
     def is_due(self) -> bool:
         return any(due <= self.clock.now for due, _ in self.relatives._notes.values())
@@ -147,3 +148,21 @@ def test_an_error_ends_nothing(started: Bench) -> None:
     started.clock.now += 300
     started.open(1)
     assert eventually(lambda: len(started.archive.submitted) == 1)
+
+
+def test_a_note_waits_until_all_of_it_is_queued_and_can_be_taken_up_by_another_run() -> None:
+    bench, other = Bench(opens="study", priors=1), Bench()
+    name = bench.open(1)
+    bench.relatives.study_arrived("new")
+    left = bench.relatives.waiting()
+    assert left == [Note("study", name), Note("priors", "new")]
+    assert bench.relatives._next() is not None
+    assert bench.relatives.waiting() == left
+    bench.work_off()
+    assert bench.relatives.waiting() == [Note("priors", "new")]
+
+    for note in left:
+        other.relatives.take_up(note)
+    other.work_off()
+    assert other.archive.submitted[0] == (f"study of {name}", Priority.OPENED)
+    assert other.archive.asked == [("new", 0, True)]

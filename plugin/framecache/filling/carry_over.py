@@ -1,0 +1,97 @@
+"""What waits because somebody opened or asked for something, over a restart.
+
+What has arrived is read again from Orthanc's log of changes, and the backfill has its bookmark: of the rest nobody but
+the line knows.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+from framecache.cache.frame_store import FrameStore
+from framecache.dicom.identity import is_orthanc_id
+from framecache.filling.filler import Filler
+from framecache.filling.priority import Priority
+from framecache.filling.relatives import Note, Relatives, is_note
+from framecache.ports import Log
+from framecache.threads import make_way, start_thread
+
+_NOTE = "asked for"
+# How often it is written down; a crash loses what was asked for since.
+_NOTE_SECONDS = 10.0
+# Of an ID 46 bytes are written each time.
+_MOST = 5000
+_PATIENCE = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """The Orthanc IDs of instances that wait, with their priorities, and what was not looked at yet."""
+
+    instances: Sequence[tuple[str, Priority]] = ()
+    notes: Sequence[Note] = ()
+
+    def to_text(self) -> str:
+        """As a note of the store."""
+        instances = [(orthanc_id, priority.name) for orthanc_id, priority in self.instances]
+        return json.dumps({"Instances": instances, "Notes": self.notes}, separators=(",", ":"))
+
+    @classmethod
+    def from_text(cls, text: str | None) -> Self:
+        """The other way; what cannot be read is left out."""
+        try:
+            told: Any = json.loads(text or "{}")
+            instances = [(str(one), Priority[name]) for one, name in told["Instances"] if is_orthanc_id(one)]
+            notes = [Note(what, one) for what, one in told["Notes"] if is_note(what) and is_orthanc_id(one)]
+        except (ValueError, TypeError, KeyError, RecursionError):
+            return cls()
+        return cls(instances, notes)
+
+
+class CarryOver:
+    """One thread that writes down what waits, and takes it up again at the next start."""
+
+    def __init__(self, filler: Filler, relatives: Relatives, store: FrameStore, log: Log) -> None:
+        self._filler, self._relatives, self._store, self._log = filler, relatives, store, log
+        self._stopping, self._thread = threading.Event(), threading.Thread()
+        self._written = ""
+
+    def start(self) -> None:
+        """Begin with what the last run left; the store has to be open for writing."""
+        self._thread = start_thread("frame-cache-carry-over", self._work)
+
+    def stop(self) -> None:
+        """Write down what waits, before those end who work on it."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join(_PATIENCE)
+
+    def _work(self) -> None:
+        make_way()
+        self._take_up()
+        is_last = False
+        while not is_last:
+            is_last = self._stopping.wait(_NOTE_SECONDS)
+            self._write()
+
+    def _take_up(self) -> None:
+        self._written = self._store.note(_NOTE) or ""
+        left = Waiting.from_text(self._written)
+        for note in left.notes:
+            self._relatives.take_up(note)
+        for orthanc_id, priority in left.instances:
+            # The viewer who waited is answered, or gone.
+            self._filler.submit(orthanc_id, max(priority, Priority.OPENED))
+        if left.instances or left.notes:
+            number = len(left.instances)
+            self._log.info(f"frame cache: {number} instances that waited when Orthanc ended are queued again")
+
+    def _write(self) -> None:
+        text = Waiting(self._filler.asked_for(_MOST), self._relatives.waiting()).to_text()
+        if text != self._written:
+            self._store.remember(_NOTE, text)
+            self._written = text
