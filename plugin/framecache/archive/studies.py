@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
+from framecache.dicom.identity import is_uid
+from framecache.dicom.instance import FIND_OPTIONS, Instance
 from framecache.errors import SourceError
 from framecache.ports import OrthancApi
 from framecache.rules.keys import day_of
@@ -23,7 +25,7 @@ _UNDATED = "undated"
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """A study by its Orthanc ID, and what its age is known by.
+    """A study by its Orthanc ID and its Study Instance UID ("" where that is none), and what its age is known by.
 
     `study_date` is Study Date (0008,0020), "" where it is none (PS3.5 section 6.2); `last_update` is when Orthanc took
     the last instance in. Whoever begins behind `bookmark` goes on behind this study.
@@ -32,6 +34,7 @@ class Study:
     orthanc_id: str
     study_date: str
     last_update: str
+    study_instance_uid: str = ""
     modalities: frozenset[str] = frozenset()
     offset: int = 0
 
@@ -87,20 +90,40 @@ class Studies:
         return sorted((one for one in found if one.study_date), key=lambda one: one.age, reverse=True)
 
     def _undated(self, offset: int) -> Iterator[Study]:
-        while page := self._find({"Query": {}, "Since": offset, "Limit": _PAGE}, offset):
-            yield from (one for one in page if not one.study_date)
-            offset += len(page)
+        return (one for one in self._find({"Query": {}}, offset) if not one.study_date)
+
+    def content(self, studies: Sequence[Study], on_odd: Callable[[Exception], None]) -> Iterator[Sequence[Instance]]:
+        """The instances of some studies, page by page; `on_odd` is told of an answer that cannot be understood.
+
+        A study without a valid UID is left out: no frame of it can be asked for. By UIDs, because Orthanc's SQLite
+        looks at all instances there are for each that is asked for by its Orthanc ID. Raises SourceError.
+        """
+        uids = [one.study_instance_uid for one in studies if one.study_instance_uid]
+        asked = {**FIND_OPTIONS, "Query": {"StudyInstanceUID": "\\".join(uids)}}
+        for answers in self._pages(asked) if uids else ():
+            instances: list[Instance] = []
+            for answer in answers:
+                try:
+                    instances.append(Instance.from_find(answer))
+                except SourceError as error:
+                    on_odd(error)
+            yield instances
 
     def instances(self, study_id: str) -> list[str]:
         """The Orthanc IDs of the instances of a study. Raises NotFound, SourceError."""
         return list(map(str, json.loads(self._api.get(f"/studies/{study_id}/instances?expand=false"))))
 
     def number_of_instances(self, oldest: date | None = None) -> int:
-        """In the whole archive, or in the studies from `oldest` on. Raises SourceError."""
+        """In the whole archive, or about so many in the studies from `oldest` on. Raises SourceError.
+
+        Orthanc's SQLite takes minutes to count the instances of a range of dates: so it counts their studies.
+        """
+        told = json.loads(self._api.get("/statistics"))
         if oldest is None:
-            return int(json.loads(self._api.get("/statistics"))["CountInstances"])
-        body = {"Level": "Instance", "Query": {"StudyDate": f"{oldest:%Y%m%d}-"}}
-        return int(json.loads(self._api.post("/tools/count-resources", json.dumps(body).encode()))["Count"])
+            return int(told["CountInstances"])
+        body = {"Level": "Study", "Query": {"StudyDate": f"{oldest:%Y%m%d}-"}}
+        studies = int(json.loads(self._api.post("/tools/count-resources", json.dumps(body).encode()))["Count"])
+        return round(int(told["CountInstances"]) * studies / max(1, int(told["CountStudies"])))
 
     def relatives(self, instance_id: str, level: str) -> list[str]:
         """The instances of the same "series" or "study". Raises NotFound, SourceError."""
@@ -118,7 +141,7 @@ class Studies:
         if not study.get("PatientMainDicomTags", {}).get("PatientID", "").strip():
             return []
         asked = {"Query": {}, "ParentPatient": study["ParentPatient"], "RequestedTags": ["ModalitiesInStudy"]}
-        all_of_them = self._find(asked)
+        all_of_them = list(self._find(asked))
         own = next((one for one in all_of_them if one.orthanc_id == study_id), None)
         if own is None:
             return []
@@ -126,23 +149,36 @@ class Studies:
         alike = (one for one in earlier if not same_modality or one.modalities & own.modalities)
         return sorted(alike, key=lambda one: one.age, reverse=True)[:most]
 
-    def _find(self, asked: Mapping[str, object], offset: int = 0) -> list[Study]:
+    def _find(self, asked: Mapping[str, object], offset: int = 0) -> Iterator[Study]:
         content = ["MainDicomTags", "Metadata", *(["RequestedTags"] if "RequestedTags" in asked else [])]
-        body = json.dumps({"Level": "Study", "ResponseContent": content, **asked}).encode()
+        for answers in self._pages({"Level": "Study", "ResponseContent": content, **asked}, offset):
+            try:
+                yield from [_study(answer, offset) for answer in answers]
+            except (KeyError, TypeError, AttributeError) as error:
+                raise SourceError("Orthanc's answer about its studies cannot be understood") from error
+            offset += len(answers)
+
+    def _pages(self, asked: Mapping[str, object], offset: int = 0) -> Iterator[list[dict[str, Any]]]:
+        """Up to an empty one: Orthanc heeds LimitFindResults and LimitFindInstances whatever it is asked for."""
+        while answers := self._ask(asked, offset):
+            yield answers
+            offset += len(answers)
+
+    def _ask(self, asked: Mapping[str, object], offset: int) -> list[dict[str, Any]]:
+        body = json.dumps({**asked, "Since": offset, "Limit": _PAGE}).encode()
         answers: list[dict[str, Any]] = json.loads(self._api.post("/tools/find", body))
-        try:
-            return [_study(answer, offset) for answer in answers]
-        except (KeyError, TypeError, AttributeError) as error:
-            raise SourceError("Orthanc's answer about its studies cannot be understood") from error
+        return answers
 
 
 def _study(answer: Mapping[str, Any], offset: int) -> Study:
     written = str(answer["MainDicomTags"].get("StudyDate") or "")
+    uid = str(answer["MainDicomTags"].get("StudyInstanceUID") or "")
     modalities = str(answer.get("RequestedTags", {}).get("ModalitiesInStudy") or "")
     return Study(
         orthanc_id=str(answer["ID"]),
         study_date=written if day_of(written) else "",
         last_update=str(answer["Metadata"].get("LastUpdate") or "-"),
+        study_instance_uid=uid if is_uid(uid) else "",
         modalities=frozenset(filter(None, modalities.split("\\"))),
         offset=offset,
     )

@@ -7,15 +7,14 @@ itself. How far it is survives a restart.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import Literal
 
-from framecache.archive.studies import Studies, Study
-from framecache.batches import batches
+from framecache.archive.studies import Studies
 from framecache.cache.frame_store import FrameStore
-from framecache.errors import FrameCacheError, NotFound
+from framecache.errors import FrameCacheError
 from framecache.filling.backfill_progress import Plan, Progress
+from framecache.filling.backfill_search import Found, Search
 from framecache.filling.filler import Filler
 from framecache.filling.priority import Priority
 from framecache.filling.sieve import Sieve
@@ -24,7 +23,6 @@ from framecache.threads import make_way, start_thread
 
 State = Literal["off", "running", "waiting", "paused", "full", "done"]
 _NOTE = "backfill"
-_BATCH = 200
 # How often it is looked whether the hours have come or room has been made.
 _LOOK_SECONDS = 10.0
 # How often it is written down how far it is; after a crash so much is looked at once more.
@@ -46,14 +44,15 @@ class Backfill:
     def __init__(
         self, studies: Studies, sieve: Sieve, filler: Filler, store: FrameStore, clock: Clock, log: Log, plan: Plan
     ) -> None:
-        self._studies, self._sieve, self._filler, self._store = studies, sieve, filler, store
+        self._studies, self._filler, self._store = studies, filler, store
+        self._search = Search(studies, sieve, clock, log, self._give_way)
         self._clock, self._log, self._plan = clock, log, plan
         self.progress, self.reason = Progress(), ""
         self.state: State = "off"
         self.total: int | None = None
         self.is_wanted, self._study_date = plan.starts, ""
         self._changed, self._is_stopping = threading.Condition(), False
-        self._fed, self._troubled = "", ""
+        self._fed, self._began = "", 0.0
         self._may_go_on, self._noted_at, self._is_noted = 0.0, 0.0, True
         self._busy_seconds, self._idle_seconds, self._looked_at_now = 0.0, 0.0, 0
 
@@ -131,8 +130,9 @@ class Backfill:
         today = self._today()
         oldest = today - timedelta(days=self._plan.newest_days) if self._plan.newest_days else None
         self.total = self._studies.number_of_instances(oldest)
-        for study in self._studies.newest_first(self.progress.bookmark, today, oldest):
-            self._take_in(study)
+        self._began, self._looked_at_now = self._clock.monotonic() - self._idle_seconds, 0
+        for found in self._search.through(self.progress.bookmark, today, oldest):
+            self._take_in(found)
         self.total = self.progress.looked_at
         self._tell("done", "")
         self._note()
@@ -141,38 +141,22 @@ class Backfill:
         with self._changed:
             self._changed.wait_for(lambda: self.state != "done" or self._is_stopping)
 
-    def _take_in(self, study: Study) -> None:
-        self._study_date = study.study_date
-        begun = self._clock.monotonic() - self._idle_seconds
-        number = self._bring_in(study)
-        self.progress.bookmark = study.bookmark
-        self.progress.looked_at += number
-        self._looked_at_now += number
-        self._busy_seconds += self._clock.monotonic() - self._idle_seconds - begun
+    def _take_in(self, found: Found) -> None:
+        self._study_date = found.study.study_date
+        self._wait_for_leave(0)
+        for instance in found.wanted:
+            if instance.file_size <= self._store.limit * self._plan.share:  # else it would wait for room for ever
+                self._feed(instance.orthanc_id, instance.file_size)
+        self.progress.bookmark = found.study.bookmark
+        self.progress.looked_at += found.number
+        self._looked_at_now += found.number
+        self._busy_seconds = self._clock.monotonic() - self._idle_seconds - self._began
         if self._clock.monotonic() - self._noted_at >= _NOTE_SECONDS:
             self._note()
 
-    def _bring_in(self, study: Study) -> int:
-        """How many instances the study has. A study that Orthanc twice cannot tell about is left out."""
-        try:
-            instances = self._studies.instances(study.orthanc_id)
-            for some in batches(instances, _BATCH):
-                self._feed_all(some)
-        except NotFound:
-            return 0  # it was deleted meanwhile
-        except FrameCacheError as error:
-            if self._troubled != study.orthanc_id:
-                self._troubled = study.orthanc_id
-                raise
-            self._log.warning(f"frame cache: the backfill leaves the study {study.orthanc_id} out: {error}")
-            return 0
-        return len(instances)
-
-    def _feed_all(self, instances: Sequence[str]) -> None:
+    def _give_way(self, seconds: float) -> None:
+        self._pause(seconds)
         self._wait_for_leave(0)
-        for found, _ in list(self._sieve.sift(instances)):
-            if found.file_size <= self._store.limit * self._plan.share:  # else it would wait for room for ever
-                self._feed(found.orthanc_id, found.file_size)
 
     def _feed(self, orthanc_id: str, size: int) -> None:
         """Have one instance cut out. Where room went meanwhile it is tried again when there is some."""

@@ -191,9 +191,7 @@ class Filler:
         """What was interrupted by the stop is not done, nor whose next form or next version waits or is at work."""
         with self._changed:
             if self._line.leave(orthanc_id, place):
-                self._states.note(
-                    orthanc_id, state
-                )  # else that of a newer version counts, at work or done
+                self._states.note(orthanc_id, state)  # else that of a newer version counts, at work or done
             is_done, next_place = not self._line.knows(orthanc_id), self._line.waiting(orthanc_id)
             if is_done:
                 self._near.pop(orthanc_id, None)

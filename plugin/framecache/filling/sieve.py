@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeVar
 
 from framecache.archive.arrivals import Arrival, Arrivals
 from framecache.ports import Log, OrthancApi
 from framecache.rules.policy import Policy
-from framecache.rules.rule import Turn
+from framecache.rules.rule import Described, Turn
+
+_Described = TypeVar("_Described", bound=Described)
 
 
 class Sieve:
@@ -22,10 +25,15 @@ class Sieve:
         With `on_demand` also those that wait for a viewer: somebody has opened their study. What is gone is not among
         them. Raises SourceError where Orthanc does not tell.
         """
-        for arrival in self._arrivals.of(orthanc_ids, self._complain):
-            treatment = self._policy.decide(arrival)
-            if treatment.is_kept_at_arrival or (on_demand and treatment.is_kept):
-                yield arrival, treatment.priority
+        return self.choose(self._arrivals.of(orthanc_ids, self.complain), on_demand=on_demand)
 
-    def _complain(self, error: Exception) -> None:
+    def choose(self, instances: Iterable[_Described], *, on_demand: bool = False) -> Iterator[tuple[_Described, Turn]]:
+        """The same of those that are known already."""
+        for one in instances:
+            treatment = self._policy.decide(one)
+            if treatment.is_kept_at_arrival or (on_demand and treatment.is_kept):
+                yield one, treatment.priority
+
+    def complain(self, error: Exception) -> None:
+        """An instance cannot be understood."""
         self._log.warning(f"frame cache: an instance could not be looked at: {error}")

@@ -13,6 +13,8 @@ from framecache.errors import SourceError
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.unit.fakes import find_answer, orthanc_id, uuid
+
 TODAY = date(2026, 11, 21)
 
 
@@ -22,10 +24,11 @@ class Archive:
     def __init__(self, *studies: Mapping[str, str]) -> None:
         self.studies, self.asked = list(studies), list[dict[str, Any]]()
         self.patient_id = "P1"
+        self.most = 10**6  # what LimitFindResults says
 
     def get(self, uri: str) -> bytes:
         if uri == "/statistics":
-            return json.dumps({"CountInstances": 7}).encode()
+            return json.dumps({"CountInstances": 70, "CountStudies": 10}).encode()
         _, kind, name, *rest = uri.split("/")
         if rest == ["instances?expand=false"]:
             return json.dumps([f"{kind} {name} 1", f"{kind} {name} 2"]).encode()
@@ -40,8 +43,8 @@ class Archive:
         if uri == "/tools/count-resources":
             return json.dumps({"Count": 3, **asked}).encode()
         found = [study for study in self.studies if _matches(study, asked)]
-        start = asked.get("Since", 0)
-        return json.dumps([_answer(study) for study in found[start : start + asked.get("Limit", 10**6)]]).encode()
+        page = found[asked["Since"] :][: min(asked["Limit"], self.most)]
+        return json.dumps([_answer(study) for study in page]).encode()
 
 
 def _matches(study: Mapping[str, str], asked: Mapping[str, Any]) -> bool:
@@ -56,7 +59,7 @@ def _matches(study: Mapping[str, str], asked: Mapping[str, Any]) -> bool:
 
 
 def _answer(study: Mapping[str, str]) -> dict[str, Any]:
-    tags = {"StudyDate": study["StudyDate"]} if "StudyDate" in study else {}
+    tags = {name: study[name] for name in ("StudyDate", "StudyInstanceUID") if name in study}
     modalities = {"ModalitiesInStudy": study.get("Modalities", "")}
     metadata = {"LastUpdate": study["LastUpdate"]} if "LastUpdate" in study else {}
     return {"ID": study["ID"], "MainDicomTags": tags, "RequestedTags": modalities, "Metadata": metadata}
@@ -114,9 +117,9 @@ def test_only_the_newest_days_and_their_instances() -> None:
     )
     oldest = date(2026, 11, 1)
     assert names(newest_first(archive, oldest=oldest)) == ["today", "at the edge"]
-    assert Studies(archive).number_of_instances(oldest) == 3
-    assert archive.asked[-1] == {"Level": "Instance", "Query": {"StudyDate": "20261101-"}}
-    assert Studies(archive).number_of_instances() == 7
+    assert Studies(archive).number_of_instances(oldest) == 21  # three studies, with seven instances each on average
+    assert archive.asked[-1] == {"Level": "Study", "Query": {"StudyDate": "20261101-"}}
+    assert Studies(archive).number_of_instances() == 70
 
 
 DAYS = st.dates(date(1960, 1, 1), date(2030, 1, 1)).map(lambda day: f"{day:%Y%m%d}")
@@ -126,9 +129,12 @@ STUDIES = st.lists(
 )
 
 
-@given(STUDIES, st.integers(0, 12))
-def test_each_study_comes_once_and_whoever_goes_on_misses_none(rows: list[tuple[str | None, str]], place: int) -> None:
+@given(STUDIES, st.integers(0, 12), st.sampled_from([1, 3, 500]))
+def test_each_study_comes_once_and_whoever_goes_on_misses_none(
+    rows: list[tuple[str | None, str]], place: int, most: int
+) -> None:
     archive = Archive(*(study(f"s{n}", day, LastUpdate=update) for n, (day, update) in enumerate(rows)))
+    archive.most = most
     found = newest_first(archive)
     assert sorted(names(found)) == sorted(one["ID"] for one in archive.studies)
     dated = [one for one in found if one.study_date]
@@ -152,6 +158,43 @@ def test_an_answer_of_another_kind_is_a_source_error(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(archive, "post", lambda *_: b'[{"Path": 1}]')
     with pytest.raises(SourceError):
         newest_first(archive)
+
+
+def test_the_content_of_studies_comes_page_by_page_whatever_orthanc_s_limits_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answers: list[dict[str, Any]] = [find_answer(orthanc_id=orthanc_id(n), uuid=uuid(n)) for n in range(5)]
+    answers[1]["Attachments"] = []
+    asked: list[dict[str, Any]] = []
+
+    def find(_uri: str, body: bytes) -> bytes:
+        asked.append(json.loads(body))
+        return json.dumps(answers[asked[-1]["Since"] :][:2]).encode()
+
+    archive, odd = Archive(), list[Exception]()
+    monkeypatch.setattr(archive, "post", find)
+    studies = [Study("a", "20261121", "-", "1.2.3"), Study("no UID", "20261121", "-"), Study("b", "", "-", "1.2.4")]
+    pages = list(Studies(archive).content(studies, odd.append))
+    assert [[one.orthanc_id for one in page] for page in pages] == [
+        [orthanc_id(0)],
+        [orthanc_id(2), orthanc_id(3)],
+        [orthanc_id(4)],
+    ]
+    assert len(odd) == 1
+    assert {one["Query"]["StudyInstanceUID"] for one in asked} == {"1.2.3\\1.2.4"}
+    assert [one["Since"] for one in asked] == [0, 2, 4, 5]
+
+
+def test_of_studies_without_a_uid_nothing_is_asked() -> None:
+    archive = Archive()
+    assert list(Studies(archive).content([Study("a", "", "-")], list[Exception]().append)) == []
+    assert archive.asked == []
+
+
+@pytest.mark.parametrize(("written", "uid"), [("1.2.3", "1.2.3"), ("1.2.*", ""), ("", ""), ("1.2.3\\1.2.4", "")])
+def test_only_a_valid_uid_is_asked_for(written: str, uid: str) -> None:
+    (one,) = newest_first(Archive(study("a", "20261121", StudyInstanceUID=written)))
+    assert one.study_instance_uid == uid
 
 
 PATIENT = [

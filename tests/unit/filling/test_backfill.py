@@ -7,13 +7,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from framecache.archive.studies import Study
 from framecache.cache.frame_store import Degraded
-from framecache.errors import NotFound, SourceError
+from framecache.dicom.identity import InstancePath
+from framecache.dicom.instance import Instance
+from framecache.errors import SourceError
 from framecache.filling.backfill import Backfill, State
 from framecache.filling.backfill_progress import Plan, Progress
 from framecache.filling.priority import Priority
@@ -22,17 +23,18 @@ from framecache.hours import Hours, parse_hours
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.fakes import FakeClock, FakeLog, MemoryStore, eventually
+from tests.unit.fakes import FakeClock, FakeLog, MemoryStore, eventually, instance
 
 SIZE = 100
 PLAN = Plan(starts=True, hours=Hours(), rate=0.0, newest_days=0, share=0.8)
 
 
 class Archive:
-    """Ten studies of two instances, newest first; stands for Studies and Sieve."""
+    """Studies of two instances, newest first; stands for Studies and Sieve."""
 
-    def __init__(self) -> None:
-        self.studies = [Study(f"study {n}", f"202611{30 - n}", "-") for n in range(10)]
+    def __init__(self, number: int = 10) -> None:
+        self.studies = [Study(f"study {n}", f"202611{30 - n}", "-", f"1.2.{n}") for n in range(number)]
+        self.asked: list[int] = []
         self.fails: dict[str, Exception] = {}
         self.not_worth_it: set[str] = set()
         self.oldest: date | None = None
@@ -42,18 +44,26 @@ class Archive:
         place = next((n + 1 for n, one in enumerate(self.studies) if one.bookmark == bookmark), 0)
         yield from self.studies[place:]
 
-    def instances(self, study_id: str) -> list[str]:
-        if study_id in self.fails:
-            raise self.fails[study_id]
-        return [f"{study_id}, {n}" for n in range(2)]
+    def content(self, studies: Sequence[Study], _on_odd: object) -> Iterator[Sequence[Instance]]:
+        self.asked.append(len(studies))
+        for one in studies:
+            if one.orthanc_id in self.fails:
+                raise self.fails[one.orthanc_id]
+        for number in range(2):  # Orthanc answers in whatever order
+            yield [self._instance(one, number) for one in reversed(studies)]
+
+    def _instance(self, study: Study, number: int) -> Instance:
+        path = InstancePath(study.study_instance_uid, "1.2", f"1.2.{number}")
+        return replace(instance(), orthanc_id=f"{study.orthanc_id}, {number}", path=path, file_size=SIZE)
 
     def number_of_instances(self, _oldest: date | None) -> int:
-        return 20
+        return 2 * len(self.studies)
 
-    def sift(self, orthanc_ids: Sequence[str]) -> Iterator[tuple[Any, str]]:
-        for one in orthanc_ids:
-            if one not in self.not_worth_it:
-                yield SimpleNamespace(orthanc_id=one, file_size=SIZE), "low"
+    def choose(self, instances: Sequence[Instance]) -> Iterator[tuple[Instance, str]]:
+        return ((one, "low") for one in instances if one.orthanc_id not in self.not_worth_it)
+
+    def complain(self, _error: Exception) -> None:
+        raise AssertionError
 
 
 class Filler:
@@ -276,12 +286,35 @@ def test_it_waits_while_nothing_can_be_kept(bench: Bench) -> None:
     assert bench.reaches("done")
 
 
-def test_a_study_that_is_gone_or_broken_stops_nothing(bench: Bench) -> None:
-    bench.archive.fails = {"study 2": NotFound("gone"), "study 5": SourceError("Error in the database")}
+def test_a_study_that_orthanc_cannot_tell_about_stops_nothing(bench: Bench) -> None:
+    bench.archive.fails = {"study 5": SourceError("Error in the database")}
     bench.backfill.start()
     assert bench.reaches("done")
-    assert bench.filler.filled == [name for name in bench.all_of_them if not name.startswith(("study 2", "study 5"))]
-    assert len(bench.log.of("warning")) == 2
+    assert bench.filler.filled == [name for name in bench.all_of_them if not name.startswith("study 5")]
+    assert [line for line in bench.log.of("warning") if "leaves the study study 5 out" in line]
+    assert bench.archive.asked == [10, 10, *[1] * 10]  # all at once, once more, and then each by itself
+
+
+def test_while_orthanc_tells_about_none_it_waits(bench: Bench) -> None:
+    bench.archive.fails = {one.orthanc_id: SourceError("Error in the database") for one in bench.archive.studies}
+    bench.backfill.start()
+    assert bench.reaches("waiting")
+    assert eventually(lambda: len(bench.archive.asked) > 50)
+    bench.archive.fails = {}
+    assert bench.reaches("done")
+    assert bench.filler.filled == bench.all_of_them
+
+
+def test_orthanc_is_asked_for_many_studies_at_once_and_left_alone_between(bench: Bench) -> None:
+    bench.archive = Archive(50)
+    pauses: list[float] = []
+    bench.begin()
+    bench.backfill._search._give_way = pauses.append
+    bench.backfill.start()
+    assert bench.reaches("done")
+    assert bench.archive.asked == [20, 20, 10]
+    assert len(pauses) == 6
+    assert bench.filler.filled == [f"study {study}, {number}" for study in range(50) for number in range(2)]
 
 
 def test_a_full_line_is_waited_for(bench: Bench) -> None:
