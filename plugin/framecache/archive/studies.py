@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -17,8 +18,8 @@ from framecache.rules.keys import day_of
 _DAY = timedelta(days=1)
 # Nothing was stored as DICOM before; what claims to be older is asked for at once.
 _OLDEST = date(1970, 1, 1)
-# While no study is found, so many days at most are asked for together.
-_LONGEST_WINDOW = 4096
+# Twice as many days are asked for together while there are few studies in them, up to so many days.
+_FEW, _LONGEST_WINDOW = 50, 4096
 _PAGE = 500
 _UNDATED = "undated"
 
@@ -57,7 +58,7 @@ class Studies:
     """
 
     def __init__(self, api: OrthancApi) -> None:
-        self._api = api
+        self._api, self._longest = api, Counter[str]()
 
     def newest_first(self, bookmark: str, today: date, oldest: date | None = None) -> Iterator[Study]:
         """The studies behind `bookmark` ("" for all), by Study Date and the last update, those without a date last.
@@ -81,7 +82,7 @@ class Studies:
             begin = max(last, end - (length - 1) * _DAY)
             found = self._within(f"{begin:%Y%m%d}-{end:%Y%m%d}")
             yield from found
-            end, length = begin - _DAY, 1 if found else min(2 * length, _LONGEST_WINDOW)
+            end, length = begin - _DAY, max(1, min(2 * length, _LONGEST_WINDOW) if len(found) < _FEW else length // 2)
         if oldest is None:
             yield from self._within(f"-{end:%Y%m%d}")
 
@@ -159,9 +160,16 @@ class Studies:
             offset += len(answers)
 
     def _pages(self, asked: Mapping[str, object], offset: int = 0) -> Iterator[list[dict[str, Any]]]:
-        """Up to an empty one: Orthanc heeds LimitFindResults and LimitFindInstances whatever it is asked for."""
+        """Orthanc heeds LimitFindResults and LimitFindInstances, whatever it is asked for.
+
+        So the last page is an empty one, or one that is shorter than another at this level was.
+        """
+        level = str(asked["Level"])
         while answers := self._ask(asked, offset):
             yield answers
+            if len(answers) < self._longest[level]:
+                return
+            self._longest[level] = len(answers)
             offset += len(answers)
 
     def _ask(self, asked: Mapping[str, object], offset: int) -> list[dict[str, Any]]:

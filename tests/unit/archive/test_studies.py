@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -111,6 +111,17 @@ def test_years_without_a_study_cost_few_questions() -> None:
     assert len(archive.asked) < 40
 
 
+def test_where_studies_are_rare_many_days_are_asked_for_at_once_and_where_they_are_not_few() -> None:
+    days = [date(2026, 11, 21) - timedelta(days=n) for n in range(2000)]
+    rare = Archive(*(study(f"{day}", f"{day:%Y%m%d}") for day in days))
+    assert names(newest_first(rare)) == [f"{day}" for day in days]
+    assert len(rare.asked) < 100
+    dense = Archive(*(study(f"{day} {n}", f"{day:%Y%m%d}") for day in days[:20] for n in range(60)))
+    assert len(newest_first(dense)) == 1200
+    first = [one["Query"]["StudyDate"] for one in dense.asked[1:41]]  # a page of each day, and an empty one
+    assert first == [f"{day:%Y%m%d}-{day:%Y%m%d}" for day in days[:20] for _ in range(2)]
+
+
 def test_only_the_newest_days_and_their_instances() -> None:
     archive = Archive(
         study("today", "20261121"), study("at the edge", "20261101"), study("older", "20261031"), study("none")
@@ -182,7 +193,7 @@ def test_the_content_of_studies_comes_page_by_page_whatever_orthanc_s_limits_are
     ]
     assert len(odd) == 1
     assert {one["Query"]["StudyInstanceUID"] for one in asked} == {"1.2.3\\1.2.4"}
-    assert [one["Since"] for one in asked] == [0, 2, 4, 5]
+    assert [one["Since"] for one in asked] == [0, 2, 4]  # behind a page that is shorter than another was comes none
 
 
 def test_of_studies_without_a_uid_nothing_is_asked() -> None:
