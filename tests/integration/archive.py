@@ -27,6 +27,8 @@ CONFIGURATION: Mapping[str, object] = {
     "BuiltinDecoderTranscoderOrder": "Before",
     "OverwriteInstances": True,
     "KeepAlive": False,
+    # Python plugin 7.1 aborts at its end where a change, such as a study that becomes stable, comes while it stops.
+    "StableAge": 3600,
 }
 PATIENCE = 60.0  # seconds until something that happens by itself is taken to have failed
 
