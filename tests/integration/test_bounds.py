@@ -21,10 +21,12 @@ pytestmark = pytest.mark.orthanc
 
 LIMIT = 16 << 20
 SECTION = {"FrameCache": {"MaximumSizeMB": LIMIT >> 20, "Workers": 4}}
+ATTEMPTS = 10
 SMALL = Sample(frames=8, rows=400, columns=400, seed=3000)
 FRAME = SMALL.rows * SMALL.columns * 2
 FLOOD = [replace(SMALL, seed=seed) for seed in range(3001, 3019)]  # 46 MB
 LARGE = replace(SMALL, frames=60, seed=3100)  # 19 MB
+HALF = replace(SMALL, frames=30, seed=3101)  # 9.6 MB: of two of them the cache has room for one
 
 
 @pytest.fixture(scope="module")
@@ -94,3 +96,37 @@ def test_an_instance_larger_than_the_cache_is_served_and_not_cached(archive: Arc
     assert archive.parts(large, "1,30,60") == archive.stock_parts(large, "1,30,60")
     assert archive.progress(large)["CachedFrames"] == 0
     assert archive.frames(known, "1,8").headers["X-Frame-Cache"] == "hit"
+
+
+def test_an_instance_that_is_evicted_while_it_is_cut_out_goes_whole(archive: Archive) -> None:
+    """Two at once, of which there is room for one."""
+    path = archive.server.folder / "half.dcm"
+    for attempt in range(ATTEMPTS):
+        samples = [replace(HALF, seed=HALF.seed + 2 * attempt + one) for one in range(2)]
+        files = [sample.write(path).read_bytes() for sample in samples]
+        with ThreadPoolExecutor(2) as pool:
+            pair = [instance_of(*one) for one in zip(samples, pool.map(archive.upload, files), strict=True)]
+        wait_until(lambda pair=pair: not any(is_at_work(archive, one) for one in pair))  # type: ignore[misc]
+        found = [archive.progress(one) for one in pair]
+        assert {one["CachedFrames"] for one in found} <= {0, HALF.frames}, found
+        if any("it was evicted while it was cut out: " in (one["LastError"] or "") for one in found):
+            break
+    else:
+        pytest.fail("no fill was evicted by another")
+    assert len(archive.parts(pair[0], "1,30")) == 2
+
+
+def test_what_does_not_fit_beside_a_pinned_study_is_served_and_not_cached(archive: Archive) -> None:
+    pinned, other = archive.store(replace(SMALL, frames=20, seed=3200)), replace(SMALL, frames=40, seed=3201)
+    study = f"/frame-cache/studies/{archive.get_json(f'/instances/{pinned.orthanc_id}/study')['ID']}"
+    archive.ask("POST", f"{study}/pin", headers={"X-Frame-Cache": "1"}).raise_for_status()
+    instance = archive.store(other, cached=False)
+    wait_until(lambda: archive.progress(instance)["State"] == "skipped", lambda: str(archive.progress(instance)))
+    found = archive.progress(instance)
+    assert (found["LastError"], found["CachedFrames"]) == ("the instance does not fit into the cache", 0)
+    assert archive.frames(instance, "1,40").headers["X-Frame-Cache"] == "miss"
+    assert archive.frames(pinned, "1,20").headers["X-Frame-Cache"] == "hit"
+    archive.ask("POST", f"{study}/unpin", headers={"X-Frame-Cache": "1"}).raise_for_status()
+    warm = f"/frame-cache/instances/{instance.orthanc_id}/warm"
+    archive.ask("POST", warm, headers={"X-Frame-Cache": "1"}).raise_for_status()
+    wait_until(lambda: archive.progress(instance)["State"] == "cached", lambda: str(archive.progress(instance)))

@@ -9,7 +9,7 @@ import sqlite3
 import struct
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from itertools import count
@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from dev.orthanc_folder import SUITES
 from dev.sample import Sample
 from dev.upload import Instance
 from tests.integration.archive import Archive, restart, running, stop, wait_until
@@ -114,6 +115,39 @@ def test_a_full_disk(small_disk: Archive) -> None:
 
 
 @needs_root
+@pytest.mark.parametrize("suite", SUITES[:1], indirect=True)
+def test_others_who_fill_the_disk_push_out_what_nobody_asks_for(suite: str, tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    section = {"FrameCache": {"Directory": str(disk / "cache"), "MinimumFreeDiskMB": 8}}
+    with (
+        mounted(disk, "-t", "tmpfs", "-o", "size=24m", "tmpfs"),
+        running(suite, tmp_path / "orthanc", section, in_order=False) as archive,
+    ):
+        asked, *others = known = [new(archive) for _ in range(6)]
+        assert_served(archive, asked, "hit")
+        wait_until(lambda: archive.get_json(f"/frame-cache/instances/{asked[0].orthanc_id}")["LastViewed"] is not None)
+        (disk / "others").write_bytes(bytes(disk_free(disk) - 5 * MB))
+        wait_until(lambda: disk_free(disk) >= 8 * MB, lambda: str((disk_free(disk), archive.status())))
+        left = [archive.progress(instance)["CachedFrames"] for instance, _ in others]
+        assert 0 in left
+        assert set(left) <= {0, SMALL.frames}
+        assert_served(archive, asked, "hit")
+        assert archive.status()["Degraded"] is None
+        (disk / "more").write_bytes(bytes(disk_free(disk) - MB))
+        words = "less than 8 MiB (MinimumFreeDiskMB) are free"
+        wait_until(lambda: reason(archive) == words, lambda: reason(archive))
+        assert_served(archive, known[-1], "miss")
+        (disk / "more").unlink()
+        assert_recovers(archive, known[-1])
+
+
+def disk_free(place: Path) -> int:
+    disk = os.statvfs(place)
+    return disk.f_bavail * disk.f_frsize
+
+
+@needs_root
 def test_a_disk_that_becomes_read_only(small_disk: Archive) -> None:
     folder = Path(small_disk.status()["Settings"]["Directory"]) / "blocks-1"
     known = new(small_disk)
@@ -178,6 +212,13 @@ def remove_index(blocks: Path) -> None:
         path.unlink()
 
 
+def bring_back_a_copy(blocks: Path) -> None:
+    copy = blocks.parents[1] / "copy"
+    shutil.copytree(blocks, copy)
+    blocks.rename(blocks.parents[1] / "aside")
+    copy.rename(blocks)
+
+
 def garble_index(blocks: Path) -> None:
     """As when another program, or a dying disk, writes over it; the journal is written back first."""
     with sqlite3.connect(blocks / "cache.db") as connection:
@@ -192,22 +233,63 @@ def remove_folder(blocks: Path) -> None:
     shutil.rmtree(blocks.parent)
 
 
-@pytest.mark.parametrize("damage", [remove_index, garble_index, remove_folder])
+def make_it_another_version_s(blocks: Path) -> None:
+    with sqlite3.connect(blocks / "cache.db") as connection:
+        connection.executescript("DROP TABLE Cache; CREATE TABLE Cache (key TEXT)")
+    connection.close()
+
+
+# A thread that comes first finds a new index, as SQLite makes one where there is none.
+GONE = ("the cache's index is gone", "no such table: ", "No such file or directory")
+
+
+def noted(archive: Archive, words: str, after: int = 0) -> bool:
+    """Whether the log tells so of the cache, behind its first `after` characters."""
+    return f"FRAME CACHE KEEPS NOTHING FOR NOW: {words}" in archive.log[after:]
+
+
+@pytest.mark.parametrize("suite", SUITES[-1:], indirect=True)
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (remove_index, GONE),
+        (remove_folder, GONE),
+        (bring_back_a_copy, ("the cache's index is another file than before",)),
+        (garble_index, ("file is not a database", "database disk image is malformed")),
+    ],
+)
 def test_an_index_or_a_folder_that_is_lost_while_it_is_used(
-    archive: Archive, folder_of_the_cache: Path, damage: Callable[[Path], None]
+    archive: Archive, folder_of_the_cache: Path, damage: Callable[[Path], None], words: Sequence[str]
 ) -> None:
-    known = new(archive)
+    known, before = new(archive), len(archive.log)
     damage(folder_of_the_cache)
     stored = new(archive, cached=False)
     for one in (known, stored):
         assert archive.frames(one[0], "1,2,3,4").status_code == 200
-    wait_until(lambda: archive.log.count("the cache can be used again") > 0 and archive.status()["Degraded"] is None)
+    wait_until(lambda: "the cache can be used again" in archive.log[before:] and archive.status()["Degraded"] is None)
+    assert any(noted(archive, word, before) for word in words), archive.log[before:]
     assert_recovers(archive, known, stored)
     assert archive.status()["Errors"] == 0
     assert [path.name for path in folder_of_the_cache.parent.glob("blocks-*")] == ["blocks-1"]
     restart(archive)
     assert_served(archive, stored, "hit")
     assert archive.status()["Degraded"] is None
+
+
+@pytest.mark.parametrize("suite", SUITES[-1:], indirect=True)
+@pytest.mark.parametrize("damage", [garble_index, make_it_another_version_s])
+def test_an_index_that_cannot_be_read_at_the_start_is_begun_anew(
+    archive: Archive, folder_of_the_cache: Path, damage: Callable[[Path], None]
+) -> None:
+    known, before = new(archive), len(archive.log)
+    stop(archive.server)
+    damage(folder_of_the_cache)
+    archive.server.start()
+    archive.wait_until_checked()
+    assert_recovers(archive, known)
+    assert not noted(archive, "", before)
+    wait_until(lambda: [path.name for path in folder_of_the_cache.parent.glob("blocks-*")] == ["blocks-1"])
+    assert (archive.status()["Errors"], "folders that cannot be read were removed" in archive.log[before:]) == (0, True)
 
 
 def test_a_file_that_is_cut_short_while_it_is_sent(archive: Archive) -> None:
@@ -261,12 +343,13 @@ def test_nothing_is_written_to_a_disk_with_too_little_left(suite: str, tmp_path:
     section = {"FrameCache": {"MinimumFreeDiskMB": 1_000_000_000}}
     with running(suite, tmp_path, section, in_order=False) as archive:
         stored = new(archive, cached=False)
-        wait_until(lambda: "MinimumFreeDiskMB" in reason(archive))
+        wait_until(lambda: reason(archive) == "less than 1000000000 MiB (MinimumFreeDiskMB) are free")
         assert_served(archive, stored, "miss")
         assert archive.cached_files() == set()
         assert stop(archive.server) < 5
 
 
+@pytest.mark.parametrize("suite", SUITES[-1:], indirect=True)
 def test_what_nobody_asks_for_goes_and_a_pinned_study_stays(suite: str, tmp_path: Path) -> None:
     section = {"FrameCache": {"MaximumAgeDays": 3 / 86400}}
     with running(suite, tmp_path, section, in_order=False) as archive:

@@ -1,5 +1,5 @@
 """Clients that stop reading, break off or come all at once, and helper processes that hang or die: others are answered,
-and nothing stays behind."""
+or told to come again, and nothing stays behind."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 import requests
 
+from dev.orthanc_folder import SUITES
 from dev.sample import Sample
 from dev.upload import Instance
 from tests.integration.archive import AS_STORED, Archive, Endings, running, wait_until
@@ -30,6 +32,9 @@ FRAME = 1280 * 1024 * 2
 ANSWER = 4 * FRAME  # more than the kernel takes for a client that does not read
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER: close by a reset
 STALLED, ABORTED, AT_ONCE = 30, 60, 200
+MEMORY, HOLDING = 64 << 20, 5
+NATIVE = "multipart/related; type=application/octet-stream"
+WAITING = 6
 SLACK = 4  # threads and descriptors that Orthanc itself has more or fewer from one moment to the next
 
 
@@ -134,8 +139,17 @@ def payload_digest(connection: socket.socket) -> bytes:
 
 @pytest.fixture(scope="module")
 def helped(suite: str, tmp_path_factory: pytest.TempPathFactory, endings: Endings) -> Iterator[Archive]:
-    """One process for viewers and one for what is done in the background, each with a deadline of two seconds."""
-    section = {"CodecSeconds": 2, "CodecProcesses": 1, "CodecMemoryMB": 1024, "Transcode": [{}]}
+    """One process for viewers and one for what is done in the background, each with a deadline of two seconds.
+
+    And the least memory for answers that can be set.
+    """
+    section = {
+        "CodecSeconds": 2,
+        "CodecProcesses": 1,
+        "CodecMemoryMB": 1024,
+        "Transcode": [{}],
+        "MaximumMemoryMB": MEMORY >> 20,
+    }
     with running(suite, tmp_path_factory.mktemp(suite), {"FrameCache": section}, endings=endings) as archive:
         yield archive
 
@@ -216,12 +230,51 @@ def test_an_instance_on_which_a_helper_hangs_is_marked_and_not_tried_for_ever(he
     wait_until(lambda: helped.progress(broken)["LastError"] is not None, lambda: str(helped.progress(broken)))
     failures = helped.status()["Failures"]
     assert helped.progress(broken)["LastError"]
+    assert "frame cache: a helper process is replaced: " in helped.log
+    assert f"frame cache: instance {broken.orthanc_id} could not be cached: " in helped.log
     for number in ("1", "2", "3"):
         assert helped.frames(broken, number).status_code == 200
         assert helped.frames(broken, number, "multipart/related; type=image/jls").status_code == 200
     status = helped.status()
     assert (status["Failures"], status["FailedInstances"].keys()) == (failures, {broken.orthanc_id})
     assert helped.store(replace(SMALL, seed=6)), "the next instance is taken in"
+
+
+@pytest.mark.parametrize("suite", SUITES[-1:], indirect=True)
+def test_while_all_helpers_are_busy_others_are_told_to_come_again(helped: Archive) -> None:
+    """The first waits for the one that hangs, the second for the next one, and the others have waited long enough."""
+    instance = helped.store(SMALL)
+    draw(helped, instance, 10).raise_for_status()
+    os.kill(running_helper(helped, 0), signal.SIGSTOP)
+    with ThreadPoolExecutor(WAITING) as pool:
+        answers = list(pool.map(lambda number: draw(helped, instance, 11 + number), range(WAITING)))
+    busy = [answer for answer in answers if answer.status_code == 503]
+    assert len(busy) >= WAITING // 2, answers
+    assert {(one.headers["Retry-After"], one.json()["Message"]) for one in busy} == {
+        ("1", "all helper processes are busy")
+    }
+    for number in range(WAITING):
+        assert draw(helped, instance, 11 + number).status_code == 200
+    assert (helped.status()["Errors"], helped.status()["FailedInstances"].get(instance.orthanc_id)) == (0, None)
+
+
+@pytest.mark.parametrize("suite", SUITES[-1:], indirect=True)
+def test_while_slow_readers_hold_all_memory_others_are_told_to_come_again(helped: Archive) -> None:
+    large, small = helped.store(replace(LARGE, seed=7), cached=False), helped.store(SMALL)
+    wait_until(lambda: helped.progress(large)["CachedFrames"] == LARGE.frames)
+    before = Levels.of(helped.server.pid)
+    with ExitStack() as stack:
+        for _ in range(HOLDING):
+            path = f"{large.path}/frames/1,2,3,4?accept={quote(NATIVE)}"  # and not the small form
+            stack.callback(break_off, ask(helped, path, receive_buffer=4096))
+        wait_until(lambda: helped.status()["BytesInFlight"] >= HOLDING * ANSWER)
+        refused = helped.frames(large, "1,2,3,4", NATIVE)
+        assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
+        assert refused.json()["Message"] == "too many bytes are being answered at once"
+        assert helped.status()["BytesInFlight"] <= MEMORY
+        assert helped.frames(small, "1").headers["X-Frame-Cache"] == "hit", "there is room for so little"
+    wait_until_all_is_back(helped, before)
+    assert len(helped.parts(large, "1,2,3,4", NATIVE)) == LARGE.frames
 
 
 @pytest.mark.parametrize("encoding", ["rle", "jpeg-ls", "explicit"])

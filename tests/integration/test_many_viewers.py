@@ -27,8 +27,9 @@ from tests.integration.archive import AS_STORED, Archive, instance_of, running, 
 pytestmark = pytest.mark.orthanc
 
 VIEWERS = 50
-SAMPLE = Sample(frames=16, rows=1024, columns=1024)
-FRAME_LENGTH = SAMPLE.rows * SAMPLE.columns * 2
+SIDE = 1024
+SAMPLE = Sample(frames=16, rows=SIDE, columns=SIDE)
+FRAME_LENGTH = SIDE * SIDE * 2
 EXPLICIT = "multipart/related; type=application/octet-stream"
 JPEG_LS = 'multipart/related; type="image/jls"; transfer-syntax=1.2.840.10008.1.2.4.80'
 BURST = 256 << 20  # bytes; the answers of all have 800 MiB
@@ -45,7 +46,8 @@ def suite(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="module")
 def archive(suite: str, folder: Path) -> Iterator[Archive]:
     """One thread for each viewer and some more; one process that draws and transcodes, which two seconds do not end."""
-    configuration = {"HttpThreadsCount": 80, "FrameCache": {"CodecProcesses": 1, "Workers": 1}}
+    section = {"CodecProcesses": 1, "Workers": 1, "MinimumFrameMB": 16}
+    configuration = {"HttpThreadsCount": 80, "FrameCache": section}
     with running(suite, folder / "orthanc", configuration, in_order=False) as archive:
         yield archive
 
@@ -59,12 +61,14 @@ class Stored:
     size: int
 
 
-def store(archive: Archive, seed: int, frames: int = SAMPLE.frames, *, deflated: bool = False) -> Stored:
+def store(
+    archive: Archive, seed: int, frames: int = SAMPLE.frames, *, deflated: bool = False, side: int = SIDE
+) -> Stored:
     """Noise, which nothing makes smaller. A single frame of this size is left out by the settings: it stays cold."""
-    sample = Sample(frames=frames, rows=SAMPLE.rows, columns=SAMPLE.columns, seed=seed)
-    pixels = np.random.default_rng(seed).integers(0, 1 << 12, (frames, SAMPLE.rows, SAMPLE.columns), np.uint16)
+    sample = Sample(frames=frames, rows=side, columns=side, seed=seed)
+    pixels = np.random.default_rng(seed).integers(0, 1 << 12, (frames, side, side), np.uint16)
     path, noise = archive.server.folder / "noise.dcm", tuple(frame.tobytes() for frame in pixels)
-    write_native(path, sample.dataset(), noise, FRAME_LENGTH)
+    write_native(path, sample.dataset(), noise, len(noise[0]))
     content = path.read_bytes()
     if deflated:
         data_set, stream = pydicom.dcmread(path), io.BytesIO()
@@ -122,6 +126,24 @@ def test_a_deflated_instance_is_inflated_once(archive: Archive) -> None:
         read = bytes_read(archive.server.pid) - begin
     assert all(stored.frames[0] in answer for answer in answers)
     assert read < VIEWERS / 2 * FRAME_LENGTH
+
+
+def test_a_cold_native_frame_is_read_for_many_at_once(archive: Archive) -> None:
+    """They come together, as Orthanc is held up; those who come behind a read that has ended cause another."""
+    stored = store(archive, 7, frames=1, side=2 * SIDE)
+    length, orthanc = len(stored.frames[0]), archive.server.pid
+    archive.frames(stored.instance, "1").raise_for_status()  # where it lies is found
+    begin = bytes_read(orthanc)
+    with ExitStack() as stack:
+        os.kill(orthanc, signal.SIGSTOP)
+        try:
+            viewers = Viewers(archive, stack, f"{stored.instance.path}/frames/1")
+        finally:
+            os.kill(orthanc, signal.SIGCONT)
+        answers = viewers.answers()
+    read = bytes_read(orthanc) - begin
+    assert all(stored.frames[0] in answer for answer in answers)
+    assert length <= read < VIEWERS / 2 * length
 
 
 @pytest.mark.parametrize(("resource", "accept"), [("frames/1", JPEG_LS), ("frames/1/rendered", "image/jpeg")])

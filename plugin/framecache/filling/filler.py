@@ -5,24 +5,26 @@ from __future__ import annotations
 import contextlib
 import heapq
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 
 from framecache.archive.catalogue import Catalogue, Entry
-from framecache.cache.frame_store import BlockRow, FrameStore, StoreError
+from framecache.cache.frame_store import DoesNotFit, FrameStore, StoreError
 from framecache.dicom.transfer_syntax import EXPLICIT, stored_representation
-from framecache.errors import FrameCacheError, HandOver, InstanceGone, NotFound, SharedUids, Stopping
+from framecache.errors import FrameCacheError, HandOver, InstanceGone, NotFound, Overloaded, SharedUids, Stopping
 from framecache.filling.extraction import Extracted, Extractor
 from framecache.filling.line import Line, Work
 from framecache.filling.priority import Place, Priority
 from framecache.filling.states import FillState, States
+from framecache.filling.stock import Stock
 from framecache.metrics import Metrics, MissCause
 from framecache.ports import Clock, Log
 from framecache.rules.policy import Policy
 from framecache.threads import make_way, make_way_at_the_disk, start_thread
 
 _LONGEST_QUEUE = 100_000
-_RETRY_SECONDS = 300.0
 _MOST_ATTEMPTS = 3
+_PAUSE_SECONDS = 5.0
+_GUESSES = (Priority.OPENED, Priority.PRIOR)
 _GONE = "the instance was deleted or replaced"
 
 
@@ -54,7 +56,7 @@ class Filler:
         self._catalogue, self._extractor, self._store = catalogue, extractor, store
         self._metrics, self._clock, self._log, self._policy = metrics, clock, log, policy
         self._line, self._near = Line(clock), dict[str, int]()
-        self._states = States()
+        self._states, self._stock = States(clock), Stock(store, metrics)
         self._changed = self._line.changed
         self._stopping = False
 
@@ -73,6 +75,8 @@ class Filler:
         with self._changed:
             known = self._line.waiting(orthanc_id)
             if known is not None and known.priority <= priority and known.step == 0:
+                return True
+            if priority in _GUESSES and self._states.resting(orthanc_id):
                 return True
             # New instances are never dropped: Orthanc's log of changes is read no further than there is room for them.
             if known is None and not priority.is_arrival and not self.has_room():
@@ -95,19 +99,14 @@ class Filler:
             if self._line.is_at_work(instance.orthanc_id):
                 return "queued"
             is_waiting = self._line.waiting(instance.orthanc_id) is not None
-        state = self._states.get(instance.orthanc_id)
-        if state is not None and self._failed_lately(state):
-            return "failed"
+        if (cause := self._states.resting(instance.orthanc_id)) is not None:
+            return cause
         if not self._policy.decide(instance).is_kept:
             return "left_out"
         if not _is_kept(entry, frame_number):  # it may be since he asked, or what he asked for was made of it
             self.submit(instance.orthanc_id, Priority.VIEWER, frame_number)
         self._on_opened(entry)
         return "queued" if is_waiting else "not_cached"
-
-    def _failed_lately(self, state: FillState) -> bool:
-        """A full disk may have room again after a while; a broken file is not tried with each request."""
-        return state.state == "failed" and self._clock.monotonic() - state.at < _RETRY_SECONDS
 
     def state(self, orthanc_id: str) -> FillState | None:
         """What became of an instance, as long as it is remembered."""
@@ -117,6 +116,7 @@ class Filler:
         """The instance was deleted or replaced: what was noted of it is not true of the next one."""
         with self._changed:
             self._states.forget(orthanc_id)
+            self._line.outdate(orthanc_id)
 
     def cancel(self, orthanc_id: str) -> None:
         """The instance is about to be purged: it waits no longer, and a fill at work ends and takes all back."""
@@ -190,8 +190,8 @@ class Filler:
     def _finish(self, orthanc_id: str, place: Place, state: FillState) -> None:
         """What was interrupted by the stop is not done, nor whose next form or next version waits or is at work."""
         with self._changed:
-            if self._line.leave(orthanc_id, place):
-                self._states.note(orthanc_id, state)  # else that of a newer version counts, at work or done
+            self._line.leave(orthanc_id, place)
+            self._states.note(orthanc_id, state)
             is_done, next_place = not self._line.knows(orthanc_id), self._line.waiting(orthanc_id)
             if is_done:
                 self._near.pop(orthanc_id, None)
@@ -207,14 +207,19 @@ class Filler:
         """One bad instance stops nothing."""
         try:
             return self._fill(orthanc_id, place)
-        except InstanceGone:
-            return self._again(orthanc_id, place)
-        except NotFound as error:
-            return FillState("skipped", str(error) if isinstance(error, SharedUids) else _GONE)
+        except InstanceGone:  # Orthanc tells late, or never where it only compressed the file
+            return self._again(orthanc_id, place, 0, _GONE)
+        except Overloaded as error:
+            with self._changed:
+                self._changed.wait_for(lambda: self._stopping, _PAUSE_SECONDS)
+            return self._again(orthanc_id, place, place.step, str(error))
         except Stopping:
             return FillState("queued")
-        except (HandOver, StoreError) as error:  # the store itself has logged what is wrong with it
-            return FillState("skipped", str(error))
+        except (NotFound, HandOver, StoreError) as error:  # the store itself has logged what is wrong with it
+            is_to_rest = isinstance(error, DoesNotFit) and not place.is_background  # for which others make no room
+            at = self._clock.monotonic() if is_to_rest else 0.0
+            is_gone = isinstance(error, NotFound) and not isinstance(error, SharedUids)
+            return FillState("skipped", _GONE if is_gone else str(error), at)
         except Exception as error:  # noqa: BLE001 - whatever it is, the next instance is tried
             self._metrics.count("failed_fills")
             message = str(error) if isinstance(error, FrameCacheError) else f"{type(error).__name__}: {error}"
@@ -222,13 +227,13 @@ class Filler:
             failed_frames = error.frames if isinstance(error, FrameCacheError) else ()
             return FillState("failed", message, self._clock.monotonic(), failed_frames)
 
-    def _again(self, orthanc_id: str, place: Place) -> FillState:
-        """It was replaced while it was cut out: Orthanc tells late, or never where it only compressed the file."""
+    def _again(self, orthanc_id: str, place: Place, step: int, why: str) -> FillState:
+        """It could not be cut out now, and may be a little later."""
         with self._changed:
             if place.attempt >= _MOST_ATTEMPTS - 1:
-                return FillState("skipped", _GONE)
+                return FillState("skipped", why)
             if self._line.waiting(orthanc_id) is None and not self._line.is_cancelled(place):
-                self._line.enter(orthanc_id, place.priority, attempt=place.attempt + 1)
+                self._line.enter(orthanc_id, place.priority, step, place.attempt + 1)
             return FillState("queued")
 
     def _give_way(self, orthanc_id: str, place: Place) -> FillState:
@@ -253,7 +258,7 @@ class Filler:
     def _fill_form(self, entry: Entry, place: Place) -> FillState:
         orthanc_id, started = entry.instance.orthanc_id, self._clock.monotonic()
         self._store.keep_record(entry.instance, unasked=place.is_background)
-        self._take_stock(entry)
+        self._stock.take(entry)
         try:
             forms = self._extractor.forms(entry)
             form = forms[min(place.step, len(forms) - 1)]
@@ -263,11 +268,13 @@ class Filler:
             done = extractor.extract(entry, form, near, is_left)
         except Exception as error:
             self._leave_nothing_stale(entry, error)
+            if isinstance(error, DoesNotFit) and place.step == 0:
+                self._stock.drop(entry)
             raise
         self._leave_nothing_stale(entry)
         if self._is_left(place):
             return self._give_way(orthanc_id, place)
-        if not self._is_whole(entry):
+        if not self._stock.is_whole(entry):
             return FillState("skipped", "it was evicted while it was cut out: the cache is too small for what arrives")
         if done.frames:  # else it was all there: a viewer was faster than the log of changes
             self._report(orthanc_id, done, self._clock.monotonic() - started, is_first_form=place.step == 0)
@@ -277,29 +284,6 @@ class Filler:
         frames = entry.instance.number_of_frames
         lack = f"the stored file lacks the last {done.missing} of {frames} frames"
         return FillState("cached", lack, failed_frames=range(frames - done.missing + 1, frames + 1))
-
-    def _is_whole(self, entry: Entry) -> bool:
-        """Another instance's fill may have evicted the first half of this one: then the other half goes as well."""
-        broken = self._forget_broken(entry)
-        rows = {*self._store.blocks(entry.instance), *broken}
-        if {cached.row for cached in list(entry.blocks.values())} <= rows:
-            return True
-        self._store.forget_versions({entry.instance.orthanc_id: {entry.instance.attachment_uuid}}, "size")
-        entry.take_stock([])
-        return False
-
-    def _take_stock(self, entry: Entry) -> None:
-        self._forget_broken(entry)
-        entry.take_stock(self._store.blocks(entry.instance))
-
-    def _forget_broken(self, entry: Entry) -> Collection[BlockRow]:
-        """What was found to be damaged is no block any more, or it would be met with each request again."""
-        broken = entry.take_broken()
-        for row in set(self._store.blocks(entry.instance)).intersection(broken):
-            self._store.forget_block(row)
-        # One that a reader met while its frames were written anew has no row any more, and is counted none the less.
-        self._metrics.count("damaged_blocks", list(broken.values()).count("damaged"))
-        return broken.keys()
 
     def _is_left(self, place: Place) -> bool:
         return self._stopping or self._line.is_cancelled(place) or self._line.has_to_wait(place)

@@ -29,14 +29,14 @@ class Work:
 
 
 class Line:
-    """Places by Orthanc ID: those that wait, and those at work. Its methods may be called from any thread."""
+    """Places by Orthanc ID: those that wait, and one at work for each. Its methods may be called from any thread."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._heap: list[tuple[Place, str]] = []
         self._waiting: dict[str, Place] = {}
         self._at_work: dict[str, tuple[Place, Work]] = {}
-        self._cancelled: set[Place] = set()
+        self._cancelled, self._outdated = set[Place](), set[Place]()
         self._order = itertools.count()
         self._is_closed = False
         self.changed = threading.Condition()
@@ -70,9 +70,8 @@ class Line:
     def begin_form(self, orthanc_id: str, entry: Entry, form_key: str) -> None:
         """Note what is being cut out of an instance."""
         with self.changed:
-            if orthanc_id in self._at_work:  # else a version that was overtaken
-                _, work = self._at_work[orthanc_id]
-                work.entry, work.form_key = entry, form_key
+            _, work = self._at_work[orthanc_id]
+            work.entry, work.form_key = entry, form_key
 
     def is_at_work(self, orthanc_id: str) -> bool:
         """Whether an instance is being cut out."""
@@ -115,19 +114,16 @@ class Line:
 
     def _has_next(self, *, in_background: bool) -> bool:
         head = self._head()
-        if head is None or head.is_background != in_background:
-            return False
-        return not (in_background and self._is_busy())
+        return head is not None and head.is_background == in_background and not (in_background and self._is_busy())
 
     def _head(self) -> Place | None:
         """The first place that counts: an instance that was moved forward leaves its old one behind.
 
-        One whose work was cancelled is held back until that has ended: it takes all back.
+        One that is at work is held back until that has ended: two would do the same, or take back what the other did.
         """
         while self._heap:
             place, orthanc_id = self._heap[0]
-            at_work = self._at_work.get(orthanc_id)
-            if self._waiting.get(orthanc_id) == place and not (at_work and at_work[0] in self._cancelled):
+            if self._waiting.get(orthanc_id) == place and orthanc_id not in self._at_work:
                 return place
             heapq.heappop(self._heap)
         return None
@@ -136,24 +132,28 @@ class Line:
         return any(not place.is_background for place, _ in self._at_work.values())
 
     def has_to_wait(self, place: Place) -> bool:
-        """Whether what is at work in this place has to be left for something better."""
-        if not place.is_background:
-            return False
+        """Whether what is at work in this place has to be left for something better, or to be looked at anew."""
         with self.changed:
+            if not place.is_background or place in self._outdated:
+                return place in self._outdated
             head = self._head()
             return self._is_busy() or (head is not None and not head.is_background)
 
-    def leave(self, orthanc_id: str, place: Place) -> bool:
-        """The work in this place has ended; False if a later one of the same instance is at work or was done."""
+    def leave(self, orthanc_id: str, place: Place) -> None:
+        """The work in this place has ended."""
         with self.changed:
-            was_last = orthanc_id in self._at_work and self._at_work[orthanc_id][0] == place
-            if was_last:
-                del self._at_work[orthanc_id]
+            del self._at_work[orthanc_id]
             self._cancelled.discard(place)
+            self._outdated.discard(place)
             if orthanc_id in self._waiting:  # it may have been held back
                 heapq.heappush(self._heap, (self._waiting[orthanc_id], orthanc_id))
             self.changed.notify_all()
-            return was_last
+
+    def outdate(self, orthanc_id: str) -> None:
+        """Let the work on an instance be left: it may be on a version that is there no more."""
+        with self.changed:
+            if orthanc_id in self._at_work:
+                self._outdated.add(self._at_work[orthanc_id][0])
 
     def cancel(self, orthanc_id: str) -> bool:
         """Let an instance wait no longer, and its work end; whether it waited."""

@@ -1,51 +1,72 @@
-"""What became of instances."""
+"""What became of instances that were to be cut out, as long as it is remembered."""
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+
+from framecache.metrics import MissCause
+from framecache.ports import Clock
 
 _MOST = 10_000
+_RETRY_SECONDS = 300.0
+_MOST_FAILURES = 3
 
 
 @dataclass(frozen=True, slots=True)
 class FillState:
-    """What became of an instance: "queued", "running", "cached", "skipped" or "failed", why, and when (monotonic).
+    """What became of an instance: "queued", "running", "cached", "skipped" or "failed", and why.
 
-    `failed_frames` are the numbers of those that could not be cut out, as far as it got.
+    `at` is when (monotonic seconds) where another attempt should not follow at once.
+    `failed_frames` are the numbers of those that could not be cut out, as far as it got, `failures` how often it failed
+    since it was last cached.
     """
 
     state: str
     error: str | None = None
     at: float = 0.0
     failed_frames: Sequence[int] = ()
+    failures: int = field(default=0, compare=False)
 
 
 class States:
-    """The last state of each instance, of as many as are remembered. Its methods may be called from any thread."""
+    """The last state of each instance, by Orthanc ID. Its methods may be called from any thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self._clock, self._lock = clock, threading.Lock()
         self._states: OrderedDict[str, FillState] = OrderedDict()
-        self._lock = threading.Lock()
+
+    def get(self, orthanc_id: str) -> FillState | None:
+        """What became of an instance."""
+        return self._states.get(orthanc_id)
 
     def note(self, orthanc_id: str, state: FillState) -> None:
-        """What there is to say of an instance now."""
+        """This became of it."""
         with self._lock:
-            self._states[orthanc_id] = state
-            self._states.move_to_end(orthanc_id)
+            known = self._states.pop(orthanc_id, state)
+            failures = known.failures + (state.state == "failed") if state.state != "cached" else 0
+            self._states[orthanc_id] = replace(state, failures=failures)
             while len(self._states) > _MOST:
                 self._states.popitem(last=False)
 
-    def get(self, orthanc_id: str) -> FillState | None:
-        """What was noted last."""
-        return self._states.get(orthanc_id)
-
     def forget(self, orthanc_id: str) -> None:
-        """What was noted is not true any more."""
+        """What was noted of the instance is not true of the next one."""
         with self._lock:
             self._states.pop(orthanc_id, None)
+
+    def resting(self, orthanc_id: str) -> MissCause | None:
+        """Why its frames are missed, if it is not worth another attempt yet.
+
+        A broken file is not tried with each request, nor for ever; and what does not fit pushes out all others.
+        """
+        state = self._states.get(orthanc_id)
+        if state is None or not state.at:
+            return None
+        is_resting = state.failures >= _MOST_FAILURES or self._clock.monotonic() - state.at < _RETRY_SECONDS
+        cause: MissCause = "failed" if state.state == "failed" else "not_cached"
+        return cause if is_resting else None
 
     def failures(self) -> Mapping[str, str]:
         """The instances that failed, with their errors."""

@@ -18,6 +18,7 @@ from framecache.cache.frame_store import DoesNotFit, StoreError
 from framecache.cache.spare_room import SpareRoom
 from framecache.dicom.identity import InstancePath
 from framecache.dicom.transfer_syntax import HTJ2K_LOSSLESS
+from framecache.errors import Overloaded
 from framecache.filling.extraction import Extractor, nearest_first
 from framecache.filling.filler import Filler
 from framecache.filling.pace import Pace
@@ -694,27 +695,85 @@ def test_an_instance_deleted_while_it_is_filled_leaves_nothing_behind(tmp_path: 
     bench.filler.stop()
 
 
-def test_a_fill_of_an_older_version_takes_nothing_of_the_newer_with_it(bench: Bench) -> None:
-    """Two workers: the old version's is still writing when the new version is done."""
-    name = bench.take_in(1)
-    started: list[int] = []
+def test_a_fill_of_an_older_version_is_left_for_the_newer_which_loses_nothing_by_it(bench: Bench) -> None:
+    """Two workers: that of the old version is still writing when the new version is queued."""
+    name = bench.take_in(1, big_frames(4), frames=4)
+    kept: list[str] = []
 
     def replace_it() -> None:
-        started.append(1)
-        if len(started) == 1:
+        kept.append(threading.current_thread().name)
+        if len(kept) == 1:
             bench.api.store(native(bytes(72)), orthanc_id=name, uuid=uuid(77), path=InstancePath(STUDY, SERIES, "1.9"))
+            bench.filler.forget(name)  # Orthanc tells that the old one was deleted
             bench.filler.submit(name, Priority.ARRIVED)
-            assert eventually(lambda: bench.metrics["filled_instances"] == 1)
 
     bench.store.before_keep = replace_it
     bench.filler.submit(name, Priority.ARRIVED)
     bench.filler.start(2)
-    assert eventually(lambda: bench.done == [name, name])
+    assert eventually(lambda: bench.done == [name])
 
+    assert len(kept) == 2  # one block of the old version, one of the new
     assert {key.split("/")[1] for key in bench.store.rows} == {uuid(77)}
     assert InstancePath(STUDY, SERIES, "1.9") in bench.store.records
     assert bench.filler.state(name) == FillState("cached")
     assert bench.metrics["failed_fills"] == 0
+
+
+def test_an_instance_at_work_that_is_asked_for_again_is_not_cut_out_by_two(bench: Bench) -> None:
+    name, other = bench.take_in(1, big_frames(4), frames=4), bench.take_in(2)
+    kept: list[bool] = []
+
+    def ask_again() -> None:
+        kept.append(bench.filler.submit(name, Priority.WARMED))
+        if len(kept) == 1:
+            bench.filler.submit(other, Priority.WARMED)
+            assert eventually(lambda: other in bench.done)  # by the other worker, which had time enough
+
+    bench.store.before_keep = ask_again
+    bench.filler.submit(name, Priority.ARRIVED)
+    bench.filler.start(2)
+    assert eventually(lambda: other in bench.done and not bench.filler.is_busy_with(name))
+    assert len(kept) == 5  # blocks: four of the one and one of the other
+
+
+@pytest.mark.parametrize(("times", "state"), [(1, "cached"), (2, "cached"), (9, "skipped")])
+def test_an_instance_that_there_is_no_memory_for_is_tried_again_soon(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, times: int, state: str
+) -> None:
+    monkeypatch.setattr("framecache.filling.filler._PAUSE_SECONDS", 0.05)
+    name, refused, lease = bench.take_in(1), list[int](), bench.pool.take
+
+    def take(size: int, patience: float) -> bytearray:
+        if len(refused) < times:
+            refused.append(size)
+            raise Overloaded("too many bytes are being answered at once")
+        return lease(size, patience)
+
+    monkeypatch.setattr(bench.pool, "take", take)
+    bench.run(name)
+    assert eventually(lambda: bench.done == [name])
+    found = bench.filler.state(name)
+    assert found is not None
+    assert (found.state, found.error is None) == (state, state == "cached")
+    assert (len(refused), bench.metrics["failed_fills"]) == (min(times, 3), 0)
+    assert bench.filler.wanted(bench.catalogue.describe(name), 1) == "not_cached"  # and not "failed"
+
+
+def test_the_stop_does_not_wait_for_memory(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor does it take the instance for done."""
+    asked = threading.Event()
+
+    def take(_size: int, _patience: float) -> bytearray:
+        asked.set()
+        raise Overloaded("too many bytes are being answered at once")
+
+    monkeypatch.setattr(bench.pool, "take", take)
+    bench.filler.submit(bench.take_in(1), Priority.ARRIVED)
+    worker, _background = bench.filler.start(1)
+    assert asked.wait(5)
+    bench.filler.stop()
+    worker.join(2)
+    assert (worker.is_alive(), bench.done) == (False, [])
 
 
 def test_an_older_version_s_blocks_go_when_the_new_one_is_filled(bench: Bench) -> None:
@@ -786,20 +845,60 @@ def test_a_full_queue_does_not_hold_up_the_stop(bench: Bench) -> None:
         assert not worker.is_alive()
 
 
+@pytest.mark.parametrize("priority", [Priority.VIEWER, Priority.BACKFILL])
+def test_what_does_not_fit_leaves_no_half_and_does_not_push_others_out_again_and_again(
+    tmp_path: Path, priority: Priority
+) -> None:
+    bench = Bench(tmp_path)
+    known, large = bench.take_in(1, big_frames(2), frames=2), bench.take_in(2, big_frames(4), frames=4)
+    bench.run(known)
+
+    def refuse() -> None:
+        if len(bench.store.rows) == 4:
+            raise DoesNotFit("the instance does not fit into the cache")
+
+    bench.store.before_keep = refuse
+    bench.filler.submit(large, priority)
+    assert eventually(lambda: bench.is_done(large))
+    state = bench.filler.state(large)
+    assert state is not None
+    assert (state.state, state.error) == ("skipped", "the instance does not fit into the cache")
+    assert {owner for owner, _ in bench.store.rows.values()} == {known}
+    entry = bench.catalogue.describe(large)
+    assert not entry.blocks
+    assert bench.filler.wanted(entry, 1) == "not_cached"
+    # The backfill takes no room from others; for a viewer it would have been made.
+    assert bench.filler.is_busy_with(large) == (priority == Priority.BACKFILL)
+    bench.filler.stop()
+    bench.desk.close()
+
+
 @pytest.mark.parametrize(
-    ("state", "seconds", "is_queued"),
-    [("failed", 0, False), ("failed", 299, False), ("failed", 301, True), ("cached", 0, True)],
+    ("state", "times", "seconds", "is_queued"),
+    [
+        ("failed", 1, 0, False),
+        ("failed", 1, 299, False),
+        ("failed", 1, 301, True),
+        ("failed", 2, 301, True),
+        ("failed", 3, 1e6, False),
+        ("cached", 1, 0, True),
+    ],
 )
-def test_a_wanted_instance_is_queued_unless_it_failed_lately(
-    bench: Bench, state: str, seconds: float, *, is_queued: bool
+def test_a_wanted_instance_is_queued_unless_it_failed_lately_or_too_often(
+    bench: Bench, state: str, times: int, seconds: float, *, is_queued: bool
 ) -> None:
     name = bench.take_in(1)
     entry = bench.catalogue.describe(name)
-    bench.filler._states.note(name, FillState(state, at=bench.clock.now))
+    for one in ("queued", "running", state) * times:
+        bench.filler._states.note(name, FillState(one, at=bench.clock.now if one == "failed" else 0.0))
     bench.clock.now += seconds
     bench.filler.wanted(entry, 2)
 
+    bench.filler.submit(name, Priority.OPENED)
+
     assert (bench.filler.queue_length, bench.opened) == ((1, [name]) if is_queued else (0, []))
+    assert bench.filler.submit(name, Priority.WARMED)
+    assert bench.filler.queue_length == 1  # somebody wants it all the same
     bench.filler.forget(name)
     assert bench.filler.state(name) is None
 

@@ -95,6 +95,43 @@ def test_the_backfill_waits_for_what_is_at_work_and_leaves_for_what_comes() -> N
     assert not line.has_to_wait(place)
 
 
+@pytest.mark.parametrize("again", [Priority.VIEWER, Priority.BACKFILL])
+def test_an_instance_at_work_is_held_back_until_that_has_ended(again: Priority) -> None:
+    line = Line(FakeClock())
+    for name in ("a", "b"):
+        line.enter(name, Priority.ARRIVED)
+    first = take_now(line, in_background=False)
+    assert first is not None
+    line.enter("a", again)
+    assert work_off_others(line) == ["b"]
+    line.leave(*first)
+    assert work_off(line) == ["a"]
+
+
+def work_off_others(line: Line) -> list[str]:
+    """What may be taken while something is at work."""
+    done = []
+    while (work := take_now(line, in_background=False)) is not None:
+        line.leave(*work)
+        done.append(work[0])
+    return done
+
+
+def test_work_on_what_was_replaced_is_left_and_the_next_work_on_it_is_not() -> None:
+    line = Line(FakeClock())
+    line.enter("a", Priority.ARRIVED)
+    for is_outdated in (True, False):
+        work = take_now(line, in_background=False)
+        assert work is not None
+        name, place = work
+        assert not line.has_to_wait(place)
+        if is_outdated:
+            line.outdate(name)
+            line.put(name, place)
+        assert line.has_to_wait(place) == is_outdated
+        line.leave(name, place)
+
+
 def test_a_closed_line_gives_nothing_to_anybody() -> None:
     line = Line(FakeClock())
     line.enter("a", Priority.VIEWER)
