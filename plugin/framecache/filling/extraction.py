@@ -25,7 +25,7 @@ from framecache.errors import FrameCacheError, HandOver
 from framecache.filling.pace import Kept, Pace
 from framecache.rules.policy import Policy
 from framecache.rules.rule import Mode
-from framecache.serving.frames import Codecs, Transcoded
+from framecache.serving.form import Codecs, Transcoded
 
 # Frames shorter than this share a block: a file for each slide tile would cost more than the tile.
 _SMALL_FRAME = 256 << 10

@@ -23,7 +23,7 @@ from framecache.errors import (
 from framecache.host.turns import LARGE, Turns
 from framecache.metrics import Metrics
 from framecache.ports import Log, OrthancModule, RestOutput
-from framecache.serving.retrieval import Answer
+from framecache.serving.responder import Answer
 from framecache.serving.transactions import HttpRequest, Transaction
 
 _SENTINEL_UID = "0.0"

@@ -10,7 +10,7 @@ from framecache.errors import FrameCacheError
 from framecache.host.access import Access
 from framecache.host.orthanc_adapter import send_error
 from framecache.ports import RestOutput
-from framecache.serving.retrieval import is_known
+from framecache.serving.responder import is_known
 
 PATTERN = "/frame-cache/app(|/.*)"
 

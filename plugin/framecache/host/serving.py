@@ -15,7 +15,9 @@ from framecache.host.turns import Turns
 from framecache.serving.frames import Frames
 from framecache.serving.instance_retrieval import InstanceRetrieval
 from framecache.serving.rendering import Rendering
-from framecache.serving.retrieval import Limits, Responder, Retrieval
+from framecache.serving.representations import Representations
+from framecache.serving.responder import Limits, Responder
+from framecache.serving.retrieval import Retrieval
 from framecache.serving.transactions import (
     AllFrames,
     FrameList,
@@ -38,9 +40,10 @@ class Serving:
         settings, url, catalogue = context.settings, context.url, keeping.catalogue
         frames = Frames(keeping.sources, codecs.foreground, filling.keeper)
         responder = partial(Responder, catalogue, keeping.pool, context.metrics, context.clock, _limits(settings))
-        retrieval = Retrieval(
-            responder("frames"), frames, filling.filler, url, lambda one: context.policy.decide(one).has_small_form
+        representations = Representations(
+            lambda one: context.policy.decide(one).has_small_form, can_transcode=frames.can_transcode
         )
+        retrieval = Retrieval(responder("frames"), frames, filling.filler, url, representations)
         self._transactions: list[Transaction] = [FrameList(retrieval), AllFrames(retrieval)]
         if codecs.foreground is not None:
             rendering = Rendering(responder("rendered"), frames, filling.filler)

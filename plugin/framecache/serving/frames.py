@@ -2,66 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar, Protocol
+from typing import Protocol
 
-from framecache.archive.catalogue import CachedBlock, Entry
+from framecache.archive.catalogue import Entry
 from framecache.archive.sources import FrameSource, Sources
-from framecache.cache import block
-from framecache.cache.block import BlockFrame, BrokenBlock
 from framecache.codecs.process.errors import CodecUnavailable
-from framecache.dicom.frame_table import Extent, FrameTable
-from framecache.dicom.stored_frame import read_stored_frame
-from framecache.dicom.transfer_syntax import Representation, stored_representation
-from framecache.errors import BrokenPixelData, FrameCacheError, HandOver, InstanceGone, NotFound
+from framecache.dicom.frame_table import FrameTable
+from framecache.errors import BrokenPixelData, HandOver, InstanceGone, NotFound
 from framecache.flights import Flights, SharedReads
 from framecache.metrics import MissCause
+from framecache.serving.form import Codecs, Form
+from framecache.serving.piece import MadePiece, Piece, StoredPiece, is_stored, known_piece
 
 _PATIENCE = 60.0
-
-
-class Piece(Protocol):
-    """One frame of an answer."""
-
-    @property
-    def number(self) -> int:
-        """The frame number, from 1."""
-
-    @property
-    def length(self) -> int:
-        """Bytes."""
-
-    @property
-    def is_hit(self) -> bool:
-        """Whether it comes from the cache."""
-
-    @property
-    def is_made(self) -> bool:
-        """Whether a codec made it for this answer."""
-
-    def read_into(self, target: memoryview) -> None:
-        """Fill `target`, which has its length. Raises DamagedPiece, SourceError."""
-
-
-class DamagedPiece(FrameCacheError):
-    """A cached frame is not what was written, or is gone; the block has been dropped, so ask again."""
-
-
-class Codecs(Protocol):
-    """Makes other forms of one frame; `header` is the stored file up to its pixel data element."""
-
-    def transcode(
-        self, header: bytes, frame: bytes | memoryview, frame_number: int, target_transfer_syntax_uid: str
-    ) -> bytes:
-        """The frame in another transfer syntax."""
-
-    def render(
-        self, header: bytes, frame: bytes | memoryview, frame_number: int, parameters: Mapping[str, object]
-    ) -> bytes:
-        """The frame as a picture."""
 
 
 class Keeping(Protocol):
@@ -69,39 +25,6 @@ class Keeping(Protocol):
 
     def keep(self, entry: Entry, form: str, frame_number: int, content: bytes) -> None:
         """Keep one frame in the form of that key. Returns at once."""
-
-
-class Form(Protocol):
-    """What a frame is asked for as."""
-
-    @property
-    def key(self) -> str:
-        """Its name in the store: letters, digits, dots and dashes."""
-
-    @property
-    def content_type(self) -> str:
-        """The media type of the bytes, with its parameters."""
-
-    def make(self, codecs: Codecs, header: bytes, frame: bytes | memoryview, frame_number: int) -> bytes:
-        """This form of a stored frame."""
-
-
-@dataclass(frozen=True, slots=True)
-class Transcoded:
-    """A frame in a transfer syntax, stored or not."""
-
-    representation: Representation
-
-    @property
-    def key(self) -> str:
-        return self.representation.transfer_syntax_uid
-
-    @property
-    def content_type(self) -> str:
-        return self.representation.content_type
-
-    def make(self, codecs: Codecs, header: bytes, frame: bytes | memoryview, frame_number: int) -> bytes:
-        return codecs.transcode(header, frame, frame_number, self.representation.transfer_syntax_uid)
 
 
 class Frames:
@@ -131,7 +54,7 @@ class Frames:
     def stored(self, entry: Entry, source: FrameSource, number: int) -> Piece:
         """A frame as it is stored; several who ask for it at once wait for the first. Raises SourceError."""
         read = partial(self._reads.read_into, (entry.instance.attachment_uuid, number))
-        return _StoredPiece(number, source.frame_length(number - 1), source, read)
+        return StoredPiece(number, source.frame_length(number - 1), source, read)
 
     def make(self, entry: Entry, source: FrameSource, form: Form, number: int) -> bytes:
         """A form that is not stored; several who ask for it at once wait for the first."""
@@ -182,110 +105,14 @@ class OpenFrames:
     def _unknown(self, form: Form, number: int) -> Piece:
         source = self._opened()
         _check_exists(source, number)
-        if _is_stored(self._entry, form.key):
+        if is_stored(self._entry, form.key):
             return self._frames.stored(self._entry, source, number)
-        return _MadePiece(number, self._frames.make(self._entry, source, form, number))
+        return MadePiece(number, self._frames.make(self._entry, source, form, number))
 
     def _opened(self) -> FrameSource:
         if self._source is None:
             self._source = self._frames.source(self._entry, self._stack)
         return self._source
-
-
-def known_piece(entry: Entry, form_key: str, number: int) -> Piece | None:
-    """Frame `number`, if memory knows where it lies: in the cache, or by the index in the stored file."""
-    return _cached_piece(entry, form_key, number) or _indexed_piece(entry, form_key, number)
-
-
-def _cached_piece(entry: Entry, form_key: str, number: int) -> Piece | None:
-    cached = entry.blocks.get((form_key, number))
-    if cached is None:
-        return None
-    try:
-        located = cached.frame(number)
-    except BrokenBlock as error:
-        entry.drop(cached.row, error)
-        return None
-    return _CachedPiece(number, located.length, located, cached, entry) if located else None
-
-
-def _indexed_piece(entry: Entry, form_key: str, number: int) -> Piece | None:
-    index, path = entry.index, entry.stored_path
-    if index is None or path is None or number > index.number_of_frames or not _is_stored(entry, form_key):
-        return None
-    return _IndexedPiece(number, index.extents(number - 1), path)
-
-
-def _is_stored(entry: Entry, form_key: str) -> bool:
-    stored = stored_representation(entry.instance.transfer_syntax_uid)
-    return stored is not None and form_key == stored.transfer_syntax_uid
-
-
-@dataclass(slots=True)  # not frozen: that takes thrice as long to make, and one is made for each hit
-class _CachedPiece:
-    number: int
-    length: int
-    located: BlockFrame
-    cached: CachedBlock
-    entry: Entry
-    is_hit: ClassVar[bool] = True
-    is_made: ClassVar[bool] = False
-
-    def read_into(self, target: memoryview) -> None:
-        try:
-            block.read_frame(self.cached.row.path, self.located, target)
-        except BrokenBlock as error:
-            self.entry.drop(self.cached.row, error)
-            raise DamagedPiece(str(error)) from error
-
-
-@dataclass(frozen=True, slots=True)
-class _IndexedPiece:
-    """A frame whose place in the stored file is known."""
-
-    number: int
-    extents: tuple[Extent, ...]
-    path: str
-    is_hit: ClassVar[bool] = True
-    is_made: ClassVar[bool] = False
-
-    @property
-    def length(self) -> int:
-        return sum(extent.length for extent in self.extents)
-
-    def read_into(self, target: memoryview) -> None:
-        try:
-            read_stored_frame(self.path, self.extents, target)
-        except InstanceGone as error:
-            raise HandOver("the instance was deleted or replaced meanwhile") from error
-
-
-@dataclass(frozen=True, slots=True)
-class _StoredPiece:
-    number: int
-    length: int
-    source: FrameSource
-    share: Callable[[memoryview, Callable[[memoryview], None]], None]
-    is_hit: ClassVar[bool] = False
-    is_made: ClassVar[bool] = False
-
-    def read_into(self, target: memoryview) -> None:
-        self.share(target, partial(self.source.read_frame, self.number - 1))
-
-
-@dataclass(frozen=True, slots=True)
-class _MadePiece:
-    number: int
-    content: bytes
-    is_hit: ClassVar[bool] = False
-    is_made: ClassVar[bool] = True
-
-    @property
-    def length(self) -> int:
-        return len(self.content)
-
-    def read_into(self, target: memoryview) -> None:
-        target[:] = self.content
 
 
 def _check_exists(source: FrameSource | FrameTable, number: int) -> None:

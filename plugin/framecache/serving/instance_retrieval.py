@@ -16,7 +16,7 @@ from framecache.dicomweb.negotiation import MediaRange, parse_accept
 from framecache.dicomweb.public_url import PublicUrl
 from framecache.errors import BadRequest, InstanceGone, NotAcceptable, NotFound, SourceError, UnknownInstance
 from framecache.ports import Log, OrthancApi
-from framecache.serving.retrieval import Answer, Responder, is_known
+from framecache.serving.responder import Answer, Responder, is_known
 from framecache.threads import Desk
 
 DICOM = "application/dicom"

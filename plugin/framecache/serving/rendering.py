@@ -13,8 +13,9 @@ from framecache.dicom.transfer_syntax import Encoding, lookup
 from framecache.dicomweb.rendering_parameters import RenderingParameters, parse_rendering
 from framecache.errors import HandOver
 from framecache.metrics import MissCause
-from framecache.serving.frames import Codecs, Frames
-from framecache.serving.retrieval import Answer, Responder, Wanted, is_known
+from framecache.serving.form import Codecs
+from framecache.serving.frames import Frames
+from framecache.serving.responder import Answer, Responder, Wanted, is_known
 
 
 @dataclass(frozen=True, slots=True)

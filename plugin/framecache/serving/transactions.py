@@ -16,7 +16,8 @@ from framecache.dicomweb import query
 from framecache.errors import FrameCacheError, UnknownInstance
 from framecache.serving.instance_retrieval import InstanceRequest, InstanceRetrieval
 from framecache.serving.rendering import PictureRequest, Rendering
-from framecache.serving.retrieval import Answer, FrameRequest, Retrieval
+from framecache.serving.responder import Answer
+from framecache.serving.retrieval import FrameRequest, Retrieval
 
 _SERIES = "studies/([^/]+)/series/([^/]+)"
 _INSTANCE = f"{_SERIES}/instances/([^/]+)"

@@ -28,7 +28,7 @@ from framecache.metrics import Metrics
 from framecache.rules.parsing import parse_rules
 from framecache.rules.policy import Policy, Treatment
 from framecache.rules.rule import Described, Mode, Rule
-from framecache.serving.frames import Codecs
+from framecache.serving.form import Codecs
 from framecache.threads import Desk
 from hypothesis import given
 from hypothesis import strategies as st

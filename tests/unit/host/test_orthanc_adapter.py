@@ -25,7 +25,7 @@ from framecache.errors import (
 from framecache.host.orthanc_adapter import SENTINEL_ANSWER, ModuleApi, RetrieveRoute, for_good
 from framecache.host.turns import LARGE, Turns
 from framecache.metrics import Metrics
-from framecache.serving.retrieval import Answer
+from framecache.serving.responder import Answer
 from framecache.serving.transactions import AllFrames, FrameList, HttpRequest, Transaction, WholeInstance
 
 from tests.unit.fakes import FakeLog, FakeModule, FakeOutput, OrthancException

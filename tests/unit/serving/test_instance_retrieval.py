@@ -13,7 +13,7 @@ from framecache.dicomweb.public_url import PublicUrl
 from framecache.errors import BadRequest, NotAcceptable, NotFound, SourceError
 from framecache.metrics import Metrics
 from framecache.serving.instance_retrieval import Form, InstanceRequest, InstanceRetrieval, choose_form
-from framecache.serving.retrieval import Answer, Limits, Responder
+from framecache.serving.responder import Answer, Limits, Responder
 from framecache.threads import Desk
 from hypothesis import given
 from hypothesis import strategies as st

@@ -17,7 +17,9 @@ from framecache.dicomweb.public_url import PublicUrl
 from framecache.errors import BadRequest, FrameCacheError, HandOver, NotAcceptable, NotFound, UnknownInstance
 from framecache.metrics import Metrics, MissCause
 from framecache.serving.frames import Frames
-from framecache.serving.retrieval import FrameRequest, Limits, Responder, Retrieval, is_known
+from framecache.serving.representations import Representations
+from framecache.serving.responder import Limits, Responder, is_known
+from framecache.serving.retrieval import FrameRequest, Retrieval
 from framecache.threads import Desk
 from hypothesis import given
 from hypothesis import strategies as st
@@ -45,7 +47,8 @@ class Bench:
         responder = Responder(self.catalogue, self.pool, self.metrics, self.clock, limits)
         frames = Frames(Sources(self.api), None, self)
         url = PublicUrl.from_configuration({})
-        self.retrieval = Retrieval(responder, frames, self, url, lambda _: False)
+        representations = Representations(lambda _: False, can_transcode=False)
+        self.retrieval = Retrieval(responder, frames, self, url, representations)
 
     def wanted(self, _entry: Entry, frame_number: int) -> MissCause:
         self.wanted_frames.append(frame_number)

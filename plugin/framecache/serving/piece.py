@@ -1,0 +1,145 @@
+"""One frame of an answer, in one form, and where its bytes lie."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import ClassVar, Protocol
+
+from framecache.archive.catalogue import CachedBlock, Entry
+from framecache.archive.sources import FrameSource
+from framecache.cache import block
+from framecache.cache.block import BlockFrame, BrokenBlock
+from framecache.dicom.frame_table import Extent
+from framecache.dicom.stored_frame import read_stored_frame
+from framecache.dicom.transfer_syntax import stored_representation
+from framecache.errors import FrameCacheError, HandOver, InstanceGone
+
+
+class Piece(Protocol):
+    """One frame of an answer."""
+
+    @property
+    def number(self) -> int:
+        """The frame number, from 1."""
+
+    @property
+    def length(self) -> int:
+        """Bytes."""
+
+    @property
+    def is_hit(self) -> bool:
+        """Whether it comes from the cache."""
+
+    @property
+    def is_made(self) -> bool:
+        """Whether a codec made it for this answer."""
+
+    def read_into(self, target: memoryview) -> None:
+        """Fill `target`, which has its length. Raises DamagedPiece, SourceError."""
+
+
+class DamagedPiece(FrameCacheError):
+    """A cached frame is not what was written, or is gone; the block has been dropped, so ask again."""
+
+
+def known_piece(entry: Entry, form_key: str, number: int) -> Piece | None:
+    """Frame `number`, if memory knows where it lies: in the cache, or by the index in the stored file."""
+    return _cached_piece(entry, form_key, number) or _indexed_piece(entry, form_key, number)
+
+
+def _cached_piece(entry: Entry, form_key: str, number: int) -> Piece | None:
+    cached = entry.blocks.get((form_key, number))
+    if cached is None:
+        return None
+    try:
+        located = cached.frame(number)
+    except BrokenBlock as error:
+        entry.drop(cached.row, error)
+        return None
+    return _CachedPiece(number, located.length, located, cached, entry) if located else None
+
+
+def _indexed_piece(entry: Entry, form_key: str, number: int) -> Piece | None:
+    index, path = entry.index, entry.stored_path
+    if index is None or path is None or number > index.number_of_frames or not is_stored(entry, form_key):
+        return None
+    return _IndexedPiece(number, index.extents(number - 1), path)
+
+
+def is_stored(entry: Entry, form_key: str) -> bool:
+    """Whether this is the form that the frames lie in the stored file in."""
+    stored = stored_representation(entry.instance.transfer_syntax_uid)
+    return stored is not None and form_key == stored.transfer_syntax_uid
+
+
+@dataclass(slots=True)  # not frozen: that takes thrice as long to make, and one is made for each hit
+class _CachedPiece:
+    number: int
+    length: int
+    located: BlockFrame
+    cached: CachedBlock
+    entry: Entry
+    is_hit: ClassVar[bool] = True
+    is_made: ClassVar[bool] = False
+
+    def read_into(self, target: memoryview) -> None:
+        try:
+            block.read_frame(self.cached.row.path, self.located, target)
+        except BrokenBlock as error:
+            self.entry.drop(self.cached.row, error)
+            raise DamagedPiece(str(error)) from error
+
+
+@dataclass(frozen=True, slots=True)
+class _IndexedPiece:
+    """A frame whose place in the stored file is known."""
+
+    number: int
+    extents: tuple[Extent, ...]
+    path: str
+    is_hit: ClassVar[bool] = True
+    is_made: ClassVar[bool] = False
+
+    @property
+    def length(self) -> int:
+        return sum(extent.length for extent in self.extents)
+
+    def read_into(self, target: memoryview) -> None:
+        try:
+            read_stored_frame(self.path, self.extents, target)
+        except InstanceGone as error:
+            raise HandOver("the instance was deleted or replaced meanwhile") from error
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPiece:
+    """A frame of the stored file; those who ask for it at once `share` its reading."""
+
+    number: int
+    length: int
+    source: FrameSource
+    share: Callable[[memoryview, Callable[[memoryview], None]], None]
+    is_hit: ClassVar[bool] = False
+    is_made: ClassVar[bool] = False
+
+    def read_into(self, target: memoryview) -> None:
+        self.share(target, partial(self.source.read_frame, self.number - 1))
+
+
+@dataclass(frozen=True, slots=True)
+class MadePiece:
+    """A frame that a codec made for this answer."""
+
+    number: int
+    content: bytes
+    is_hit: ClassVar[bool] = False
+    is_made: ClassVar[bool] = True
+
+    @property
+    def length(self) -> int:
+        return len(self.content)
+
+    def read_into(self, target: memoryview) -> None:
+        target[:] = self.content
