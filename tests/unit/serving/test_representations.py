@@ -1,0 +1,78 @@
+"""What a request gets of what can be had: a table by stored form, codecs, cached small form and Accept."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from framecache.archive.catalogue import CachedBlock, Entry
+from framecache.cache.frame_store import BlockRow
+from framecache.dicom.transfer_syntax import EXPLICIT, HTJ2K_LOSSLESS, Representation
+from framecache.errors import FrameCacheError, HandOver, NotAcceptable
+from framecache.serving.representations import Representations
+
+from tests.unit.fakes import instance
+
+NATIVE, JPEG_2000, VIDEO, UNKNOWN = (
+    EXPLICIT.transfer_syntax_uid,
+    "1.2.840.10008.1.2.4.90",
+    "1.2.840.10008.1.2.4.102",
+    "1.2.3.4",
+)
+ANYTHING = 'multipart/related; type="application/octet-stream"; transfer-syntax=*'
+JPEG = 'multipart/related; type="image/jpeg"; transfer-syntax=1.2.840.10008.1.2.4.50'
+
+
+def entry_of(transfer_syntax_uid: str, *small: int) -> Entry:
+    """An instance of which these frames are cached in the small form."""
+    rows = {(HTJ2K_LOSSLESS, number): CachedBlock(BlockRow("", "", HTJ2K_LOSSLESS, number, 1, 1)) for number in small}
+    return Entry(replace(instance(), transfer_syntax_uid=transfer_syntax_uid), None, 0.0, blocks=rows)
+
+
+@pytest.mark.parametrize(
+    ("stored", "accept", "small", "wanted"),
+    [
+        pytest.param(NATIVE, ANYTHING, (), NATIVE, id="as stored"),
+        pytest.param(NATIVE, ANYTHING, (1, 2), HTJ2K_LOSSLESS, id="the small form as soon as it is there"),
+        pytest.param(NATIVE, ANYTHING, (1,), NATIVE, id="not where one of the frames lacks it"),
+        pytest.param(NATIVE, f"application/octet-stream, {ANYTHING};q=0.1", (1, 2), HTJ2K_LOSSLESS, id="two frames"),
+        pytest.param(JPEG_2000, ANYTHING, (), JPEG_2000, id="compressed as stored"),
+        pytest.param(JPEG_2000, "*/*", (), NATIVE, id="the default of PS3.18 8.7.8"),
+    ],
+)
+def test_a_request_gets_the_best_that_it_accepts(stored: str, accept: str, small: tuple[int, ...], wanted: str) -> None:
+    representations = Representations(lambda _: True, can_transcode=True)
+
+    choice = representations.choose(entry_of(stored, *small), accept, (1, 2))
+
+    assert (choice.representation.transfer_syntax_uid, choice.multipart) == (wanted, True)
+
+
+def test_the_small_form_is_not_preferred_where_no_rule_wants_it() -> None:
+    representations = Representations(lambda _: False, can_transcode=True)
+    assert representations.choose(entry_of(NATIVE, 1), ANYTHING, (1,)).representation == EXPLICIT
+
+
+def test_what_turned_out_not_to_be_writable_is_passed_over() -> None:
+    representations, entry = Representations(lambda _: True, can_transcode=True), entry_of(NATIVE, 1)
+    unwritable = frozenset({Representation(HTJ2K_LOSSLESS)})
+    assert representations.choose(entry, ANYTHING, (1,), unwritable).representation == EXPLICIT
+
+
+@pytest.mark.parametrize(
+    ("stored", "accept", "numbers", "can_transcode", "error"),
+    [
+        pytest.param(VIDEO, ANYTHING, (1,), True, NotAcceptable, id="video"),
+        pytest.param(UNKNOWN, ANYTHING, (1,), True, HandOver, id="unknown transfer syntax"),
+        pytest.param(NATIVE, JPEG, (1,), True, HandOver, id="simple: the stock plugin may have it"),
+        pytest.param(NATIVE, f"{JPEG}, {JPEG};q=0.5", (1,), True, NotAcceptable, id="the stock plugin reads one range"),
+        pytest.param(NATIVE, f"{JPEG}, {JPEG};q=0.5", (1,), False, HandOver, id="without codecs it is asked"),
+        pytest.param(NATIVE, JPEG, (), True, NotAcceptable, id="all frames, which it sends nowhere"),
+    ],
+)
+def test_what_cannot_be_had_is_refused_or_left_to_the_stock_plugin(
+    stored: str, accept: str, numbers: tuple[int, ...], *, can_transcode: bool, error: type[FrameCacheError]
+) -> None:
+    representations = Representations(lambda _: False, can_transcode=can_transcode)
+    with pytest.raises(error):
+        representations.choose(entry_of(stored), accept, numbers)
