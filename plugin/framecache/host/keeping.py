@@ -39,6 +39,7 @@ class Keeping:
             settings.revalidate_seconds,
             uses_index=lambda instance: context.policy.decide(instance).mode != "copy",
         )
+        self.catalogue.trusts_files = False  # until Orthanc has told that it keeps and deletes them itself
         self.sources = Sources(api, settings.maximum_inflated_mb * MEGABYTE)
         self.pool = BufferPool(settings.maximum_memory_mb * MEGABYTE, _KEPT_BUFFERS)
 

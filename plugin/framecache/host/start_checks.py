@@ -31,11 +31,11 @@ class StartChecks:
     def _check(self) -> None:
         context, api, root = self._context, self._context.api, self._context.url.root
         system = json.loads(api.get("/system"))
+        self._catalogue.trusts_files = system.get("StorageAreaPlugin") is None
         # Plugins that extend Orthanc Explorer put a script beside the names.
         names = [name for name in json.loads(api.get("/plugins")) if not name.endswith(".js")]
         plugins = {name: str(json.loads(api.get(f"/plugins/{name}")).get("Version", "")) for name in names}
         context.findings.versions.update({"Orthanc": system["Version"], **plugins})
-        self._catalogue.trusts_files = system.get("StorageAreaPlugin") is None
         context.findings.checks += [
             checks.check_python_plugin(plugins.get("python", "")),
             checks.check_dicom_web(plugins),

@@ -194,6 +194,27 @@ def test_what_the_start_finds_wrong_is_told(
     assert eventually(lambda: status(module)["Serving"] is serving)
 
 
+def trusts_files(module: FakeModule) -> bool:
+    """Whether a stored file proves that Orthanc still has its instance."""
+    pattern = next(pattern for pattern in module.routes if "frames/(" in pattern and "rendered" not in pattern)
+    route: Any = module.routes[pattern]
+    trusts: bool = route._transaction._retrieval._responder._catalogue.trusts_files
+    return trusts
+
+
+@pytest.mark.parametrize("storage", [None, "/DelayedDeletion.so"])
+def test_files_prove_nothing_until_orthanc_has_told_that_no_plugin_keeps_them(site: Site, storage: str | None) -> None:
+    """Nor where the checks behind that break: a storage plugin may delete what Orthanc has deleted long ago."""
+    module = site.install({})
+    assert not trusts_files(module)
+    module.answers["/system"] = {"Version": "1.12.7", "StorageAreaPlugin": storage}
+    assert module.on_change is not None
+    module.on_change(module.ChangeType.ORTHANC_STARTED, 0, "")
+
+    assert eventually(lambda: any("start-up checks failed" in line for line in module.log.of("error")))
+    assert trusts_files(module) is (storage is None)
+
+
 def test_checks_that_break_keep_no_frame_from_being_served(site: Site) -> None:
     module = site.install({})
     assert module.on_change is not None
