@@ -42,8 +42,8 @@ class GuardedStore:
         self._open, self.limit, self._clock, self._log = open_store, limit, clock, log
         self._store: DiskStore | NoStore = NoStore()
         self._degraded: Degraded | None = None
-        self._give_up: Callable[[], None] = _nothing
-        self._changing, self._is_closed = threading.Lock(), False
+        self._give_up: Callable[[], None] = lambda: None
+        self._changing, self._is_closed, self._is_checked = threading.Lock(), False, True
         try:
             self._store = open_store()
         except StoreError as error:
@@ -141,6 +141,7 @@ class GuardedStore:
 
     def check(self, is_stopping: Callable[[], bool]) -> None:
         """Compare files and index after the start, before anything is written."""
+        self._is_checked = False
         self._attempt(lambda store: self._check(store, is_stopping))
 
     def tend(self, is_stopping: Callable[[], bool]) -> None:
@@ -152,7 +153,7 @@ class GuardedStore:
         elif self._degraded is None:
             self._attempt(lambda store: store.tend(self._clock.time()))
         else:
-            self._attempt(self._probe)
+            self._attempt(lambda store: self._probe(store, is_stopping))
 
     def _read(self, function: Callable[[DiskStore | NoStore], _Result], otherwise: _Result) -> _Result:
         try:
@@ -186,19 +187,22 @@ class GuardedStore:
 
     def _check(self, store: DiskStore, is_stopping: Callable[[], bool]) -> None:
         found = store.check(is_stopping)
+        self._is_checked = True
         if found.orphans or found.lost or found.folders:
             self._log.warning(
                 f"frame cache: checked against its index: {found.orphans} files without a row, {found.lost} rows "
                 f"without their file and {found.folders} folders that cannot be read were removed"
             )
 
-    def _probe(self, store: DiskStore) -> None:
+    def _probe(self, store: DiskStore, is_stopping: Callable[[], bool]) -> None:
+        if not self._is_checked:  # else what a crash left behind would never count
+            self._check(store, is_stopping)
         store.tend(self._clock.time())
         store.probe()
         self._recovered()
 
     def _reopen(self, is_stopping: Callable[[], bool]) -> None:
-        give_up, self._give_up = self._give_up, _nothing
+        give_up, self._give_up = self._give_up, lambda: None
         try:
             give_up()
             store = self._open()
@@ -241,7 +245,3 @@ class GuardedStore:
 
 def _reason(error: Exception) -> str:
     return str(getattr(error, "strerror", None) or error or type(error).__name__)
-
-
-def _nothing() -> None:
-    """There is nothing to give up."""

@@ -187,6 +187,29 @@ def test_an_index_that_the_check_cannot_read_is_set_aside_though_it_can_be_opene
     store.close()
 
 
+def test_a_check_that_could_not_be_made_is_made_before_anything_is_written(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the files that a crash left behind would never count, and the cache grow beyond its limit."""
+    store, _, _, folder = bench
+    fill(store, instance(1))
+    orphan = next(folder.rglob("*.block")).with_name("1.2.3_9-00000000.block")
+    orphan.write_bytes(bytes(MB))
+
+    def refuse(_: StartCheck) -> Findings:
+        raise OSError(5, os.strerror(5))
+
+    with monkeypatch.context() as fault:
+        fault.setattr(StartCheck, "run", refuse)
+        store.check(never)
+        store.tend(never)
+    assert reason(store) == os.strerror(5)
+    store.tend(never)
+
+    assert store.degraded is None
+    assert not orphan.exists()
+
+
 def test_a_folder_that_cannot_be_had_at_the_start_is_had_later(tmp_path: Path) -> None:
     log = FakeLog()
     first = DiskStore(tmp_path, LIMIT)
