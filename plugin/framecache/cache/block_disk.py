@@ -20,6 +20,7 @@ from framecache.threads import side_by_side
 _FILE_NAME = re.compile(r"[0-9a-f]{2}/[0-9a-f-]{36}/[0-9A-Za-z._-]{1,160}\.block", re.ASCII)
 # Longer writes make Linux look for contiguous pages, which costs several times as much as filling them.
 _PIECE = 256 << 10
+DISK_BLOCK = 4096  # of the last one of a file some bytes are not used
 # A disk may let each unlinking wait, however many there are at a time: four threads are ten times as fast there.
 _MANY, _UNLINKING = 16, 4
 _OWNER_ONLY, _OWNER_ONLY_DIRECTORY = 0o600, 0o700
@@ -107,8 +108,9 @@ class BlockDisk(diskcache.Disk):  # type: ignore[misc]
 
     @property
     def stuck_bytes(self) -> int:
-        """Bytes of the files that no row names any more and that are still there."""
-        return sum(self._stuck.copy().values()) + sum(self._leaving.copy().values())
+        """Bytes on disk at most of the files that no row names any more and that are still there."""
+        stuck = self._stuck.copy().values()
+        return sum(stuck) + len(stuck) * DISK_BLOCK + sum(self._leaving.copy().values())
 
     @contextlib.contextmanager
     def leaving(self) -> Iterator[Callable[[int], None]]:

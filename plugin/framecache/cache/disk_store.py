@@ -16,7 +16,7 @@ from typing import cast
 from uuid import UUID
 
 from framecache.cache import block
-from framecache.cache.block_disk import NewBlock
+from framecache.cache.block_disk import DISK_BLOCK, NewBlock
 from framecache.cache.eviction import Bounds, Room
 from framecache.cache.expiry import Expiry, Stay
 from framecache.cache.folder import Folder, store_errors
@@ -31,7 +31,6 @@ from framecache.dicom.instance import Instance
 from framecache.errors import SourceError
 from framecache.metrics import RemovalCause
 
-_DISK_BLOCK = 4096
 # The attachment under which it is tried whether the folder can be written.
 _PROBE = str(UUID(int=0))
 
@@ -64,7 +63,7 @@ class DiskStore:
         self._room = Room(self._table, Bounds(limit, minimum_free), self._pins, on_removed)
         self._on_removed = on_removed
         self._expiry = Expiry(self._table, self._pins, stay)
-        self._failed_size = _DISK_BLOCK
+        self._failed_size = DISK_BLOCK
 
     @property
     def limit(self) -> int:
@@ -94,7 +93,7 @@ class DiskStore:
         with self._room.reserve(new.size, ""):
             self._write(f"f/{_PROBE}/probe/1-1", new, None)
         self._table.remove_keys([f"f/{_PROBE}/probe/1-1"])
-        self._failed_size = _DISK_BLOCK
+        self._failed_size = DISK_BLOCK
 
     def pin(self, study_instance_uid: str) -> None:
         """Let a study stay, whatever else comes."""

@@ -8,12 +8,12 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from framecache.cache.block_disk import DISK_BLOCK
 from framecache.cache.frame_store import DoesNotFit, OnRemoved, StoreError
 from framecache.cache.pins import Pins
 from framecache.cache.table import Table
 from framecache.metrics import RemovalCause
 
-_DISK_BLOCK = 4096
 # What one block adds to the index, its journal and its folders, at most.
 _INDEX_GROWTH = 1 << 16
 _PREFIX_FOLDERS = 256
@@ -55,7 +55,7 @@ class Room:
         rows = len(self._table)
         folders = min(rows, _PREFIX_FOLDERS)
         beside = self._table.journal_size() + self._table.blocks_on_disk.stuck_bytes + self.unknown
-        return int(self._table.volume()) + beside + (rows + folders) * _DISK_BLOCK
+        return int(self._table.volume()) + beside + (rows + folders) * DISK_BLOCK
 
     @contextlib.contextmanager
     def reserve(self, size: int, orthanc_id: str, *, may_evict: bool = True) -> Iterator[None]:
@@ -65,7 +65,9 @@ class Room:
 
         Raises DoesNotFit, DiskLow.
         """
-        size = -(-size // _DISK_BLOCK) * _DISK_BLOCK + _INDEX_GROWTH
+        size = -(-size // DISK_BLOCK) * DISK_BLOCK + _INDEX_GROWTH
+        if size > self._bounds.limit:
+            raise DoesNotFit("this does not fit into the cache, were it empty")
         with self._lock:
             if self._is_over(size) or self._is_low(size):
                 if may_evict:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import diskcache
 
 from framecache.batches import batches
-from framecache.cache.block_disk import BlockDisk
+from framecache.cache.block_disk import DISK_BLOCK, BlockDisk
 from framecache.cache.frame_store import BlockRow, StoreError
 
 _DATABASE_SETTINGS = {
@@ -182,7 +182,7 @@ class Table(diskcache.Cache):  # type: ignore[misc]
         with self.blocks_on_disk.leaving() as leaves:
             with self.transact():
                 found = [row for row in self._rows(column, values) if is_meant(row)]
-                leaves(sum(row.size for row in found))
+                leaves(sum(row.size + DISK_BLOCK for row in found))
                 self._con.executemany("DELETE FROM Cache WHERE rowid = ?", [(row.rowid,) for row in found])
             self._disk.remove_all([(row.filename, row.size) for row in found if row.filename is not None])
         owners = frozenset(row.tag for row in found if row.tag is not None)

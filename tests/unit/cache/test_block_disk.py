@@ -213,7 +213,7 @@ def test_files_that_cannot_be_unlinked_count_until_they_can(
 
     monkeypatch.setattr(os, "remove", refuse)
     disk.remove_all(files)
-    assert disk.stuck_bytes == files[0][1]
+    assert disk.stuck_bytes == files[0][1] + 4096  # at most, on disk
     assert [Path(disk.full_path(filename)).exists() for filename, _ in files] == [True] + [False] * (blocks - 1)
 
     monkeypatch.setattr(os, "remove", remove)

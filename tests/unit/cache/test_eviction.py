@@ -17,6 +17,7 @@ from framecache.cache.frame_store import DoesNotFit
 from framecache.dicom.identity import InstancePath
 from framecache.dicom.instance import Instance
 
+from tests.disk import disk_usage
 from tests.unit.cache.test_disk_store import KB, LIMIT, MB, SYNTAX, fill, frames
 from tests.unit.dicom_files import INSTANCE, SERIES, STUDY
 from tests.unit.fakes import instance
@@ -249,6 +250,23 @@ def test_files_count_until_they_are_gone(store: DiskStore, monkeypatch: pytest.M
     assert len(told) == 4
     assert min(told) >= 4 * MB
     assert store.bytes_used() <= used - 4 * MB
+
+
+def test_small_files_count_as_on_the_disk_until_they_are_gone(
+    store: DiskStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(store, instance(1), blocks=200, size=5000)
+    remove, beyond = os.remove, list[int]()
+
+    def slow(path: str) -> None:
+        beyond.append(disk_usage(tmp_path) - store.bytes_used())
+        remove(path)
+
+    monkeypatch.setattr(os, "remove", slow)
+    store.forget(instance(1).orthanc_id)
+
+    assert len(beyond) == 200
+    assert max(beyond) <= 0
 
 
 def test_many_instances_are_forgotten_in_few_transactions(store: DiskStore, monkeypatch: pytest.MonkeyPatch) -> None:
