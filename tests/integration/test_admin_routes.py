@@ -97,6 +97,13 @@ def test_what_is_not_there_is_404_in_json(archive: Archive, level: str, orthanc_
     assert answer.status_code == (405 if (level, orthanc_id) == ("studies", "%00") else 404)
 
 
+@pytest.mark.parametrize("deep", [b"[" * 5000, b'{"Days":' * 5000, b'{"Rules": "%s"}' % (b"[" * 5000)])
+def test_a_body_that_is_nested_deeply_is_refused_and_ends_no_server(archive: Archive, deep: bytes) -> None:
+    """Python 3.13 reads JSON on as much stack as it takes, and an HTTP thread has 100 kB."""
+    assert archive.ask("POST", "/frame-cache/rules/preview", data=deep, headers=ACTION).status_code == 400
+    assert archive.status()["Serving"]
+
+
 @pytest.mark.parametrize(
     ("path", "content_type"),
     [

@@ -12,6 +12,7 @@ from framecache.administration.answers import Answer
 from framecache.administration.arguments import Asked, Parameter, whole_number
 from framecache.administration.forecast import Forecast
 from framecache.administration.jobs import Job, Jobs
+from framecache.administration.json_text import read_json
 from framecache.archive.arrivals import Arrivals
 from framecache.errors import BadRequest, NotFound, SettingsError
 from framecache.filling.pace import Pace
@@ -91,7 +92,7 @@ class Preview:
 
 
 def _read_rules(text: str) -> tuple[Rule, ...] | None:
-    value = json.loads(text)
+    value = read_json(text)
     if value is None:
         return None
     if isinstance(value, list) and len(value) > _MOST_RULES:

@@ -9,6 +9,7 @@ from typing import Any
 
 from framecache.administration.answers import Answer, Content
 from framecache.administration.arguments import read_arguments
+from framecache.administration.json_text import read_json
 from framecache.dicomweb import query
 from framecache.errors import BadRequest, FrameCacheError
 from framecache.host.access import Access
@@ -71,8 +72,8 @@ class ActionRoute(JsonRoute):
         if not body:
             return {}
         try:
-            values = json.loads(body)
-        except (ValueError, RecursionError):
+            values = read_json(body)
+        except ValueError:
             values = None
         if not isinstance(values, dict):
             raise BadRequest("the body may be empty, or a JSON object with arguments")
