@@ -16,7 +16,7 @@ from typing import Any
 from dev.bootstrap import PYTHON, REQUIREMENTS
 from dev.console import SetupError, exit_code, say
 
-LOCKS = ("plugin.txt", "dev.txt")
+LOCKS = ("plugin.txt", "otel.txt", "dev.txt")
 # diskcache unpickles values that it has pickled (CVE-2025-69872). The plugin's Disk refuses both, and
 # tests/unit/cache/test_block_disk.py proves that no pickle is written or read.
 EXCEPTIONS: Mapping[str, str] = {"CVE-2025-69872": "diskcache"}

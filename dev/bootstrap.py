@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 
 from dev.console import CACHE, CHECKOUT, SetupError, exit_code, run, say
@@ -39,16 +40,16 @@ def _fill_venv(lock: Path) -> None:
 
 
 def make_site_packages(folder: OrthancFolder) -> None:
-    """Make sure that the plugin's dependencies are there for the Python embedded in this Orthanc."""
-    lock = REQUIREMENTS / "plugin.txt"
-    make_once(folder.site_packages, folder.python_version + lock.read_text(), lambda: _fill_site_packages(folder, lock))
+    """Make sure that the plugin's dependencies, and those of traces, are there for this Orthanc's embedded Python."""
+    for target, lock in ((folder.site_packages, "plugin.txt"), (folder.tracing_packages, "otel.txt")):
+        wanted = (REQUIREMENTS / lock).read_text()
+        make_once(target, folder.python_version + wanted, partial(_fill_site_packages, folder, target, lock))
 
 
-def _fill_site_packages(folder: OrthancFolder, lock: Path) -> None:
-    say(f"Installing the plugin's dependencies for Python {folder.python_version} …")
-    target = ["--target", str(folder.site_packages), "--only-binary", ":all:"]
-    version = ["--python-version", folder.python_version]
-    install(PYTHON, [*target, *version, "--requirement", str(lock)])
+def _fill_site_packages(folder: OrthancFolder, target: Path, lock: str) -> None:
+    say(f"Installing {lock} for Python {folder.python_version} …")
+    options = ["--target", str(target), "--only-binary", ":all:", "--python-version", folder.python_version]
+    install(PYTHON, [*options, "--requirement", str(REQUIREMENTS / lock)])
 
 
 def bootstrap(suites: list[str]) -> None:

@@ -51,6 +51,11 @@ class OrthancFolder:
     def site_packages(self) -> Path:
         return CACHE / "site" / self.suite
 
+    @property
+    def tracing_packages(self) -> Path:
+        """What is beside `site_packages` where traces are sent."""
+        return CACHE / "site" / f"{self.suite}-otel"
+
     def plugin(self, name: str) -> Path:
         """The shared library of a plugin, such as OrthancDicomWeb."""
         return self.root / f"usr/share/orthanc/plugins/lib{name}.so"
@@ -69,7 +74,7 @@ class OrthancFolder:
             "LC_ALL": "C.UTF-8",
             "DCMDICTPATH": str(self.root / "usr/share/dcmtk/dicom.dic"),
             "PYTHONHOME": str(self.root / "usr"),
-            "PYTHONPATH": str(self.site_packages),
+            "PYTHONPATH": os.pathsep.join(map(str, (self.site_packages, self.tracing_packages))),
         }
 
     def _one(self, pattern: str) -> Path:

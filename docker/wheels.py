@@ -1,7 +1,7 @@
 """Download the wheels that docker/Dockerfile installs, for an image build that reaches no package index.
 
 Run by `make wheels` with the virtual environment's Python, whose pip does the work: for each Python that an Orthanc
-image may embed, what requirements/plugin.txt locks, checked against its hashes, into docker/wheels.
+image may embed, what requirements/plugin.txt and otel.txt lock, checked against their hashes, into docker/wheels.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-LOCK = CHECKOUT / "requirements/plugin.txt"
+LOCKS = (CHECKOUT / "requirements/plugin.txt", CHECKOUT / "requirements/otel.txt")
 WHEELS = CHECKOUT / "docker/wheels"
 
 PYTHON_VERSIONS = ("3.13", "3.14")
@@ -25,8 +25,8 @@ def download(python_version: str, folder: Path) -> None:
     Raises subprocess.CalledProcessError when a wheel is missing, out of reach, or not the locked one.
     """
     pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
-    wanted = ["--require-hashes", "--only-binary=:all:", f"--python-version={python_version}", f"--requirement={LOCK}"]
-    subprocess.run([*pip, *wanted, f"--dest={folder}"], check=True)
+    wanted = ["--require-hashes", "--only-binary=:all:", f"--python-version={python_version}", f"--dest={folder}"]
+    subprocess.run([*pip, *wanted, *(f"--requirement={lock}" for lock in LOCKS)], check=True)
 
 
 def replace_wheels(folder: Path) -> None:

@@ -50,8 +50,8 @@ def answer(monkeypatch: pytest.MonkeyPatch, output: str) -> None:
     [
         (json.dumps({"dependencies": [EXCEPTED]}), None),
         (json.dumps({"dependencies": [{"name": "numpy", "skip_reason": "not found"}]}), "1 packages: numpy"),
-        ("", "2 packages: dev.txt, plugin.txt"),
-        ("Traceback", "2 packages: dev.txt, plugin.txt"),
+        ("", "3 packages: dev.txt, otel.txt, plugin.txt"),
+        ("Traceback", "3 packages: dev.txt, otel.txt, plugin.txt"),
     ],
 )
 def test_what_is_not_reached_is_a_warning(

@@ -192,5 +192,5 @@ def test_orthanc_sees_the_hosts_proxy_but_not_its_python() -> None:
 
     assert seen["https_proxy"] == "http://proxy.example"
     assert "LD_LIBRARY_PATH" not in seen
-    assert seen["PYTHONPATH"] == str(folder.site_packages)
+    assert seen["PYTHONPATH"] == f"{folder.site_packages}{os.pathsep}{folder.tracing_packages}"
     assert seen["PATH"] == f"{folder.wrappers}{os.pathsep}/bin"

@@ -89,6 +89,12 @@ def check_codecs(error: str | None) -> Check:
     return Check("Codecs", error is None, f"frames are not transcoded and no pictures drawn: {error}" if error else "")
 
 
+def check_tracing(error: str | None) -> Check:
+    """Whether OpenTelemetry traces can be sent, where they are wanted."""
+    advice = f"OpenTelemetry's environment asks for traces, and none are sent: {error} (see docs/monitoring.md)"
+    return Check("Tracing", error is None, advice if error else "")
+
+
 def check_store(error: str | None) -> Check:
     """Whether the cache's folder can be used."""
     return Check("Directory", error is None, error or "", fatal=False)

@@ -10,7 +10,6 @@ import select
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 from framecache.codecs.process.errors import (
     CodecCrashed,
@@ -21,8 +20,8 @@ from framecache.codecs.process.errors import (
 )
 from framecache.codecs.process.protocol import PREFIX_SIZE, Head, ProtocolError, pack, unpack_head, unpack_lengths
 from framecache.errors import Overloaded
+from framecache.processes import environment
 
-_PLUGIN_FOLDER = Path(__file__).resolve().parents[2]
 _PIPE_SIZE = 1 << 20  # bytes; the most that an ordinary user may have
 _START_SECONDS = 30.0
 # What the machine lacks for now: memory, processes, descriptors.
@@ -50,7 +49,7 @@ class HelperProcess:
                 stdout=subprocess.PIPE,
                 stderr=standard_error,
                 bufsize=0,
-                env=_environment(),
+                env={**environment(), **_ONE_THREAD},
             )
         except OSError as error:
             kind = Overloaded if error.errno in _FOR_NOW else CodecUnavailable
@@ -145,12 +144,6 @@ class HelperProcess:
         seconds = deadline - time.monotonic()
         if seconds <= 0 or not poll.poll(seconds * 1000):
             raise CodecTimeout("the helper process did not answer in time")
-
-
-def _environment() -> dict[str, str]:
-    """Orthanc's own, in which `python3` finds its modules, and the plugin's folder."""
-    path = os.pathsep.join(filter(None, [str(_PLUGIN_FOLDER), os.environ.get("PYTHONPATH")]))
-    return {**os.environ, **_ONE_THREAD, "PYTHONPATH": path}
 
 
 def _check_hello(hello: Head) -> None:

@@ -41,7 +41,7 @@ class Filler:
         log: Log,
         policy: Policy,
         on_done: Callable[[str], None] = lambda _: None,
-        on_state: Callable[[str, FillState], None] = lambda *_: None,
+        on_state: Callable[[str, FillState, Work], None] = lambda *_: None,
         on_kept: Callable[[str], None] = lambda _: None,
         on_opened: Callable[[Entry], None] = lambda _: None,
         background: Extractor | None = None,
@@ -190,14 +190,14 @@ class Filler:
     def _finish(self, orthanc_id: str, place: Place, state: FillState) -> None:
         """What was interrupted by the stop is not done, nor whose next form or next version waits or is at work."""
         with self._changed:
-            self._line.leave(orthanc_id, place)
+            work = self._line.leave(orthanc_id, place)
             self._states.note(orthanc_id, state)
             is_done, next_place = not self._line.knows(orthanc_id), self._line.waiting(orthanc_id)
             if is_done:
                 self._near.pop(orthanc_id, None)
         if self._stopping:
             return
-        self._on_state(orthanc_id, state)
+        self._on_state(orthanc_id, state, work)
         if is_done:
             self._on_done(orthanc_id)
         elif next_place is not None and next_place.step > 0:
@@ -279,11 +279,7 @@ class Filler:
         if done.frames:  # else it was all there: a viewer was faster than the log of changes
             self._report(orthanc_id, done, self._clock.monotonic() - started, is_first_form=place.step == 0)
         self._queue_next_form(orthanc_id, place, len(forms))
-        if not done.missing:
-            return FillState("cached")
-        frames = entry.instance.number_of_frames
-        lack = f"the stored file lacks the last {done.missing} of {frames} frames"
-        return FillState("cached", lack, failed_frames=range(frames - done.missing + 1, frames + 1))
+        return FillState.cached(done.frames, done.size, done.missing, entry.instance.number_of_frames)
 
     def _is_left(self, place: Place) -> bool:
         return self._stopping or self._line.is_cancelled(place) or self._line.has_to_wait(place)

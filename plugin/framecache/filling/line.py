@@ -14,10 +14,14 @@ from framecache.ports import Clock
 
 @dataclass(slots=True)
 class Work:
-    """One form of an instance that is being cut out since `since` (monotonic seconds); no entry before it is known."""
+    """One form of an instance that waited since `queued` and is cut out since `since` (monotonic seconds).
+
+    There is no entry before it is known.
+    """
 
     orthanc_id: str
     priority: Priority
+    queued: float
     since: float
     entry: Entry | None = None
     form_key: str = ""
@@ -106,8 +110,8 @@ class Line:
                 if self._has_next(in_background=in_background):
                     place, orthanc_id = heapq.heappop(self._heap)
                     del self._waiting[orthanc_id]
-                    work = Work(orthanc_id, Priority(place.priority), self._clock.monotonic())
-                    self._at_work[orthanc_id] = place, work
+                    now = self._clock.monotonic()
+                    self._at_work[orthanc_id] = place, Work(orthanc_id, Priority(place.priority), place.since, now)
                     return orthanc_id, place
                 self.changed.wait()
             return None
@@ -139,15 +143,16 @@ class Line:
             head = self._head()
             return self._is_busy() or (head is not None and not head.is_background)
 
-    def leave(self, orthanc_id: str, place: Place) -> None:
-        """The work in this place has ended."""
+    def leave(self, orthanc_id: str, place: Place) -> Work:
+        """The work in this place, which has ended."""
         with self.changed:
-            del self._at_work[orthanc_id]
+            _, work = self._at_work.pop(orthanc_id)
             self._cancelled.discard(place)
             self._outdated.discard(place)
             if orthanc_id in self._waiting:  # it may have been held back
                 heapq.heappush(self._heap, (self._waiting[orthanc_id], orthanc_id))
             self.changed.notify_all()
+            return work
 
     def outdate(self, orthanc_id: str) -> None:
         """Let the work on an instance be left: it may be on a version that is there no more."""

@@ -6,6 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Self
 
 from framecache.metrics import MissCause
 from framecache.ports import Clock
@@ -22,6 +23,7 @@ class FillState:
     `at` is when (monotonic seconds) where another attempt should not follow at once.
     `failed_frames` are the numbers of those that could not be cut out, as far as it got, `failures` how often it failed
     since it was last cached.
+    `frames` and `size` are how many were kept of one form, and their bytes.
     """
 
     state: str
@@ -29,6 +31,17 @@ class FillState:
     at: float = 0.0
     failed_frames: Sequence[int] = ()
     failures: int = field(default=0, compare=False)
+    frames: int = field(default=0, compare=False)
+    size: int = field(default=0, compare=False)
+
+    @classmethod
+    def cached(cls, frames: int, size: int, missing: int, number_of_frames: int) -> Self:
+        """So many frames were kept now; the stored file lacks the last `missing` of all."""
+        if not missing:
+            return cls("cached", frames=frames, size=size)
+        lack = f"the stored file lacks the last {missing} of {number_of_frames} frames"
+        failed = range(number_of_frames - missing + 1, number_of_frames + 1)
+        return cls("cached", lack, failed_frames=failed, frames=frames, size=size)
 
 
 class States:

@@ -13,6 +13,7 @@ from framecache.administration.findings import Findings
 from framecache.dicomweb.public_url import PublicUrl
 from framecache.events import Events
 from framecache.host.orthanc_adapter import ModuleApi
+from framecache.host.tracing import Tracing
 from framecache.metrics import Metrics
 from framecache.ports import Clock, Log, OrthancApi, OrthancModule
 from framecache.rules.policy import Policy
@@ -21,7 +22,10 @@ from framecache.settings import Settings
 
 @dataclass(frozen=True)
 class Context:
-    """One Orthanc, its configuration and our settings in it; `storage` is the folder of its files."""
+    """One Orthanc, its configuration and our settings in it; `storage` is the folder of its files.
+
+    There is no `tracing` unless the environment asks for it.
+    """
 
     module: OrthancModule
     configuration: Mapping[str, Any]
@@ -29,6 +33,7 @@ class Context:
     storage: Path
     findings: Findings
     log: Log
+    tracing: Tracing | None = None
     metrics: Metrics = field(default_factory=Metrics)
     clock: Clock = time
     events: Events = field(default_factory=lambda: Events(time))

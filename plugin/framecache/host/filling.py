@@ -21,6 +21,7 @@ from framecache.filling.filler import Filler
 from framecache.filling.intake import Intake
 from framecache.filling.janitor import Janitor
 from framecache.filling.keeper import Keeper
+from framecache.filling.line import Work
 from framecache.filling.pace import Pace
 from framecache.filling.relatives import Relatives
 from framecache.filling.sieve import Sieve
@@ -28,6 +29,7 @@ from framecache.filling.states import FillState
 from framecache.host.codecs import Codecs
 from framecache.host.context import Context
 from framecache.host.keeping import Keeping
+from framecache.host.tracing import Tracing
 from framecache.hours import parse_hours
 from framecache.settings import MEGABYTE, Settings
 
@@ -55,7 +57,7 @@ class Filling:
             log,
             policy,
             on_done=self._done,
-            on_state=_noted(context.events),
+            on_state=_noted(context.events, context.tracing),
             on_kept=self._backlog.kept,
             on_opened=self._opened,
             background=background,
@@ -80,6 +82,7 @@ class Filling:
         self._audit = Audit(api, store, self.janitor.deleted, log)
         self._caretaker = Caretaker(store, keeping.pool, log)
         self._settings, self._workers = settings, list[threading.Thread]()
+        self._tracing = context.tracing
 
     def start(self) -> None:
         """Orthanc answers from now on."""
@@ -95,6 +98,12 @@ class Filling:
         self._relatives.start()
         self.backfill.start()
 
+    def arrived(self, orthanc_id: str) -> None:
+        """An instance was stored. Returns at once: Orthanc's events wait for each other."""
+        self.intake.arrived()
+        if self._tracing is not None:
+            self._tracing.stored(orthanc_id)
+
     def stop(self) -> None:
         """Ends within the time of one block; returns at once, but for the note on what waits."""
         self._carry_over.stop()
@@ -105,6 +114,8 @@ class Filling:
     def _done(self, orthanc_id: str) -> None:
         self._backlog.done(orthanc_id)
         self.backfill.done(orthanc_id)
+        if self._tracing is not None:
+            self._tracing.finished(orthanc_id)
 
     def _opened(self, entry: Entry) -> None:
         self._relatives.opened(entry)
@@ -126,10 +137,12 @@ def _plan(settings: Settings) -> Plan:
     )
 
 
-def _noted(events: Events) -> Callable[[str, FillState], None]:
-    """What became of a fill, as an event."""
+def _noted(events: Events, tracing: Tracing | None) -> Callable[[str, FillState, Work], None]:
+    """What became of a fill, as an event and for its trace."""
 
-    def note(orthanc_id: str, state: FillState) -> None:
+    def note(orthanc_id: str, state: FillState, work: Work) -> None:
+        if tracing is not None:
+            tracing.extracted(work, state)
         if state.state == "cached":
             events.note("cached", "instances", orthanc_id, state.error or "")
         elif state.state == "failed":

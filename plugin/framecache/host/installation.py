@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ from framecache.host.orthanc_adapter import for_good
 from framecache.host.page_route import PATTERN, PageRoute
 from framecache.host.serving import Serving
 from framecache.host.start_checks import StartChecks
+from framecache.host.tracing import trace
+from framecache.metrics import Metrics
 from framecache.ports import Log, OrthancModule
 from framecache.settings import Settings, is_strict, lenient_admin_settings, read_settings
 from framecache.threads import start_thread
@@ -57,7 +60,10 @@ def install(module: OrthancModule, on_change: OnChange | None = None, explorer: 
         _stand_aside(module, log, findings, configuration, on_change)
     else:
         storage = _storage_directory(module, configuration)
-        _Plugin(Context(module, configuration, settings, storage, findings, log)).register(on_change)
+        tracing = trace(os.environ, settings.python, findings, log)
+        metrics = Metrics(tracing.missed) if tracing else Metrics()
+        context = Context(module, configuration, settings, storage, findings, log, tracing, metrics)
+        _Plugin(context).register(on_change)
         explorer = f"{explorer_script()}\n{explorer}" if settings.admin_routes else explorer
     if explorer:
         module.ExtendOrthancExplorer(explorer)
@@ -113,8 +119,10 @@ class _Plugin:
     def register(self, on_change: OnChange | None) -> None:
         """Register routes and events; routes can be registered only while the script is loaded."""
         module = self._context.module
-        routes: dict[str, Callable[..., None]] = dict(self._administration.routes()) | dict(self._serving.routes())
-        for pattern, route in routes.items():
+        tracing, traced = self._context.tracing, dict[str, Callable[..., None]]()
+        for pattern, retrieve in self._serving.routes():
+            traced[pattern] = tracing.watched(retrieve) if tracing else retrieve
+        for pattern, route in {**dict(self._administration.routes()), **traced}.items():
             module.RegisterRestCallback(pattern, for_good(route))
         module.RegisterOnChangeCallback(for_good(self._on_change(on_change)))
         self._context.findings.serving = True
@@ -125,7 +133,7 @@ class _Plugin:
 
         def on_change(change: int, level: int, resource_id: str) -> None:
             if change == kinds.NEW_INSTANCE:
-                self._filling.intake.arrived()
+                self._filling.arrived(resource_id)
             elif change == kinds.DELETED and level == instance:
                 self._filling.janitor.deleted(resource_id)
             elif change == kinds.ORTHANC_STARTED:
@@ -143,10 +151,14 @@ class _Plugin:
         if not self._context.findings.stopping:
             self._filling.start()
             self._administration.start()
+            if self._context.tracing is not None:
+                self._context.tracing.start()
 
     def _stop(self) -> None:
         """Ends within the time of one block; Orthanc waits for this event."""
         self._context.findings.stopping = True
+        if self._context.tracing is not None:
+            self._context.tracing.stop()
         self._administration.stop()
         self._filling.stop()
         self._codecs.stop()
@@ -155,3 +167,5 @@ class _Plugin:
         # After `/tools/reset` the same process opens the folder again, while its old threads may still be at a block.
         self._filling.join()
         self._keeping.store.close()
+        if self._context.tracing is not None:
+            self._context.tracing.join()

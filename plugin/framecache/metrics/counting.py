@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Literal, get_args
 
 from framecache.metrics.histogram import FILLING_BOUNDS, SERVING_BOUNDS, Histogram, Reading
@@ -42,7 +42,9 @@ def possible_outcomes() -> Iterator[tuple[Route, Outcome]]:
 class Metrics:
     """Adding to a number is not atomic in Python, so there is a lock, for all of them: 0.1 µs where nobody waits."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_missed: Callable[[MissCause], None] = lambda _: None) -> None:
+        """`on_missed` is told why an answer did not come from the cache, on the thread of its request."""
+        self._on_missed = on_missed
         self._counter: Counter[str] = Counter()
         self._causes: dict[str, Counter[str]] = {}
         self._serving = {kind: Histogram(SERVING_BOUNDS) for kind in possible_outcomes()}
@@ -65,6 +67,7 @@ class Metrics:
         """An answer did not come from the cache."""
         with self._lock:
             self._add("misses", 1, cause)
+        self._on_missed(cause)
 
     def filled(self, frames: int, size: int, seconds: float) -> None:
         """One form of an instance was cut out and kept, `size` bytes."""

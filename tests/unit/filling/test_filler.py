@@ -21,6 +21,7 @@ from framecache.dicom.transfer_syntax import HTJ2K_LOSSLESS
 from framecache.errors import Overloaded
 from framecache.filling.extraction import Extractor, nearest_first
 from framecache.filling.filler import Filler
+from framecache.filling.line import Work
 from framecache.filling.pace import Pace
 from framecache.filling.priority import Priority
 from framecache.filling.states import FillState
@@ -80,6 +81,7 @@ class Bench:
         self.pool = BufferPool(64 * MB, 0)
         self.policy, self.opened = OtherPolicy(rules, mode), list[str]()
         self.states: list[tuple[str, str]] = []
+        self.works: list[tuple[Work, FillState]] = []
         self.done, self.with_stored_form = list[str](), list[str]()
         self.pace = pace = Pace(self.store, self.clock)
         self.filler = Filler(
@@ -91,11 +93,15 @@ class Bench:
             self.log,
             self.policy,
             self.done.append,
-            lambda name, state: self.states.append((name, state.state)),
+            self._note,
             on_kept=self.with_stored_form.append,
             on_opened=lambda entry: self.opened.append(entry.instance.orthanc_id),
             background=Extractor(Sources(self.api), SpareRoom(self.store), self.pool, codecs, self.policy, pace),
         )
+
+    def _note(self, orthanc_id: str, state: FillState, work: Work) -> None:
+        self.states.append((orthanc_id, state.state))
+        self.works.append((work, state))
 
     def take_in(self, number: int, content: bytes | None = None, syntax: str = EXPLICIT, frames: int = 3) -> str:
         path = InstancePath(STUDY, SERIES, f"{INSTANCE}.{number}")
@@ -152,6 +158,20 @@ def test_all_frames_of_an_instance_are_kept(bench: Bench) -> None:
     entry = bench.catalogue.describe(name)
     assert set(entry.blocks) == {(EXPLICIT, 1), (EXPLICIT, 2), (EXPLICIT, 3)}
     assert bench.pool.leased == 0
+
+
+def test_who_looks_on_is_told_of_the_work_and_of_what_was_kept(bench: Bench) -> None:
+    name = bench.take_in(1)
+    bench.filler.submit(name, Priority.ARRIVED)
+    bench.clock.now += 2.0
+    bench.run(name)
+
+    assert eventually(lambda: bool(bench.works))
+    ((work, state),) = bench.works
+    assert (work.orthanc_id, work.priority, work.since - work.queued) == (name, Priority.ARRIVED, 2.0)
+    assert work.entry is not None
+    assert (work.entry.instance.orthanc_id, work.form_key) == (name, EXPLICIT)
+    assert (state.state, state.frames, state.size) == ("cached", 3, bench.metrics["filled_bytes"])
 
 
 @pytest.mark.parametrize(

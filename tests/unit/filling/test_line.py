@@ -56,6 +56,18 @@ def test_those_alike_go_in_the_order_in_which_they_came() -> None:
     assert work_off(line) == ["c", "a", "b"]
 
 
+def test_whoever_leaves_is_told_how_long_it_waited_and_worked() -> None:
+    clock = FakeClock(1.0)
+    line = Line(clock)
+    line.enter("a", Priority.VIEWER)
+    clock.now = 3.0
+    taken = take_now(line, in_background=False)
+    assert taken is not None
+    clock.now = 9.0
+    work = line.leave(*taken)
+    assert (work.priority, work.queued, work.since) == (Priority.VIEWER, 1.0, 3.0)
+
+
 def test_an_instance_that_is_moved_forward_is_done_once() -> None:
     line = Line(FakeClock())
     for priority in (Priority.BACKFILL, Priority.ARRIVED, Priority.VIEWER):

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from framecache import install
 from framecache.errors import SettingsError
-from framecache.host.orthanc_adapter import SENTINEL, SENTINEL_ANSWER
+from framecache.host.orthanc_adapter import SENTINEL, SENTINEL_ANSWER, RetrieveRoute
 
 from tests.unit.fakes import FakeModule, FakeOutput, eventually, orthanc_id
 
@@ -283,3 +283,16 @@ def test_events_of_a_running_orthanc_only_leave_notes(site: Site) -> None:
     module.on_change(module.ChangeType.DELETED, 1, orthanc_id(1))
 
     assert status(module)["QueueLength"] == 100
+
+
+@pytest.mark.parametrize("wanted", [False, True])
+def test_requests_are_watched_only_where_traces_are_wanted(
+    site: Site, monkeypatch: pytest.MonkeyPatch, *, wanted: bool
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1" if wanted else "")
+    module = site.install({})
+    routes = [route for pattern, route in module.routes.items() if pattern.startswith("/dicom-web/")]
+
+    assert routes
+    assert {isinstance(route, RetrieveRoute) for route in routes} == {not wanted}
+    assert ("Tracing" in {check["Name"] for check in status(module)["Checks"]}) == wanted

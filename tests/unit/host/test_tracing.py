@@ -1,0 +1,147 @@
+"""What is noted of requests and instances."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+from framecache.administration.findings import Findings
+from framecache.filling.line import Work
+from framecache.filling.priority import Priority
+from framecache.filling.states import FillState
+from framecache.host.orthanc_adapter import SENTINEL
+from framecache.host.tracing import Tracing, trace
+from framecache.ports import RestOutput
+from framecache.tracing.records import Answered, Extracted, Finished, Record, Stored
+
+from tests.unit.fakes import ORTHANC_ID, FakeClock, FakeLog, FakeOutput
+
+ENDPOINT = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318"}
+GROUPS = ["1.2", "1.3", "1.4", "1"]
+
+
+@pytest.fixture
+def tracing() -> Tracing:
+    return Tracing("python3", Findings(), FakeLog(), FakeClock(7.0))
+
+
+def ask(tracing: Tracing, route: Any, output: FakeOutput | None = None, **request: Any) -> list[Record]:
+    """What is noted of a request that `route` answers."""
+    told = {"method": "GET", "groups": GROUPS, "get": {}, "headers": {}, **request}
+    tracing.watched(route)(output or FakeOutput(), "/uri", **told)
+    return tracing._journal.take()
+
+
+def hit(output: RestOutput, _uri: str, **_request: Any) -> None:
+    output.SetHttpHeader("ETag", "x")
+    output.SetHttpHeader("X-Frame-Cache", "hit")
+    output.AnswerBuffer(memoryview(b"four"), "text/plain")
+
+
+def status(output: RestOutput, _uri: str, **_request: Any) -> None:
+    output.SendHttpStatus(404, b"{}")
+
+
+def chunks(output: RestOutput, _uri: str, **_request: Any) -> None:
+    output.StartStreamAnswer("text/plain")
+    for chunk in (b"12", b"345"):
+        output.SendStreamChunk(chunk)
+
+
+def refuse(output: RestOutput, _uri: str, **_request: Any) -> None:
+    output.SendMethodNotAllowed("GET")
+
+
+@pytest.mark.parametrize(
+    ("route", "told"),
+    [(hit, (200, 4, "hit")), (status, (404, 2, None)), (chunks, (200, 5, None)), (refuse, (405, None, None))],
+)
+def test_a_request_is_noted_as_it_was_answered(tracing: Tracing, route: Any, told: tuple[Any, ...]) -> None:
+    (record,) = ask(tracing, route)
+
+    assert isinstance(record, Answered)
+    assert (record.status, record.length, record.found) == told
+    assert (record.method, record.path, record.groups, record.began, record.ended) == ("GET", "/uri", GROUPS, 7.0, 7.0)
+
+
+def test_the_answer_itself_is_as_without_tracing(tracing: Tracing) -> None:
+    output = FakeOutput()
+    ask(tracing, hit, output)
+
+    assert (output.status, output.body, output.headers) == (200, b"four", {"ETag": "x", "X-Frame-Cache": "hit"})
+
+
+def test_the_client_s_trace_and_the_cause_of_a_miss_are_noted_with_their_request(tracing: Tracing) -> None:
+    def miss(output: RestOutput, uri: str, **request: Any) -> None:
+        tracing.missed("evicted")
+        hit(output, uri, **request)
+
+    headers = {"traceparent": "00-1-2-01", "tracestate": "a=1", "authorization": "Basic secret"}
+    (first,), (second,) = ask(tracing, miss, headers=headers), ask(tracing, hit)
+
+    assert isinstance(first, Answered)
+    assert isinstance(second, Answered)
+    assert (first.traceparent, first.tracestate, first.cause, second.cause) == ("00-1-2-01", "a=1", "evicted", None)
+    assert "secret" not in str(first)
+
+
+def test_a_request_that_breaks_is_noted_and_goes_on_breaking(tracing: Tracing) -> None:
+    def breaks(*_: Any, **__: Any) -> None:
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        ask(tracing, breaks)
+    (record,) = tracing._journal.take()
+    assert isinstance(record, Answered)
+    assert record.status is None
+
+
+def test_the_start_up_test_is_no_request(tracing: Tracing) -> None:
+    assert not ask(tracing, hit, groups=[SENTINEL.study_instance_uid] * 3)
+
+
+def test_an_instance_is_noted_from_its_event_to_the_end_of_all_work(tracing: Tracing) -> None:
+    work = Work(ORTHANC_ID, Priority.ARRIVED_HIGH, 3.0, 4.0, None, "form")
+    tracing.stored(ORTHANC_ID)
+    tracing.extracted(work, FillState("queued"))
+    tracing.extracted(work, FillState("failed", "no room", 1.0, frames=2, size=10))
+    tracing.finished(ORTHANC_ID)
+
+    assert tracing._journal.take() == [
+        Stored(ORTHANC_ID, 7.0),
+        Extracted(ORTHANC_ID, [], 3.0, 4.0, 7.0, "arrived_high", "form", "failed", "no room", 2, 10),
+        Finished(ORTHANC_ID),
+    ]
+
+
+def test_nothing_is_noted_where_nothing_asks_for_traces() -> None:
+    findings = Findings()
+
+    assert trace({}, "python3", findings, FakeLog()) is None
+    assert findings.checks == []
+
+
+def test_a_protocol_that_is_not_spoken_is_a_failed_check() -> None:
+    findings = Findings()
+
+    assert trace({**ENDPOINT, "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, "python3", findings, FakeLog()) is None
+    (check,) = findings.failed
+    assert "OTEL_EXPORTER_OTLP_PROTOCOL is grpc" in check.advice
+
+
+def test_a_process_that_cannot_be_started_is_a_failed_check_and_a_line_in_the_log() -> None:
+    findings, log = Findings(), FakeLog()
+    tracing = trace(ENDPOINT, "/nowhere/python3", findings, log)
+    assert tracing is not None
+    assert findings.passed("Tracing")
+    tracing.start()
+    deadline = time.monotonic() + 5
+    while not log.lines and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+    (check,) = findings.failed
+    assert "/nowhere/python3 cannot be started" in check.advice
+    assert log.of("error") == [f"FRAME CACHE: {check.advice}"]
+    tracing.stop()
+    tracing.join()

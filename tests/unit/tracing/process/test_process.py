@@ -1,0 +1,76 @@
+"""The process by itself: it greets, and makes spans of what it reads until there is no more."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from framecache.tracing.process import __main__ as process
+from framecache.tracing.process import sending
+from framecache.tracing.records import Finished, Record, pack
+from opentelemetry.sdk.trace import Tracer
+
+
+class Kept:
+    def __init__(self) -> None:
+        self.records: list[Record] = []
+        self.ended = False
+
+    def add(self, record: Record) -> None:
+        self.records.append(record)
+
+
+def test_it_reads_to_the_end(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    kept = Kept()
+
+    @contextmanager
+    def spans() -> Iterator[Kept]:
+        yield kept
+        kept.ended = True
+
+    monkeypatch.setattr(sending, "spans", spans)
+    process.serve(io.BytesIO(pack(Finished("a")) + pack(Finished("b"))))
+
+    assert (kept.records, kept.ended) == ([Finished("a"), Finished("b")], True)
+    assert json.loads(capsys.readouterr().out) == {"error": None}
+
+
+def test_without_the_extra_it_says_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def missing(name: str) -> None:
+        raise ModuleNotFoundError("No module named 'opentelemetry'", name=name)
+
+    monkeypatch.setattr("importlib.import_module", missing)
+    process.serve(io.BytesIO())
+
+    assert json.loads(capsys.readouterr().out) == {"error": "No module named 'opentelemetry'"}
+
+
+def test_what_the_sdk_finds_wrong_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("OTEL_PYTHON_EXPORTER_OTLP_HTTP_CREDENTIAL_PROVIDER", "nobody")
+    process.serve(io.BytesIO())
+
+    assert "nobody" in json.loads(capsys.readouterr().out)["error"]
+
+
+@pytest.mark.parametrize(
+    ("environment", "name"),
+    [
+        ({}, "framecache"),
+        ({"OTEL_SERVICE_NAME": "pacs-1"}, "pacs-1"),
+        ({"OTEL_RESOURCE_ATTRIBUTES": "service.name=pacs-2,deployment.environment.name=test"}, "pacs-2"),
+    ],
+)
+def test_the_service_has_the_name_that_the_environment_gives_it(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], name: str
+) -> None:
+    for variable, value in environment.items():
+        monkeypatch.setenv(variable, value)
+    with sending.spans() as spans:
+        tracer = spans._requests._tracer
+        assert isinstance(tracer, Tracer)
+        assert tracer.resource.attributes["service.name"] == name
