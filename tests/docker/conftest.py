@@ -40,6 +40,8 @@ def choose_settings() -> dict[str, str]:
         "ORTHANC_IMAGE": os.environ.get("ORTHANC_IMAGE") or base_image(),
         "ORTHANC_PASSWORD": secrets.token_urlsafe(),
         "HTTP_PORT": str(free_port()),
+        "FRAMECACHE_EXTRA": "otel",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9",
     }
 
 

@@ -36,6 +36,7 @@ def test_status_says_that_our_routes_own_the_frames(orthanc: Deployment) -> None
     status = orthanc.get("/frame-cache/status").json()
     assert status["OwnsFrameRoutes"] is True
     assert [check for check in status["Checks"] if not check["Passed"]] == []
+    assert "Tracing" in {check["Name"] for check in status["Checks"]}
     assert status["Settings"]["Directory"] == "/var/cache/framecache"
 
 
