@@ -122,13 +122,11 @@ class Retrieval:
         frames = self._frames.open(prepared.entry, stack)
         numbers = prepared.numbers or frames.all_numbers()
         form = Transcoded(prepared.choice.representation)
-        first = frames.piece(form, numbers[0])
-        if self._is_too_long(first.length * len(numbers), numbers):
-            return self._stream(prepared, frames, form, numbers, first, started)
-        pieces = [first, *(frames.piece(form, number) for number in numbers[1:])]
+        pieces = self._pieces(frames, form, numbers)
         layout = self._lay_out(prepared, pieces)
-        if self._is_too_long(layout.length, numbers):  # the first frame may be blank, and say nothing of the others
-            return self._stream(prepared, frames, form, numbers, first, started)
+        is_too_long = len(pieces) > 1 and layout.length > self._responder.limits.longest_body
+        if is_too_long or len(pieces) < len(numbers):  # one frame alone is always sent whole
+            return self._stream(prepared, frames, form, numbers, pieces[0], started)
         body = self._responder.lease(layout.length, stack)
         layout.write_around(body)
         for index, (piece, offset) in enumerate(zip(pieces, layout.frame_offsets, strict=True)):
@@ -138,9 +136,16 @@ class Retrieval:
         report = self._responder.report(missed=missed, started=started)
         return Answer(200, layout.content_type, {**prepared.headers, **report}, body)
 
-    def _is_too_long(self, length: int, numbers: Sequence[int]) -> bool:
-        """Whether a body has to be sent frame by frame; one frame alone is always sent whole."""
-        return len(numbers) > 1 and length > self._responder.limits.longest_body
+    def _pieces(self, frames: OpenFrames, form: Form, numbers: Sequence[int]) -> list[Piece]:
+        """Those of `numbers`; fewer as soon as they are too long: what was made of a frame lies in memory already."""
+        pieces = [frames.piece(form, numbers[0])]
+        length = pieces[0].length * len(numbers)  # the first may be blank, and say nothing of the others
+        for number in numbers[1:]:
+            if length > self._responder.limits.longest_body:
+                break
+            pieces.append(frames.piece(form, number))
+            length += max(0, pieces[-1].length - pieces[0].length)
+        return pieces
 
     def _stream(
         self,

@@ -16,6 +16,7 @@ from framecache.dicomweb.multipart import BOUNDARY
 from framecache.dicomweb.public_url import PublicUrl
 from framecache.errors import BadRequest, FrameCacheError, HandOver, NotAcceptable, NotFound, UnknownInstance
 from framecache.metrics import Metrics, MissCause
+from framecache.serving.form import Codecs
 from framecache.serving.frames import Frames
 from framecache.serving.representations import Representations
 from framecache.serving.responder import Limits, Responder, is_known
@@ -31,13 +32,14 @@ from tests.unit.fakes import PATH, UUID, FakeApi, FakeClock, MemoryStore, uuid
 PIXELS = bytes(range(72))
 FRAMES = [PIXELS[i : i + 24] for i in (0, 24, 48)]
 OHIF = {"accept": "multipart/related; type=application/octet-stream; transfer-syntax=*", "host": "pacs"}
+HTJ2K = 'multipart/related; type="image/jphc"'
 MB = 1 << 20
 
 
 class Bench:
-    """Retrieval with everything around it, no codecs."""
+    """Retrieval with everything around it."""
 
-    def __init__(self, folder: Path, longest_body: int = MB) -> None:
+    def __init__(self, folder: Path, longest_body: int = MB, codecs: Codecs | None = None) -> None:
         self.api, self.store = FakeApi(folder / "db"), MemoryStore(folder)
         self.metrics, self.clock, self.pool = Metrics(), FakeClock(), BufferPool(8 * MB, 0)
         self.desk = Desk("test-desk", 1)
@@ -45,17 +47,16 @@ class Bench:
         self.wanted_frames: list[int] = []
         limits = Limits(longest_list=10, longest_body=longest_body, cache_control="private, no-cache")
         responder = Responder(self.catalogue, self.pool, self.metrics, self.clock, limits)
-        frames = Frames(Sources(self.api), None, self)
+        frames = Frames(Sources(self.api), codecs, self)
         url = PublicUrl.from_configuration({})
-        representations = Representations(lambda _: False, can_transcode=False)
+        representations = Representations(lambda _: False, can_transcode=codecs is not None)
         self.retrieval = Retrieval(responder, frames, self, url, representations)
 
     def wanted(self, _entry: Entry, frame_number: int) -> MissCause:
         self.wanted_frames.append(frame_number)
         return "not_cached"
 
-    def keep(self, _entry: Entry, _form: str, _frame_number: int, _content: bytes) -> None:
-        raise AssertionError("nothing is made here")
+    def keep(self, _entry: Entry, _form: str, _frame_number: int, _content: bytes) -> None: ...
 
     def cache(self, *numbers: int, frames: list[bytes] = FRAMES, syntax: str = EXPLICIT) -> Entry:
         """Put frames into the cache, each in its block."""
@@ -471,6 +472,34 @@ def test_an_answer_that_is_too_long_is_sent_frame_by_frame(tmp_path: Path, first
     assert [frame for _, frame in split(b"".join(chunks))] == frames
     assert len(chunks) == 4
     assert bench.pool.leased == 0
+    bench.desk.close()
+
+
+class GrowingCodecs:
+    """Makes nearly nothing of the first frame, which is blank, and much of the others."""
+
+    def __init__(self) -> None:
+        self.made: list[int] = []
+
+    def transcode(self, header: bytes, frame: bytes | memoryview, frame_number: int, target: str) -> bytes:  # noqa: ARG002
+        self.made.append(frame_number)
+        return bytes(1 if frame_number == 1 else 3000)
+
+    def render(self, *_: object) -> bytes:
+        raise NotImplementedError
+
+
+def test_no_more_frames_are_made_before_an_answer_begins_than_it_may_hold(tmp_path: Path) -> None:
+    """They lie in memory, and nobody has asked whether there is room for them."""
+    codecs = GrowingCodecs()
+    bench = Bench(tmp_path, longest_body=10_000, codecs=codecs)
+    bench.api.store(native(bytes(240), NumberOfFrames=10))
+
+    with bench.retrieval.answer(FrameRequest(PATH, "1,2,3,4,5,6,7,8,9,10", {"accept": HTJ2K})) as answer:
+        assert len(codecs.made) < 6
+        assert not isinstance(answer.body, memoryview)
+        body = b"".join(map(bytes, answer.body))
+    assert [len(frame) for _, frame in split(body)] == [1, *([3000] * 9)]
     bench.desk.close()
 
 
