@@ -124,6 +124,8 @@ class Filler:
             was_waiting = self._line.cancel(orthanc_id)
             self._states.forget(orthanc_id)
             is_done = was_waiting and not self._line.is_at_work(orthanc_id)
+            if is_done:
+                self._near.pop(orthanc_id, None)
         if is_done:
             self._on_done(orthanc_id)
 
@@ -178,7 +180,7 @@ class Filler:
 
     def _take_back(self, orthanc_id: str) -> FillState:
         """Purged while it was cut out: what was written since goes as well."""
-        with contextlib.suppress(StoreError):  # noted by the store itself
+        with contextlib.suppress(Exception):  # noted by the store itself; whatever it is, this worker goes on
             self._store.forget(orthanc_id)
         self._catalogue.forget(orthanc_id)
         return FillState("skipped", "purged meanwhile")

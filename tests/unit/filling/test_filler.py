@@ -619,6 +619,33 @@ def test_what_shares_its_uids_with_another_patient_s_is_not_cached(bench: Bench)
     assert bench.store.rows == {}
 
 
+def test_what_is_cancelled_before_its_turn_leaves_nothing_in_memory(bench: Bench) -> None:
+    name = bench.take_in(1)
+    bench.filler.submit(name, Priority.WARMED, near=2)
+
+    bench.filler.withdraw(name)
+
+    assert (bench.filler.queue_length, bench.done, bench.filler._near) == (0, [name], {})
+
+
+def test_a_purge_that_fails_ends_no_worker(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    purged, other = bench.take_in(1), bench.take_in(2)
+
+    def refuse(*_: str) -> int:
+        raise TypeError
+
+    def purge() -> None:
+        bench.store.before_keep = lambda: None
+        bench.filler.cancel(purged)
+
+    monkeypatch.setattr(bench.store, "forget", refuse)
+    bench.store.before_keep = purge
+    bench.run(purged, other)
+
+    assert bench.filler.state(other) == FillState("cached")
+    assert not bench.filler.at_work()
+
+
 def test_an_instance_that_is_evicted_while_it_is_cut_out_goes_whole(bench: Bench) -> None:
     name, kept = bench.take_in(1, big_frames(4), frames=4), list[int]()
 
