@@ -89,7 +89,7 @@ def resource_of(archive: Archive, instance: Instance, level: str) -> str:
 
 def test_uids_that_two_patients_share_open_the_frames_of_neither(archive: Archive, tmp_path: Path) -> None:
     """Which of them is meant, no URL tells: the stock plugin answers 404, and ours answered the one cached last."""
-    sample = replace(SMALL, seed=50)
+    sample = replace(SMALL, seed=41)
     instance = archive.store(sample)
     assert archive.frames(instance, "1").status_code == 200
     data_set = dcmread(sample.write(tmp_path / "other.dcm"))
