@@ -339,6 +339,43 @@ def test_what_a_crash_left_behind_is_removed_at_the_next_start(archive: Archive)
     assert_served(archive, stored, "hit")
 
 
+def test_of_a_stored_file_that_is_cut_short_or_broken_the_good_frames_come_and_the_others_are_errors(
+    archive: Archive,
+) -> None:
+    """As a dying disk of the archive leaves them; Orthanc itself remembers files until its end."""
+    samples = [replace(SMALL, seed=next(SEEDS), encoding=encoding) for encoding in ("explicit", "rle")]
+    cut, broken = instances = [archive.store(sample) for sample in samples]
+    paths = [stored_file(archive, instance) for instance in instances]
+    for instance in instances:
+        purge = f"/frame-cache/instances/{instance.orthanc_id}/purge"
+        archive.ask("POST", purge, headers={"X-Frame-Cache": "1"}).raise_for_status()
+    stop(archive.server)
+    os.truncate(paths[0], paths[0].stat().st_size - SMALL.rows * SMALL.columns * 3)
+    content = paths[1].read_bytes()
+    paths[1].write_bytes(content.replace(b"\xfe\xff\x00\xe0", b"\xfe\xff\xff\xff"))
+    archive.server.start()
+    archive.wait_until_checked()
+
+    assert [archive.frames(cut, number).status_code for number in "1234"] == [200, 200, 500, 500]
+    wanted = [frame.tobytes() for frame in samples[0].pixels()][:2]
+    assert [part.payload for part in archive.parts(cut, "1,2")] == wanted
+    lack = "the stored file lacks the last 2 of 4 frames"
+    wait_until(lambda: archive.progress(cut)["LastError"] == lack, lambda: str(archive.progress(cut)))
+    assert (archive.progress(cut)["CachedFrames"], archive.progress(cut)["FailedFrames"]) == (2, [3, 4])
+    assert archive.frames(cut, "1").headers["X-Frame-Cache"] == "hit"
+
+    assert [archive.frames(broken, number).status_code for number in "1234"] == [500] * 4
+    wait_until(lambda: archive.progress(broken)["State"] == "failed", lambda: str(archive.progress(broken)))
+    assert archive.status()["FailedInstances"].keys() == {broken.orthanc_id}
+    assert f"frame cache: instance {broken.orthanc_id} could not be cached: " in archive.log
+    assert archive.status()["Errors"] == 0
+
+
+def stored_file(archive: Archive, instance: Instance) -> Path:
+    uuid: str = archive.get_json(f"/instances/{instance.orthanc_id}/attachments/dicom/info")["Uuid"]
+    return archive.server.folder / "storage" / uuid[:2] / uuid[2:4] / uuid
+
+
 def test_nothing_is_written_to_a_disk_with_too_little_left(suite: str, tmp_path: Path) -> None:
     section = {"FrameCache": {"MinimumFreeDiskMB": 1_000_000_000}}
     with running(suite, tmp_path, section, in_order=False) as archive:

@@ -19,7 +19,7 @@ from framecache.dicom.byte_reader import FileReader
 from framecache.dicom.frame_index import BrokenIndex, IndexedFrames
 from framecache.dicom.frame_table import FrameTable
 from framecache.dicom.identity import InstancePath, is_uid
-from framecache.dicom.instance import FIND_OPTIONS, Instance, stored_path
+from framecache.dicom.instance import FIND_OPTIONS, Instance, beginning_of, stored_path
 from framecache.errors import BadRequest, InstanceGone, NotFound, SharedUids
 from framecache.metrics import MissCause
 from framecache.ports import Clock, OrthancApi
@@ -252,7 +252,8 @@ class Catalogue:
         entry = self._new_entry(instance)
         if not self._has_file(entry):
             self._confirm(instance)
-            entry.stored_path = entry.proof_path = None  # kept elsewhere: only the REST API can read it
+            # Kept elsewhere only the REST API can read it; what is cut short it may not read at all.
+            entry.stored_path, entry.proof_path = beginning_of(instance, entry.stored_path), None
         elif instance.stored_size != instance.file_size:
             entry.stored_path = None  # compressed by Orthanc
         elif entry.stored_path and not instance.transfer_syntax_uid:
@@ -269,8 +270,7 @@ class Catalogue:
             raise InstanceGone("the instance was replaced meanwhile")
 
     def _new_entry(self, instance: Instance) -> Entry:
-        path = stored_path(self._storage_directory, instance.attachment_uuid)
-        index = self._stored_index(instance)
+        path, index = stored_path(self._storage_directory, instance.attachment_uuid), self._stored_index(instance)
         entry = Entry(instance, path, self._clock.monotonic(), index=index, proof_path=path)
         for row in self._store.blocks(instance):
             entry.add(row)

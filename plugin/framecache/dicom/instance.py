@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -106,3 +107,12 @@ def number_of_frames(tags: Mapping[str, Any]) -> int:
 def stored_path(storage_directory: Path, attachment_uuid: str) -> str:
     """Where Orthanc's own storage area keeps an attachment."""
     return str(storage_directory / attachment_uuid[0:2] / attachment_uuid[2:4] / attachment_uuid)
+
+
+def beginning_of(instance: Instance, path: str | None) -> str | None:
+    """`path`, if a file is there that has lost its end; Orthanc's storage area writes none longer than it is."""
+    try:
+        size = os.stat(path).st_size if path and instance.stored_size == instance.file_size else 0
+    except OSError:
+        return None
+    return path if 0 < size < instance.file_size else None

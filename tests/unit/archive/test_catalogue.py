@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -219,6 +220,24 @@ def test_what_was_replaced_since_orthanc_told_of_it_is_not_taken_for_kept_elsewh
     with pytest.raises(InstanceGone):
         catalogue.lookup(PATH)
     assert catalogue.lookup(PATH).instance.attachment_uuid == uuid(2)
+
+
+@pytest.mark.parametrize(("length", "is_read"), [(0, False), (len(FILE) - 10, True), (len(FILE) + 10, False)])
+def test_what_is_left_of_a_file_that_lost_its_end_is_read_and_soon_looked_at_again(
+    catalogue: Catalogue, api: FakeApi, clock: FakeClock, length: int, *, is_read: bool
+) -> None:
+    """Orthanc 1.13 gives nothing of it. One that is longer is not as Orthanc's own storage area writes it."""
+    name = api.store(FILE)
+    path = api.path_of(api.instances[name].answer)
+    os.truncate(path, length)
+
+    entry = catalogue.lookup(PATH)
+
+    assert (entry.stored_path, entry.proof_path) == (str(path) if is_read else None, None)
+    api.delete(name)
+    clock.now += 5.1
+    with pytest.raises(NotFound):
+        catalogue.lookup(PATH)
 
 
 def test_what_an_earlier_run_knew_is_believed_while_the_file_is_there(
