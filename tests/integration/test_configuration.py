@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from dev.console import CHECKOUT
+from dev.orthanc_folder import SUITES
 from dev.orthanc_server import OrthancFailed, OrthancServer
 from dev.sample import Sample
 from tests.integration.archive import CONFIGURATION, Archive, running, wait_until
@@ -79,7 +80,7 @@ def test_each_bad_setting_is_named_with_its_value_and_what_is_allowed(
 ) -> None:
     with running(suite, tmp_path, {"FrameCache": section}, in_order=False) as archive:
         advice = archive.advice()["Settings"]
-        assert advice in archive.log
+        assert f"FRAME CACHE IS OFF: {advice}" in archive.log
         for key, value, complaint in BAD_SETTINGS:
             if section.get(key) is value:
                 assert f'"{key}" is {complaint}' in advice
@@ -127,6 +128,20 @@ def test_without_the_dicomweb_plugin_frames_are_served_and_the_status_says_what_
         assert "libOrthancDicomWeb.so" in archive.advice()["DicomWebPlugin"]
 
 
+@pytest.mark.parametrize("suite", SUITES[-1:], indirect=True)
+def test_without_a_python_for_the_decoders_frames_are_served_as_they_are_stored(suite: str, tmp_path: Path) -> None:
+    section = {"Python": str(tmp_path / "python")}
+    with running(suite, tmp_path, {"FrameCache": section}, in_order=False) as archive:
+        instance = archive.store(SMALL)
+        assert [part.payload for part in archive.parts(instance, "1,2,3")] == FRAMES
+        assert archive.frames(instance, "1").headers["X-Frame-Cache"] == "hit"
+        picture = archive.get(f"{instance.path}/frames/1/rendered", accept="image/png")
+        assert ([step.status_code for step in picture.history], picture.status_code) == ([307], 200)
+        assert "FRAME CACHE DOES NOT TRANSCODE: " in archive.log
+        assert str(tmp_path / "python") in archive.advice()["Codecs"]
+        assert archive.status()["Errors"] == 0
+
+
 def test_an_unusable_directory_keeps_no_frame_from_being_served(suite: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way of the folder")
     directory = str(tmp_path / "file" / "cache")
@@ -135,15 +150,15 @@ def test_an_unusable_directory_keeps_no_frame_from_being_served(suite: str, tmp_
         for _ in range(2):
             assert archive.frames(instance, "1,2,3").headers["X-Frame-Cache"] == "miss"
             assert archive.parts(instance, "1,2,3") == archive.stock_parts(instance, "1,2,3")
-        assert directory in archive.advice()["Directory"]
-        assert directory in archive.log
+        assert f"the cache folder {directory} cannot be used: " in archive.advice()["Directory"]
+        assert f"FRAME CACHE KEEPS NOTHING FOR NOW: the cache folder {directory} cannot be used: " in archive.log
 
 
 def test_the_second_orthanc_on_one_cache_folder_says_so_and_serves(suite: str, tmp_path: Path) -> None:
     section = {"FrameCache": {"Directory": str(tmp_path / "shared")}}
     with running(suite, tmp_path / "first", section, in_order=False) as first:
         with running(suite, tmp_path / "second", section, in_order=False) as second:
-            assert "in use by another Orthanc" in second.advice()["Directory"]
+            assert "is in use by another Orthanc; give each its own Directory" in second.status()["Degraded"]["Reason"]
             instance = second.store(SMALL, cached=False)
             assert second.frames(instance, "1").headers["X-Frame-Cache"] == "miss"
             assert second.parts(instance, "1,2,3") == second.stock_parts(instance, "1,2,3")

@@ -339,7 +339,7 @@ def test_what_a_crash_left_behind_is_removed_at_the_next_start(archive: Archive)
     assert_served(archive, stored, "hit")
 
 
-def test_of_a_stored_file_that_is_cut_short_or_broken_the_good_frames_come_and_the_others_are_errors(
+def test_of_a_stored_file_that_is_cut_short_or_broken_the_good_frames_come(
     archive: Archive,
 ) -> None:
     """As a dying disk of the archive leaves them; Orthanc itself remembers files until its end."""

@@ -96,6 +96,9 @@ def test_clients_that_stop_reading_keep_nobody_waiting_and_leave_nothing_behind(
             assert (answer.status_code, answer.headers["X-Frame-Cache"]) == (200, "hit")
             assert len(parts_of(answer)[0].payload) == FRAME
         assert archive.status()["BytesInFlight"] >= STALLED * ANSWER, "they were all still there"
+        assert Levels.of(archive.server.pid).descriptors <= before.descriptors + STALLED + SLACK, (
+            "connections, no files"
+        )
     wait_until_all_is_back(archive, before)
 
 
