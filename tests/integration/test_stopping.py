@@ -50,7 +50,14 @@ def on_change(change, level, resource):
 
 install(orthanc, on_change)
 """
-SECTION = {"Transcode": [{}], "MaximumAnswerMB": 1, "Workers": 1, "CodecProcesses": 1, "CodecSeconds": 120}
+SECTION = {
+    "Transcode": [{}],
+    "MaximumAnswerMB": 1,
+    "Workers": 1,
+    "CodecProcesses": 1,
+    "CodecSeconds": 120,
+    "WarmStudy": "study",
+}
 
 
 @dataclass(frozen=True)
@@ -118,6 +125,25 @@ def test_while_the_start_up_check_waits_for_a_helper_process(site: Site) -> None
             assert_ends(site.server, int(started.read_text()))
     finally:
         switch.unlink()
+
+
+@pytest.mark.parametrize("suite", SUITES[1:], indirect=True)
+def test_what_a_viewer_opened_and_the_rest_of_its_study_wait_on_behind_the_next_start(site: Site) -> None:
+    """Orthanc's log of changes tells of it no more: it came long ago, was cached, and left the cache."""
+    with site.started() as archive:
+        archive.wait_until_checked()
+        study = [archive.store(Sample(frames=2, rows=64, columns=96, seed=9, series_number=n)) for n in (1, 2)]
+        busy = [upload(archive, seed) for seed in (10, 11)]
+        wait_until(lambda: all(archive.progress(one)["CachedFrames"] == SAMPLE.frames for one in busy))
+        for one in study:
+            purge = f"/frame-cache/instances/{one.orthanc_id}/purge"
+            archive.ask("POST", purge, headers={"X-Frame-Cache": "1"}).raise_for_status()
+        assert archive.frames(study[0], "1").headers["X-Frame-Cache"] == "miss"
+        wait_until(lambda: all(archive.progress(one)["State"] == "queued" for one in study))
+        assert_ends(archive.server)
+    with site.started() as archive:
+        wait_until(lambda: all(archive.progress(one)["State"] == "cached" for one in study))
+        assert_ends(archive.server)
 
 
 def test_while_it_fills_a_codec_hangs_and_answers_are_being_sent(site: Site) -> None:

@@ -1,7 +1,7 @@
-"""What waits because somebody opened or asked for something, over a restart.
+"""What waits because a viewer opened it, or as a prior, over a restart.
 
-What has arrived is read again from Orthanc's log of changes, and the backfill has its bookmark: of the rest nobody but
-the line knows.
+What has arrived is read again from Orthanc's log of changes, the backfill has its bookmark, and jobs end with Orthanc:
+of the rest nobody but the line knows.
 """
 
 from __future__ import annotations

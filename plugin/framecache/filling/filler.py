@@ -160,7 +160,7 @@ class Filler:
         return self._line.at_work()
 
     def asked_for(self, most: int) -> list[tuple[str, Priority]]:
-        """Up to `most` that wait or are cut out, but not as arrivals or for the backfill; what goes first first."""
+        """Up to `most` instances that nobody else will ask for once more; what goes first comes first."""
         places = ((place, orthanc_id) for place, orthanc_id in self._line.places() if place.is_asked_for)
         first = heapq.nsmallest(most, places)
         return [(orthanc_id, Priority(place.priority)) for place, orthanc_id in first]

@@ -58,5 +58,5 @@ class Place(NamedTuple):
 
     @property
     def is_asked_for(self) -> bool:
-        """Whether neither Orthanc's log of changes nor the backfill's bookmark tells of it."""
-        return not self.is_background and not Priority(self.priority).is_arrival
+        """Whether neither Orthanc's log of changes, nor a job, nor the backfill's bookmark tells of it."""
+        return self.priority in (Priority.VIEWER, Priority.OPENED, Priority.PRIOR)

@@ -975,12 +975,13 @@ def test_what_is_remembered_of_instances_is_bounded(bench: Bench, monkeypatch: p
 
 
 def test_what_was_asked_for_is_told_first_things_first_with_what_is_at_work(bench: Bench) -> None:
-    for number, priority in enumerate((Priority.PRIOR, Priority.ARRIVED, Priority.BACKFILL, Priority.OPENED)):
+    others = (Priority.ARRIVED, Priority.BACKFILL, Priority.WARMED)
+    for number, priority in enumerate((Priority.PRIOR, *others, Priority.OPENED)):
         bench.filler.submit(orthanc_id(number), priority)
-    assert bench.filler.asked_for(9) == [(orthanc_id(3), Priority.OPENED), (orthanc_id(0), Priority.PRIOR)]
-    assert bench.filler.asked_for(1) == [(orthanc_id(3), Priority.OPENED)]
+    assert bench.filler.asked_for(9) == [(orthanc_id(4), Priority.OPENED), (orthanc_id(0), Priority.PRIOR)]
+    assert bench.filler.asked_for(1) == [(orthanc_id(4), Priority.OPENED)]
     assert bench.filler._line.take(in_background=False)
-    assert bench.filler.asked_for(1) == [(orthanc_id(3), Priority.OPENED)]
+    assert bench.filler.asked_for(1) == [(orthanc_id(4), Priority.OPENED)]
 
 
 def test_several_workers_share_the_work(bench: Bench) -> None:
