@@ -20,7 +20,8 @@ _DAY = timedelta(days=1)
 _OLDEST = date(1970, 1, 1)
 # Twice as many days are asked for together while there are few studies in them, up to so many days.
 _FEW, _LONGEST_WINDOW = 50, 4096
-_PAGE = 500
+# As many are asked for at once: while Orthanc's SQLite answers, nobody else is answered from it.
+_PAGES = {"Study": 500, "Instance": 200}
 _UNDATED = "undated"
 
 
@@ -173,7 +174,7 @@ class Studies:
             offset += len(answers)
 
     def _ask(self, asked: Mapping[str, object], offset: int) -> list[dict[str, Any]]:
-        body = json.dumps({**asked, "Since": offset, "Limit": _PAGE}).encode()
+        body = json.dumps({**asked, "Since": offset, "Limit": _PAGES[str(asked["Level"])]}).encode()
         answers: list[dict[str, Any]] = json.loads(self._api.post("/tools/find", body))
         return answers
 

@@ -13,7 +13,7 @@ from framecache.errors import FrameCacheError
 from framecache.filling.sieve import Sieve
 from framecache.ports import Clock, Log
 
-_STUDIES = 20
+_STUDIES = 10
 _LONGEST_PAUSE = 1.0
 
 
