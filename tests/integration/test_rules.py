@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from framecache.cli.main import main
 
 from dev.orthanc_server import free_port
 from dev.sample import Sample
@@ -73,6 +75,15 @@ def test_what_a_named_sender_sends_is_cached(archive: Archive) -> None:
         else:
             wait_until(lambda: is_looked_at(archive, instance))
             assert archive.progress(instance)["State"] == "not cached"
+
+
+def test_how_large_the_cache_has_to_be_is_told_by_the_rules(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FRAMECACHE_URL", archive.server.url)
+    archive.store(replace(MAMMOGRAPHY, seed=4))
+    assert main(["size", "--weeks", "520", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["ByRules"]["BytesPerDay"] > 0
 
 
 def test_a_dry_run_tells_what_rules_would_do_with_what_is_there(archive: Archive) -> None:

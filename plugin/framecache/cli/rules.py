@@ -21,8 +21,16 @@ _MOST_DAYS = 36_500
 
 
 def rules(session: Session) -> ExitCode:
-    """A dry run, by the server. Ctrl-C ends it there, too."""
-    told = session.server.post("frame-cache/rules/preview", json=_question(session))
+    """A dry run, by the server."""
+    result = preview(session, _question(session))
+    rows = [_row(_name(row), row) for row in result["Rules"]]
+    session.output.tell(result, table(_COLUMNS, [*rows, _row("all", result["Total"])]), *_words(result))
+    return ExitCode.DONE
+
+
+def preview(session: Session, question: Mapping[str, Any]) -> dict[str, Any]:
+    """The result of a dry run. Raises CommandError; Ctrl-C ends it on the server, too."""
+    told = session.server.post("frame-cache/rules/preview", json=question)
     try:
         (job,) = until_ended(session, [told["Job"]])
     except KeyboardInterrupt:
@@ -30,10 +38,8 @@ def rules(session: Session) -> ExitCode:
         raise
     if job["State"] != "done":
         raise CommandError(f"the dry run is {job['State']}: {job['Error'] or 'somebody has ended it'}")
-    result = job["Result"]
-    rows = [_row(_name(row), row) for row in result["Rules"]]
-    session.output.tell(result, table(_COLUMNS, [*rows, _row("all", result["Total"])]), *_words(result))
-    return ExitCode.DONE
+    result: dict[str, Any] = job["Result"]
+    return result
 
 
 def _question(session: Session) -> dict[str, Any]:

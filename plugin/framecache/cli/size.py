@@ -10,6 +10,7 @@ from framecache.cli.change_log import ChangeLog
 from framecache.cli.errors import CommandError, ExitCode
 from framecache.cli.output import properties
 from framecache.cli.output import size as shown_bytes
+from framecache.cli.rules import preview
 from framecache.cli.session import Session
 from framecache.cli.sizing import Sizing
 
@@ -25,7 +26,7 @@ def size(session: Session) -> ExitCode:
         raise CommandError("Orthanc's log of changes is empty, so that it does not tell what arrived when")
     with session.output.progress() as progress:
         arrivals = read(session.server, window, _worth(settings), arguments.series, progress)
-    sizing = Sizing(settings, window, now, arrivals, arguments.days)
+    sizing = Sizing(settings, window, now, arrivals, arguments.days, _by_rules(session, settings))
     statistics = session.server.get("statistics")
     told = {**sizing.to_json(), "Archive": statistics, "Requests": session.server.number_of_requests}
     session.output.tell(told, properties(_shown(sizing, statistics)), *(f"\n- {note}" for note in sizing.notes()))
@@ -41,6 +42,13 @@ def _settings(session: Session) -> dict[str, Any]:
             raise
         return {}
     return settings
+
+
+def _by_rules(session: Session, settings: dict[str, Any]) -> dict[str, Any] | None:
+    """The server's dry run over the same weeks, where it is not only the size that decides what is kept."""
+    if not (settings.get("Rules") or settings.get("Transcode")):
+        return None
+    return preview(session, {"Rules": None, "Days": session.arguments.weeks * 7})
 
 
 def _worth(settings: dict[str, Any]) -> Worth:
@@ -66,7 +74,15 @@ def _shown(sizing: Sizing, statistics: dict[str, Any]) -> dict[str, object]:
         rows["now"] = f"MaximumSizeMB {sizing.present['MaximumSizeMB']} keeps {_days(sizing.present)}"
     needed = f"{shown_bytes(daily.total * sizing.days)}{_range(sizing, sizing.days)}"
     rows[f"for {sizing.days} days"] = f"MaximumSizeMB {sizing.wanted['MaximumSizeMBHigh']}: {needed}"
+    if told["ByRules"] and told["ByRules"]["BytesPerDay"] is not None:
+        rules = told["ByRules"]
+        rows["by the rules"] = f"{shown_bytes(rules['BytesPerDay'])} a day; {_kept(rules['DaysKept'])}"
+        rows[f"{sizing.days} days by them"] = f"MaximumSizeMB {rules['MaximumSizeMB']}"
     return dict(rows)
+
+
+def _kept(days: float | None) -> str:
+    return "nothing of these weeks" if days is None else f"MaximumSizeMB of now keeps {days} days"
 
 
 def _range(sizing: Sizing, days: int) -> str:

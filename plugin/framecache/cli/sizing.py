@@ -21,13 +21,17 @@ _FEW = 30  # series met, below which chance decides
 
 @dataclass(frozen=True)
 class Sizing:
-    """For arrivals in a `window` that ends `now`, and a horizon of `days`. `settings` are the plugin's, or empty."""
+    """For arrivals in a `window` that ends `now`, and a horizon of `days`. `settings` are the plugin's, or empty.
+
+    `by_rules` is what the server's dry run found, where rules decide what is kept.
+    """
 
     settings: Mapping[str, Any]
     window: Window
     now: datetime
     arrivals: Arrivals
     days: int
+    by_rules: Mapping[str, Any] | None = None
 
     @property
     def looked_back(self) -> float:
@@ -78,11 +82,21 @@ class Sizing:
                 "CachedInstances": round(found.kept.total / looked_back, 1),
                 **_bounds("Bytes", self.daily, 1, round),
             },
+            "ByRules": self.by_rules and self.rules_json(),
             "BusiestDay": busiest and {"Date": busiest[0].isoformat(), "Bytes": busiest[1]},
             "Present": self.present,
             "Wanted": {"Days": self.days, **self.wanted},
             "Notes": list(self.notes()),
         }
+
+    def rules_json(self) -> dict[str, Any]:
+        """What the rules, or Transcode, keep; None where the server has not measured yet what a form takes."""
+        assert self.by_rules is not None  # noqa: S101
+        total, kept = self.by_rules["Total"]["CacheBytes"], self.by_rules["DaysKept"]
+        megabytes = self.settings["MaximumSizeMB"]
+        daily = megabytes * _MEGABYTE / kept if kept else (None if total is None else 0)
+        wanted = None if daily is None else max(_SMALLEST_MB, math.ceil(daily * self.days / _MEGABYTE))
+        return {"BytesPerDay": None if daily is None else round(daily), "DaysKept": kept, "MaximumSizeMB": wanted}
 
     def notes(self) -> Iterator[str]:
         """What the figures leave open."""
@@ -102,10 +116,10 @@ class Sizing:
             yield "no frame cache answers there: counted is what its default settings would cache"
         if self.settings.get("Mode", "copy") != "copy":
             yield f'with Mode "{self.settings["Mode"]}" frames that can be sent from Orthanc\'s own files take no room'
-        if self.settings.get("Transcode"):
-            yield 'what the setting "Transcode" adds is not counted'
-        if self.settings.get("Rules"):
-            yield 'the setting "Rules" is not counted in: `framecache rules` tells what they keep'
+        if self.by_rules and self.by_rules["Total"]["CacheBytes"] is None:
+            yield "rules and Transcode are not counted in: this server has kept nothing in such a form yet"
+        elif self.by_rules:
+            yield "what the rules, or Transcode, keep is of studies by Study Date; the other figures are without them"
 
 
 def _bounds(name: str, estimate: Estimate, factor: float, rounded: Callable[[float], int]) -> dict[str, int]:

@@ -12,6 +12,7 @@ import pytest
 
 from tests.unit.cli.conftest import Command
 from tests.unit.cli.server import FakeOrthanc, Reply, Request
+from tests.unit.cli.test_jobs import job
 from tests.unit.fakes import orthanc_id
 
 MEGABYTE = 1 << 20
@@ -188,3 +189,49 @@ def test_numbers_out_of_bounds_are_wrong_usage(command: Command, arguments: tupl
     done = command("size", *arguments)
     assert done.code == 2
     assert arguments[1] in done.notices
+
+
+@pytest.mark.parametrize("setting", [{"Rules": [{"Modality": "MG"}]}, {"Transcode": [{}]}])
+def test_where_rules_decide_the_server_s_dry_run_is_shown_beside(
+    orthanc: FakeOrthanc, command: Command, setting: dict[str, Any]
+) -> None:
+    """100 MiB keep 50 days: so 2 MiB come in a day, and 30 days want 60."""
+    archive(orthanc, series=9, days=20, content=lambda _: [(9, MEGABYTE)], MaximumSizeMB=100, **setting)
+    preview(orthanc, {"Total": {"CacheBytes": 40 * MEGABYTE}, "DaysKept": 50.0})
+    told = command("size", "--weeks", "2", "--json").json
+    (question,) = (json.loads(one.body) for one in orthanc.requests if one.path == "/frame-cache/rules/preview")
+    assert question == {"Rules": None, "Days": 14}
+    assert told["ByRules"] == {"BytesPerDay": 2 * MEGABYTE, "DaysKept": 50.0, "MaximumSizeMB": 60}
+    assert any("by Study Date" in note for note in told["Notes"])
+    shown = command("size").output
+    assert "2.0 MiB a day; MaximumSizeMB of now keeps 50.0 days" in shown
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        (None, {"BytesPerDay": None, "DaysKept": None, "MaximumSizeMB": None}),
+        (0, {"BytesPerDay": 0, "DaysKept": None, "MaximumSizeMB": 16}),
+    ],
+)
+def test_what_the_server_cannot_tell_of_rules_is_not_made_up(
+    orthanc: FakeOrthanc, command: Command, size: int | None, expected: dict[str, Any]
+) -> None:
+    rules = [{"Modality": "MG", "Form": "HTJ2K"}]
+    archive(orthanc, series=9, days=20, content=lambda _: [(9, MEGABYTE)], MaximumSizeMB=100, Rules=rules)
+    preview(orthanc, {"Total": {"CacheBytes": size}, "DaysKept": None})
+    told = command("size", "--json").json
+    assert told["ByRules"] == expected
+    assert any("are not counted in" in note for note in told["Notes"]) == (size is None)
+    assert ("by the rules" in command("size").output) == (size is not None)
+
+
+def test_without_rules_there_is_no_dry_run(orthanc: FakeOrthanc, command: Command) -> None:
+    archive(orthanc, series=9, days=20, content=lambda _: [(9, MEGABYTE)], MaximumSizeMB=100, Rules=[])
+    assert command("size", "--json").json["ByRules"] is None
+
+
+def preview(orthanc: FakeOrthanc, result: dict[str, Any]) -> None:
+    """What the server answers to a dry run."""
+    orthanc.answers["POST /frame-cache/rules/preview"] = {"Job": "a"}
+    orthanc.answers["/frame-cache/jobs/a"] = job("a", "done", result=result)
