@@ -88,7 +88,7 @@ def test_how_large_the_cache_has_to_be_is_told_by_the_rules(
 
 def test_a_dry_run_tells_what_rules_would_do_with_what_is_there(archive: Archive) -> None:
     instance = archive.store(replace(ULTRASOUND, seed=3), cached=False)
-    archive.store(replace(MAMMOGRAPHY, seed=3))
+    archive.store(replace(MAMMOGRAPHY, seed=5))
     date = archive.get_json(f"/instances/{instance.orthanc_id}/simplified-tags")["StudyDate"]
     rules = [{"Modality": "US", "MinimumFrames": 3}, {"Modality": "CT"}]
     answer = archive.ask("POST", "/frame-cache/rules/preview", json={"Rules": rules, "Days": 36500}, headers=ACTION)
