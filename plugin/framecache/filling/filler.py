@@ -138,8 +138,9 @@ class Filler:
         self.cancel(orthanc_id)
 
     def is_busy_with(self, orthanc_id: str) -> bool:
-        """Whether the instance waits or is at work."""
-        return self._line.knows(orthanc_id)
+        """Whether the instance waits or is at work; else its state is what became of it."""
+        with self._changed:
+            return self._line.knows(orthanc_id)
 
     def has_room(self) -> bool:
         """Whether the queue takes what is not new as well."""
