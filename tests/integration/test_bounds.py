@@ -21,7 +21,7 @@ pytestmark = pytest.mark.orthanc
 
 LIMIT = 16 << 20
 SECTION = {"FrameCache": {"MaximumSizeMB": LIMIT >> 20, "Workers": 4}}
-ATTEMPTS = 10
+ATTEMPTS = 40
 SMALL = Sample(frames=8, rows=400, columns=400, seed=3000)
 FRAME = SMALL.rows * SMALL.columns * 2
 FLOOD = [replace(SMALL, seed=seed) for seed in range(3001, 3019)]  # 46 MB

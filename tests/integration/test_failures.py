@@ -240,7 +240,7 @@ def make_it_another_version_s(blocks: Path) -> None:
 
 
 # A thread that comes first finds a new index, as SQLite makes one where there is none.
-GONE = ("the cache's index is gone", "no such table: ", "No such file or directory")
+GONE = ("the cache's index is gone", "no such table: ", "No such file or directory", "unable to open database file")
 
 
 def noted(archive: Archive, words: str, after: int = 0) -> bool:
