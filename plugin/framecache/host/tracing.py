@@ -19,6 +19,8 @@ from framecache.tracing.journal import Journal
 from framecache.tracing.records import Answered, Extracted, Finished, Stored
 
 _OK = 200
+# Of a path and of each header that is kept: more than any that is well-formed, as clients write what they like.
+_LONGEST = 512
 
 
 def trace(environment: Mapping[str, str], python: str, findings: Findings, log: Log) -> Tracing | None:
@@ -55,10 +57,10 @@ class Tracing:
                 journal.note(
                     Answered(
                         request["method"],
-                        uri,
-                        request["groups"],
-                        headers.get("traceparent"),
-                        headers.get("tracestate"),
+                        uri[:_LONGEST],
+                        request["groups"] if len(uri) <= _LONGEST else [],
+                        headers.get("traceparent", "")[:_LONGEST],
+                        headers.get("tracestate", "")[:_LONGEST],
                         began,
                         told.sending,
                         now(),

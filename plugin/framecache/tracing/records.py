@@ -20,8 +20,8 @@ class Answered(NamedTuple):
     method: str
     path: str
     groups: Sequence[str]
-    traceparent: str | None
-    tracestate: str | None
+    traceparent: str
+    tracestate: str
     began: float
     sending: float | None
     ended: float

@@ -86,6 +86,15 @@ def test_the_client_s_trace_and_the_cause_of_a_miss_are_noted_with_their_request
     assert "secret" not in str(first)
 
 
+def test_of_what_a_client_writes_only_a_reasonable_length_is_kept(tracing: Tracing) -> None:
+    long = "1" * 100_000
+    tracing.watched(hit)(
+        FakeOutput(), long, method="GET", groups=[long], headers={"traceparent": long, "tracestate": long}
+    )
+
+    assert len(str(tracing._journal.take())) < 3000
+
+
 def test_a_request_that_breaks_is_noted_and_goes_on_breaking(tracing: Tracing) -> None:
     def breaks(*_: Any, **__: Any) -> None:
         raise RuntimeError

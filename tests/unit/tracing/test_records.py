@@ -6,7 +6,7 @@ import pytest
 from framecache.tracing.records import Answered, Extracted, Finished, Record, Stored, pack, unpack
 
 RECORDS = [
-    Answered("GET", "/dicom-web/…", ["1.2", "3"], None, "a=1", 1.25, None, 2.5, 200, 10, "hit", None),
+    Answered("GET", "/dicom-web/…", ["1.2", "3"], "", "a=1", 1.25, None, 2.5, 200, 10, "hit", None),
     Stored("id", 1.0),
     Extracted("id", ["1.2"], 1.0, 2.0, 3.0, "viewer", "1.2.840", "failed", "line\nbreak", 0, 0),
     Finished("id"),

@@ -48,7 +48,7 @@ def _kind(path: str) -> str:
 def _attributes(request: Answered) -> Attributes:
     """What a client writes into a path in the place of UIDs may be anything, and is not passed on."""
     told: Attributes = {"http.request.method": request.method}
-    if all(is_uid(group) or group in _PICTURES for group in request.groups[:3]):
+    if request.groups and all(is_uid(group) or group in _PICTURES for group in request.groups[:3]):
         told |= {"url.path": request.path, **of_uids([group for group in request.groups[:3] if is_uid(group)])}
     values = {
         "http.response.status_code": request.status,

@@ -20,8 +20,8 @@ def answered(path: str = f"{PATH}/frames/1", **fields: Any) -> Answered:
         "method": "GET",
         "path": path,
         "groups": [STUDY, SERIES, INSTANCE, "1"],
-        "traceparent": None,
-        "tracestate": None,
+        "traceparent": "",
+        "tracestate": "",
         "began": 10.0,
         "sending": 10.25,
         "ended": 11.0,
@@ -129,3 +129,9 @@ def test_what_a_client_writes_in_the_place_of_uids_is_not_told() -> None:
     )
 
     assert "DOE" not in str(values(span)) + span.name
+
+
+def test_a_path_that_was_cut_off_is_not_told() -> None:
+    (span,) = spans_of(answered("/dicom-web/studies/DOE^JANE", groups=[]))
+
+    assert "url.path" not in values(span)
