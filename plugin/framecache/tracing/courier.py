@@ -116,8 +116,9 @@ class Courier:
 
     def _listen(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stdout is not None  # noqa: S101 - it is a pipe
-        for line in process.stdout:
-            self._heard(line)
+        with contextlib.suppress(ValueError):  # closed behind a process that has ended
+            for line in process.stdout:
+                self._heard(line)
 
     def _heard(self, line: bytes) -> None:
         self._complain(line.decode(errors="replace").strip()[:_LONGEST_LINE])
