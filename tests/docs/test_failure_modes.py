@@ -94,6 +94,9 @@ TESTS: dict[str, tuple[str, ...]] = {
     "all decoders are busy for longer than `CodecSeconds`": (
         "load.test_while_all_helpers_are_busy_others_are_told_to_come_again",
     ),
+    "the collector of OpenTelemetry traces is down": (
+        "tracing.test_a_collector_that_is_down_delays_neither_frames_nor_the_end",
+    ),
     "a setting is wrong": ("configuration.test_each_bad_setting_is_named_with_its_value_and_what_is_allowed",),
     "no Python for the decoders": (
         "configuration.test_without_a_python_for_the_decoders_frames_are_served_as_they_are_stored",
