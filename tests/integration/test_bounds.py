@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dev.sample import Sample
-from dev.upload import Instance
+from dev.upload import FINAL_STATES, Instance
 from tests.disk import disk_usage
 from tests.integration.archive import Archive, instance_of, running, wait_until
 from tests.integration.crashes import cache_of
@@ -22,6 +23,7 @@ pytestmark = pytest.mark.orthanc
 LIMIT = 16 << 20
 SECTION = {"FrameCache": {"MaximumSizeMB": LIMIT >> 20, "Workers": 4}}
 ATTEMPTS = 40
+AT_WORK = ("queued", "running")
 SMALL = Sample(frames=8, rows=400, columns=400, seed=3000)
 FRAME = SMALL.rows * SMALL.columns * 2
 FLOOD = [replace(SMALL, seed=seed) for seed in range(3001, 3019)]  # 46 MB
@@ -55,7 +57,7 @@ def watched(folder: Path) -> Iterator[None]:
 
 
 def is_at_work(archive: Archive, instance: Instance) -> bool:
-    return archive.progress(instance)["State"] in ("queued", "running")
+    return archive.progress(instance)["State"] in AT_WORK
 
 
 def test_a_flood_of_new_studies_does_not_push_out_what_is_being_read(archive: Archive) -> None:
@@ -98,6 +100,20 @@ def test_an_instance_larger_than_the_cache_is_served_and_not_cached(archive: Arc
     assert archive.frames(known, "1,8").headers["X-Frame-Cache"] == "hit"
 
 
+def whole_or_nothing(archive: Archive, pair: Sequence[Instance]) -> list[dict[str, Any]]:
+    """How far the two are, as soon as one has ended; of neither a part is there."""
+    found: list[dict[str, Any]] = []
+
+    def settled() -> bool:
+        found[:] = [archive.progress(one) for one in pair]
+        has_ended = any(one["State"] in FINAL_STATES for one in found)
+        are_whole = {one["CachedFrames"] for one in found} <= {0, HALF.frames}
+        return has_ended and are_whole and not any(one["State"] in AT_WORK for one in found)
+
+    wait_until(settled, lambda: str(found))
+    return found
+
+
 def test_an_instance_that_is_evicted_while_it_is_cut_out_goes_whole(archive: Archive) -> None:
     """Two at once, of which there is room for one."""
     path = archive.server.folder / "half.dcm"
@@ -106,9 +122,7 @@ def test_an_instance_that_is_evicted_while_it_is_cut_out_goes_whole(archive: Arc
         files = [sample.write(path).read_bytes() for sample in samples]
         with ThreadPoolExecutor(2) as pool:
             pair = [instance_of(*one) for one in zip(samples, pool.map(archive.upload, files), strict=True)]
-        wait_until(lambda pair=pair: not any(is_at_work(archive, one) for one in pair))  # type: ignore[misc]
-        found = [archive.progress(one) for one in pair]
-        assert {one["CachedFrames"] for one in found} <= {0, HALF.frames}, found
+        found = whole_or_nothing(archive, pair)
         if any("it was evicted while it was cut out: " in (one["LastError"] or "") for one in found):
             break
     else:
