@@ -76,45 +76,12 @@ class LocatedFrames:
         return self._last[1]
 
 
-class RestFrames:
-    """Frames that Orthanc's core cuts out itself, one call each: for what is too large to be read whole."""
-
-    def __init__(self, api: OrthancApi, instance: Instance, flights: Flights[bytes]) -> None:
-        self._api, self._instance, self._flights = api, instance, flights
-        self._last: tuple[int, bytes] = (-1, b"")
-
-    @property
-    def number_of_frames(self) -> int:
-        return self._instance.number_of_frames
-
-    @property
-    def frames_present(self) -> int:
-        """Nobody has looked."""
-        return self.number_of_frames
-
-    def header(self) -> bytes:
-        raise HandOver("the instance is too large to be read whole for its header")
-
-    def frame_length(self, frame_index: int) -> int:
-        return len(self._frame(frame_index))
-
-    def read_frame(self, frame_index: int, target: memoryview) -> None:
-        target[:] = self._frame(frame_index)
-
-    def _frame(self, frame_index: int) -> bytes:
-        if self._last[0] != frame_index:
-            key = self._instance.attachment_uuid, frame_index
-            raw = partial(_get, self._api, self._instance, f"frames/{frame_index}/raw")
-            self._last = frame_index, self._flights.join(key, raw)
-        return self._last[1]
-
-
-def _get(api: OrthancApi, instance: Instance, resource: str) -> bytes:
-    """What Orthanc reads from the stored file; it knows the instance by its ID only, whatever version that now is.
+def _file(api: OrthancApi, instance: Instance) -> bytes:
+    """The stored file as Orthanc reads it; it knows the instance by its ID only, whatever version that now is.
 
     Raises InstanceGone if it is another one: frames of two versions must not meet in one answer.
     """
-    content = api.get(f"/instances/{instance.orthanc_id}/{resource}")
+    content = api.get(f"/instances/{instance.orthanc_id}/file")
     attachment = json.loads(api.get(f"/instances/{instance.orthanc_id}/attachments/dicom/info"))
     if attachment["Uuid"] != instance.attachment_uuid:
         raise InstanceGone("the instance was replaced while it was read")
@@ -143,15 +110,14 @@ class Sources:
                 self._inflater.readable(stored, syntax, version) as reader,
             ):
                 yield LocatedFrames(reader, self._table(entry, reader))
-        elif entry.instance.file_size <= _LARGEST_IN_MEMORY:
+        elif entry.instance.file_size > _LARGEST_IN_MEMORY:
             # Not frame by frame: the core cuts those out of what it has parsed before, which it keeps by the instance's
             # ID, so that after an overwrite they can be of the version before.
-            read = partial(_get, self._api, entry.instance, "file")
-            content = MemoryReader(self._fetches.join(version, read))
+            raise HandOver("the instance is too large to be read whole, and does not lie in a plain file")
+        else:
+            content = MemoryReader(self._fetches.join(version, partial(_file, self._api, entry.instance)))
             with self._inflater.readable(content, syntax, version) as reader:
                 yield LocatedFrames(reader, self._table(entry, reader))
-        else:
-            yield RestFrames(self._api, entry.instance, self._fetches)
 
     def index(self, entry: Entry) -> bytes:
         """The index of an instance, as the store keeps it. Raises HandOver, SourceError."""
