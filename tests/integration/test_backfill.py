@@ -22,8 +22,8 @@ DATE = data_set.DATE.encode()
 DATES = (b"20200301", b"20260101", b"20241231", b"20260102", b"19991231", b"        ")
 NEWEST_FIRST = (3, 1, 2, 0, 4, 5)
 OFF = {"FrameCache": {"Enable": False}}
-# Of 50 kB each, so one every half a second.
-SLOW = {"Backfill": True, "BackfillMBPerSecond": 0.1, "Priors": 1, "Rules": [{"Modality": "MG"}]}
+# Of 50 kB each, so four in about three seconds.
+SLOW = {"Backfill": True, "BackfillMBPerSecond": 0.06, "Priors": 1, "Rules": [{"Modality": "MG"}]}
 ACTION = {"X-Frame-Cache": "1"}
 
 

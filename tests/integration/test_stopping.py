@@ -133,14 +133,15 @@ def test_what_a_viewer_opened_and_the_rest_of_its_study_wait_on_behind_the_next_
     with site.started() as archive:
         archive.wait_until_checked()
         study = [archive.store(Sample(frames=2, rows=64, columns=96, seed=9, series_number=n)) for n in (1, 2)]
-        busy = [upload(archive, seed) for seed in (10, 11)]
-        wait_until(lambda: all(archive.progress(one)["CachedFrames"] == SAMPLE.frames for one in busy))
+        busy = upload(archive, 10)
+        wait_until(lambda: archive.progress(busy)["CachedFrames"] == SAMPLE.frames)
+        helper = hang_the_codec_of_fills(archive)
         for one in study:
             purge = f"/frame-cache/instances/{one.orthanc_id}/purge"
             archive.ask("POST", purge, headers={"X-Frame-Cache": "1"}).raise_for_status()
         assert archive.frames(study[0], "1").headers["X-Frame-Cache"] == "miss"
         wait_until(lambda: all(archive.progress(one)["State"] == "queued" for one in study))
-        assert_ends(archive.server)
+        assert_ends(archive.server, helper)
     with site.started() as archive:
         wait_until(lambda: all(archive.progress(one)["State"] == "cached" for one in study))
         assert_ends(archive.server)
@@ -198,6 +199,19 @@ def hang_a_codec(archive: Archive, instance: Instance) -> int:
     (helper,) = (pid for pid in children_of(archive.server.pid) if niceness_of(pid) == b"0")
     os.kill(helper, signal.SIGSTOP)
     return helper
+
+
+def hang_the_codec_of_fills(archive: Archive) -> int:
+    """Stop the process that makes small forms, so that the only worker waits for it."""
+    found: list[int] = []
+
+    def is_there() -> bool:
+        found[:] = [pid for pid in children_of(archive.server.pid) if niceness_of(pid) not in (None, b"0")]
+        return bool(found)
+
+    wait_until(is_there)
+    os.kill(found[0], signal.SIGSTOP)
+    return found[0]
 
 
 def children_of(pid: int) -> Iterator[int]:
