@@ -256,15 +256,16 @@ class Table(diskcache.Cache):  # type: ignore[misc]
             finally:
                 self._txn_id = None
             sql("COMMIT")
-        except BaseException:
+        except BaseException as error:
             with contextlib.suppress(sqlite3.Error):
                 sql("ROLLBACK")
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_READONLY:
+                self.close()  # opened while nothing could be written, this thread's connection stays so for ever
             if filename is not None:
                 self._disk.remove(filename)
             raise
-        for name in removed:
-            if name is not None:
-                self._disk.remove(name)
+        for name in filter(None, removed):
+            self._disk.remove(name)
 
 
 def _identity(path: str) -> tuple[int, int]:

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from framecache.cache import block, folder
@@ -280,6 +281,27 @@ def test_a_reservation_is_given_back_when_writing_fails(store: DiskStore, monkey
 
     assert store.bytes_used() == used
     fill(store, instance(2), blocks=10, size=MB)
+
+
+def test_a_connection_that_was_opened_while_the_disk_was_read_only_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite opens for reading what it may not write, and leaves it at that when it may again."""
+    store, connect, opened = DiskStore(tmp_path, LIMIT), sqlite3.connect, list[str]()
+
+    def read_only_at_first(path: str, **options: Any) -> sqlite3.Connection:
+        opened.append(path)
+        address = f"file:{path}?mode=ro" if len(opened) == 1 else f"file:{path}"
+        made: sqlite3.Connection = connect(address, uri=True, **options)
+        return made
+
+    monkeypatch.setattr(sqlite3, "connect", read_only_at_first)
+    with ThreadPoolExecutor(1) as worker:
+        with pytest.raises(sqlite3.OperationalError, match="readonly"):
+            worker.submit(fill, store, instance(1)).result()
+        assert worker.submit(fill, store, instance(1)).result()
+    assert len(opened) == 2
+    store.close()
 
 
 def test_a_second_opener_of_the_folder_is_refused(tmp_path: Path) -> None:
