@@ -13,13 +13,16 @@ from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from framecache.archive.sources import Sources
 from framecache.cache import block
 from framecache.cache.frame_store import BlockRow, Degraded, DoesNotFit, StoreError
 from framecache.cache.held import HeldInAll, HeldInstance, HeldStudies, Order
+from framecache.contents import Contents
 from framecache.dicom.identity import InstancePath
 from framecache.dicom.instance import Instance
 from framecache.errors import NotFound, SourceError
 from framecache.metrics import RemovalCause
+from framecache.ports import OrthancApi
 
 from tests.unit.dicom_files import EXPLICIT, INSTANCE, SERIES, STUDY
 
@@ -83,6 +86,11 @@ def instance(number: int = 0, **values: Any) -> Instance:
     path = InstancePath(STUDY, SERIES, f"{INSTANCE}.{number}")
     defaults: dict[str, Any] = {"orthanc_id": orthanc_id(number), "uuid": uuid(number), "path": path}
     return Instance.from_find(find_answer(**(defaults | values)))
+
+
+def sources(api: OrthancApi, limit: int = 1 << 30) -> Sources:
+    """Sources that hold no more than so many bytes in memory."""
+    return Sources(api, Contents(limit))
 
 
 class FakeClock:

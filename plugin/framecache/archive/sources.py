@@ -9,9 +9,10 @@ from functools import partial
 from typing import Protocol
 
 from framecache.archive.catalogue import Entry
+from framecache.contents import Content, Contents
 from framecache.dicom import frame_index
 from framecache.dicom.byte_reader import ByteReader, FileReader, MemoryReader
-from framecache.dicom.deflated import Inflater
+from framecache.dicom.deflated import readable
 from framecache.dicom.frame_table import FramePlace, FrameTable
 from framecache.dicom.instance import Instance
 from framecache.dicom.pixel_data import locate_frames
@@ -21,7 +22,7 @@ from framecache.flights import Flights
 from framecache.ports import OrthancApi
 
 _LARGEST_IN_MEMORY = 512 << 20
-_PATIENCE = 60.0
+_PATIENCE, _PATIENCE_FOR_MEMORY = 60.0, 20.0
 
 
 class FrameSource(Protocol):
@@ -76,26 +77,13 @@ class LocatedFrames:
         return self._last[1]
 
 
-def _file(api: OrthancApi, instance: Instance) -> bytes:
-    """The stored file as Orthanc reads it; it knows the instance by its ID only, whatever version that now is.
-
-    Raises InstanceGone if it is another one: frames of two versions must not meet in one answer.
-    """
-    content = api.get(f"/instances/{instance.orthanc_id}/file")
-    attachment = json.loads(api.get(f"/instances/{instance.orthanc_id}/attachments/dicom/info"))
-    if attachment["Uuid"] != instance.attachment_uuid:
-        raise InstanceGone("the instance was replaced while it was read")
-    return content
-
-
 class Sources:
     """Opens the frames of an entry."""
 
-    def __init__(self, api: OrthancApi, largest_inflated: int = 1 << 30) -> None:
-        """`largest_inflated` is the most bytes that deflated instances may take together while they are open."""
-        self._api, self._inflater = api, Inflater(largest_inflated)
+    def __init__(self, api: OrthancApi, contents: Contents) -> None:
+        """`contents` is where instances lie that are deflated, or not in a plain file."""
+        self._api, self._contents = api, contents
         self._tables: Flights[FrameTable] = Flights(_PATIENCE)
-        self._fetches: Flights[bytes] = Flights(_PATIENCE)
 
     @contextmanager
     def open(self, entry: Entry, *, whole: bool = False) -> Iterator[FrameSource]:
@@ -107,7 +95,7 @@ class Sources:
         if entry.stored_path is not None:
             with (
                 FileReader(entry.stored_path, whole=whole) as stored,
-                self._inflater.readable(stored, syntax, version) as reader,
+                readable(stored, syntax, self._contents, ("inflated", version)) as reader,
             ):
                 yield LocatedFrames(reader, self._table(entry, reader))
         elif entry.instance.file_size > _LARGEST_IN_MEMORY:
@@ -115,8 +103,10 @@ class Sources:
             # ID, so that after an overwrite they can be of the version before.
             raise HandOver("the instance is too large to be read whole, and does not lie in a plain file")
         else:
-            content = MemoryReader(self._fetches.join(version, partial(_file, self._api, entry.instance)))
-            with self._inflater.readable(content, syntax, version) as reader:
+            with (
+                self._contents.hold(("fetched", version), partial(self._fetch, entry.instance)) as content,
+                readable(MemoryReader(content), syntax, self._contents, ("inflated", version)) as reader,
+            ):
                 yield LocatedFrames(reader, self._table(entry, reader))
 
     def index(self, entry: Entry) -> bytes:
@@ -126,6 +116,18 @@ class Sources:
         instance = entry.instance
         with FileReader(entry.stored_path, whole=False) as stored:
             return frame_index.pack(self._table(entry, stored), stored, instance.attachment_uuid)
+
+    def _fetch(self, instance: Instance, content: Content) -> bytes:
+        """The stored file as Orthanc reads it; it knows the instance by its ID only, whatever version that now is.
+
+        Raises InstanceGone if it is another one: frames of two versions must not meet in one answer.
+        """
+        self._contents.take(instance.file_size, content, _PATIENCE_FOR_MEMORY)
+        stored = self._api.get(f"/instances/{instance.orthanc_id}/file")
+        attachment = json.loads(self._api.get(f"/instances/{instance.orthanc_id}/attachments/dicom/info"))
+        if attachment["Uuid"] != instance.attachment_uuid:
+            raise InstanceGone("the instance was replaced while it was read")
+        return stored
 
     def _table(self, entry: Entry, reader: ByteReader) -> FrameTable:
         if entry.index is not None:

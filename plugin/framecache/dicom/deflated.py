@@ -2,99 +2,42 @@
 
 from __future__ import annotations
 
-import threading
 import zlib
 from collections.abc import Hashable, Iterator
-from concurrent.futures import Future
 from contextlib import contextmanager
+from functools import partial
 
+from framecache.contents import Content, Contents
 from framecache.dicom.byte_reader import ByteReader, MemoryReader
 from framecache.dicom.data_set import end_of_file_meta
 from framecache.dicom.transfer_syntax import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN
-from framecache.errors import BrokenPixelData, HandOver, Overloaded
+from framecache.errors import BrokenPixelData
 
 _FIRST_READ = 1 << 16
 _READ, _PIECE = 1 << 18, 1 << 22  # bytes in, bytes out at a time
-_PATIENCE = 60.0
 
 
-class _Inflated:
-    """One instance in memory, for as long as somebody reads it."""
+@contextmanager
+def readable(reader: ByteReader, transfer_syntax_uid: str, contents: Contents, key: Hashable) -> Iterator[ByteReader]:
+    """`reader`, or for a deflated data set the same instance inflated among `contents`; `key` names what is read.
 
-    def __init__(self) -> None:
-        self.content: Future[bytearray] = Future()
-        self.users = self.counted = 0
-
-
-class Inflater:
-    """Inflates data sets in memory, each once for all who read it, and all that are open within `limit` bytes.
-
-    A deflate stream can grow a thousandfold, so what it becomes is counted while it grows.
+    Raises HandOver where it alone is too large, Overloaded where it is with others, BrokenPixelData where the
+    stream is damaged.
     """
-
-    def __init__(self, limit: int) -> None:
-        self._limit, self._taken, self._lock = limit, 0, threading.Lock()
-        self._open: dict[Hashable, _Inflated] = {}
-
-    @property
-    def taken(self) -> int:
-        """Bytes of what is open now."""
-        return self._taken
-
-    @contextmanager
-    def readable(self, reader: ByteReader, transfer_syntax_uid: str, key: Hashable) -> Iterator[ByteReader]:
-        """`reader`, or for a deflated data set the same instance inflated; `key` names what is read.
-
-        Raises HandOver where it alone is too large, Overloaded where it is with others, BrokenPixelData where the
-        stream is damaged.
-        """
-        if transfer_syntax_uid != DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
-            yield reader
-            return
-        with self._lock:
-            inflated = self._open.setdefault(key, _Inflated())
-            inflated.users += 1
-            is_first = inflated.users == 1
-        try:
-            if is_first:
-                self._inflate(reader, inflated)
-            yield MemoryReader(_patiently(inflated.content))
-        finally:
-            self._leave(key, inflated)
-
-    def _inflate(self, reader: ByteReader, inflated: _Inflated) -> None:
-        content = bytearray(_file_meta(EXPLICIT_VR_LITTLE_ENDIAN))
-        try:
-            for piece in _pieces(reader):
-                self._count(len(piece), inflated)
-                content += piece
-        except BaseException as error:  # noqa: BLE001 - it is raised again for each who waits
-            inflated.content.set_exception(error)
-        else:
-            inflated.content.set_result(content)
-
-    def _count(self, length: int, inflated: _Inflated) -> None:
-        if inflated.counted + length > self._limit:
-            raise HandOver("the deflated data set is too large to be inflated in memory")
-        with self._lock:
-            if self._taken + length > self._limit:
-                raise Overloaded("too many bytes of deflated data sets are open at once")
-            self._taken += length
-            inflated.counted += length
-
-    def _leave(self, key: Hashable, inflated: _Inflated) -> None:
-        with self._lock:
-            inflated.users -= 1
-            if inflated.users == 0:
-                del self._open[key]
-                self._taken -= inflated.counted
+    if transfer_syntax_uid != DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
+        yield reader
+        return
+    with contents.hold(key, partial(_inflate, reader, contents)) as content:
+        yield MemoryReader(content)
 
 
-def _patiently(content: Future[bytearray]) -> bytearray:
-    try:
-        return content.result(_PATIENCE)
-    except TimeoutError:
-        raise Overloaded("the instance that another request has inflated takes too long") from None
+def _inflate(reader: ByteReader, contents: Contents, content: Content) -> bytearray:
+    """A deflate stream can grow a thousandfold, so what it becomes is counted while it grows."""
+    inflated = bytearray(_file_meta(EXPLICIT_VR_LITTLE_ENDIAN))
+    for piece in _pieces(reader):
+        contents.take(len(piece), content)
+        inflated += piece
+    return inflated
 
 
 def _pieces(reader: ByteReader) -> Iterator[bytes]:

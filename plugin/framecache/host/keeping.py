@@ -12,6 +12,7 @@ from framecache.cache.disk_store import DiskStore
 from framecache.cache.expiry import Stay
 from framecache.cache.frame_store import FrameStore, OnRemoved
 from framecache.cache.guarded_store import GuardedStore
+from framecache.contents import Contents
 from framecache.events import Kind
 from framecache.host.context import Context
 from framecache.metrics import RemovalCause
@@ -40,7 +41,7 @@ class Keeping:
             uses_index=lambda instance: context.policy.decide(instance).mode != "copy",
         )
         self.catalogue.trusts_files = False  # until Orthanc has told that it keeps and deletes them itself
-        self.sources = Sources(api, settings.maximum_inflated_mb * MEGABYTE)
+        self.sources = Sources(api, Contents(settings.maximum_inflated_mb * MEGABYTE))
         self.pool = BufferPool(settings.maximum_memory_mb * MEGABYTE, _KEPT_BUFFERS)
 
     def stop(self) -> None:

@@ -17,7 +17,6 @@ from framecache.administration.verification import Verification
 from framecache.administration.warming import Warming
 from framecache.administration.work import Work
 from framecache.archive.catalogue import Catalogue
-from framecache.archive.sources import Sources
 from framecache.cache.buffers import BufferPool
 from framecache.cache.disk_store import DiskStore
 from framecache.cache.guarded_store import GuardedStore
@@ -32,7 +31,7 @@ from framecache.rules.policy import Policy, site_rules
 from framecache.threads import Desk
 
 from tests.unit.dicom_files import INSTANCE, SERIES, STUDY, native
-from tests.unit.fakes import SERIES_ID, FakeApi, FakeLog, eventually, orthanc_id, uuid
+from tests.unit.fakes import SERIES_ID, FakeApi, FakeLog, eventually, orthanc_id, sources, uuid
 
 MB = 1 << 20
 
@@ -46,7 +45,7 @@ class Site:
         self.desk, self.pool = Desk("test-desk", 1), BufferPool(64 * MB, 0)
         self.catalogue = Catalogue(self.api, self.store, self.desk, time, folder / "db", 5.0)
         policy = Policy(site_rules((), (), minimum_frames=2, minimum_frame_mb=4.0, mode="copy"))
-        extractor = Extractor(Sources(self.api), self.store, self.pool, None, policy, Pace(self.store, time))
+        extractor = Extractor(sources(self.api), self.store, self.pool, None, policy, Pace(self.store, time))
         self.filler = Filler(self.catalogue, extractor, self.store, self.metrics, time, self.log, policy)
         self.keeper = Keeper(self.catalogue, self.store, self.log, policy)
         self.events = Events(time)

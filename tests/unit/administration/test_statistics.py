@@ -12,7 +12,6 @@ from framecache.administration.measurements import Measurements
 from framecache.administration.monitoring import Monitoring
 from framecache.administration.statistics import Statistics
 from framecache.archive.catalogue import Catalogue
-from framecache.archive.sources import Sources
 from framecache.cache.buffers import BufferPool
 from framecache.cache.disk_store import DiskStore
 from framecache.cache.guarded_store import GuardedStore
@@ -26,7 +25,7 @@ from framecache.threads import Desk
 
 from tests.unit.administration.test_exposition import parsed
 from tests.unit.dicom_files import native
-from tests.unit.fakes import FakeApi, FakeClock, FakeLog, FakeModule, eventually, orthanc_id
+from tests.unit.fakes import FakeApi, FakeClock, FakeLog, FakeModule, eventually, orthanc_id, sources
 
 MB = 1 << 20
 
@@ -42,7 +41,7 @@ class Bench:
         self.store = GuardedStore(lambda: DiskStore(settings.directory, 256 * MB), 256 * MB, self.clock, self.log)
         catalogue = Catalogue(api, self.store, self.desk, self.clock, folder / "db", 5.0)
         pool = BufferPool(64 * MB, 0)
-        extractor = Extractor(Sources(api), self.store, pool, None, settings.policy(), Pace(self.store, self.clock))
+        extractor = Extractor(sources(api), self.store, pool, None, settings.policy(), Pace(self.store, self.clock))
         self.filler = Filler(catalogue, extractor, self.store, self.metrics, self.clock, self.log, settings.policy())
         self.findings = Findings(serving=True)
         self.measurements = Measurements(

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 from framecache.archive.catalogue import Entry
-from framecache.archive.sources import FrameSource, Sources
+from framecache.archive.sources import FrameSource
 from framecache.dicom.instance import Instance
 from framecache.errors import BrokenPixelData, FrameCacheError, HandOver, InstanceGone
 
 from tests.unit.dicom_files import DEFLATED, EXPLICIT, IMPLICIT, JPEG_2000, encapsulated, native
-from tests.unit.fakes import FakeApi, find_answer, uuid
+from tests.unit.fakes import FakeApi, find_answer, sources, uuid
 
 PIXELS = bytes(range(72))
 NATIVE_FRAMES = [PIXELS[i : i + 24] for i in (0, 24, 48)]
@@ -55,7 +55,7 @@ def test_frames_come_from_the_stored_file_without_asking_orthanc(tmp_path: Path,
     entry = entry_of(api)
 
     for _ in range(2):  # the second time the table is known
-        with Sources(api).open(entry, whole=whole) as source:
+        with sources(api).open(entry, whole=whole) as source:
             assert frames_of(source) == frames
             assert b"Synthetic" in source.header()
     assert api.calls == []
@@ -69,7 +69,7 @@ def test_without_a_folder_a_whole_instance_comes_in_one_call(syntax: str, *, who
     content, frames = FILES[syntax]
     name = api.store(content, syntax=syntax)
 
-    with Sources(api).open(entry_of(api), whole=whole) as source:
+    with sources(api).open(entry_of(api), whole=whole) as source:
         assert frames_of(source) == frames
     assert api.calls == [f"GET /instances/{name}/file", f"GET /instances/{name}/attachments/dicom/info"]
 
@@ -82,9 +82,24 @@ def test_without_a_folder_what_is_too_large_to_be_read_whole_is_left_to_the_stoc
     entry = entry_of(api)
     entry.instance = replace(entry.instance, file_size=(512 << 20) + 1)
 
-    with pytest.raises(HandOver, match="too large"), Sources(api).open(entry, whole=whole):
+    with pytest.raises(HandOver, match="too large"), sources(api).open(entry, whole=whole):
         pass
     assert api.calls == []
+
+
+def test_without_a_folder_instances_are_in_memory_once_and_within_the_limit() -> None:
+    api = FakeApi()
+    name = api.store(native(PIXELS))
+    entry = entry_of(api)
+    several = sources(api, entry.instance.file_size)
+
+    with several.open(entry) as first, several.open(entry) as second:
+        assert frames_of(first) == frames_of(second)
+        assert api.calls.count(f"GET /instances/{name}/file") == 1
+    with several.open(entry):
+        assert api.calls.count(f"GET /instances/{name}/file") == 2
+    with pytest.raises(HandOver, match="too large"), sources(api, entry.instance.file_size - 1).open(entry):
+        pass
 
 
 @pytest.mark.parametrize("whole", [False, True])
@@ -95,7 +110,7 @@ def test_without_a_folder_what_was_replaced_meanwhile_is_a_gone_instance(*, whol
     entry = entry_of(api)
     api.store(native(PIXELS), uuid=uuid(1))
 
-    with pytest.raises(InstanceGone), Sources(api).open(entry, whole=whole) as source:
+    with pytest.raises(InstanceGone), sources(api).open(entry, whole=whole) as source:
         frames_of(source)
 
 
@@ -105,7 +120,7 @@ def test_a_file_that_is_gone_is_a_gone_instance(tmp_path: Path) -> None:
     entry = entry_of(api)
     api.delete(entry.instance.orthanc_id)
 
-    with pytest.raises(InstanceGone), Sources(api).open(entry):
+    with pytest.raises(InstanceGone), sources(api).open(entry):
         pass
 
 
@@ -114,11 +129,11 @@ def test_a_file_cut_short_behind_its_table_is_an_error_and_no_frame(tmp_path: Pa
     api.store(native(PIXELS))
     entry = entry_of(api)
     assert entry.stored_path
-    with Sources(api).open(entry):
+    with sources(api).open(entry):
         pass
     Path(entry.stored_path).write_bytes(native(PIXELS)[:-10])
 
-    with Sources(api).open(entry) as source, pytest.raises(FrameCacheError, match="ends before"):
+    with sources(api).open(entry) as source, pytest.raises(FrameCacheError, match="ends before"):
         frames_of(source)
 
 
@@ -126,7 +141,7 @@ def test_a_deflated_file_cut_in_its_pixels_has_the_frames_before_the_cut(tmp_pat
     api, pixels = FakeApi(tmp_path), os.urandom(72)  # so that they are not deflated to nothing
     api.store(native(pixels, DEFLATED)[:-10], syntax=DEFLATED)
 
-    with Sources(api).open(entry_of(api)) as source:
+    with sources(api).open(entry_of(api)) as source:
         assert source.number_of_frames == 3
         target = bytearray(24)
         for index in range(source.frames_present):
@@ -141,7 +156,7 @@ def test_a_deflated_file_cut_short_is_an_error_of_ours(tmp_path: Path, cut: int)
     api = FakeApi(tmp_path)
     api.store(native(PIXELS, DEFLATED)[:cut], syntax=DEFLATED)
 
-    with pytest.raises(FrameCacheError), Sources(api).open(entry_of(api)):
+    with pytest.raises(FrameCacheError), sources(api).open(entry_of(api)):
         pass
 
 
@@ -149,7 +164,7 @@ def test_a_deflated_file_that_grows_too_large_is_left_to_others(tmp_path: Path) 
     api = FakeApi(tmp_path)
     api.store(native(bytes(1_000_000), DEFLATED, Rows=500, Columns=2000, NumberOfFrames=1), syntax=DEFLATED)
 
-    with pytest.raises(FrameCacheError, match="too large"), Sources(api, 1000).open(entry_of(api)):
+    with pytest.raises(FrameCacheError, match="too large"), sources(api, 1000).open(entry_of(api)):
         pass
 
 
@@ -159,5 +174,5 @@ def test_an_instance_of_another_number_of_frames_is_read_as_its_file_says(tmp_pa
     api.store(native(PIXELS), number_of_frames=99)
     entry = entry_of(api, MainDicomTags=find_answer(number_of_frames=99)["MainDicomTags"])
 
-    with Sources(api).open(entry) as source:
+    with sources(api).open(entry) as source:
         assert source.number_of_frames == 3

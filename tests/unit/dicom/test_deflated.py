@@ -8,9 +8,10 @@ import zlib
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from framecache.contents import Contents
 from framecache.dicom.byte_reader import MemoryReader
 from framecache.dicom.data_set import end_of_file_meta
-from framecache.dicom.deflated import Inflater
+from framecache.dicom.deflated import readable
 from framecache.errors import BrokenPixelData, FrameCacheError, HandOver, Overloaded, UnreadableHeader
 from hypothesis import given
 from hypothesis import strategies as st
@@ -28,51 +29,51 @@ def deflated(data_set: bytes) -> MemoryReader:
     return MemoryReader(META + packer.compress(data_set) + packer.flush())
 
 
-def inflate(inflater: Inflater, reader: MemoryReader, key: str = "an instance") -> bytes:
-    with inflater.readable(reader, DEFLATED, key) as readable:
-        return readable.read_at(INFLATED_META, readable.size)
+def inflate(contents: Contents, reader: MemoryReader, key: str = "an instance") -> bytes:
+    with readable(reader, DEFLATED, contents, key) as inflated:
+        return inflated.read_at(INFLATED_META, inflated.size)
 
 
 @given(st.binary(max_size=2000), st.integers(1, 3000))
 def test_what_was_deflated_comes_back(piece: bytes, times: int) -> None:
-    inflater = Inflater(10 * MEGABYTE)
+    contents = Contents(10 * MEGABYTE)
 
     data_set = bytes(range(16)) + piece * times  # whose stream is longer than an element's head
-    assert inflate(inflater, deflated(data_set)) == data_set
-    assert inflater.taken == 0
+    assert inflate(contents, deflated(data_set)) == data_set
+    assert contents.taken == 0
 
 
 def test_others_are_read_as_they_are() -> None:
     reader = MemoryReader(native(bytes(72)))
 
-    with Inflater(1).readable(reader, EXPLICIT, "an instance") as readable:
-        assert readable is reader
+    with readable(reader, EXPLICIT, Contents(1), "an instance") as same:
+        assert same is reader
 
 
 def test_a_bomb_takes_no_more_than_the_limit() -> None:
-    bomb, inflater = deflated(bytes(200 * MEGABYTE)), Inflater(16 * MEGABYTE)
+    bomb, contents = deflated(bytes(200 * MEGABYTE)), Contents(16 * MEGABYTE)
     assert bomb.size < MEGABYTE
     tracemalloc.start()
     try:
         with pytest.raises(HandOver, match="too large"):
-            inflate(inflater, bomb)
+            inflate(contents, bomb)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
 
     assert peak < 48 * MEGABYTE
-    assert inflater.taken == 0
+    assert contents.taken == 0
 
 
 def test_many_at_once_share_the_limit_and_give_back_what_they_took() -> None:
-    inflater = Inflater(10 * MEGABYTE)
-    with inflater.readable(deflated(bytes(6 * MEGABYTE)), DEFLATED, "another"):
+    contents = Contents(10 * MEGABYTE)
+    with readable(deflated(bytes(6 * MEGABYTE)), DEFLATED, contents, "another"):
         with pytest.raises(Overloaded):
-            inflate(inflater, deflated(bytes(6 * MEGABYTE)))
-        assert len(inflate(inflater, deflated(bytes(3 * MEGABYTE)))) == 3 * MEGABYTE
+            inflate(contents, deflated(bytes(6 * MEGABYTE)))
+        assert len(inflate(contents, deflated(bytes(3 * MEGABYTE)))) == 3 * MEGABYTE
 
-    assert inflater.taken == 0
-    assert len(inflate(inflater, deflated(bytes(6 * MEGABYTE)))) == 6 * MEGABYTE
+    assert contents.taken == 0
+    assert len(inflate(contents, deflated(bytes(6 * MEGABYTE)))) == 6 * MEGABYTE
 
 
 MANY = 20
@@ -81,20 +82,20 @@ MANY = 20
 class PatientReader(MemoryReader):
     """Counts how often it is read from its beginning, which takes until all have come."""
 
-    reads, inflater = 0, Inflater(3 * MEGABYTE)
+    reads, contents = 0, Contents(3 * MEGABYTE)
 
     def read_at(self, offset: int, length: int) -> bytes:
         if offset == 0:
             self.reads += 1
             give_up = time.monotonic() + 10
-            while sum(inflated.users for inflated in self.inflater._open.values()) < MANY:
+            while self.contents.users < MANY:
                 assert time.monotonic() < give_up
                 time.sleep(0.001)
         return super().read_at(offset, length)
 
     def attempt(self, _: int) -> int | str:
         try:
-            return len(inflate(self.inflater, self))
+            return len(inflate(self.contents, self))
         except BrokenPixelData as error:
             return str(error)
 
@@ -108,23 +109,23 @@ def test_those_who_read_one_instance_at_once_share_one_copy() -> None:
     reader = PatientReader(META + packer.compress(bytes(2 * MEGABYTE)) + packer.flush())
 
     assert reader.many() == {2 * MEGABYTE}
-    assert (reader.reads, reader.inflater.taken) == (1, 0)
+    assert (reader.reads, reader.contents.taken) == (1, 0)
 
 
 def test_a_failure_is_told_to_all_who_wait_and_then_forgotten() -> None:
     broken = PatientReader(META + b"\xff" * 100)
 
     assert broken.many() == {"the deflated data set is damaged"}
-    assert (broken.reads, broken.inflater.taken) == (1, 0)
-    assert len(inflate(broken.inflater, deflated(bytes(range(16))))) == 16
+    assert (broken.reads, broken.contents.taken) == (1, 0)
+    assert len(inflate(broken.contents, deflated(bytes(range(16))))) == 16
 
 
 @given(st.binary(max_size=300))
 def test_any_stream_is_inflated_or_refused(stream: bytes) -> None:
-    inflater = Inflater(MEGABYTE)
+    contents = Contents(MEGABYTE)
     try:
-        inflate(inflater, MemoryReader(META + stream))
+        inflate(contents, MemoryReader(META + stream))
     except FrameCacheError as error:
         assert isinstance(error, BrokenPixelData | HandOver | UnreadableHeader)  # noqa: PT017 - either of them, or none
 
-    assert inflater.taken == 0
+    assert contents.taken == 0

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 from framecache.archive.catalogue import Catalogue
-from framecache.archive.sources import Sources
 from framecache.cache import block
 from framecache.cache.block import BlockGone, BrokenBlock
 from framecache.cache.buffers import BufferPool
@@ -45,7 +44,7 @@ from tests.unit.dicom_files import (
     encapsulated,
     native,
 )
-from tests.unit.fakes import FakeApi, FakeClock, FakeLog, MemoryStore, eventually, orthanc_id, uuid
+from tests.unit.fakes import FakeApi, FakeClock, FakeLog, MemoryStore, eventually, orthanc_id, sources, uuid
 
 BIG = 256 << 10  # frames of this size get a block each
 MB = 1 << 20
@@ -86,7 +85,7 @@ class Bench:
         self.pace = pace = Pace(self.store, self.clock)
         self.filler = Filler(
             self.catalogue,
-            Extractor(Sources(self.api), self.store, self.pool, codecs, self.policy, pace),
+            Extractor(sources(self.api), self.store, self.pool, codecs, self.policy, pace),
             self.store,
             self.metrics,
             self.clock,
@@ -96,7 +95,7 @@ class Bench:
             self._note,
             on_kept=self.with_stored_form.append,
             on_opened=lambda entry: self.opened.append(entry.instance.orthanc_id),
-            background=Extractor(Sources(self.api), SpareRoom(self.store), self.pool, codecs, self.policy, pace),
+            background=Extractor(sources(self.api), SpareRoom(self.store), self.pool, codecs, self.policy, pace),
         )
 
     def _note(self, orthanc_id: str, state: FillState, work: Work) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from framecache.archive.catalogue import Catalogue, Entry
-from framecache.archive.sources import FrameSource, Sources
+from framecache.archive.sources import FrameSource
 from framecache.cache.block import BrokenBlock
 from framecache.cache.buffers import BufferPool
 from framecache.dicom.identity import InstancePath
@@ -27,7 +27,7 @@ from hypothesis import strategies as st
 
 from tests.unit.dicom_files import BIG_ENDIAN, EXPLICIT, JPEG_2000, SERIES, STUDY, encapsulated, native
 from tests.unit.dicomweb.test_multipart import split
-from tests.unit.fakes import PATH, UUID, FakeApi, FakeClock, MemoryStore, uuid
+from tests.unit.fakes import PATH, UUID, FakeApi, FakeClock, MemoryStore, sources, uuid
 
 PIXELS = bytes(range(72))
 FRAMES = [PIXELS[i : i + 24] for i in (0, 24, 48)]
@@ -47,7 +47,7 @@ class Bench:
         self.wanted_frames: list[int] = []
         limits = Limits(longest_list=10, longest_body=longest_body, cache_control="private, no-cache")
         responder = Responder(self.catalogue, self.pool, self.metrics, self.clock, limits)
-        frames = Frames(Sources(self.api), codecs, self)
+        frames = Frames(sources(self.api), codecs, self)
         url = PublicUrl.from_configuration({})
         representations = Representations(lambda _: False, can_transcode=codecs is not None)
         self.retrieval = Retrieval(responder, frames, self, url, representations)
@@ -371,7 +371,7 @@ def indexed(bench: Bench) -> Entry:
     """What index mode leaves of an instance: no block, and where its frames lie."""
     entry = bench.catalogue.lookup(PATH)
     bench.store.keep_record(entry.instance)
-    bench.store.keep_index(entry.instance, Sources(bench.api).index(entry))
+    bench.store.keep_index(entry.instance, sources(bench.api).index(entry))
     bench.catalogue.forget(entry.instance.orthanc_id)
     return bench.catalogue.lookup(PATH)
 
@@ -412,7 +412,7 @@ def test_past_the_end_of_an_indexed_instance_there_is_nothing(bench: Bench) -> N
 @pytest.mark.parametrize("damage", [b"", b"rubbish"])
 def test_a_damaged_index_is_no_index(bench: Bench, damage: bytes) -> None:
     entry = bench.catalogue.lookup(PATH)
-    bench.store.keep_index(entry.instance, Sources(bench.api).index(entry)[:-1] + damage)
+    bench.store.keep_index(entry.instance, sources(bench.api).index(entry)[:-1] + damage)
     bench.catalogue.forget(entry.instance.orthanc_id)
 
     assert (bench.get("2")[1]["X-Frame-Cache"], bench.get("2")[3]) == ("miss", [FRAMES[1]])
