@@ -123,8 +123,8 @@ SETTINGS: Mapping[str, Setting] = MappingProxyType(
             1024,
             16,
             1_000_000,
-            meaning="the most that instances which are read whole, because they are deflated or not in a plain file, may "
-            "take in memory, all together, in MiB",
+            meaning="the most that instances which are read whole, because they are deflated or not in a plain file, "
+            "may take in memory, all together, in MiB",
         ),
         "maximum_frames_per_request": Setting(
             "MaximumFramesPerRequest", int, 1000, 1, 100_000, meaning="the longest frame list that is answered"
