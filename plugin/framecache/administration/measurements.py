@@ -9,7 +9,8 @@ from enum import IntEnum
 from typing import Protocol
 
 from framecache.administration.findings import Findings
-from framecache.archive.catalogue import Catalogue, Entry
+from framecache.archive.catalogue import Catalogue
+from framecache.archive.entry import Entry
 from framecache.cache.buffers import BufferPool
 from framecache.cache.frame_store import FrameStore
 from framecache.cache.held import HeldInAll

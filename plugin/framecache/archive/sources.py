@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Protocol
 
-from framecache.archive.catalogue import Entry
+from framecache.archive.entry import Entry
 from framecache.contents import Content, Contents
 from framecache.dicom import frame_index
 from framecache.dicom.byte_reader import ByteReader, FileReader, MemoryReader

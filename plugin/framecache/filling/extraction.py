@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
-from framecache.archive.catalogue import Entry
+from framecache.archive.entry import Entry
 from framecache.archive.sources import FrameSource, Sources, lie_open
 from framecache.cache.buffers import BufferPool
 from framecache.cache.frame_store import FrameStore

@@ -7,7 +7,8 @@ import heapq
 import threading
 from collections.abc import Callable, Mapping
 
-from framecache.archive.catalogue import Catalogue, Entry
+from framecache.archive.catalogue import Catalogue
+from framecache.archive.entry import Entry
 from framecache.cache.frame_store import DoesNotFit, FrameStore, StoreError
 from framecache.dicom.transfer_syntax import EXPLICIT, stored_representation
 from framecache.errors import FrameCacheError, HandOver, InstanceGone, NotFound, Overloaded, SharedUids, Stopping

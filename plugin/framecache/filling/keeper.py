@@ -5,7 +5,8 @@ from __future__ import annotations
 import queue
 import threading
 
-from framecache.archive.catalogue import Catalogue, Entry
+from framecache.archive.catalogue import Catalogue
+from framecache.archive.entry import Entry
 from framecache.cache.frame_store import FrameStore
 from framecache.ports import Log
 from framecache.rules.policy import Policy

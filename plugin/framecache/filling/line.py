@@ -7,7 +7,7 @@ import itertools
 import threading
 from dataclasses import dataclass
 
-from framecache.archive.catalogue import Entry
+from framecache.archive.entry import Entry
 from framecache.filling.priority import Place, Priority
 from framecache.ports import Clock
 

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Literal, NamedTuple, TypeGuard, get_args
 
-from framecache.archive.catalogue import Entry
+from framecache.archive.entry import Entry
 from framecache.archive.studies import Studies
 from framecache.batches import batches
 from framecache.errors import FrameCacheError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from framecache.archive.catalogue import Entry
+from framecache.archive.entry import Entry
 from framecache.cache.frame_store import BlockRow, FrameStore
 from framecache.metrics import Metrics
 

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from framecache.archive.catalogue import Entry
+from framecache.archive.entry import Entry
 from framecache.archive.studies import Studies
 from framecache.cache.spare_room import SpareRoom
 from framecache.events import Events

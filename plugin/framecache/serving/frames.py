@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from functools import partial
 from typing import Protocol
 
-from framecache.archive.catalogue import Entry
+from framecache.archive.entry import Entry
 from framecache.archive.sources import FrameSource, Sources
 from framecache.codecs.process.errors import CodecUnavailable
 from framecache.dicom.frame_table import FrameTable

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from framecache.archive.catalogue import Entry
+from framecache.archive.entry import Entry
 from framecache.dicom.byte_reader import ByteReader, FileReader, MemoryReader
 from framecache.dicom.identity import InstancePath, is_uid
 from framecache.dicom.transfer_syntax import EXPLICIT_VR_LITTLE_ENDIAN

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar, Protocol
 
-from framecache.archive.catalogue import CachedBlock, Entry
+from framecache.archive.entry import CachedBlock, Entry
 from framecache.archive.sources import FrameSource
 from framecache.cache import block
 from framecache.cache.block import BlockFrame, BrokenBlock

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 
-from framecache.archive.catalogue import Entry
+from framecache.archive.entry import Entry
 from framecache.dicom.instance import Instance
 from framecache.dicom.transfer_syntax import (
     EXPLICIT,

@@ -7,7 +7,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Protocol, Self
 
-from framecache.archive.catalogue import Catalogue, Entry
+from framecache.archive.catalogue import Catalogue
+from framecache.archive.entry import Entry
 from framecache.cache.buffers import BufferPool
 from framecache.dicom.identity import InstancePath
 from framecache.errors import HandOver, NotFound, UnknownInstance

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 
-from framecache.archive.catalogue import Entry
+from framecache.archive.entry import Entry
 from framecache.cache import block
 from framecache.codecs.process.errors import Unwritable
 from framecache.dicom.identity import InstancePath, parse_frame_list

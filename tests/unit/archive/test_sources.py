@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from framecache.archive.catalogue import Entry
+from framecache.archive.entry import Entry
 from framecache.archive.sources import FrameSource
 from framecache.dicom.instance import Instance
 from framecache.errors import BrokenPixelData, FrameCacheError, HandOver, InstanceGone

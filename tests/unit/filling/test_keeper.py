@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from framecache.archive.catalogue import Entry
+from framecache.archive.entry import Entry
 from framecache.filling.keeper import Keeper
 
 from tests.unit.dicom_files import EXPLICIT, native

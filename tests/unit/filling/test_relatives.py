@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from framecache.archive.catalogue import Entry
+from framecache.archive.entry import Entry
 from framecache.archive.studies import Study
 from framecache.errors import SourceError
 from framecache.filling.priority import Priority

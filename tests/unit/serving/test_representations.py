@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from framecache.archive.catalogue import CachedBlock, Entry
+from framecache.archive.entry import CachedBlock, Entry
 from framecache.cache.frame_store import BlockRow
 from framecache.dicom.transfer_syntax import EXPLICIT, HTJ2K_LOSSLESS, Representation
 from framecache.errors import FrameCacheError, HandOver, NotAcceptable

@@ -7,7 +7,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from framecache.archive.catalogue import Catalogue, Entry
+from framecache.archive.catalogue import Catalogue
+from framecache.archive.entry import Entry
 from framecache.archive.sources import FrameSource
 from framecache.cache.block import BrokenBlock
 from framecache.cache.buffers import BufferPool
