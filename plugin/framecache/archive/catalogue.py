@@ -39,9 +39,13 @@ class Catalogue:
         revalidate_seconds: float,
         *,
         uses_index: Callable[[Instance], bool] = lambda _: True,
+        back_desk: Desk | None = None,
     ) -> None:
-        """`uses_index` says whether an index that the store has of an instance counts."""
-        self._uses_index = uses_index
+        """`uses_index` says whether an index that the store has of an instance counts.
+
+        At the `back_desk` waits what administrators ask for: no viewer's lookup waits behind a large purge.
+        """
+        self._uses_index, self._back_desk = uses_index, back_desk or desk
         self._api, self._store, self._desk, self._clock = api, store, desk, clock
         self._storage_directory, self._revalidate_seconds = storage_directory, revalidate_seconds
         self._entries: OrderedDict[InstancePath, Entry] = OrderedDict()
@@ -262,8 +266,8 @@ class Catalogue:
         return touched.copy()  # a request that came before the exchange may still be adding to it
 
     def on_desk(self, function: Callable[[], Any]) -> Any:
-        """Run something that needs the store."""
-        return self._desk.call(function)
+        """Run something that needs the store, and may take long."""
+        return self._back_desk.call(function)
 
 
 def _stored_transfer_syntax(path: str) -> str:

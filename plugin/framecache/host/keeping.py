@@ -30,7 +30,7 @@ class Keeping:
     def __init__(self, context: Context) -> None:
         settings, api = context.settings, context.api
         self.store = _open_store(context)
-        self._desk = Desk("frame-cache-desk", _DESK_THREADS)
+        self._desk, self._back_desk = Desk("frame-cache-desk", _DESK_THREADS), Desk("frame-cache-back-desk", 1)
         self.catalogue = Catalogue(
             api,
             self.store,
@@ -39,6 +39,7 @@ class Keeping:
             context.storage,
             settings.revalidate_seconds,
             uses_index=lambda instance: context.policy.decide(instance).mode != "copy",
+            back_desk=self._back_desk,
         )
         self.catalogue.trusts_files = False  # until Orthanc has told that it keeps and deletes them itself
         self.sources = Sources(api, Contents(settings.maximum_inflated_mb * MEGABYTE))
@@ -47,6 +48,7 @@ class Keeping:
     def stop(self) -> None:
         """Nobody is served from now on; the store is closed behind those who write."""
         self._desk.close()
+        self._back_desk.close()
 
 
 def _open_store(context: Context) -> FrameStore:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -45,6 +47,21 @@ def desk() -> Iterator[Desk]:
 @pytest.fixture
 def catalogue(api: FakeApi, store: MemoryStore, clock: FakeClock, desk: Desk, tmp_path: Path) -> Catalogue:
     return Catalogue(api, store, desk, clock, tmp_path / "db", revalidate_seconds=5)
+
+
+def test_no_lookup_waits_behind_what_an_administrator_asks_for(
+    api: FakeApi, store: MemoryStore, clock: FakeClock, desk: Desk, tmp_path: Path
+) -> None:
+    api.store(FILE)
+    back_desk, ended = Desk("test-back-desk", 1), threading.Event()
+    catalogue = Catalogue(api, store, desk, clock, tmp_path / "db", 5, back_desk=back_desk)
+
+    with ThreadPoolExecutor(1) as pool:
+        purge = pool.submit(catalogue.on_desk, lambda: ended.wait(10))
+        assert catalogue.lookup(PATH).instance.path == PATH
+        ended.set()
+        assert purge.result()
+    back_desk.close()
 
 
 def test_orthanc_is_asked_once_and_then_memory_answers(catalogue: Catalogue, api: FakeApi) -> None:
