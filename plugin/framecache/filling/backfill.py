@@ -6,6 +6,7 @@ itself. How far it is survives a restart.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from datetime import date, datetime, timedelta
 from typing import Literal
@@ -113,16 +114,20 @@ class Backfill:
             if not self._is_noted:  # somebody was faster
                 noted.is_paused = self.progress.is_paused
             self.progress = noted
-        while not self._is_stopping:
-            try:
-                self._run()
-            except _Stopped:
-                return
-            except Exception as error:  # noqa: BLE001 - it goes on where it was, whatever this is
-                message = str(error) if isinstance(error, FrameCacheError) else f"{type(error).__name__}: {error}"
-                self._log.warning(f"frame cache: the backfill could not go on: {message}")
-                self._tell("waiting", message)
-                self._pause(_LOOK_SECONDS)
+        with contextlib.suppress(_Stopped):
+            while not self._is_stopping:
+                self._attempt()
+
+    def _attempt(self) -> None:
+        try:
+            self._run()
+        except _Stopped:
+            raise
+        except Exception as error:  # noqa: BLE001 - it goes on where it was, whatever this is
+            message = str(error) if isinstance(error, FrameCacheError) else f"{type(error).__name__}: {error}"
+            self._log.warning(f"frame cache: the backfill could not go on: {message}")
+            self._tell("waiting", message)
+            self._pause(_LOOK_SECONDS)
 
     def _run(self) -> None:
         """Once through the archive; returns when somebody wants it again."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -72,11 +72,17 @@ class CarryOver:
 
     def _work(self) -> None:
         make_way()
-        self._take_up()
+        self._attempt(self._take_up)
         is_last = False
         while not is_last:
             is_last = self._stopping.wait(_NOTE_SECONDS)
-            self._write()
+            self._attempt(self._write)
+
+    def _attempt(self, act: Callable[[], None]) -> None:
+        try:
+            act()
+        except Exception as error:  # noqa: BLE001 - it is tried again with the next note
+            self._log.warning(f"frame cache: what waits could not be noted: {type(error).__name__}: {error}")
 
     def _take_up(self) -> None:
         self._written = self._store.note(_NOTE) or ""

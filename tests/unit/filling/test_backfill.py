@@ -295,6 +295,20 @@ def test_a_study_that_orthanc_cannot_tell_about_stops_nothing(bench: Bench) -> N
     assert bench.archive.asked == [10, 10, *[1] * 10]  # all at once, once more, and then each by itself
 
 
+def test_it_ends_in_order_in_the_middle_of_a_fault(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    unhandled = list[object]()
+    monkeypatch.setattr(threading, "excepthook", unhandled.append)
+    monkeypatch.setattr("framecache.filling.backfill._LOOK_SECONDS", 60.0)
+    monkeypatch.setattr(bench.archive, "newest_first", lambda *_: 1 / 0)
+    bench.backfill.start()
+    assert bench.reaches("waiting")
+    assert "ZeroDivisionError" in bench.backfill.reason
+
+    bench.backfill.stop()
+    assert eventually(lambda: not any(one.name == "frame-cache-backfill" for one in threading.enumerate()))
+    assert unhandled == []
+
+
 def test_while_orthanc_tells_about_none_it_waits(bench: Bench) -> None:
     bench.archive.fails = {one.orthanc_id: SourceError("Error in the database") for one in bench.archive.studies}
     bench.backfill.start()

@@ -92,6 +92,21 @@ def test_it_is_written_down_meanwhile_too_and_only_when_it_has_changed(
     assert (list(bench.written.instances), list(bench.written.notes)) == ([], [])
 
 
+def test_an_error_ends_neither_the_thread_nor_what_it_does_next(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("framecache.filling.carry_over._NOTE_SECONDS", 0.01)
+    remember = bench.store.remember
+
+    def fail(*_: str) -> None:
+        raise RuntimeError("no disk")
+
+    monkeypatch.setattr(bench.store, "remember", fail)
+    bench.parts.left = LEFT
+    bench.carry_over.start()
+    assert eventually(lambda: "what waits could not be noted: RuntimeError: no disk" in str(bench.log.lines))
+    monkeypatch.setattr(bench.store, "remember", remember)
+    assert eventually(lambda: bench.written == LEFT)
+
+
 def test_who_ends_before_the_store_was_open_leaves_what_was_written(bench: Bench) -> None:
     bench.store.notes["asked for"] = LEFT.to_text()
     bench.carry_over.stop()
