@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import threading
@@ -24,6 +25,7 @@ from framecache.threads import Desk
 
 _MOST_ENTRIES = 50_000
 _MOST_SERIES = 10_000
+_LOOKUPS = 3
 
 
 class Catalogue:
@@ -96,9 +98,11 @@ class Catalogue:
         if entry is not None and self.is_current(entry):
             return entry  # another thread was faster
         entry = self._from_record(path)
-        if entry is None:
-            entry = self._enter(self._find(path))
-        return entry
+        for _ in range(_LOOKUPS - 1):
+            if entry is None:
+                with contextlib.suppress(InstanceGone):  # replaced between the two questions
+                    entry = self._enter(self._find(path))
+        return entry or self._enter(self._find(path))
 
     def _from_record(self, path: InstancePath) -> Entry | None:
         """What an earlier run of the plugin knew, if the stored file proves that it is still true."""

@@ -218,25 +218,32 @@ def test_where_no_file_tells_what_is_known_is_believed_for_some_seconds(
 
 
 class OverwrittenApi(FakeApi):
-    """Orthanc, in which somebody overwrites the instance right after it was asked for."""
+    """Orthanc, in which somebody overwrites the instance right after it was asked for, so many times."""
+
+    overwrites, version = 1, 1
 
     def post(self, uri: str, body: bytes) -> bytes:
         answer = super().post(uri, body)
-        self.store(FILE, uuid=uuid(2))
+        if self.version <= self.overwrites:
+            self.version += 1
+            self.store(FILE, uuid=uuid(self.version))
         return answer
 
 
-def test_what_was_replaced_since_orthanc_told_of_it_is_not_taken_for_kept_elsewhere(
-    store: MemoryStore, clock: FakeClock, desk: Desk, tmp_path: Path
+@pytest.mark.parametrize("overwrites", [1, 2, 3])
+def test_what_was_replaced_since_orthanc_told_of_it_is_asked_for_again_and_not_taken_for_kept_elsewhere(
+    store: MemoryStore, clock: FakeClock, desk: Desk, tmp_path: Path, overwrites: int
 ) -> None:
     """It would be believed for some seconds, and a client that has the old frames be told that they are still true."""
     api = OverwrittenApi(tmp_path / "db")
+    api.overwrites = overwrites
     api.store(FILE, uuid=uuid(1))
     catalogue = Catalogue(api, store, desk, clock, tmp_path / "db", revalidate_seconds=5)
 
-    with pytest.raises(InstanceGone):
-        catalogue.lookup(PATH)
-    assert catalogue.lookup(PATH).instance.attachment_uuid == uuid(2)
+    if overwrites == 3:
+        with pytest.raises(InstanceGone):
+            catalogue.lookup(PATH)
+    assert catalogue.lookup(PATH).instance.attachment_uuid == uuid(overwrites + 1)
 
 
 @pytest.mark.parametrize(("length", "is_read"), [(0, False), (len(FILE) - 10, True), (len(FILE) + 10, False)])
