@@ -300,12 +300,15 @@ def test_it_ends_in_order_in_the_middle_of_a_fault(bench: Bench, monkeypatch: py
     monkeypatch.setattr(threading, "excepthook", unhandled.append)
     monkeypatch.setattr("framecache.filling.backfill._LOOK_SECONDS", 60.0)
     monkeypatch.setattr(bench.archive, "newest_first", lambda *_: 1 / 0)
+    before = set(threading.enumerate())
     bench.backfill.start()
     assert bench.reaches("waiting")
     assert "ZeroDivisionError" in bench.backfill.reason
 
+    started = set(threading.enumerate()) - before
     bench.backfill.stop()
-    assert eventually(lambda: not any(one.name == "frame-cache-backfill" for one in threading.enumerate()))
+    assert eventually(lambda: not started.intersection(threading.enumerate()))
+    assert [one.name for one in started] == ["frame-cache-backfill"]
     assert unhandled == []
 
 
