@@ -91,7 +91,7 @@ class BlockDisk(diskcache.Disk):  # type: ignore[misc]
         side_by_side(self._unlink, known, threads)
         folders = {os.path.dirname(self.full_path(filename)) for filename, _ in known}
         side_by_side(_remove_empty, folders, threads)
-        side_by_side(_remove_empty, {os.path.dirname(folder) for folder in folders}, 1)
+        side_by_side(_remove_empty, {os.path.dirname(folder) for folder in folders}, threads)
 
     def _unlink(self, file: tuple[str, int]) -> None:
         filename, size = file
