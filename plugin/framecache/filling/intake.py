@@ -32,6 +32,8 @@ _NOTE_SECONDS = 1.0
 _GATHER_SECONDS = 0.5
 # The most changes that one new instance makes: patient, study, series, and itself.
 _CHANGES_OF_AN_INSTANCE = 4
+# The first start looks for the log's end until no event comes for a moment: events come a little after the log has it.
+_LOOKS, _SETTLE_SECONDS = 10, 0.3
 
 
 class Intake:
@@ -102,8 +104,12 @@ class Intake:
         with contextlib.suppress(TypeError, ValueError):
             self._backlog.begin(int(self._store.note(_NOTE) or ""))
             return True
-        before = self._announced * _CHANGES_OF_AN_INSTANCE
-        self._backlog.begin(max(0, self._changes.last() - before))
+        for _ in range(_LOOKS):
+            announced, last = self._announced, self._changes.last()
+            self._stopping.wait(_SETTLE_SECONDS)
+            if self._announced == announced:
+                break  # else an instance may be in the log already whose event came only now
+        self._backlog.begin(max(0, last - announced * _CHANGES_OF_AN_INSTANCE))
         return True
 
     def _read_on(self) -> None:

@@ -156,6 +156,24 @@ def test_the_first_run_takes_in_what_arrived_since_its_start_and_not_the_archive
     assert eventually(lambda: bench.queue.names == [orthanc_id(19), name])
 
 
+def test_the_first_run_takes_in_what_orthanc_told_of_after_its_log_had_it(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.store.notes.clear()
+    name, last = bench.put(50), bench.intake._changes.last
+
+    def look_before_the_event() -> int:
+        monkeypatch.setattr(bench.intake._changes, "last", last)
+        found = last()
+        bench.intake.arrived()
+        return found
+
+    monkeypatch.setattr(bench.intake._changes, "last", look_before_the_event)
+    bench.intake.start()
+
+    assert eventually(lambda: bench.queue.names == [name])
+
+
 def test_a_later_run_begins_with_what_was_not_finished(bench: Bench) -> None:
     names = [bench.arrive(number) for number in range(6)]
     bench.intake.start()
