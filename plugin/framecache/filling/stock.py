@@ -37,6 +37,8 @@ class Stock:
     def _forget_broken(self, entry: Entry) -> Collection[BlockRow]:
         """What was found to be damaged is no block any more, or it would be met with each request again."""
         broken = entry.take_broken()
+        if not broken:  # as nearly always: the store is not asked
+            return broken.keys()
         for row in set(self._store.blocks(entry.instance)).intersection(broken):
             self._store.forget_block(row)
         # One that a reader met while its frames were written anew has no row any more, and is counted none the less.
