@@ -97,12 +97,13 @@ class Catalogue:
         entry = self._entries.get(path)
         if entry is not None and self.is_current(entry):
             return entry  # another thread was faster
-        entry = self._from_record(path)
+        return self._from_record(path) or self._look_up(path)
+
+    def _look_up(self, path: InstancePath) -> Entry:
         for _ in range(_LOOKUPS - 1):
-            if entry is None:
-                with contextlib.suppress(InstanceGone):  # replaced between the two questions
-                    entry = self._enter(self._find(path))
-        return entry or self._enter(self._find(path))
+            with contextlib.suppress(InstanceGone):  # replaced between the two questions
+                return self._enter(self._find(path))
+        return self._enter(self._find(path))
 
     def _from_record(self, path: InstancePath) -> Entry | None:
         """What an earlier run of the plugin knew, if the stored file proves that it is still true."""
