@@ -205,8 +205,7 @@ class Catalogue:
 
         Raises InstanceGone, NotFound. An entry without a file is trusted for a while, so it had better be true.
         """
-        attachment = json.loads(self._api.get(f"/instances/{instance.orthanc_id}/attachments/dicom/info"))
-        if attachment["Uuid"] != instance.attachment_uuid:
+        if current_attachment(self._api, instance.orthanc_id) != instance.attachment_uuid:
             raise InstanceGone("the instance was replaced meanwhile")
 
     def _new_entry(self, instance: Instance) -> Entry:
@@ -279,6 +278,11 @@ def _stored_transfer_syntax(path: str) -> str:
     """Orthanc notes no transfer syntax that it does not know, such as HTJ2K in 1.12.7."""
     with FileReader(path) as reader:
         return data_set.read_transfer_syntax_uid(reader)
+
+
+def current_attachment(api: OrthancApi, orthanc_id: str) -> str:
+    """The UUID of the attachment that Orthanc has of an instance now. Raises NotFound, SourceError."""
+    return str(json.loads(api.get(f"/instances/{orthanc_id}/attachments/dicom/info"))["Uuid"])
 
 
 def current_attachments(api: OrthancApi, orthanc_ids: Collection[str]) -> dict[str, str]:

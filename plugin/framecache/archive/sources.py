@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Protocol
 
+from framecache.archive.catalogue import current_attachment
 from framecache.archive.entry import Entry
 from framecache.contents import Content, Contents
 from framecache.dicom import frame_index
@@ -124,8 +124,7 @@ class Sources:
         """
         self._contents.take(instance.file_size, content, _PATIENCE_FOR_MEMORY)
         stored = self._api.get(f"/instances/{instance.orthanc_id}/file")
-        attachment = json.loads(self._api.get(f"/instances/{instance.orthanc_id}/attachments/dicom/info"))
-        if attachment["Uuid"] != instance.attachment_uuid:
+        if current_attachment(self._api, instance.orthanc_id) != instance.attachment_uuid:
             raise InstanceGone("the instance was replaced while it was read")
         return stored
 
