@@ -11,9 +11,9 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from framecache.cache.disk_store import DiskStore
 from framecache.dicom.identity import InstancePath
-from framecache.dicom.instance import Instance
+from framecache.orthanc.instance import Instance
+from framecache.store.disk.disk_store import DiskStore
 
 from dev.console import CACHE, exit_code, say
 

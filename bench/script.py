@@ -12,7 +12,7 @@ import orthanc
 sys.path[:0] = [str(Path(__file__).resolve().parent.parent / "plugin")]
 
 from framecache import install  # noqa: E402
-from framecache.host.orthanc_adapter import for_good  # noqa: E402
+from framecache.orthanc.api import for_good  # noqa: E402
 
 
 def trivial(output: orthanc.RestOutput, _uri: str, **_request: Any) -> None:

@@ -15,7 +15,7 @@ RULES = CHECKOUT / "docs/rules.md"
 def table() -> str:
     """The settings as Markdown: key, default, what is allowed, meaning with its unit."""
     sys.path.insert(0, str(CHECKOUT / "plugin"))
-    from framecache.settings import SETTINGS  # noqa: PLC0415 - plugin/ is not on the path of dev/
+    from framecache.config.settings import SETTINGS  # noqa: PLC0415 - plugin/ is not on the path of dev/
 
     rows = [f"| `{s.key}` | `{json.dumps(s.default)}` | {s.allowed} | {s.meaning} |" for s in SETTINGS.values()]
     return "\n".join(["| key | default | allowed | meaning |", "|---|---|---|---|", *rows])
@@ -24,7 +24,7 @@ def table() -> str:
 def rules_table() -> str:
     """The keys of a rule as Markdown: what an instance has to be, then what is done with it."""
     sys.path.insert(0, str(CHECKOUT / "plugin"))
-    from framecache.rules.keys import CONDITIONS, DECISIONS  # noqa: PLC0415 - plugin/ is not on the path of dev/
+    from framecache.policy.keys import CONDITIONS, DECISIONS  # noqa: PLC0415 - plugin/ is not on the path of dev/
 
     conditions = [f"| `{name}` | {key.allowed} | {key.meaning} |" for name, key in CONDITIONS.items()]
     decisions = [f"| `{name}` | {key.allowed} | {key.meaning} |" for name, key in DECISIONS.items()]

@@ -17,7 +17,7 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(CHECKOUT), str(CHECKOUT / "plugin")]
 
 from framecache import install  # noqa: E402
-from framecache.host.orthanc_adapter import for_good  # noqa: E402
+from framecache.orthanc.api import for_good  # noqa: E402
 
 from dev.ohif import FOLDER, ROOT  # noqa: E402
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from dev.console import CHECKOUT
-from tests.unit.administration.site import Site
+from tests.unit.admin.site import Site
 from tests.unit.fakes import SERIES_ID, STUDY_ID
 
 DOCUMENT = (CHECKOUT / "docs" / "api.md").read_text()

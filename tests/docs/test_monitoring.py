@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from framecache.administration.exposition import Family
-from framecache.administration.families import families
-from framecache.administration.measurements import Kept, Present
-from framecache.cache.held import HeldInAll
-from framecache.metrics import Metrics
+from framecache.admin.exposition import Family
+from framecache.admin.families import families
+from framecache.admin.measurements import KeptFigures, Present
+from framecache.store.usage import TotalUsage
+from framecache.telemetry.metrics import Metrics
 
 from dev.console import CHECKOUT
 
@@ -14,7 +14,7 @@ PRESENT = Present(
     serving=True,
     failed_checks=0,
     degraded=False,
-    kept=Kept(0, 0, 0, HeldInAll()),
+    kept=KeptFigures(0, 0, 0, TotalUsage()),
     maximum_size=0,
     free_disk=0,
     minimum_free_disk=0,

@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from framecache.rules.policy import Policy
-from framecache.settings import in_force, read_settings
+from framecache.config.settings import in_force, read_settings
+from framecache.policy.policy import Policy
 
 from dev.settings_table import RULES
 from tests.unit.fakes import instance

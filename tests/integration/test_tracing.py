@@ -88,7 +88,7 @@ def tracing_processes(archive: Archive) -> list[int]:
     """Those that this Orthanc has started."""
     children = Path(f"/proc/{archive.server.pid}/task").glob("*/children")
     pids = [int(pid) for told in children for pid in told.read_text().split()]
-    return [pid for pid in pids if b"framecache.tracing.process" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    return [pid for pid in pids if b"framecache.telemetry.tracing.process" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
 def test_an_upload_is_one_trace_from_stored_to_extracted(collector: Collector, instance: Instance) -> None:

@@ -13,16 +13,16 @@ from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from framecache.archive.sources import Sources
-from framecache.cache import block
-from framecache.cache.frame_store import BlockRow, Degraded, DoesNotFit, StoreError
-from framecache.cache.held import HeldInAll, HeldInstance, HeldStudies, Order
-from framecache.contents import Contents
 from framecache.dicom.identity import InstancePath
-from framecache.dicom.instance import Instance
 from framecache.errors import NotFound, SourceError
-from framecache.metrics import RemovalCause
+from framecache.instances.frame_source import FrameSources
+from framecache.orthanc.instance import Instance
 from framecache.ports import OrthancApi
+from framecache.shared_buffers import SharedBuffers
+from framecache.store import block
+from framecache.store.frame_store import BlockRow, Degraded, DoesNotFit, StoreError
+from framecache.store.usage import InstanceUsage, Order, StudyUsagePage, TotalUsage
+from framecache.telemetry.metrics import RemovalCause
 
 from tests.unit.dicom_files import EXPLICIT, INSTANCE, SERIES, STUDY
 
@@ -88,9 +88,9 @@ def instance(number: int = 0, **values: Any) -> Instance:
     return Instance.from_find(find_answer(**(defaults | values)))
 
 
-def sources(api: OrthancApi, limit: int = 1 << 30) -> Sources:
+def sources(api: OrthancApi, limit: int = 1 << 30) -> FrameSources:
     """Sources that hold no more than so many bytes in memory."""
-    return Sources(api, Contents(limit))
+    return FrameSources(api, SharedBuffers(limit))
 
 
 class FakeClock:
@@ -365,19 +365,19 @@ class MemoryStore:
                 kept[owner].add(uuid)
         return kept
 
-    def held_in_all(self) -> HeldInAll:
-        return HeldInAll(instances=len(self.records))
+    def held_in_all(self) -> TotalUsage:
+        return TotalUsage(instances=len(self.records))
 
-    def held_studies(self, order: Order, limit: int, offset: int, study_ids: Sequence[str] | None) -> HeldStudies:
+    def held_studies(self, order: Order, limit: int, offset: int, study_ids: Sequence[str] | None) -> StudyUsagePage:
         raise NotImplementedError
 
-    def held_instances(self, orthanc_ids: Sequence[str]) -> dict[str, HeldInstance]:
+    def held_instances(self, orthanc_ids: Sequence[str]) -> dict[str, InstanceUsage]:
         held = {}
         for one in self.records.values():
             if one.orthanc_id in orthanc_ids:
                 rows = [row for owner, row in self.rows.values() if owner == one.orthanc_id]
                 frames, size = sum(row.count for row in rows), sum(row.size for row in rows)
-                held[one.orthanc_id] = HeldInstance(
+                held[one.orthanc_id] = InstanceUsage(
                     one.orthanc_id, one.study_id, one.series_id, one.number_of_frames, frames, size, None
                 )
         return held

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from framecache.administration.page import HEADERS, Page
+from framecache.admin.page import HEADERS, Page
 from framecache.errors import NotFound
 from playwright.sync_api import BrowserContext, Request, Route
 

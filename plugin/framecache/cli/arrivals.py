@@ -65,7 +65,7 @@ class SeriesSeen:
 
 
 @dataclass(frozen=True)
-class Arrivals:
+class RecentArrivals:
     """Of `number` series that arrived, those that were looked at."""
 
     number: int
@@ -107,7 +107,7 @@ class Arrivals:
         return days.most_common(1)[0]
 
 
-def read(server: Server, window: Window, worth: Worth, most_series: int, progress: Progress) -> Arrivals:
+def read(server: Server, window: Window, worth: Worth, most_series: int, progress: Progress) -> RecentArrivals:
     """Look at `most_series` of the series that arrived in a window, or at all of them. Raises CommandError."""
     # Chance decides what is looked at; nobody gains by foreseeing it.
     chance = Random()  # noqa: S311
@@ -118,7 +118,7 @@ def read(server: Server, window: Window, worth: Worth, most_series: int, progres
     for some in _batches(chosen, _BULK):
         seen += _seen(server, some, worth, chance)
         progress.update(bar, completed=len(seen))
-    return Arrivals(len(arrived), seen)
+    return RecentArrivals(len(arrived), seen)
 
 
 def _arrived(log: ChangeLog, window: Window, progress: Progress) -> list[Change]:

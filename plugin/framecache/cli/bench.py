@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from framecache.cli.errors import CommandError, ExitCode
-from framecache.cli.load import Turn, load
+from framecache.cli.load import LoadTurn, load
 from framecache.cli.measurement import Measured, ratio
 from framecache.cli.output import size, table
 from framecache.cli.resources import resolve
@@ -48,7 +48,7 @@ def _measured(session: Session, frames: Sequence[tuple[str, int]]) -> tuple[Meas
     arguments = session.arguments
     cache = [f"{path}/frames/{frame}" for path, frame in frames]
     stock = [f"{path}/frames/0{frame}" for path, frame in frames]  # Orthanc reads 01 as 1, and the plugin leaves it
-    turns: list[Turn] = []
+    turns: list[LoadTurn] = []
     with session.output.progress() as progress:
         bar = progress.add_task("measuring", total=4, unit="turns")
         for paths in (cache, stock, stock, cache):

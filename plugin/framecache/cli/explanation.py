@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from framecache.cli.errors import CommandError, ExitCode
 
 
-class Asked(Protocol):
+class Question(Protocol):
     """The server that answered 404."""
 
     url: str
@@ -16,14 +16,14 @@ class Asked(Protocol):
     def is_serving_frames(self) -> bool: ...
 
 
-def explain_missing(server: Asked, path: str) -> CommandError:
+def explain_missing(server: Question, path: str) -> CommandError:
     """What is there instead of the plugin's answer to `path`, found out by some more questions."""
     if "/frame-cache/" not in path:
         return CommandError(f"the server does not know {path}")
     return CommandError(_what_is_there(server, path), ExitCode.NO_PLUGIN)
 
 
-def _what_is_there(server: Asked, path: str) -> str:
+def _what_is_there(server: Question, path: str) -> str:
     status = server.try_get("frame-cache/status")
     if isinstance(status, dict):
         version = status.get("Version", "unknown")

@@ -18,7 +18,7 @@ _OK = 200
 
 
 @dataclass(frozen=True)
-class Sample:
+class LoadSample:
     """One answer: seconds from the question to its last byte. `frame_cache` is its header X-Frame-Cache, or empty."""
 
     seconds: float
@@ -32,14 +32,14 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class Turn:
+class LoadTurn:
     """What was answered within so many `seconds`."""
 
-    samples: Sequence[Sample]
+    samples: Sequence[LoadSample]
     seconds: float
 
 
-def load(connect: Callable[[], Server], paths: Sequence[str], connections: int, seconds: float) -> Turn:
+def load(connect: Callable[[], Server], paths: Sequence[str], connections: int, seconds: float) -> LoadTurn:
     """Ask for `paths` over and over, on each connection one after the other. Raises CommandError.
 
     What is under way when the time is up is waited for, so that slow answers count as well.
@@ -55,14 +55,14 @@ def load(connect: Callable[[], Server], paths: Sequence[str], connections: int, 
             samples = [sample for one in work for sample in one.result()]
         finally:
             stop.set()
-    return Turn(samples, time.monotonic() - begun)
+    return LoadTurn(samples, time.monotonic() - begun)
 
 
-def _ask_on(server: Server, paths: Sequence[str], until: float, stop: Event) -> list[Sample]:
+def _ask_on(server: Server, paths: Sequence[str], until: float, stop: Event) -> list[LoadSample]:
     return list(_samples(server, paths, until, stop))
 
 
-def _samples(server: Server, paths: Sequence[str], until: float, stop: Event) -> Iterator[Sample]:
+def _samples(server: Server, paths: Sequence[str], until: float, stop: Event) -> Iterator[LoadSample]:
     """One answer at least; none is kept in memory."""
     for path in cycle(paths):
         yield ask(server, path)
@@ -70,7 +70,7 @@ def _samples(server: Server, paths: Sequence[str], until: float, stop: Event) ->
             return
 
 
-def ask(server: Server, path: str) -> Sample:
+def ask(server: Server, path: str) -> LoadSample:
     """One answer. Raises CommandError where there is none."""
     started = time.perf_counter()
     answer = server.ask("GET", path, headers=_HEADERS)
@@ -78,4 +78,4 @@ def ask(server: Server, path: str) -> Sample:
     if answer.is_redirect and not answer.headers.get("X-Frame-Cache"):
         message = f"{server.url} sends elsewhere, to {answer.headers['Location']}: give that server as --url"
         raise CommandError(message, ExitCode.USAGE)
-    return Sample(seconds, len(answer.content), answer.status_code, answer.headers.get("X-Frame-Cache", ""))
+    return LoadSample(seconds, len(answer.content), answer.status_code, answer.headers.get("X-Frame-Cache", ""))

@@ -6,13 +6,13 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from framecache.cli.load import Turn
+from framecache.cli.load import LoadTurn
 
 
 class Measured:
     """What some turns of the same kind brought."""
 
-    def __init__(self, turns: Sequence[Turn]) -> None:
+    def __init__(self, turns: Sequence[LoadTurn]) -> None:
         self.samples = [sample for turn in turns for sample in turn.samples]
         self._seconds = sum(turn.seconds for turn in turns)
         self._good = [sample for sample in self.samples if sample.is_good]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from framecache.cli.arrivals import Arrivals
+from framecache.cli.arrivals import RecentArrivals
 from framecache.cli.change_log import Window
 from framecache.cli.sampling import Estimate
 
@@ -29,7 +29,7 @@ class Sizing:
     settings: Mapping[str, Any]
     window: Window
     now: datetime
-    arrivals: Arrivals
+    arrivals: RecentArrivals
     days: int
     by_rules: Mapping[str, Any] | None = None
 

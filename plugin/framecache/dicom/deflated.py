@@ -7,18 +7,20 @@ from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from functools import partial
 
-from framecache.contents import Content, Contents
 from framecache.dicom.byte_reader import ByteReader, MemoryReader
 from framecache.dicom.data_set import end_of_file_meta
 from framecache.dicom.transfer_syntax import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN
 from framecache.errors import BrokenPixelData
+from framecache.shared_buffers import SharedBuffer, SharedBuffers
 
 _FIRST_READ = 1 << 16
 _READ, _PIECE = 1 << 18, 1 << 22  # bytes in, bytes out at a time
 
 
 @contextmanager
-def readable(reader: ByteReader, transfer_syntax_uid: str, contents: Contents, key: Hashable) -> Iterator[ByteReader]:
+def readable(
+    reader: ByteReader, transfer_syntax_uid: str, contents: SharedBuffers, key: Hashable
+) -> Iterator[ByteReader]:
     """`reader`, or for a deflated data set the same instance inflated among `contents`; `key` names what is read.
 
     Raises HandOver where it alone is too large, Overloaded where it is with others, BrokenPixelData where the
@@ -31,7 +33,7 @@ def readable(reader: ByteReader, transfer_syntax_uid: str, contents: Contents, k
         yield MemoryReader(content)
 
 
-def _inflate(reader: ByteReader, contents: Contents, content: Content) -> bytearray:
+def _inflate(reader: ByteReader, contents: SharedBuffers, content: SharedBuffer) -> bytearray:
     """A deflate stream can grow a thousandfold, so what it becomes is counted while it grows."""
     inflated = bytearray(_file_meta(EXPLICIT_VR_LITTLE_ENDIAN))
     for piece in _pieces(reader):

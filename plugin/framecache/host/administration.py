@@ -5,30 +5,30 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 
-from framecache.administration.actions import Actions
-from framecache.administration.answers import Area
-from framecache.administration.archive_view import ArchiveView
-from framecache.administration.backfill import Backfill
-from framecache.administration.checks import check_admin_users
-from framecache.administration.document import Document
-from framecache.administration.jobs import Jobs
-from framecache.administration.measurements import Measurements
-from framecache.administration.monitoring import Monitoring
-from framecache.administration.page import Page
-from framecache.administration.preview import Preview
-from framecache.administration.pulse import Pulse
-from framecache.administration.resources import Resources
-from framecache.administration.statistics import Statistics
-from framecache.administration.status import Status
-from framecache.administration.verification import Verification
-from framecache.administration.warming import Warming
-from framecache.administration.work import Work
-from framecache.host.access import Access
-from framecache.host.admin_routes import ActionRoute, JsonRoute
+from framecache.admin.access import Access
+from framecache.admin.actions import Actions
+from framecache.admin.answers import Area
+from framecache.admin.archive_view import ArchiveView
+from framecache.admin.backfill import Backfill
+from framecache.admin.checks import check_admin_users
+from framecache.admin.document import Document
+from framecache.admin.jobs import Jobs
+from framecache.admin.measurements import Measurements
+from framecache.admin.monitoring import Monitoring
+from framecache.admin.page import Page
+from framecache.admin.page_route import PATTERN, PageRoute
+from framecache.admin.periodic import Periodic
+from framecache.admin.preview import Preview
+from framecache.admin.resources import Resources
+from framecache.admin.routes import ActionRoute, JsonRoute
+from framecache.admin.statistics import Statistics
+from framecache.admin.status import Status
+from framecache.admin.verification import Verification
+from framecache.admin.warming import Warming
+from framecache.admin.work import JobWork
 from framecache.host.context import Context
 from framecache.host.filling import Filling
 from framecache.host.keeping import Keeping
-from framecache.host.page_route import PATTERN, PageRoute
 
 _PATIENCE_AT_THE_END = 2.0  # seconds
 
@@ -44,7 +44,7 @@ class Administration:
         statistics = Statistics(context.metrics, measurements, context.clock)
         monitoring = Monitoring(context.metrics, measurements, context.module)
         self._areas = [*_areas(context, keeping, filling, self._jobs), statistics, monitoring, Document()]
-        self._pulse = Pulse([statistics.note, monitoring.publish], context.clock, context.log)
+        self._pulse = Periodic([statistics.note, monitoring.publish], context.clock, context.log)
         self._workers = list[threading.Thread]()
         context.findings.checks.append(check_admin_users(self._settings.admin_users, verified=self._access.verifies))
 
@@ -72,25 +72,25 @@ class Administration:
 
 
 def _areas(context: Context, keeping: Keeping, filling: Filling, jobs: Jobs) -> Iterator[Area]:
-    catalogue, store, filler, log = keeping.catalogue, keeping.store, filling.filler, context.log
-    intake, pool, metrics, url = filling.intake, keeping.pool, context.metrics, context.url
-    yield Status(context.findings, context.settings, catalogue, store, filler, intake, pool, metrics, url)
+    catalogue, store, scheduler, log = keeping.catalogue, keeping.store, filling.scheduler, context.log
+    change_feed, pool, metrics, url = filling.change_feed, keeping.pool, context.metrics, context.url
+    yield Status(context.findings, context.settings, catalogue, store, scheduler, change_feed, pool, metrics, url)
     archive = ArchiveView(context.api)
-    yield Resources(archive, catalogue, store, filler)
+    yield Resources(archive, catalogue, store, scheduler)
     yield Actions(
         archive,
         catalogue,
         store,
-        filler,
-        filling.keeper,
+        scheduler,
+        filling.write_behind,
         jobs,
-        Warming(filler, catalogue, store).of,
+        Warming(scheduler, catalogue, store).of,
         Verification(catalogue, store, metrics, log).of,
         context.events,
         log,
     )
-    yield Preview(context.api, context.settings, jobs, filling.pace, log)
-    yield Work(jobs, context.events)
+    yield Preview(context.api, context.settings, jobs, filling.extraction_cost, log)
+    yield JobWork(jobs, context.events)
     yield Backfill(filling.backfill, jobs)
 
 
@@ -101,7 +101,7 @@ def _measurements(context: Context, keeping: Keeping, filling: Filling) -> Measu
         context.clock,
         keeping.catalogue,
         keeping.store,
-        filling.filler,
-        filling.intake,
+        filling.scheduler,
+        filling.change_feed,
         keeping.pool,
     )

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from framecache.codecs.codec_pool import CodecPool
+from framecache.config.settings import MEGABYTE
 from framecache.errors import FrameCacheError
 from framecache.host.context import Context
-from framecache.settings import MEGABYTE
 
 _BACKGROUND = 10  # niceness
 

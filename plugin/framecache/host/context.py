@@ -9,15 +9,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from framecache.administration.findings import Findings
+from framecache.admin.findings import Findings
+from framecache.config.settings import Settings
 from framecache.dicomweb.public_url import PublicUrl
-from framecache.events import Events
-from framecache.host.orthanc_adapter import ModuleApi
 from framecache.host.tracing import Tracing
-from framecache.metrics import Metrics
+from framecache.orthanc.api import ModuleApi
+from framecache.policy.policy import Policy
 from framecache.ports import Clock, Log, OrthancApi, OrthancModule
-from framecache.rules.policy import Policy
-from framecache.settings import Settings
+from framecache.telemetry.events import Events
+from framecache.telemetry.metrics import Metrics
 
 
 @dataclass(frozen=True)

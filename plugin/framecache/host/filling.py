@@ -6,32 +6,32 @@ import threading
 import time
 from collections.abc import Callable
 
-from framecache.archive.entry import Entry
-from framecache.archive.studies import Studies
-from framecache.cache.spare_room import SpareRoom
-from framecache.events import Events
-from framecache.filling.audit import Audit
-from framecache.filling.backfill import Backfill
-from framecache.filling.backfill_progress import Plan
-from framecache.filling.backlog import Backlog
-from framecache.filling.caretaker import Caretaker
-from framecache.filling.carry_over import CarryOver
-from framecache.filling.extraction import Extractor
-from framecache.filling.filler import Filler
-from framecache.filling.intake import Intake
-from framecache.filling.janitor import Janitor
-from framecache.filling.keeper import Keeper
-from framecache.filling.line import Work
-from framecache.filling.pace import Pace
-from framecache.filling.relatives import Relatives
-from framecache.filling.sieve import Sieve
-from framecache.filling.states import FillState
+from framecache.config.hours import parse_hours
+from framecache.config.settings import MEGABYTE, Settings
 from framecache.host.codecs import Codecs
 from framecache.host.context import Context
 from framecache.host.keeping import Keeping
 from framecache.host.tracing import Tracing
-from framecache.hours import parse_hours
-from framecache.settings import MEGABYTE, Settings
+from framecache.instances.entry import Entry
+from framecache.maintenance.housekeeping import Housekeeping
+from framecache.maintenance.invalidation import Invalidation
+from framecache.maintenance.reconciliation import Reconciliation
+from framecache.orthanc.studies import Studies
+from framecache.prefetch.admission import Admission
+from framecache.prefetch.backfill import Backfill
+from framecache.prefetch.backfill_progress import Plan
+from framecache.prefetch.change_feed import ChangeFeed
+from framecache.prefetch.checkpoint import Checkpoint
+from framecache.prefetch.extraction import Extractor
+from framecache.prefetch.extraction_cost import ExtractionCost
+from framecache.prefetch.extraction_states import ExtractionState
+from framecache.prefetch.queue_state import QueueState
+from framecache.prefetch.related import RelatedStudies
+from framecache.prefetch.scheduler import Scheduler
+from framecache.prefetch.work_queue import Task
+from framecache.prefetch.write_behind import WriteBehind
+from framecache.store.spare_room import SpareRoom
+from framecache.telemetry.events import Events
 
 _PATIENCE_AT_THE_END = 2.0  # seconds
 
@@ -42,13 +42,13 @@ class Filling:
     def __init__(self, context: Context, keeping: Keeping, codecs: Codecs) -> None:
         settings, metrics, log, api = context.settings, context.metrics, context.log, context.api
         catalogue, store = keeping.catalogue, keeping.store
-        policy, self._backlog = context.policy, Backlog()
-        self.pace = Pace(store, context.clock)
+        policy, self._checkpoint = context.policy, Checkpoint()
+        self.extraction_cost = ExtractionCost(store, context.clock)
         extractor, background = (
-            Extractor(keeping.sources, room, keeping.pool, codecs.background, policy, self.pace)
+            Extractor(keeping.sources, room, keeping.pool, codecs.background, policy, self.extraction_cost)
             for room in (store, SpareRoom(store))
         )
-        self.filler = Filler(
+        self.scheduler = Scheduler(
             catalogue,
             extractor,
             store,
@@ -58,67 +58,75 @@ class Filling:
             policy,
             on_done=self._done,
             on_state=_noted(context.events, context.tracing),
-            on_kept=self._backlog.kept,
+            on_kept=self._checkpoint.kept,
             on_opened=self._opened,
             background=background,
         )
-        sieve, studies = Sieve(api, log, policy), Studies(api)
-        self._relatives = Relatives(
+        admission, studies = Admission(api, log, policy), Studies(api)
+        self._related = RelatedStudies(
             studies,
-            sieve,
-            self.filler,
+            admission,
+            self.scheduler,
             context.clock,
             log,
             opens=settings.warm_study,
             priors=settings.priors,
             same_modality=settings.priors_same_modality,
         )
-        self._carry_over = CarryOver(self.filler, self._relatives, store, log)
-        self.backfill = Backfill(studies, sieve, self.filler, store, context.clock, log, _plan(settings))
-        arrived = self._relatives.study_arrived
-        self.intake = Intake(api, self.filler, self._backlog, store, metrics, log, sieve, arrived)
-        self.janitor = Janitor(catalogue, store, self.filler, log)
-        self.keeper = Keeper(catalogue, store, log, policy)
-        self._audit = Audit(api, store, self.janitor.deleted, log)
-        self._caretaker = Caretaker(store, keeping.pool, log)
+        self._queue_state = QueueState(self.scheduler, self._related, store, log)
+        self.backfill = Backfill(studies, admission, self.scheduler, store, context.clock, log, _plan(settings))
+        arrived = self._related.study_arrived
+        self.change_feed = ChangeFeed(api, self.scheduler, self._checkpoint, store, metrics, log, admission, arrived)
+        self.invalidation = Invalidation(catalogue, store, self.scheduler, log)
+        self.write_behind = WriteBehind(catalogue, store, log, policy)
+        self._reconciliation = Reconciliation(api, store, self.invalidation.deleted, log)
+        self._housekeeping = Housekeeping(store, keeping.pool, log)
         self._settings, self._workers = settings, list[threading.Thread]()
         self._tracing = context.tracing
 
     def start(self) -> None:
         """Orthanc answers from now on."""
-        self.intake.start()
-        self._workers += [self.janitor.start(), self._caretaker.start(self._start_writing)]
+        self.change_feed.start()
+        self._workers += [self.invalidation.start(), self._housekeeping.start(self._start_writing)]
 
     def _start_writing(self) -> None:
         """Behind the check of the folder: a block's file is there before its row is."""
-        self._workers += self.filler.start(self._settings.workers)
-        self.keeper.start()
-        self._audit.start()
-        self._carry_over.start()
-        self._relatives.start()
+        self._workers += self.scheduler.start(self._settings.workers)
+        self.write_behind.start()
+        self._reconciliation.start()
+        self._queue_state.start()
+        self._related.start()
         self.backfill.start()
 
     def arrived(self, orthanc_id: str) -> None:
         """An instance was stored. Returns at once: Orthanc's events wait for each other."""
-        self.intake.arrived()
+        self.change_feed.arrived()
         if self._tracing is not None:
             self._tracing.stored(orthanc_id)
 
     def stop(self) -> None:
         """Ends within the time of one block; returns at once, but for the note on what waits."""
-        self._carry_over.stop()
-        guesses = (self.backfill, self._relatives)
-        for worker in (*guesses, self.intake, self.filler, self.janitor, self.keeper, self._audit, self._caretaker):
+        self._queue_state.stop()
+        guesses = (self.backfill, self._related)
+        for worker in (
+            *guesses,
+            self.change_feed,
+            self.scheduler,
+            self.invalidation,
+            self.write_behind,
+            self._reconciliation,
+            self._housekeeping,
+        ):
             worker.stop()
 
     def _done(self, orthanc_id: str) -> None:
-        self._backlog.done(orthanc_id)
+        self._checkpoint.done(orthanc_id)
         self.backfill.done(orthanc_id)
         if self._tracing is not None:
             self._tracing.finished(orthanc_id)
 
     def _opened(self, entry: Entry) -> None:
-        self._relatives.opened(entry)
+        self._related.opened(entry)
 
     def join(self) -> None:
         """Wait a little for those who write."""
@@ -137,10 +145,10 @@ def _plan(settings: Settings) -> Plan:
     )
 
 
-def _noted(events: Events, tracing: Tracing | None) -> Callable[[str, FillState, Work], None]:
+def _noted(events: Events, tracing: Tracing | None) -> Callable[[str, ExtractionState, Task], None]:
     """What became of a fill, as an event and for its trace."""
 
-    def note(orthanc_id: str, state: FillState, work: Work) -> None:
+    def note(orthanc_id: str, state: ExtractionState, work: Task) -> None:
         if tracing is not None:
             tracing.extracted(work, state)
         if state.state == "cached":

@@ -8,26 +8,26 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from framecache.administration import checks
-from framecache.administration.findings import Findings
-from framecache.administration.page import Page, explorer_script
+from framecache.admin import checks
+from framecache.admin.access import Access
+from framecache.admin.findings import Findings
+from framecache.admin.page import Page, explorer_script
+from framecache.admin.page_route import PATTERN, PageRoute
+from framecache.admin.routes import JsonRoute
+from framecache.config.settings import Settings, is_strict, lenient_admin_settings, read_settings
 from framecache.errors import SettingsError
-from framecache.host.access import Access
-from framecache.host.admin_routes import JsonRoute
 from framecache.host.administration import Administration
 from framecache.host.codecs import Codecs
 from framecache.host.context import Context
 from framecache.host.filling import Filling
 from framecache.host.keeping import Keeping
-from framecache.host.module_log import ModuleLog
-from framecache.host.orthanc_adapter import for_good
-from framecache.host.page_route import PATTERN, PageRoute
 from framecache.host.serving import Serving
 from framecache.host.start_checks import StartChecks
 from framecache.host.tracing import trace
-from framecache.metrics import Metrics
+from framecache.orthanc.api import for_good
+from framecache.orthanc.module_log import ModuleLog
 from framecache.ports import Log, OrthancModule
-from framecache.settings import Settings, is_strict, lenient_admin_settings, read_settings
+from framecache.telemetry.metrics import Metrics
 from framecache.threads import start_thread
 
 OnChange = Callable[[int, int, str], None]
@@ -135,7 +135,7 @@ class _Plugin:
             if change == kinds.NEW_INSTANCE:
                 self._filling.arrived(resource_id)
             elif change == kinds.DELETED and level == instance:
-                self._filling.janitor.deleted(resource_id)
+                self._filling.invalidation.deleted(resource_id)
             elif change == kinds.ORTHANC_STARTED:
                 start_thread("frame-cache-start", self._start)
             elif change == kinds.ORTHANC_STOPPED:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from framecache.administration.checks import check_store
-from framecache.archive.catalogue import Catalogue
-from framecache.archive.sources import Sources
-from framecache.cache.buffers import BufferPool
-from framecache.cache.disk_store import DiskStore
-from framecache.cache.expiry import Stay
-from framecache.cache.frame_store import FrameStore, OnRemoved
-from framecache.cache.guarded_store import GuardedStore
-from framecache.contents import Contents
-from framecache.events import Kind
+from framecache.admin.checks import check_store
+from framecache.config.settings import MEGABYTE
 from framecache.host.context import Context
-from framecache.metrics import RemovalCause
-from framecache.settings import MEGABYTE
+from framecache.instances.catalogue import Catalogue
+from framecache.instances.frame_source import FrameSources
+from framecache.shared_buffers import SharedBuffers
+from framecache.store.buffers import BufferPool
+from framecache.store.disk.disk_store import DiskStore
+from framecache.store.disk.expiry import Stay
+from framecache.store.frame_store import FrameStore, OnRemoved
+from framecache.store.resilient_store import ResilientStore
+from framecache.telemetry.events import Kind
+from framecache.telemetry.metrics import RemovalCause
 from framecache.threads import Desk
 
 _KEPT_BUFFERS = 256 * MEGABYTE
@@ -42,7 +42,7 @@ class Keeping:
             back_desk=self._back_desk,
         )
         self.catalogue.trusts_files = False  # until Orthanc has told that it keeps and deletes them itself
-        self.sources = Sources(api, Contents(settings.maximum_inflated_mb * MEGABYTE))
+        self.sources = FrameSources(api, SharedBuffers(settings.maximum_inflated_mb * MEGABYTE))
         self.pool = BufferPool(settings.maximum_memory_mb * MEGABYTE, _KEPT_BUFFERS)
 
     def stop(self) -> None:
@@ -56,7 +56,7 @@ def _open_store(context: Context) -> FrameStore:
     limit, free = settings.maximum_size_mb * MEGABYTE, settings.minimum_free_disk_mb * MEGABYTE
     policy, usual = context.policy, settings.maximum_age_days * _DAY
     stay = Stay(usual, policy.shortest_stay * _DAY, lambda one: policy.decide(one).keep_days * _DAY)
-    store = GuardedStore(
+    store = ResilientStore(
         lambda: DiskStore(settings.directory, limit, free, stay, _removed(context)),
         limit,
         context.clock,

@@ -6,18 +6,19 @@ import os
 from collections.abc import Callable, Iterator
 from functools import partial
 
+from framecache.config.settings import MEGABYTE, Settings
 from framecache.host.codecs import Codecs
 from framecache.host.context import Context
 from framecache.host.filling import Filling
 from framecache.host.keeping import Keeping
-from framecache.host.orthanc_adapter import RetrieveRoute
-from framecache.host.turns import Turns
 from framecache.serving.frames import Frames
 from framecache.serving.instance_retrieval import InstanceRetrieval
 from framecache.serving.rendering import Rendering
 from framecache.serving.representations import Representations
 from framecache.serving.responder import Limits, Responder
 from framecache.serving.retrieval import Retrieval
+from framecache.serving.route import RetrieveRoute
+from framecache.serving.send_limiter import SendLimiter
 from framecache.serving.transactions import (
     AllFrames,
     FrameList,
@@ -27,7 +28,6 @@ from framecache.serving.transactions import (
     Transaction,
     WholeInstance,
 )
-from framecache.settings import MEGABYTE, Settings
 from framecache.threads import Desk
 
 _FEWEST_TURNS = 4
@@ -38,15 +38,15 @@ class Serving:
 
     def __init__(self, context: Context, keeping: Keeping, filling: Filling, codecs: Codecs) -> None:
         settings, url, catalogue = context.settings, context.url, keeping.catalogue
-        frames = Frames(keeping.sources, codecs.foreground, filling.keeper)
+        frames = Frames(keeping.sources, codecs.foreground, filling.write_behind)
         responder = partial(Responder, catalogue, keeping.pool, context.metrics, context.clock, _limits(settings))
         representations = Representations(
             lambda one: context.policy.decide(one).has_small_form, can_transcode=frames.can_transcode
         )
-        retrieval = Retrieval(responder("frames"), frames, filling.filler, url, representations)
+        retrieval = Retrieval(responder("frames"), frames, filling.scheduler, url, representations)
         self._transactions: list[Transaction] = [FrameList(retrieval), AllFrames(retrieval)]
         if codecs.foreground is not None:
-            rendering = Rendering(responder("rendered"), frames, filling.filler)
+            rendering = Rendering(responder("rendered"), frames, filling.scheduler)
             self._transactions += [
                 FramePicture(rendering),
                 InstancePicture(rendering),
@@ -55,7 +55,7 @@ class Serving:
         self._transcoders = Desk("frame-cache-transcoder", max(2, os.cpu_count() or 2))
         whole = InstanceRetrieval(responder("instance"), context.api, self._transcoders, url, context.log)
         self._whole_instance = WholeInstance(whole)
-        self._context, self._turns = context, Turns(max(_FEWEST_TURNS, 2 * (os.cpu_count() or 1)))
+        self._context, self._turns = context, SendLimiter(max(_FEWEST_TURNS, 2 * (os.cpu_count() or 1)))
 
     def routes(self) -> Iterator[tuple[str, RetrieveRoute]]:
         """The callbacks by the patterns of their paths."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 
-from framecache.administration import checks
+from framecache.admin import checks
 from framecache.host.codecs import Codecs
 from framecache.host.context import Context
 from framecache.host.keeping import Keeping
-from framecache.host.orthanc_adapter import SENTINEL, SENTINEL_ANSWER
+from framecache.serving.route import SENTINEL, SENTINEL_ANSWER
 
 
 class StartChecks:

@@ -7,16 +7,16 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from framecache.administration.checks import check_tracing
-from framecache.administration.findings import Findings
-from framecache.filling.line import Work
-from framecache.filling.states import FillState
-from framecache.host.orthanc_adapter import SENTINEL
+from framecache.admin.checks import check_tracing
+from framecache.admin.findings import Findings
 from framecache.ports import Clock, Log, RestOutput
-from framecache.tracing.courier import Courier
-from framecache.tracing.environment import protocol_error, wants_traces
-from framecache.tracing.journal import Journal
-from framecache.tracing.records import Answered, Extracted, Finished, Stored
+from framecache.prefetch.extraction_states import ExtractionState
+from framecache.prefetch.work_queue import Task
+from framecache.serving.route import SENTINEL
+from framecache.telemetry.tracing.environment import protocol_error, wants_traces
+from framecache.telemetry.tracing.exporter import Exporter
+from framecache.telemetry.tracing.journal import Journal
+from framecache.telemetry.tracing.records import ExtractionRecord, FinishedRecord, RequestRecord, StoredRecord
 
 _OK = 200
 # Of a path and of each header that is kept: more than any that is well-formed, as clients write what they like.
@@ -37,7 +37,7 @@ class Tracing:
 
     def __init__(self, python: str, findings: Findings, log: Log, clock: Clock = time) -> None:
         self._clock, self._findings, self._log, self._journal = clock, findings, log, Journal()
-        self._courier = Courier(self._journal, python, clock, log, self._ready)
+        self._courier = Exporter(self._journal, python, clock, log, self._ready)
         self.missed = self._journal.missed
         self.start, self.stop, self.join = self._courier.start, self._courier.stop, self._courier.join
 
@@ -55,7 +55,7 @@ class Tracing:
             finally:
                 told, headers = watched, request["headers"]
                 journal.note(
-                    Answered(
+                    RequestRecord(
                         request["method"],
                         uri[:_LONGEST],
                         request["groups"] if len(uri) <= _LONGEST else [],
@@ -75,15 +75,15 @@ class Tracing:
 
     def stored(self, orthanc_id: str) -> None:
         """Orthanc told of a new instance."""
-        self._journal.note(Stored(orthanc_id, self._clock.monotonic()))
+        self._journal.note(StoredRecord(orthanc_id, self._clock.monotonic()))
 
-    def extracted(self, work: Work, state: FillState) -> None:
+    def extracted(self, work: Task, state: ExtractionState) -> None:
         """One form of an instance was worked at; what gave way or begins anew goes on waiting."""
         if state.state == "queued":
             return
         path = work.entry.instance.path if work.entry else None
         self._journal.note(
-            Extracted(
+            ExtractionRecord(
                 work.orthanc_id,
                 [path.study_instance_uid, path.series_instance_uid, path.sop_instance_uid] if path else [],
                 work.queued,
@@ -100,7 +100,7 @@ class Tracing:
 
     def finished(self, orthanc_id: str) -> None:
         """Nothing is left to do for an instance."""
-        self._journal.note(Finished(orthanc_id))
+        self._journal.note(FinishedRecord(orthanc_id))
 
     def _ready(self, error: str | None) -> None:
         check = check_tracing(error)

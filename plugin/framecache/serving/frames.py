@@ -7,15 +7,15 @@ from contextlib import ExitStack
 from functools import partial
 from typing import Protocol
 
-from framecache.archive.entry import Entry
-from framecache.archive.sources import FrameSource, Sources
 from framecache.codecs.process.errors import CodecUnavailable
 from framecache.dicom.frame_table import FrameTable
 from framecache.errors import BrokenPixelData, HandOver, InstanceGone, NotFound
-from framecache.flights import Flights, SharedReads
-from framecache.metrics import MissCause
+from framecache.instances.entry import Entry
+from framecache.instances.frame_source import FrameSource, FrameSources
 from framecache.serving.form import Codecs, Form
 from framecache.serving.piece import MadePiece, Piece, StoredPiece, is_stored, known_piece
+from framecache.single_flight import SharedReads, SingleFlight
+from framecache.telemetry.metrics import MissCause
 
 _PATIENCE = 60.0
 
@@ -30,9 +30,9 @@ class Keeping(Protocol):
 class Frames:
     """Finds pieces."""
 
-    def __init__(self, sources: Sources, codecs: Codecs | None, keeping: Keeping) -> None:
+    def __init__(self, sources: FrameSources, codecs: Codecs | None, keeping: Keeping) -> None:
         self._sources, self._codecs, self._keeping = sources, codecs, keeping
-        self._flights: Flights[bytes] = Flights(_PATIENCE)
+        self._flights: SingleFlight[bytes] = SingleFlight(_PATIENCE)
         self._reads = SharedReads(_PATIENCE)
 
     @property

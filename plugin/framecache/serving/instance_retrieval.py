@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from framecache.archive.entry import Entry
 from framecache.dicom.byte_reader import ByteReader, FileReader, MemoryReader
 from framecache.dicom.identity import InstancePath, is_uid
 from framecache.dicom.transfer_syntax import EXPLICIT_VR_LITTLE_ENDIAN
@@ -15,6 +14,7 @@ from framecache.dicomweb.multipart import Part
 from framecache.dicomweb.negotiation import MediaRange, parse_accept
 from framecache.dicomweb.public_url import PublicUrl
 from framecache.errors import BadRequest, InstanceGone, NotAcceptable, NotFound, SourceError, UnknownInstance
+from framecache.instances.entry import Entry
 from framecache.ports import Log, OrthancApi
 from framecache.serving.responder import Answer, Responder, is_known
 from framecache.threads import Desk
@@ -39,7 +39,7 @@ class InstanceRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class FileForm:
     """What a file is sent as: its transfer syntax, and as a part of multipart/related or alone."""
 
     transfer_syntax_uid: str
@@ -90,7 +90,7 @@ class InstanceRetrieval:
                 self._log.info(f"frame cache: Orthanc's core is asked for a file: {error}")
         return MemoryReader(self._api.get(f"/instances/{entry.instance.orthanc_id}/file"))
 
-    def _transcoded(self, entry: Entry, form: Form) -> ByteReader:
+    def _transcoded(self, entry: Entry, form: FileForm) -> ByteReader:
         uri = f"/instances/{entry.instance.orthanc_id}/file?transcode={form.transfer_syntax_uid}"
         try:
             return MemoryReader(self._desk.call(lambda: self._api.get(uri), _TRANSCODING_SECONDS))
@@ -99,12 +99,12 @@ class InstanceRetrieval:
                 f"not to be had in that transfer syntax: {error}", _offers(entry.instance.transfer_syntax_uid)
             ) from error
 
-    def _answer(self, request: InstanceRequest, form: Form, reader: ByteReader, started: float) -> Answer:
+    def _answer(self, request: InstanceRequest, form: FileForm, reader: ByteReader, started: float) -> Answer:
         answer = self._responder.attempt(lambda opened: self._send(request, form, reader, opened))
         self._responder.took("file" if isinstance(reader, FileReader) else "core", started)
         return answer
 
-    def _send(self, request: InstanceRequest, form: Form, reader: ByteReader, opened: ExitStack) -> Answer:
+    def _send(self, request: InstanceRequest, form: FileForm, reader: ByteReader, opened: ExitStack) -> Answer:
         opened.callback(reader.close)
         header, closing = b"", b""
         if form.multipart:
@@ -145,7 +145,7 @@ def _chunks(header: bytes, reader: ByteReader, closing: bytes, buffer: memoryvie
         yield memoryview(closing)
 
 
-def choose_form(accept: str | None, stored: str) -> Form:
+def choose_form(accept: str | None, stored: str) -> FileForm:
     """What to send of a file stored in the transfer syntax `stored` (PS3.18 sections 8.7.3 and 8.7.8).
 
     `*` is the stored transfer syntax, none is Explicit VR Little Endian, the default of application/dicom.
@@ -164,11 +164,11 @@ def _is_dicom(media_range: MediaRange) -> bool:
     return media_range.media_type in (DICOM, "application/*")
 
 
-def _form(media_range: MediaRange, stored: str) -> Form:
+def _form(media_range: MediaRange, stored: str) -> FileForm:
     asked = media_range.parameters.get("transfer-syntax") or EXPLICIT_VR_LITTLE_ENDIAN
     if asked != "*" and not is_uid(asked):
         raise BadRequest("a transfer-syntax is a UID or *")
-    return Form(stored if asked == "*" else asked, media_range.media_type in _IN_PARTS)
+    return FileForm(stored if asked == "*" else asked, media_range.media_type in _IN_PARTS)
 
 
 def _offers(stored: str) -> tuple[str, ...]:

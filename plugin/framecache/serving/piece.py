@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar, Protocol
 
-from framecache.archive.entry import CachedBlock, Entry
-from framecache.archive.sources import FrameSource
-from framecache.cache import block
-from framecache.cache.block import BlockFrame, BrokenBlock
 from framecache.dicom.frame_table import Extent
 from framecache.dicom.stored_frame import read_stored_frame
 from framecache.dicom.transfer_syntax import stored_representation
 from framecache.errors import FrameCacheError, HandOver, InstanceGone
+from framecache.instances.entry import CachedBlock, Entry
+from framecache.instances.frame_source import FrameSource
+from framecache.store import block
+from framecache.store.block import BlockFrame, BrokenBlock
 
 
 class Piece(Protocol):

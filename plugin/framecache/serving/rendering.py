@@ -6,16 +6,16 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from framecache.archive.entry import Entry
-from framecache.cache import block
 from framecache.dicom.identity import InstancePath
 from framecache.dicom.transfer_syntax import Encoding, lookup
 from framecache.dicomweb.rendering_parameters import RenderingParameters, parse_rendering
 from framecache.errors import HandOver
-from framecache.metrics import MissCause
+from framecache.instances.entry import Entry
 from framecache.serving.form import Codecs
 from framecache.serving.frames import Frames
 from framecache.serving.responder import Answer, Responder, Wanted, is_known
+from framecache.store import block
+from framecache.telemetry.metrics import MissCause
 
 
 @dataclass(frozen=True, slots=True)

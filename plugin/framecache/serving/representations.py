@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 
-from framecache.archive.entry import Entry
-from framecache.dicom.instance import Instance
 from framecache.dicom.transfer_syntax import (
     EXPLICIT,
     HTJ2K_LOSSLESS,
@@ -18,6 +16,8 @@ from framecache.dicom.transfer_syntax import (
 )
 from framecache.dicomweb.negotiation import Choice, choose, is_simple
 from framecache.errors import HandOver, NotAcceptable
+from framecache.instances.entry import Entry
+from framecache.orthanc.instance import Instance
 
 
 class Representations:

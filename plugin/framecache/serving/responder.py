@@ -7,14 +7,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Protocol, Self
 
-from framecache.archive.catalogue import Catalogue
-from framecache.archive.entry import Entry
-from framecache.cache.buffers import BufferPool
 from framecache.dicom.identity import InstancePath
 from framecache.errors import HandOver, NotFound, UnknownInstance
-from framecache.metrics import Metrics, MissCause, Outcome, Route
+from framecache.instances.catalogue import Catalogue
+from framecache.instances.entry import Entry
 from framecache.ports import Clock
 from framecache.serving.piece import DamagedPiece
+from framecache.store.buffers import BufferPool
+from framecache.telemetry.metrics import Metrics, MissCause, Outcome, Route
 
 _PATIENCE = 5.0
 _TRIES = 3

@@ -7,8 +7,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 
-from framecache.archive.entry import Entry
-from framecache.cache import block
 from framecache.codecs.process.errors import Unwritable
 from framecache.dicom.identity import InstancePath, parse_frame_list
 from framecache.dicom.transfer_syntax import Representation
@@ -17,12 +15,14 @@ from framecache.dicomweb.multipart import Layout, Part
 from framecache.dicomweb.negotiation import Choice
 from framecache.dicomweb.public_url import PublicUrl
 from framecache.errors import HandOver, InstanceGone
-from framecache.metrics import MissCause
+from framecache.instances.entry import Entry
 from framecache.serving.form import Form, Transcoded
 from framecache.serving.frames import Frames, OpenFrames
 from framecache.serving.piece import DamagedPiece, Piece, known_piece
 from framecache.serving.representations import Representations
 from framecache.serving.responder import Answer, Responder, Wanted, is_known
+from framecache.store import block
+from framecache.telemetry.metrics import MissCause
 
 
 @dataclass(slots=True)

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
 
-from framecache.archive.catalogue import Catalogue
 from framecache.dicom.identity import InstancePath
 from framecache.dicomweb import query
 from framecache.errors import FrameCacheError, UnknownInstance
+from framecache.instances.catalogue import Catalogue
 from framecache.serving.instance_retrieval import InstanceRequest, InstanceRetrieval
 from framecache.serving.rendering import PictureRequest, Rendering
 from framecache.serving.responder import Answer

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from framecache.cli.load import Sample, Turn
+from framecache.cli.load import LoadSample, LoadTurn
 from framecache.cli.measurement import Measured
 
 from tests.unit.cli.conftest import Command
@@ -86,8 +86,8 @@ def test_answers_that_are_no_hits_are_told(
     [([], None, None), ([7], 7, 7), ([9, 1, 5], 5, 9), (list(range(1, 101)), 51, 100), (list(range(1000)), 500, 990)],
 )
 def test_quantiles_are_those_of_good_answers(milliseconds: list[int], median: int | None, p99: int | None) -> None:
-    good = [Sample(time, 10, 200, "hit") for time in milliseconds]
-    measured = Measured([Turn(good[::2], 1.0), Turn([*good[1::2], Sample(9999, 10, 500, "")], 1.0)])
+    good = [LoadSample(time, 10, 200, "hit") for time in milliseconds]
+    measured = Measured([LoadTurn(good[::2], 1.0), LoadTurn([*good[1::2], LoadSample(9999, 10, 500, "")], 1.0)])
     assert (measured.median, measured.p99, measured.errors) == (median, p99, 1)
     assert measured.throughput == 5 * len(milliseconds)
 

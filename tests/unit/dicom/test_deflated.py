@@ -8,11 +8,11 @@ import zlib
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from framecache.contents import Contents
 from framecache.dicom.byte_reader import MemoryReader
 from framecache.dicom.data_set import end_of_file_meta
 from framecache.dicom.deflated import readable
 from framecache.errors import BrokenPixelData, FrameCacheError, HandOver, Overloaded, UnreadableHeader
+from framecache.shared_buffers import SharedBuffers
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,14 +29,14 @@ def deflated(data_set: bytes) -> MemoryReader:
     return MemoryReader(META + packer.compress(data_set) + packer.flush())
 
 
-def inflate(contents: Contents, reader: MemoryReader, key: str = "an instance") -> bytes:
+def inflate(contents: SharedBuffers, reader: MemoryReader, key: str = "an instance") -> bytes:
     with readable(reader, DEFLATED, contents, key) as inflated:
         return inflated.read_at(INFLATED_META, inflated.size)
 
 
 @given(st.binary(max_size=2000), st.integers(1, 3000))
 def test_what_was_deflated_comes_back(piece: bytes, times: int) -> None:
-    contents = Contents(10 * MEGABYTE)
+    contents = SharedBuffers(10 * MEGABYTE)
 
     data_set = bytes(range(16)) + piece * times  # whose stream is longer than an element's head
     assert inflate(contents, deflated(data_set)) == data_set
@@ -46,12 +46,12 @@ def test_what_was_deflated_comes_back(piece: bytes, times: int) -> None:
 def test_others_are_read_as_they_are() -> None:
     reader = MemoryReader(native(bytes(72)))
 
-    with readable(reader, EXPLICIT, Contents(1), "an instance") as same:
+    with readable(reader, EXPLICIT, SharedBuffers(1), "an instance") as same:
         assert same is reader
 
 
 def test_a_bomb_takes_no_more_than_the_limit() -> None:
-    bomb, contents = deflated(bytes(200 * MEGABYTE)), Contents(16 * MEGABYTE)
+    bomb, contents = deflated(bytes(200 * MEGABYTE)), SharedBuffers(16 * MEGABYTE)
     assert bomb.size < MEGABYTE
     tracemalloc.start()
     try:
@@ -66,7 +66,7 @@ def test_a_bomb_takes_no_more_than_the_limit() -> None:
 
 
 def test_many_at_once_share_the_limit_and_give_back_what_they_took() -> None:
-    contents = Contents(10 * MEGABYTE)
+    contents = SharedBuffers(10 * MEGABYTE)
     with readable(deflated(bytes(6 * MEGABYTE)), DEFLATED, contents, "another"):
         with pytest.raises(Overloaded):
             inflate(contents, deflated(bytes(6 * MEGABYTE)))
@@ -82,7 +82,7 @@ MANY = 20
 class PatientReader(MemoryReader):
     """Counts how often it is read from its beginning, which takes until all have come."""
 
-    reads, contents = 0, Contents(3 * MEGABYTE)
+    reads, contents = 0, SharedBuffers(3 * MEGABYTE)
 
     def read_at(self, offset: int, length: int) -> bytes:
         if offset == 0:
@@ -122,7 +122,7 @@ def test_a_failure_is_told_to_all_who_wait_and_then_forgotten() -> None:
 
 @given(st.binary(max_size=300))
 def test_any_stream_is_inflated_or_refused(stream: bytes) -> None:
-    contents = Contents(MEGABYTE)
+    contents = SharedBuffers(MEGABYTE)
     try:
         inflate(contents, MemoryReader(META + stream))
     except FrameCacheError as error:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from framecache import install
 from framecache.errors import SettingsError
-from framecache.host.orthanc_adapter import SENTINEL, SENTINEL_ANSWER, RetrieveRoute
+from framecache.serving.route import SENTINEL, SENTINEL_ANSWER, RetrieveRoute
 
 from tests.unit.fakes import FakeModule, FakeOutput, eventually, orthanc_id
 

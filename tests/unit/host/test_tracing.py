@@ -6,14 +6,14 @@ import time
 from typing import Any
 
 import pytest
-from framecache.administration.findings import Findings
-from framecache.filling.line import Work
-from framecache.filling.priority import Priority
-from framecache.filling.states import FillState
-from framecache.host.orthanc_adapter import SENTINEL
+from framecache.admin.findings import Findings
 from framecache.host.tracing import Tracing, trace
 from framecache.ports import RestOutput
-from framecache.tracing.records import Answered, Extracted, Finished, Record, Stored
+from framecache.prefetch.extraction_states import ExtractionState
+from framecache.prefetch.priority import Priority
+from framecache.prefetch.work_queue import Task
+from framecache.serving.route import SENTINEL
+from framecache.telemetry.tracing.records import ExtractionRecord, FinishedRecord, Record, RequestRecord, StoredRecord
 
 from tests.unit.fakes import ORTHANC_ID, FakeClock, FakeLog, FakeOutput
 
@@ -60,7 +60,7 @@ def refuse(output: RestOutput, _uri: str, **_request: Any) -> None:
 def test_a_request_is_noted_as_it_was_answered(tracing: Tracing, route: Any, told: tuple[Any, ...]) -> None:
     (record,) = ask(tracing, route)
 
-    assert isinstance(record, Answered)
+    assert isinstance(record, RequestRecord)
     assert (record.status, record.length, record.found) == told
     assert (record.method, record.path, record.groups, record.began, record.ended) == ("GET", "/uri", GROUPS, 7.0, 7.0)
 
@@ -80,8 +80,8 @@ def test_the_client_s_trace_and_the_cause_of_a_miss_are_noted_with_their_request
     headers = {"traceparent": "00-1-2-01", "tracestate": "a=1", "authorization": "Basic secret"}
     (first,), (second,) = ask(tracing, miss, headers=headers), ask(tracing, hit)
 
-    assert isinstance(first, Answered)
-    assert isinstance(second, Answered)
+    assert isinstance(first, RequestRecord)
+    assert isinstance(second, RequestRecord)
     assert (first.traceparent, first.tracestate, first.cause, second.cause) == ("00-1-2-01", "a=1", "evicted", None)
     assert "secret" not in str(first)
 
@@ -102,7 +102,7 @@ def test_a_request_that_breaks_is_noted_and_goes_on_breaking(tracing: Tracing) -
     with pytest.raises(RuntimeError):
         ask(tracing, breaks)
     (record,) = tracing._journal.take()
-    assert isinstance(record, Answered)
+    assert isinstance(record, RequestRecord)
     assert record.status is None
 
 
@@ -111,16 +111,16 @@ def test_the_start_up_test_is_no_request(tracing: Tracing) -> None:
 
 
 def test_an_instance_is_noted_from_its_event_to_the_end_of_all_work(tracing: Tracing) -> None:
-    work = Work(ORTHANC_ID, Priority.ARRIVED_HIGH, 3.0, 4.0, None, "form")
+    work = Task(ORTHANC_ID, Priority.ARRIVED_HIGH, 3.0, 4.0, None, "form")
     tracing.stored(ORTHANC_ID)
-    tracing.extracted(work, FillState("queued"))
-    tracing.extracted(work, FillState("failed", "no room", 1.0, frames=2, size=10))
+    tracing.extracted(work, ExtractionState("queued"))
+    tracing.extracted(work, ExtractionState("failed", "no room", 1.0, frames=2, size=10))
     tracing.finished(ORTHANC_ID)
 
     assert tracing._journal.take() == [
-        Stored(ORTHANC_ID, 7.0),
-        Extracted(ORTHANC_ID, [], 3.0, 4.0, 7.0, "arrived_high", "form", "failed", "no room", 2, 10),
-        Finished(ORTHANC_ID),
+        StoredRecord(ORTHANC_ID, 7.0),
+        ExtractionRecord(ORTHANC_ID, [], 3.0, 4.0, 7.0, "arrived_high", "form", "failed", "no room", 2, 10),
+        FinishedRecord(ORTHANC_ID),
     ]
 
 

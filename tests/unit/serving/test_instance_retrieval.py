@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from framecache.archive.catalogue import Catalogue
-from framecache.cache.buffers import BufferPool
 from framecache.dicomweb.multipart import BOUNDARY, CLOSING
 from framecache.dicomweb.public_url import PublicUrl
 from framecache.errors import BadRequest, NotAcceptable, NotFound, SourceError
-from framecache.metrics import Metrics
-from framecache.serving.instance_retrieval import Form, InstanceRequest, InstanceRetrieval, choose_form
+from framecache.instances.catalogue import Catalogue
+from framecache.serving.instance_retrieval import FileForm, InstanceRequest, InstanceRetrieval, choose_form
 from framecache.serving.responder import Answer, Limits, Responder
+from framecache.store.buffers import BufferPool
+from framecache.telemetry.metrics import Metrics
 from framecache.threads import Desk
 from hypothesis import given
 from hypothesis import strategies as st
@@ -87,25 +87,25 @@ def in_parts(content: bytes) -> bytes:
 @pytest.mark.parametrize(
     ("accept", "stored", "form"),
     [
-        (None, EXPLICIT, Form(EXPLICIT, multipart=True)),
-        ("", JPEG_LS, Form(EXPLICIT, multipart=True)),
-        ("*/*", JPEG_LS, Form(EXPLICIT, multipart=True)),
-        ("multipart/related", JPEG_LS, Form(EXPLICIT, multipart=True)),
-        (f"{STONE}*", JPEG_LS, Form(JPEG_LS, multipart=True)),
-        (f'{STONE}"*"', JPEG_LS, Form(JPEG_LS, multipart=True)),
-        (f"{STONE}{JPEG_LS}", JPEG_LS, Form(JPEG_LS, multipart=True)),
-        (f"{STONE}{JPEG_2000}", JPEG_LS, Form(JPEG_2000, multipart=True)),
-        (f"multipart/related; type={DICOM}; transfer-syntax=*", JPEG_LS, Form(JPEG_LS, multipart=True)),
-        ("Multipart/Related; Type=Application/Dicom; transfer-syntax=*", JPEG_LS, Form(JPEG_LS, multipart=True)),
-        (DICOM, JPEG_LS, Form(EXPLICIT, multipart=False)),
-        (f"{DICOM}; transfer-syntax=*", JPEG_LS, Form(JPEG_LS, multipart=False)),
-        (f"image/jpeg, {DICOM}; transfer-syntax=*", JPEG_LS, Form(JPEG_LS, multipart=False)),
-        (f"{DICOM}; transfer-syntax={JPEG_2000}, {STONE}*", JPEG_LS, Form(JPEG_LS, multipart=True)),
-        (f"{STONE}*; q=0.5, {DICOM}; transfer-syntax={JPEG_2000}", JPEG_LS, Form(JPEG_2000, multipart=False)),
-        (f"{STONE}*, {DICOM}; transfer-syntax=*", JPEG_LS, Form(JPEG_LS, multipart=True)),
+        (None, EXPLICIT, FileForm(EXPLICIT, multipart=True)),
+        ("", JPEG_LS, FileForm(EXPLICIT, multipart=True)),
+        ("*/*", JPEG_LS, FileForm(EXPLICIT, multipart=True)),
+        ("multipart/related", JPEG_LS, FileForm(EXPLICIT, multipart=True)),
+        (f"{STONE}*", JPEG_LS, FileForm(JPEG_LS, multipart=True)),
+        (f'{STONE}"*"', JPEG_LS, FileForm(JPEG_LS, multipart=True)),
+        (f"{STONE}{JPEG_LS}", JPEG_LS, FileForm(JPEG_LS, multipart=True)),
+        (f"{STONE}{JPEG_2000}", JPEG_LS, FileForm(JPEG_2000, multipart=True)),
+        (f"multipart/related; type={DICOM}; transfer-syntax=*", JPEG_LS, FileForm(JPEG_LS, multipart=True)),
+        ("Multipart/Related; Type=Application/Dicom; transfer-syntax=*", JPEG_LS, FileForm(JPEG_LS, multipart=True)),
+        (DICOM, JPEG_LS, FileForm(EXPLICIT, multipart=False)),
+        (f"{DICOM}; transfer-syntax=*", JPEG_LS, FileForm(JPEG_LS, multipart=False)),
+        (f"image/jpeg, {DICOM}; transfer-syntax=*", JPEG_LS, FileForm(JPEG_LS, multipart=False)),
+        (f"{DICOM}; transfer-syntax={JPEG_2000}, {STONE}*", JPEG_LS, FileForm(JPEG_LS, multipart=True)),
+        (f"{STONE}*; q=0.5, {DICOM}; transfer-syntax={JPEG_2000}", JPEG_LS, FileForm(JPEG_2000, multipart=False)),
+        (f"{STONE}*, {DICOM}; transfer-syntax=*", JPEG_LS, FileForm(JPEG_LS, multipart=True)),
     ],
 )
-def test_what_needs_no_transcoding_wins_among_equals(accept: str | None, stored: str, form: Form) -> None:
+def test_what_needs_no_transcoding_wins_among_equals(accept: str | None, stored: str, form: FileForm) -> None:
     assert choose_form(accept, stored) == form
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from framecache.archive.entry import CachedBlock, Entry
-from framecache.cache.frame_store import BlockRow
 from framecache.dicom.transfer_syntax import EXPLICIT, HTJ2K_LOSSLESS, Representation
 from framecache.errors import FrameCacheError, HandOver, NotAcceptable
+from framecache.instances.entry import CachedBlock, Entry
 from framecache.serving.representations import Representations
+from framecache.store.frame_store import BlockRow
 
 from tests.unit.fakes import instance
 

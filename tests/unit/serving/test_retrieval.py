@@ -7,21 +7,21 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from framecache.archive.catalogue import Catalogue
-from framecache.archive.entry import Entry
-from framecache.archive.sources import FrameSource
-from framecache.cache.block import BrokenBlock
-from framecache.cache.buffers import BufferPool
 from framecache.dicom.identity import InstancePath
 from framecache.dicomweb.multipart import BOUNDARY
 from framecache.dicomweb.public_url import PublicUrl
 from framecache.errors import BadRequest, FrameCacheError, HandOver, NotAcceptable, NotFound, UnknownInstance
-from framecache.metrics import Metrics, MissCause
+from framecache.instances.catalogue import Catalogue
+from framecache.instances.entry import Entry
+from framecache.instances.frame_source import FrameSource
 from framecache.serving.form import Codecs
 from framecache.serving.frames import Frames
 from framecache.serving.representations import Representations
 from framecache.serving.responder import Limits, Responder, is_known
 from framecache.serving.retrieval import FrameRequest, Retrieval
+from framecache.store.block import BrokenBlock
+from framecache.store.buffers import BufferPool
+from framecache.telemetry.metrics import Metrics, MissCause
 from framecache.threads import Desk
 from hypothesis import given
 from hypothesis import strategies as st
@@ -393,7 +393,7 @@ def test_an_indexed_instance_is_a_hit_out_of_its_stored_file(
     def scan(*_: object) -> None:
         raise AssertionError("the frames' places are known")
 
-    monkeypatch.setattr("framecache.archive.sources.locate_frames", scan)
+    monkeypatch.setattr("framecache.instances.frame_source.locate_frames", scan)
     status, headers, _, found = bench.get(asked)
 
     numbers = [int(number) for number in asked.split(",")] if asked else range(1, len(frames) + 1)

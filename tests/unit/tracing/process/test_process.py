@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from framecache.tracing.process import __main__ as process
-from framecache.tracing.process import sending
-from framecache.tracing.records import Finished, Record, pack
+from framecache.telemetry.tracing.process import __main__ as process
+from framecache.telemetry.tracing.process import sending
+from framecache.telemetry.tracing.records import FinishedRecord, Record, pack
 from opentelemetry.sdk.trace import Tracer
 
 
@@ -32,9 +32,9 @@ def test_it_reads_to_the_end(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
         kept.ended = True
 
     monkeypatch.setattr(sending, "spans", spans)
-    process.serve(io.BytesIO(pack(Finished("a")) + pack(Finished("b"))))
+    process.serve(io.BytesIO(pack(FinishedRecord("a")) + pack(FinishedRecord("b"))))
 
-    assert (kept.records, kept.ended) == ([Finished("a"), Finished("b")], True)
+    assert (kept.records, kept.ended) == ([FinishedRecord("a"), FinishedRecord("b")], True)
     assert json.loads(capsys.readouterr().out) == {"error": None}
 
 

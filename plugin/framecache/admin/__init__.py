@@ -1,0 +1,1 @@
+"""The answers of the routes under /frame-cache/: status, actions, jobs, monitoring, the page."""

@@ -1,0 +1,118 @@
+"""POST below /frame-cache/: purge, warm, verify, pin and unpin."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from framecache.admin.answers import Answer
+from framecache.admin.archive_view import ArchiveView, check_id
+from framecache.admin.jobs import Jobs, Work
+from framecache.batches import batches
+from framecache.dicom.identity import is_uid
+from framecache.errors import NotFound
+from framecache.instances.catalogue import Catalogue
+from framecache.ports import Log
+from framecache.prefetch.scheduler import Scheduler
+from framecache.prefetch.write_behind import WriteBehind
+from framecache.store.frame_store import FrameStore
+from framecache.telemetry.events import Events
+
+_RESOURCE = "(studies|series|instances)/([^/]+)"
+_BATCH = 500
+
+# The work of a job for some instances.
+MakeWork = Callable[[Sequence[str]], Work]
+
+
+class Actions:
+    """What is done to a study, a series or an instance."""
+
+    def __init__(
+        self,
+        archive: ArchiveView,
+        catalogue: Catalogue,
+        store: FrameStore,
+        scheduler: Scheduler,
+        write_behind: WriteBehind,
+        jobs: Jobs,
+        warming: MakeWork,
+        verification: MakeWork,
+        events: Events,
+        log: Log,
+    ) -> None:
+        self._archive, self._catalogue, self._store, self._scheduler = archive, catalogue, store, scheduler
+        self._write_behind, self._jobs, self._events, self._log = write_behind, jobs, events, log
+        self._warming, self._verification = warming, verification
+        self.told: Mapping[str, Answer] = {}
+        self.done: Mapping[str, Answer] = {
+            f"{_RESOURCE}/purge": self.purge,
+            f"{_RESOURCE}/warm": self.warm,
+            f"{_RESOURCE}/verify": self.verify,
+            "studies/([^/]+)/pin": self.pin,
+            "studies/([^/]+)/unpin": self.unpin,
+        }
+
+    def purge(self, level: str, orthanc_id: str) -> dict[str, Any]:
+        """POST /frame-cache/{studies,series,instances}/{id}/purge: what is kept of it leaves the cache.
+
+        What is being cached of it ends, and leaves nothing. A viewer that asks for it brings it back. Raises NotFound.
+        """
+        instances = self._instances(level, orthanc_id)
+        purged = sum(self._purge(some) for some in batches(instances, _BATCH))
+        told = f"{purged} of {len(instances)} instances were cached"
+        self._log.info(f"frame cache: {level} {orthanc_id} purged: {told}")
+        self._events.note("purged", level, orthanc_id, told)
+        return {"ID": orthanc_id, "Instances": len(instances), "PurgedInstances": purged}
+
+    def _purge(self, orthanc_ids: Sequence[str]) -> int:
+        """In this order: what is written from now on is not of them, or is taken back by who writes it."""
+        for orthanc_id in orthanc_ids:
+            self._scheduler.cancel(orthanc_id)
+            self._write_behind.forget(orthanc_id)
+        kept = self._catalogue.on_desk(lambda: self._store.versions_of(orthanc_ids))
+        self._catalogue.on_desk(lambda: self._store.forget(*orthanc_ids))
+        for orthanc_id in orthanc_ids:
+            self._catalogue.forget(orthanc_id)
+        return sum(map(bool, kept.values()))
+
+    def warm(self, level: str, orthanc_id: str) -> dict[str, Any]:
+        """POST /frame-cache/{studies,series,instances}/{id}/warm: it is cached behind all that arrives, by a job.
+
+        Raises NotFound, Overloaded.
+        """
+        answer = self._begin("warm", self._warming, level, orthanc_id)
+        return {**answer, "Queued": answer["Instances"]}
+
+    def verify(self, level: str, orthanc_id: str) -> dict[str, Any]:
+        """POST /frame-cache/{studies,series,instances}/{id}/verify: what is kept of it is read and checked, by a job.
+
+        Raises NotFound, Overloaded.
+        """
+        return self._begin("verify", self._verification, level, orthanc_id)
+
+    def _begin(self, kind: str, make_work: MakeWork, level: str, orthanc_id: str) -> dict[str, Any]:
+        instances = self._instances(level, orthanc_id)
+        job = self._jobs.begin(kind, make_work(instances), level=level, subject=orthanc_id, total=len(instances))
+        return {"ID": orthanc_id, "Instances": len(instances), "Job": job.id}
+
+    def pin(self, orthanc_id: str) -> dict[str, Any]:
+        """POST /frame-cache/studies/{id}/pin: what is kept of the study stays, whatever else comes. Raises NotFound."""
+        return self._pin(orthanc_id, self._store.pin, is_pinned=True)
+
+    def unpin(self, orthanc_id: str) -> dict[str, Any]:
+        """POST /frame-cache/studies/{id}/unpin: the study goes like any other. Raises NotFound."""
+        return self._pin(orthanc_id, self._store.unpin, is_pinned=False)
+
+    def _pin(self, orthanc_id: str, change: Callable[[str], None], *, is_pinned: bool) -> dict[str, Any]:
+        check_id(orthanc_id)
+        uid = self._archive.study_instance_uid(orthanc_id)
+        if not is_uid(uid):
+            raise NotFound("the study has no usable Study Instance UID")
+        self._catalogue.on_desk(lambda: change(uid))
+        self._events.note("pinned" if is_pinned else "unpinned", "studies", orthanc_id)
+        return {"ID": orthanc_id, "StudyInstanceUID": uid, "Pinned": is_pinned}
+
+    def _instances(self, level: str, orthanc_id: str) -> list[str]:
+        check_id(orthanc_id)
+        return self._archive.instance_ids(level, orthanc_id)

@@ -1,0 +1,100 @@
+"""What Prometheus is told, and under which names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import get_args
+
+from framecache.admin.exposition import Family, Sample, histogram, single
+from framecache.admin.findings import VERSION
+from framecache.admin.measurements import Present
+from framecache.telemetry.metrics import Event, Metrics, MissCause, RemovalCause
+
+_COUNTERS: Mapping[Event, tuple[str, str]] = {
+    "bypasses": ("bypasses", "Requests that were handed to the stock DICOMweb plugin."),
+    "errors": ("errors", "Faults of the plugin itself."),
+    "overloaded": ("overloaded", "Requests that were told to come again (503): too many bytes were in flight."),
+    "damaged_blocks": ("damaged_blocks", "Blocks that were not what had been written, and were dropped."),
+    "filled_instances": ("filled_instances", "Instances that were cut out."),
+    "filled_frames": ("filled_frames", "Frames that were written to the cache."),
+    "filled_bytes": ("filled_bytes", "Bytes that were written to the cache."),
+    "failed_fills": ("failed_fills", "Instances that could not be cut out."),
+    "dropped_from_queue": ("dropped_from_queue", "Instances that found no room in the queue."),
+}
+
+
+def families(present: Present, metrics: Metrics) -> Iterator[Family]:
+    """All of them; each name begins with frame_cache_."""
+    yield from _state(present)
+    yield from _cache(present)
+    yield from _queue(present)
+    yield from _counters(metrics)
+    yield from _by_cause(metrics)
+    yield from _times(metrics)
+
+
+def _state(present: Present) -> Iterator[Family]:
+    yield Family(
+        "frame_cache_build_info", "gauge", "Always 1; the label is the version.", [Sample(1, {"version": VERSION})]
+    )
+    yield _gauge("serving", "Whether frames are answered here (1) or by the stock plugin (0).", present.serving)
+    yield _gauge("degraded", "Whether nothing can be kept at the moment.", present.degraded)
+    yield _gauge("failed_checks", "Start-up checks that did not pass.", present.failed_checks)
+
+
+def _cache(present: Present) -> Iterator[Family]:
+    kept = present.kept
+    yield _gauge("bytes", "Bytes of the cache's folder.", kept.size)
+    yield _gauge("maximum_bytes", "The most bytes that it may hold (MaximumSizeMB).", present.maximum_size)
+    yield _gauge("entries", "Rows of the cache's index: blocks, indexes and records.", kept.entries)
+    yield _gauge("studies", "Studies of which something is kept.", kept.held.studies)
+    yield _gauge("series", "Series of which something is kept.", kept.held.series)
+    yield _gauge("instances", "Instances of which something is kept.", kept.held.instances)
+    yield _gauge("frames", "Frames that are kept.", kept.held.frames)
+    yield _gauge("pinned_studies", "Studies that stay, whatever else comes.", kept.pinned_studies)
+    if present.free_disk is not None:
+        yield _gauge("free_disk_bytes", "Bytes that are free on the cache's disk.", present.free_disk)
+    yield _gauge(
+        "minimum_free_disk_bytes", "Bytes that have to stay free (MinimumFreeDiskMB).", present.minimum_free_disk
+    )
+    yield _gauge("bytes_in_flight", "Memory of answers that are being made or sent.", present.bytes_in_flight)
+
+
+def _queue(present: Present) -> Iterator[Family]:
+    yield _gauge("queue_length", "Instances that wait to be cut out.", present.queue_length)
+    yield _gauge("queue_oldest_seconds", "How long the first of them waits; 0 without any.", present.oldest_waiting)
+    yield _gauge("at_work", "Instances that are being cut out.", len(present.at_work))
+
+
+def _counters(metrics: Metrics) -> Iterator[Family]:
+    for event, (name, meaning) in _COUNTERS.items():
+        yield Family(f"frame_cache_{name}_total", "counter", meaning, single(metrics[event]))
+
+
+def _by_cause(metrics: Metrics) -> Iterator[Family]:
+    misses, removals = get_args(MissCause), get_args(RemovalCause)
+    yield _causes("misses", "Answers that did not come from the cache.", metrics.causes("misses"), misses)
+    evicted = metrics.causes("evicted_instances")
+    yield _causes("evicted_instances", "Instances of which something left the cache.", evicted, removals)
+    yield _causes("evicted_bytes", "Bytes that left the cache.", metrics.causes("evicted_bytes"), removals)
+
+
+def _times(metrics: Metrics) -> Iterator[Family]:
+    samples = [
+        sample
+        for (route, outcome), reading in metrics.serving().items()
+        for sample in histogram(reading, {"route": route, "outcome": outcome})
+    ]
+    yield Family("frame_cache_serve_seconds", "histogram", "Seconds until an answer was ready to be sent.", samples)
+    filling = list(histogram(metrics.filling(), {}))
+    yield Family("frame_cache_fill_seconds", "histogram", "Seconds to cut out one form of an instance.", filling)
+
+
+def _gauge(name: str, meaning: str, value: float) -> Family:
+    return Family(f"frame_cache_{name}", "gauge", meaning, single(value))
+
+
+def _causes(name: str, meaning: str, counted: Mapping[str, int], causes: tuple[str, ...]) -> Family:
+    """Also of causes that have not come up, so that the first time is an increase."""
+    samples = [Sample(counted.get(cause, 0), {"cause": cause}) for cause in causes]
+    return Family(f"frame_cache_{name}_total", "counter", meaning, samples)

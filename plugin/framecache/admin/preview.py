@@ -1,0 +1,111 @@
+"""What rules would do: a dry run over the studies of the last days, as a job. Nothing is cached by it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, timedelta
+from itertools import islice
+from typing import Any
+
+from framecache.admin.answers import Answer
+from framecache.admin.arguments import Asked, Parameter, whole_number
+from framecache.admin.forecast import Forecast
+from framecache.admin.jobs import Job, Jobs
+from framecache.admin.json_text import read_json
+from framecache.config.settings import Settings
+from framecache.errors import BadRequest, NotFound, SettingsError
+from framecache.orthanc.arrivals import Arrivals
+from framecache.policy.parsing import parse_rules
+from framecache.policy.rule import Rule
+from framecache.ports import Log, OrthancApi
+from framecache.prefetch.extraction_cost import ExtractionCost
+
+_MOST_RULES = 1000
+_MOST_DAYS = 36_500
+_STUDIES = 100
+_INSTANCES = 200
+# Between two questions Orthanc's database is there for others.
+_PAUSE_SECONDS = 0.02
+
+
+class Preview:
+    """The area of the dry run."""
+
+    def __init__(
+        self, api: OrthancApi, settings: Settings, jobs: Jobs, extraction_cost: ExtractionCost, log: Log
+    ) -> None:
+        self._api, self._settings, self._jobs, self._extraction_cost, self._log = (
+            api,
+            settings,
+            jobs,
+            extraction_cost,
+            log,
+        )
+        parameters = (
+            Parameter("Rules", None, _read_rules, "a list of rules, or null for those in force"),
+            whole_number("Days", 30, 1, _MOST_DAYS),
+        )
+        self.told: Mapping[str, Answer] = {}
+        self.done: Mapping[str, Answer] = {
+            "rules/preview": Asked(lambda **given: self.begin(given["Rules"], given["Days"]), parameters)
+        }
+
+    def begin(self, rules: Sequence[Rule] | None, days: int) -> dict[str, Any]:
+        """POST /frame-cache/rules/preview: what these rules would do with the studies of the last days.
+
+        Raises Overloaded.
+        """
+        chosen = self._settings.rules if rules is None else rules
+        return {"Job": self._jobs.begin("rules", lambda job: self._work(job, chosen, days)).id}
+
+    def _work(self, job: Job, rules: Sequence[Rule], days: int) -> None:
+        today = date.today()
+        policy, forecast = self._settings.policy(rules), Forecast(rules, today - timedelta(days), today)
+        arrivals = Arrivals(self._api, sorted({*policy.tags, "StudyDate"}))
+        instances = self._instances(today - timedelta(days), forecast)
+        while not job.is_cancelled and (batch := list(islice(instances, _INSTANCES))):
+            for arrival in arrivals.of(batch, self._complain):
+                forecast.add(arrival, policy.decide(arrival))
+                job.advance(1, arrival.file_size)
+            job.result = forecast.to_json(self._settings.maximum_size_mb << 20, self._extraction_cost.measured())
+            job.pause(_PAUSE_SECONDS)
+        job.result = forecast.to_json(self._settings.maximum_size_mb << 20, self._extraction_cost.measured())
+
+    def _instances(self, first: date, forecast: Forecast) -> Iterator[str]:
+        """The Orthanc IDs of all instances of the studies since that day, the oldest study first."""
+        for study in self._studies(first):
+            forecast.studies += 1
+            try:
+                yield from json.loads(self._api.get(f"/studies/{study}/instances?expand=false"))
+            except NotFound:
+                continue  # deleted meanwhile
+
+    def _studies(self, first: date) -> Iterator[str]:
+        """Page by page; a study that comes meanwhile is behind those of earlier days and moves none of them."""
+        question: dict[str, Any] = {
+            "Level": "Study",
+            "Expand": False,
+            "Query": {"StudyDate": f"{first:%Y%m%d}-"},
+            "OrderBy": [{"Type": "DicomTag", "Key": "StudyDate", "Direction": "ASC"}],
+            "Limit": _STUDIES,
+            "Since": 0,
+        }
+        while page := json.loads(self._api.post("/tools/find", json.dumps(question).encode())):
+            yield from page
+            question["Since"] += len(page)
+
+    def _complain(self, error: Exception) -> None:
+        self._log.warning(f"frame cache: an instance could not be looked at: {error}")
+
+
+def _read_rules(text: str) -> tuple[Rule, ...] | None:
+    value = read_json(text)
+    if value is None:
+        return None
+    if isinstance(value, list) and len(value) > _MOST_RULES:
+        raise BadRequest(f'"Rules" has {len(value)} rules; allowed are {_MOST_RULES}')
+    try:
+        return parse_rules(value)
+    except SettingsError as error:
+        raise BadRequest(str(error)) from None

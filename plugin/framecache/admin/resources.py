@@ -1,0 +1,173 @@
+"""GET below /frame-cache/: how much of studies, series and instances is cached."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from framecache.admin.answers import Answer
+from framecache.admin.archive_view import ArchiveView, StoredInstance, StoredSeries, check_id
+from framecache.admin.arguments import Asked, choice, orthanc_ids, whole_number
+from framecache.admin.times import iso
+from framecache.dicom.transfer_syntax import EXPLICIT, stored_representation
+from framecache.instances.catalogue import Catalogue
+from framecache.prefetch.extraction_states import ExtractionState
+from framecache.prefetch.scheduler import Scheduler
+from framecache.store.frame_store import BlockRow, FrameStore
+from framecache.store.usage import InstanceUsage, Order, StudyUsage
+
+_MOST_STUDIES = 1000
+_LARGEST_OFFSET = 10_000_000
+_NOTHING = InstanceUsage("", "", "", 0, 0, 0, None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Progress:
+    """An instance that Orthanc has, and what is held of it."""
+
+    stored: StoredInstance
+    held: InstanceUsage
+    state: str
+
+    @property
+    def cached_frames(self) -> int:
+        return min(self.held.cached_frames, self.stored.frames)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "ID": self.stored.orthanc_id,
+            "SOPInstanceUID": self.stored.sop_instance_uid,
+            "State": self.state,
+            "NumberOfFrames": self.stored.frames,
+            "CachedFrames": self.cached_frames,
+            "Bytes": self.held.size,
+        }
+
+
+class Resources:
+    """What is told of studies, series and instances."""
+
+    def __init__(self, archive: ArchiveView, catalogue: Catalogue, store: FrameStore, scheduler: Scheduler) -> None:
+        self._archive, self._catalogue, self._store, self._scheduler = archive, catalogue, store, scheduler
+        parameters = (
+            whole_number("limit", 100, 1, _MOST_STUDIES),
+            whole_number("offset", 0, 0, _LARGEST_OFFSET),
+            choice("sort", ("LastViewed", "Bytes", "Frames")),
+            orthanc_ids("ids", _MOST_STUDIES),
+        )
+        self.told: Mapping[str, Answer] = {
+            "studies": Asked(self.studies, parameters),
+            "studies/([^/]+)": self.study,
+            "series/([^/]+)": self.series,
+            "instances/([^/]+)": self.instance,
+        }
+        self.done: Mapping[str, Answer] = {}
+
+    def studies(self, limit: int, offset: int, sort: Order, ids: Sequence[str] | None) -> dict[str, Any]:
+        """GET /frame-cache/studies: those that anything is cached of. Orthanc is not asked."""
+        found = self._catalogue.on_desk(lambda: self._store.held_studies(sort, limit, offset, ids))
+        return {"Total": found.total, "Studies": [self._study(held) for held in found.studies]}
+
+    def study(self, orthanc_id: str) -> dict[str, Any]:
+        """GET /frame-cache/studies/{id}. Raises NotFound."""
+        check_id(orthanc_id)
+        uid, series = self._archive.study_instance_uid(orthanc_id), self._archive.series_of(orthanc_id)
+        found = self._catalogue.on_desk(lambda: self._store.held_studies("Bytes", 1, 0, [orthanc_id])).studies
+        held = found[0] if found else StudyUsage(uid, orthanc_id, 0, 0, 0, 0, 0, None)
+        stored = self._archive.instances_of("StudyInstanceUID", uid, series)
+        by_series: dict[str, list[_Progress]] = {one.orthanc_id: [] for one in series}
+        for progress in self._progress(stored):
+            by_series.setdefault(progress.stored.series_id, []).append(progress)
+        return {
+            **self._study(held),
+            "StoredInstances": sum(map(len, by_series.values())),
+            "SeriesList": [_series(one, by_series[one.orthanc_id]) for one in series],
+        }
+
+    def series(self, orthanc_id: str) -> dict[str, Any]:
+        """GET /frame-cache/series/{id}. Raises NotFound."""
+        check_id(orthanc_id)
+        series = self._archive.series(orthanc_id)
+        stored = self._archive.instances_of("SeriesInstanceUID", series.series_instance_uid, [series])
+        progress = self._progress(stored)
+        return {**_series(series, progress), "InstancesList": [one.to_json() for one in progress]}
+
+    def instance(self, orthanc_id: str) -> dict[str, Any]:
+        """GET /frame-cache/instances/{id}. Raises NotFound."""
+        check_id(orthanc_id)
+        entry = self._catalogue.on_desk(lambda: self._catalogue.describe(orthanc_id))
+        instance, is_indexed = entry.instance, entry.index is not None
+        rows = self._catalogue.on_desk(lambda: self._store.blocks(instance))
+        held = self._held([orthanc_id]).get(orthanc_id, _NOTHING)
+        form = (stored_representation(instance.transfer_syntax_uid) or EXPLICIT).transfer_syntax_uid
+        frames = instance.number_of_frames
+        cached = frames if is_indexed else len(_frame_numbers(row for row in rows if row.representation == form))
+        state = self._scheduler.state(orthanc_id)
+        return {
+            "ID": orthanc_id,
+            "StudyID": instance.study_id,
+            "SeriesID": instance.series_id,
+            "State": _state(frames, cached, state),
+            "NumberOfFrames": frames,
+            "CachedFrames": cached,
+            "FailedFrames": list(state.failed_frames) if state else [],
+            "Mode": "index" if is_indexed else "copy" if cached else None,
+            "Bytes": held.size,
+            "TransferSyntax": instance.transfer_syntax_uid,
+            "LastViewed": iso(held.viewed),
+            "LastError": state.error if state else None,
+        }
+
+    def _study(self, held: StudyUsage) -> dict[str, Any]:
+        return {
+            "ID": held.study_id or None,
+            "StudyInstanceUID": held.study_instance_uid,
+            "Series": held.series,
+            "Instances": held.instances,
+            "Frames": held.frames,
+            "CachedFrames": held.cached_frames,
+            "Bytes": held.size,
+            "LastViewed": iso(held.viewed),
+            "Pinned": held.study_instance_uid in self._store.pinned(),
+        }
+
+    def _progress(self, stored: Sequence[StoredInstance]) -> list[_Progress]:
+        held = self._held([one.orthanc_id for one in stored])
+        found = []
+        for one in stored:
+            its, state = held.get(one.orthanc_id, _NOTHING), self._scheduler.state(one.orthanc_id)
+            found.append(_Progress(one, its, _state(one.frames, its.cached_frames, state)))
+        return found
+
+    def _held(self, ids: Sequence[str]) -> Mapping[str, InstanceUsage]:
+        held: Mapping[str, InstanceUsage] = self._catalogue.on_desk(lambda: self._store.held_instances(ids))
+        return held
+
+
+def _series(stored: StoredSeries, progress: Sequence[_Progress]) -> dict[str, Any]:
+    return {
+        "ID": stored.orthanc_id,
+        "StudyID": stored.study_id,
+        "SeriesInstanceUID": stored.series_instance_uid,
+        "StoredInstances": len(progress),
+        "ExpectedInstances": stored.expected,
+        "CachedInstances": sum(one.state == "cached" for one in progress),
+        "Frames": sum(one.stored.frames for one in progress),
+        "CachedFrames": sum(one.cached_frames for one in progress),
+        "Bytes": sum(one.held.size for one in progress),
+    }
+
+
+def _state(frames: int, cached: int, state: ExtractionState | None) -> str:
+    """One of "cached", "queued", "running", "failed", "skipped", "partial" and "not cached"."""
+    if cached >= frames:
+        return "cached"
+    if state is not None and state.state != "cached":
+        return state.state
+    return "partial" if cached else "not cached"
+
+
+def _frame_numbers(rows: Iterable[BlockRow]) -> set[int]:
+    """Frames that were made for a request may lie in a block of their own and in another."""
+    return {number for row in rows for number in range(row.first, row.first + row.count)}

@@ -1,0 +1,87 @@
+"""GET /frame-cache/status: whether all is well, and what has happened since the start."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from framecache.admin.answers import Answer
+from framecache.admin.checks import check_store
+from framecache.admin.findings import Findings
+from framecache.admin.times import iso
+from framecache.config import settings as settings_module
+from framecache.config.settings import Settings
+from framecache.dicomweb.public_url import PublicUrl
+from framecache.instances.catalogue import Catalogue
+from framecache.prefetch.change_feed import ChangeFeed
+from framecache.prefetch.scheduler import Scheduler
+from framecache.store.buffers import BufferPool
+from framecache.store.frame_store import FrameStore
+from framecache.telemetry.metrics import Event, Metrics
+
+_COUNTERS: Mapping[str, Event] = {
+    "Hits": "hits",
+    "Misses": "misses",
+    "Bypasses": "bypasses",
+    "NotModified": "not_modified",
+    "Errors": "errors",
+    "DamagedBlocks": "damaged_blocks",
+    "FilledInstances": "filled_instances",
+    "FilledFrames": "filled_frames",
+    "FilledBytes": "filled_bytes",
+    "DroppedFromQueue": "dropped_from_queue",
+}
+
+
+class Status:
+    """The area of the status."""
+
+    def __init__(
+        self,
+        findings: Findings,
+        settings: Settings,
+        catalogue: Catalogue,
+        store: FrameStore,
+        scheduler: Scheduler,
+        change_feed: ChangeFeed,
+        pool: BufferPool,
+        metrics: Metrics,
+        url: PublicUrl,
+    ) -> None:
+        self._findings, self._settings, self._catalogue, self._store = findings, settings, catalogue, store
+        self._scheduler, self._change_feed, self._pool, self._metrics = scheduler, change_feed, pool, metrics
+        self._url = url
+        self.told: Mapping[str, Answer] = {"status": self.status}
+        self.done: Mapping[str, Answer] = {}
+
+    def status(self) -> dict[str, Any]:
+        """GET /frame-cache/status."""
+        degraded = self._store.degraded
+        self._findings.note(check_store(degraded.reason if degraded else None))
+        count, size = self._catalogue.on_desk(self._usage)
+        failures = self._scheduler.failures()
+        return {
+            **self._findings.to_json(),
+            "DicomWeb": {"Root": self._url.root, "PublicRoot": self._url.public_root},
+            "Settings": settings_module.in_force(self._settings),
+            "Entries": count,
+            "Bytes": size,
+            "MaximumBytes": self._settings.maximum_size_mb * settings_module.MEGABYTE,
+            "Degraded": self._degraded(),
+            "PinnedStudies": sorted(self._catalogue.on_desk(self._store.pinned)),
+            "BytesInFlight": self._pool.leased,
+            "QueueLength": self._scheduler.queue_length + self._change_feed.queue_length,
+            "Failures": self._metrics["failed_fills"],
+            "FailedInstances": dict(list(failures.items())[-20:]),
+            **{name: self._metrics[event] for name, event in _COUNTERS.items()},
+        }
+
+    def _degraded(self) -> dict[str, str] | None:
+        """Since when and why nothing is kept."""
+        found = self._store.degraded
+        if found is None:
+            return None
+        return {"Since": iso(found.since), "Reason": found.reason}
+
+    def _usage(self) -> tuple[int, int]:
+        return self._store.count(), self._store.bytes_used()

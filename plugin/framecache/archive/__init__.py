@@ -1,1 +1,0 @@
-"""What Orthanc holds: which instance a path means, and its stored frames."""

@@ -1,1 +1,0 @@
-"""What keeps frames: blocks on disk, their index, and the memory of answers."""

@@ -1,0 +1,1 @@
+"""The "FrameCache" section of Orthanc's configuration."""

@@ -1,1 +1,0 @@
-"""What is done without being asked: sifting, cutting out, keeping and cleaning up."""

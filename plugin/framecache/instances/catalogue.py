@@ -1,0 +1,292 @@
+"""What is known of instances: Orthanc is asked once, then memory answers for as long as the stored file exists."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from framecache.dicom import data_set, frame_index
+from framecache.dicom.byte_reader import FileReader
+from framecache.dicom.frame_index import BrokenIndex, IndexedFrames
+from framecache.dicom.identity import InstancePath, is_uid
+from framecache.errors import BadRequest, InstanceGone, NotFound, SharedUids
+from framecache.instances.entry import Entry
+from framecache.orthanc.instance import FIND_OPTIONS, Instance, beginning_of, stored_path
+from framecache.ports import Clock, OrthancApi
+from framecache.store.frame_store import FrameStore
+from framecache.threads import Desk
+
+_MOST_ENTRIES = 50_000
+_MOST_SERIES = 10_000
+_LOOKUPS = 3
+
+
+class Catalogue:
+    """From UIDs to entries. Lookups that memory cannot answer run on the desk's threads."""
+
+    def __init__(
+        self,
+        api: OrthancApi,
+        store: FrameStore,
+        desk: Desk,
+        clock: Clock,
+        storage_directory: Path,
+        revalidate_seconds: float,
+        *,
+        uses_index: Callable[[Instance], bool] = lambda _: True,
+        back_desk: Desk | None = None,
+    ) -> None:
+        """`uses_index` says whether an index that the store has of an instance counts.
+
+        At the `back_desk` waits what administrators ask for: no viewer's lookup waits behind a large purge.
+        """
+        self._uses_index, self._back_desk = uses_index, back_desk or desk
+        self._api, self._store, self._desk, self._clock = api, store, desk, clock
+        self._storage_directory, self._revalidate_seconds = storage_directory, revalidate_seconds
+        self._entries: OrderedDict[InstancePath, Entry] = OrderedDict()
+        self._paths: dict[str, InstancePath] = {}
+        self._touched: dict[InstancePath, float] = {}
+        self._studies: OrderedDict[str, str] = OrderedDict()
+        self._lock = threading.Lock()
+        # Whether Orthanc itself keeps the files. It unlinks them as it deletes; a storage plugin may do so later.
+        self.trusts_files = True
+
+    def lookup(self, path: InstancePath) -> Entry:
+        """The instance under these three UIDs, as it is now. Raises NotFound, SourceError."""
+        entry = self._entries.get(path)
+        if entry is None or not self.is_current(entry):
+            entry = self._desk.call(lambda: self._load(path))
+        self._touched[path] = self._clock.time()
+        return entry
+
+    def is_current(self, entry: Entry) -> bool:
+        """Whether Orthanc still holds this version.
+
+        Orthanc unlinks a stored file inside the transaction that deletes or replaces it, before event and
+        answer; events come late, or not at all.
+        """
+        if entry.proof_path is None or not self.trusts_files:
+            return self._clock.monotonic() - entry.checked_at < self._revalidate_seconds
+        return self._has_file(entry)
+
+    def still_holds(self, entry: Entry) -> bool:
+        """The same, asked of Orthanc where no file tells. Raises SourceError."""
+        if entry.proof_path is not None and self.trusts_files:
+            return self._has_file(entry)
+        try:
+            return self.describe(entry.instance.orthanc_id).instance == entry.instance
+        except (NotFound, InstanceGone):
+            return False
+
+    def _has_file(self, entry: Entry) -> bool:
+        if entry.proof_path is None:
+            return False
+        try:
+            return os.stat(entry.proof_path).st_size == entry.instance.stored_size
+        except OSError:
+            return False
+
+    def _load(self, path: InstancePath) -> Entry:
+        entry = self._entries.get(path)
+        if entry is not None and self.is_current(entry):
+            return entry  # another thread was faster
+        return self._from_record(path) or self._look_up(path)
+
+    def _look_up(self, path: InstancePath) -> Entry:
+        for _ in range(_LOOKUPS - 1):
+            with contextlib.suppress(InstanceGone):  # replaced between the two questions
+                return self._enter(self._find(path))
+        return self._enter(self._find(path))
+
+    def _from_record(self, path: InstancePath) -> Entry | None:
+        """What an earlier run of the plugin knew, if the stored file proves that it is still true."""
+        instance = self._store.record(path)
+        if instance is None or instance.stored_size != instance.file_size:
+            return None  # compressed by Orthanc: what the file holds cannot be read from it
+        entry = self._new_entry(instance)
+        return self._keep(entry) if self.trusts_files and self._has_file(entry) else None
+
+    def _find(self, path: InstancePath) -> Instance:
+        """Ask Orthanc. Study, series and instance have to belong together, or a token for one opens another."""
+        query = {
+            "StudyInstanceUID": path.study_instance_uid,
+            "SeriesInstanceUID": path.series_instance_uid,
+            "SOPInstanceUID": path.sop_instance_uid,
+        }
+        found = [instance for instance in self._ask(query) if instance.path == path]
+        if not found:
+            raise NotFound("there is no such instance")
+        self._refuse_shared_uids([instance.orthanc_id for instance in found])
+        return found[0]
+
+    def first_instance(self, study_instance_uid: str, series_instance_uid: str) -> InstancePath:
+        """The instance that stands for a series: the first by Orthanc ID, as for the stock plugin. Raises NotFound."""
+        if not (is_uid(study_instance_uid) and is_uid(series_instance_uid)):
+            raise BadRequest("a UID has digits and dots only, and 64 characters at most")
+        query = {"StudyInstanceUID": study_instance_uid, "SeriesInstanceUID": series_instance_uid}
+        return self._desk.call(lambda: self._first_instance(query))
+
+    def _first_instance(self, query: Mapping[str, str]) -> InstancePath:
+        body = {"Level": "Series", "Query": query, "ResponseContent": ["Children"]}
+        found = json.loads(self._api.post("/tools/find", json.dumps(body).encode()))
+        instances = [orthanc_id for series in found for orthanc_id in series["Instances"]]
+        if not instances:
+            raise NotFound("there is no such series")
+        return self.describe(min(instances)).instance.path
+
+    def describe(self, orthanc_id: str) -> Entry:
+        """The instance with this Orthanc ID, as it is now. Raises NotFound, SharedUids, SourceError."""
+        answer = json.loads(self._api.get(f"/instances/{orthanc_id}"))
+        sop_instance_uid = answer["MainDicomTags"].get("SOPInstanceUID", "")
+        if not is_uid(sop_instance_uid):
+            raise NotFound("the instance has no usable SOP Instance UID")  # a wildcard would ask for all of them
+        found = self._ask({"SOPInstanceUID": sop_instance_uid})
+        instance = next((one for one in found if one.orthanc_id == orthanc_id), None)
+        if instance is None:
+            raise NotFound("there is no such instance")
+        self._refuse_shared_uids([one.orthanc_id for one in found if one.path == instance.path])
+        placed = replace(instance, study_id=self._study_of(instance.series_id))
+        known = self._entries.get(instance.path)
+        if known and known.instance == placed:
+            known.instance = placed
+            return known
+        return self._enter(placed)
+
+    def _refuse_shared_uids(self, orthanc_ids: Sequence[str]) -> None:
+        """Two patients may own the same UIDs, and no URL tells which is meant: what is known of either is forgotten.
+
+        Raises SharedUids. Else a viewer would get frames of whichever was looked at last.
+        """
+        if len(orthanc_ids) > 1:
+            for orthanc_id in orthanc_ids:
+                self.forget(orthanc_id)
+            self._store.forget_versions(self._store.versions_of(orthanc_ids))
+            raise SharedUids
+
+    def _ask(self, query: Mapping[str, str]) -> list[Instance]:
+        body = json.dumps({**FIND_OPTIONS, "Query": query}).encode()
+        answers: list[dict[str, Any]] = json.loads(self._api.post("/tools/find", body))
+        return [Instance.from_find(answer) for answer in answers]
+
+    def _study_of(self, series_id: str) -> str:
+        """The Orthanc ID of the study: no answer about an instance has it, and the one of a series never changes."""
+        if not series_id:
+            return ""
+        study_id = self._studies.get(series_id)
+        if study_id is None:
+            study_id = str(json.loads(self._api.get(f"/series/{series_id}"))["ParentStudy"])
+            with self._lock:
+                self._studies[series_id] = study_id
+                while len(self._studies) > _MOST_SERIES:
+                    self._studies.popitem(last=False)
+        return study_id
+
+    def _enter(self, instance: Instance) -> Entry:
+        entry = self._new_entry(instance)
+        if not self._has_file(entry):
+            self._confirm(instance)
+            # Kept elsewhere only the REST API can read it; what is cut short it may not read at all.
+            entry.stored_path, entry.proof_path = beginning_of(instance, entry.stored_path), None
+        elif instance.stored_size != instance.file_size:
+            entry.stored_path = None  # compressed by Orthanc
+        elif entry.stored_path and not instance.transfer_syntax_uid:
+            entry.instance = replace(instance, transfer_syntax_uid=_stored_transfer_syntax(entry.stored_path))
+        return self._keep(entry)
+
+    def _confirm(self, instance: Instance) -> None:
+        """No file where it should be: is it kept elsewhere, or was it replaced since Orthanc told of it?
+
+        Raises InstanceGone, NotFound. An entry without a file is trusted for a while, so it had better be true.
+        """
+        if current_attachment(self._api, instance.orthanc_id) != instance.attachment_uuid:
+            raise InstanceGone("the instance was replaced meanwhile")
+
+    def _new_entry(self, instance: Instance) -> Entry:
+        path, index = stored_path(self._storage_directory, instance.attachment_uuid), self._stored_index(instance)
+        entry = Entry(instance, path, self._clock.monotonic(), index=index, proof_path=path)
+        for row in self._store.blocks(instance):
+            entry.add(row)
+        return entry
+
+    def _stored_index(self, instance: Instance) -> IndexedFrames | None:
+        content = self._store.index(instance) if self._uses_index(instance) else None
+        try:
+            return frame_index.unpack(content, instance.attachment_uuid, instance.file_size) if content else None
+        except BrokenIndex:
+            return None  # it is made anew when the instance is filled
+
+    def _keep(self, entry: Entry) -> Entry:
+        with self._lock:
+            old = self._entries.pop(entry.instance.path, None)
+            if old is not None and old.instance == entry.instance:
+                old.checked_at, old.stored_path, old.proof_path = entry.checked_at, entry.stored_path, entry.proof_path
+                entry = old
+            self._entries[entry.instance.path] = entry
+            self._paths[entry.instance.orthanc_id] = entry.instance.path
+            while len(self._entries) > _MOST_ENTRIES:
+                _, dropped = self._entries.popitem(last=False)
+                self._paths.pop(dropped.instance.orthanc_id, None)
+        return entry
+
+    def forget(self, orthanc_id: str) -> None:
+        """Drop what memory holds of an instance."""
+        with self._lock:
+            path = self._paths.pop(orthanc_id, None)
+            if path is not None:
+                self._entries.pop(path, None)
+
+    def forget_stale(self, orthanc_ids: Sequence[str]) -> None:
+        """Drop from memory and store what is not Orthanc's present version of these. Raises SourceError, StoreError.
+
+        An overwritten instance keeps its Orthanc ID, and its new frames may be here already, or come meanwhile. So
+        what is kept is looked at first: Orthanc's answer is no older, and what is not in it will never come back.
+        """
+        kept = self._store.versions_of(orthanc_ids)
+        current = current_attachments(self._api, orthanc_ids)
+        for orthanc_id in orthanc_ids:
+            self._forget_unless(orthanc_id, current.get(orthanc_id))
+        deleted = {name: uuids for name, uuids in kept.items() if name not in current}
+        self._store.forget_versions(deleted, "deleted")
+        replaced = {name: set(uuids) - {current[name]} for name, uuids in kept.items() if name in current}
+        self._store.forget_versions(replaced, "replaced")
+
+    def _forget_unless(self, orthanc_id: str, attachment_uuid: str | None) -> None:
+        with self._lock:
+            path = self._paths.get(orthanc_id)
+            entry = self._entries.get(path) if path else None
+        if entry is not None and entry.instance.attachment_uuid != attachment_uuid:
+            self.forget(orthanc_id)
+
+    def take_touched(self) -> dict[InstancePath, float]:
+        """When instances were last asked for, since this was last called."""
+        touched, self._touched = self._touched, {}
+        return touched.copy()  # a request that came before the exchange may still be adding to it
+
+    def on_desk(self, function: Callable[[], Any]) -> Any:
+        """Run something that needs the store, and may take long."""
+        return self._back_desk.call(function)
+
+
+def _stored_transfer_syntax(path: str) -> str:
+    """Orthanc notes no transfer syntax that it does not know, such as HTJ2K in 1.12.7."""
+    with FileReader(path) as reader:
+        return data_set.read_transfer_syntax_uid(reader)
+
+
+def current_attachment(api: OrthancApi, orthanc_id: str) -> str:
+    """The UUID of the attachment that Orthanc has of an instance now. Raises NotFound, SourceError."""
+    return str(json.loads(api.get(f"/instances/{orthanc_id}/attachments/dicom/info"))["Uuid"])
+
+
+def current_attachments(api: OrthancApi, orthanc_ids: Collection[str]) -> dict[str, str]:
+    """The attachments' UUIDs of those of some hundred instances that Orthanc has, by Orthanc ID. Raises SourceError."""
+    body = {"Resources": list(orthanc_ids), "Level": "Instance", "Metadata": False}
+    answers = json.loads(api.post("/tools/bulk-content", json.dumps(body).encode()))
+    return {answer["ID"]: answer["FileUuid"] for answer in answers}

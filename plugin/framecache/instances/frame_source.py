@@ -1,0 +1,148 @@
+"""The frames of a stored instance, from the storage directory where that is possible, else through Orthanc."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Protocol
+
+from framecache.dicom import frame_index
+from framecache.dicom.byte_reader import ByteReader, FileReader, MemoryReader
+from framecache.dicom.deflated import readable
+from framecache.dicom.frame_table import FramePlace, FrameTable
+from framecache.dicom.pixel_data import locate_frames
+from framecache.dicom.transfer_syntax import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, stored_representation
+from framecache.errors import HandOver, InstanceGone
+from framecache.instances.catalogue import current_attachment
+from framecache.instances.entry import Entry
+from framecache.orthanc.instance import Instance
+from framecache.ports import OrthancApi
+from framecache.shared_buffers import SharedBuffer, SharedBuffers
+from framecache.single_flight import SingleFlight
+
+_LARGEST_IN_MEMORY = 512 << 20
+_PATIENCE, _PATIENCE_FOR_MEMORY = 60.0, 20.0
+
+
+class FrameSource(Protocol):
+    """Frames as they are stored, by their index from 0."""
+
+    @property
+    def number_of_frames(self) -> int:
+        """NumberOfFrames (0028,0008)."""
+
+    @property
+    def frames_present(self) -> int:
+        """How many of them are wholly there, counted from the first."""
+
+    def header(self) -> bytes:
+        """The DICOM file up to its pixel data element. Raises SourceError."""
+
+    def frame_length(self, frame_index: int) -> int:
+        """Bytes of a frame. Raises BrokenPixelData where it is missing, SourceError."""
+
+    def read_frame(self, frame_index: int, target: memoryview) -> None:
+        """Read a frame into `target`, which has its length. Raises SourceError."""
+
+
+class LocatedFrames:
+    """Frames whose places are known, in anything that can be read by position."""
+
+    def __init__(self, reader: ByteReader, table: FrameTable) -> None:
+        self._reader, self._table = reader, table
+        self._last: tuple[int, FramePlace] | None = None
+
+    @property
+    def number_of_frames(self) -> int:
+        return self._table.number_of_frames
+
+    @property
+    def frames_present(self) -> int:
+        return self._table.frames_present
+
+    def header(self) -> bytes:
+        return self._reader.read_at(0, self._table.header_length)
+
+    def frame_length(self, frame_index: int) -> int:
+        return self._place(frame_index).length
+
+    def read_frame(self, frame_index: int, target: memoryview) -> None:
+        self._place(frame_index).read_into(self._reader, target)
+
+    def _place(self, frame_index: int) -> FramePlace:
+        """Finding it may take a read, and whoever wants a frame asks for its length first."""
+        if self._last is None or self._last[0] != frame_index:
+            self._last = frame_index, self._table.place(frame_index, self._reader)
+        return self._last[1]
+
+
+class FrameSources:
+    """Opens the frames of an entry."""
+
+    def __init__(self, api: OrthancApi, contents: SharedBuffers) -> None:
+        """`contents` is where instances lie that are deflated, or not in a plain file."""
+        self._api, self._contents = api, contents
+        self._tables: SingleFlight[FrameTable] = SingleFlight(_PATIENCE)
+
+    @contextmanager
+    def open(self, entry: Entry, *, whole: bool = False) -> Iterator[FrameSource]:
+        """The frames of `entry`; `whole` says that all of them will be read.
+
+        Raises HandOver, SourceError, Overloaded.
+        """
+        syntax, version = entry.instance.transfer_syntax_uid, entry.instance.attachment_uuid
+        if entry.stored_path is not None:
+            with (
+                FileReader(entry.stored_path, whole=whole) as stored,
+                readable(stored, syntax, self._contents, ("inflated", version)) as reader,
+            ):
+                yield LocatedFrames(reader, self._table(entry, reader))
+        elif entry.instance.file_size > _LARGEST_IN_MEMORY:
+            # Not frame by frame: the core cuts those out of what it has parsed before, which it keeps by the instance's
+            # ID, so that after an overwrite they can be of the version before.
+            raise HandOver("the instance is too large to be read whole, and does not lie in a plain file")
+        else:
+            with (
+                self._contents.hold(("fetched", version), partial(self._fetch, entry.instance)) as content,
+                readable(MemoryReader(content), syntax, self._contents, ("inflated", version)) as reader,
+            ):
+                yield LocatedFrames(reader, self._table(entry, reader))
+
+    def index(self, entry: Entry) -> bytes:
+        """The index of an instance, as the store keeps it. Raises HandOver, SourceError."""
+        if entry.stored_path is None or not lie_open(entry):
+            raise HandOver("the frames do not lie in a plain file as they are sent: there is nothing to index")
+        instance = entry.instance
+        with FileReader(entry.stored_path, whole=False) as stored:
+            return frame_index.pack(self._table(entry, stored), stored, instance.attachment_uuid)
+
+    def _fetch(self, instance: Instance, content: SharedBuffer) -> bytes:
+        """The stored file as Orthanc reads it; it knows the instance by its ID only, whatever version that now is.
+
+        Raises InstanceGone if it is another one: frames of two versions must not meet in one answer.
+        """
+        self._contents.take(instance.file_size, content, _PATIENCE_FOR_MEMORY)
+        stored = self._api.get(f"/instances/{instance.orthanc_id}/file")
+        if current_attachment(self._api, instance.orthanc_id) != instance.attachment_uuid:
+            raise InstanceGone("the instance was replaced while it was read")
+        return stored
+
+    def _table(self, entry: Entry, reader: ByteReader) -> FrameTable:
+        if entry.index is not None:
+            return entry.index
+        if entry.frame_table is None:
+            entry.frame_table = self._tables.join(entry.instance.attachment_uuid, partial(_locate, entry, reader))
+        return entry.frame_table
+
+
+def _locate(entry: Entry, reader: ByteReader) -> FrameTable:
+    instance = entry.instance
+    return entry.frame_table or locate_frames(reader, instance.transfer_syntax_uid, instance.pixel_data_offset)
+
+
+def lie_open(entry: Entry) -> bool:
+    """Whether the frames lie in a plain file in the form in which they are sent."""
+    syntax = entry.instance.transfer_syntax_uid
+    is_inflated_first = syntax == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
+    return entry.stored_path is not None and not is_inflated_first and stored_representation(syntax) is not None

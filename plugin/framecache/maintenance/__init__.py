@@ -1,0 +1,1 @@
+"""Keeps the cache true and bounded: invalidation, reconciliation with Orthanc, housekeeping."""

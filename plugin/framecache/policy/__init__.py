@@ -1,0 +1,1 @@
+"""Which instances are cached when, in what form, at what priority and for how long."""

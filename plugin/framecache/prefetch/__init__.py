@@ -1,0 +1,1 @@
+"""Extracts and caches instances ahead of requests: change feed, admission, queue, scheduler, extraction, backfill."""

@@ -1,0 +1,254 @@
+"""Bringing in what was in the archive before the plugin: newest studies first, while nothing else is to be done.
+
+It takes only room that is free, so it pushes nothing out: neither what arrived or was viewed nor what it brought in
+itself. How far it is survives a restart.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from datetime import date, datetime, timedelta
+from typing import Literal
+
+from framecache.errors import FrameCacheError
+from framecache.orthanc.studies import Studies
+from framecache.ports import Clock, Log
+from framecache.prefetch.admission import Admission
+from framecache.prefetch.backfill_progress import Plan, Progress
+from framecache.prefetch.backfill_search import Found, Search
+from framecache.prefetch.priority import Priority
+from framecache.prefetch.scheduler import Scheduler
+from framecache.store.frame_store import FrameStore
+from framecache.threads import make_way, start_thread
+
+State = Literal["off", "running", "waiting", "paused", "full", "done"]
+_NOTE = "backfill"
+# How often it is looked whether the hours have come or room has been made.
+_LOOK_SECONDS = 10.0
+# How often it is written down how far it is; after a crash so much is looked at once more.
+_NOTE_SECONDS = 2.0
+_PATIENCE = 2.0
+
+
+_PAUSED = "somebody paused it"
+_RUNNING: tuple[State, str] = "running", ""
+
+
+class _Stopped(Exception):
+    """Orthanc ends."""
+
+
+class Backfill:
+    """One thread that feeds the filler one instance at a time."""
+
+    def __init__(
+        self,
+        studies: Studies,
+        admission: Admission,
+        scheduler: Scheduler,
+        store: FrameStore,
+        clock: Clock,
+        log: Log,
+        plan: Plan,
+    ) -> None:
+        self._studies, self._scheduler, self._store = studies, scheduler, store
+        self._search = Search(studies, admission, clock, log, self._give_way)
+        self._clock, self._log, self._plan = clock, log, plan
+        self.progress, self.reason = Progress(), ""
+        self.state: State = "off"
+        self.total: int | None = None
+        self.is_wanted, self._study_date = plan.starts, ""
+        self._changed, self._is_stopping = threading.Condition(), False
+        self._fed, self._began = "", 0.0
+        self._may_go_on, self._noted_at, self._is_noted = 0.0, 0.0, True
+        self._busy_seconds, self._idle_seconds, self._looked_at_now = 0.0, 0.0, 0
+
+    def start(self) -> None:
+        """Begin where the last run was; the store has to be open for writing."""
+        start_thread("frame-cache-backfill", self._work)
+
+    def stop(self) -> None:
+        """End; an instance at work ends with the filler."""
+        with self._changed:
+            self._is_stopping = True
+            self._changed.notify_all()
+
+    def go_on(self) -> None:
+        """Somebody wants it to run: after a pause where it was, when it was done from the beginning."""
+        with self._changed:
+            if self.state == "done":
+                self.progress = Progress()
+            self.is_wanted, self.progress.is_paused = True, False
+            self._change("running", "")
+
+    def pause(self) -> None:
+        """Somebody wants it to wait until it is told to go on, also over a restart."""
+        with self._changed:
+            self.progress.is_paused = True
+            self._change("paused", _PAUSED)
+
+    def _change(self, state: State, reason: str) -> None:
+        """Wait a little until it was written down, so that whoever is answered can rely on it."""
+        self.state, self.reason, self._is_noted = state, reason, False
+        self._changed.notify_all()
+        self._changed.wait_for(lambda: self._is_noted or self._is_stopping, _PATIENCE)
+
+    def done(self, orthanc_id: str) -> None:
+        """The filler has nothing left to do for this instance."""
+        with self._changed:
+            if orthanc_id == self._fed:
+                self._fed = ""
+                self._changed.notify_all()
+
+    @property
+    def study_date(self) -> str:
+        """Of the study that it is at; "" before the first, and for studies without a date."""
+        return self._study_date
+
+    @property
+    def seconds_left(self) -> float | None:
+        """At the pace of this run, while it runs; None where nobody can tell."""
+        if self.total is None or not self._looked_at_now:
+            return None
+        left = max(0, self.total - self.progress.looked_at)
+        return left * self._busy_seconds / self._looked_at_now
+
+    def _work(self) -> None:
+        make_way()
+        noted = Progress.from_text(self._store.note(_NOTE))
+        with self._changed:
+            if not self._is_noted:  # somebody was faster
+                noted.is_paused = self.progress.is_paused
+            self.progress = noted
+        with contextlib.suppress(_Stopped):
+            while not self._is_stopping:
+                self._attempt()
+
+    def _attempt(self) -> None:
+        try:
+            self._run()
+        except _Stopped:
+            raise
+        except Exception as error:  # noqa: BLE001 - it goes on where it was, whatever this is
+            message = str(error) if isinstance(error, FrameCacheError) else f"{type(error).__name__}: {error}"
+            self._log.warning(f"frame cache: the backfill could not go on: {message}")
+            self._tell("waiting", message)
+            self._pause(_LOOK_SECONDS)
+
+    def _run(self) -> None:
+        """Once through the archive; returns when somebody wants it again."""
+        self._wait_for_leave(0)
+        today = self._today()
+        oldest = today - timedelta(days=self._plan.newest_days) if self._plan.newest_days else None
+        self.total = self._studies.number_of_instances(oldest)
+        self._began, self._looked_at_now = self._clock.monotonic() - self._idle_seconds, 0
+        for found in self._search.through(self.progress.bookmark, today, oldest):
+            self._take_in(found)
+        self.total = self.progress.looked_at
+        self._tell("done", "")
+        self._note()
+        progress = self.progress
+        self._log.info(f"frame cache: the backfill is done: {progress.cached} of {progress.looked_at} instances")
+        with self._changed:
+            self._changed.wait_for(lambda: self.state != "done" or self._is_stopping)
+
+    def _take_in(self, found: Found) -> None:
+        self._study_date = found.study.study_date
+        self._wait_for_leave(0)
+        for instance in found.wanted:
+            if instance.file_size <= self._store.limit * self._plan.share:  # else it would wait for room for ever
+                self._feed(instance.orthanc_id, instance.file_size)
+        self.progress.bookmark = found.study.bookmark
+        self.progress.looked_at += found.number
+        self._looked_at_now += found.number
+        self._busy_seconds = self._clock.monotonic() - self._idle_seconds - self._began
+        if self._clock.monotonic() - self._noted_at >= _NOTE_SECONDS:
+            self._note()
+
+    def _give_way(self, seconds: float) -> None:
+        self._pause(seconds)
+        self._wait_for_leave(0)
+
+    def _feed(self, orthanc_id: str, size: int) -> None:
+        """Have one instance cut out. Where room went meanwhile it is tried again when there is some."""
+        is_left = True
+        while is_left:
+            self._wait_for_leave(size)
+            begun = self._clock.monotonic()
+            self._have_it_filled(orthanc_id)
+            self._may_go_on = begun + size / self._plan.rate if self._plan.rate else begun
+            state = self._scheduler.state(orthanc_id)
+            is_cached = state is not None and state.state == "cached"
+            is_left = state is not None and state.state == "skipped" and not self._has_room(size)
+        self.progress.cached += is_cached
+        self.progress.size += size * is_cached
+
+    def _have_it_filled(self, orthanc_id: str) -> None:
+        with self._changed:
+            self._fed = orthanc_id
+        while not self._scheduler.submit(orthanc_id, Priority.BACKFILL):
+            self._pause(_LOOK_SECONDS)
+        while self._fed:
+            with self._changed:
+                self._changed.wait_for(lambda: not (self._fed and self._is_noted) or self._is_stopping)
+            self._raise_if_stopping()
+            self._note_if_asked()
+
+    def _wait_for_leave(self, size: int) -> None:
+        """Until an instance of `size` bytes may be brought in, and not faster than the rate."""
+        while (obstacle := self._obstacle(size)) or self._may_go_on > self._clock.monotonic():
+            self._note_if_asked()
+            self._tell(*(obstacle or _RUNNING))
+            began = self._clock.monotonic()
+            self._pause(_LOOK_SECONDS if obstacle else self._may_go_on - began)
+            self._idle_seconds += self._clock.monotonic() - began if obstacle else 0.0
+        self._note_if_asked()
+        self._tell(*_RUNNING)
+
+    def _obstacle(self, size: int) -> tuple[State, str] | None:
+        if self.progress.is_paused:
+            return "paused", _PAUSED
+        if not self.is_wanted:
+            return "off", 'the setting "Backfill" is false, and nobody has started it'
+        if not self._plan.hours.contain(datetime.fromtimestamp(self._clock.time()).time()):
+            return "waiting", "for the hours of BackfillHours"
+        if self._store.degraded is not None:
+            return "waiting", f"nothing can be kept: {self._store.degraded.reason}"
+        return None if self._has_room(size) else ("full", "the next instance would need more room than is free")
+
+    def _has_room(self, size: int) -> bool:
+        within_share = self._store.limit * self._plan.share - self._store.bytes_used()
+        return size <= min(within_share, self._store.room())
+
+    def _tell(self, state: State, reason: str) -> None:
+        with self._changed:
+            self.state, self.reason = state, reason
+
+    def _pause(self, seconds: float) -> None:
+        """So long, or until something has changed; a fake clock's seconds are no time."""
+        with self._changed:
+            if seconds > 0 and not self._is_stopping:
+                self._changed.wait(seconds)
+        self._raise_if_stopping()
+
+    def _raise_if_stopping(self) -> None:
+        if self._is_stopping:
+            raise _Stopped
+
+    def _note_if_asked(self) -> None:
+        if not self._is_noted:
+            self._note()
+
+    def _note(self) -> None:
+        self._noted_at = self._clock.monotonic()
+        with self._changed:
+            text, was_asked = self.progress.to_text(), not self._is_noted
+        self._store.remember(_NOTE, text)
+        if was_asked:
+            with self._changed:
+                self._is_noted = text == self.progress.to_text()
+                self._changed.notify_all()
+
+    def _today(self) -> date:
+        return datetime.fromtimestamp(self._clock.time()).date()

@@ -1,0 +1,154 @@
+"""New instances: taken from Orthanc's log of changes, sifted in batches, and handed to the filler.
+
+Orthanc's events only say that there is something to read. So a burst waits in Orthanc's database, what another Orthanc
+stored in the same database is seen as well, and whoever starts again reads on where work was left.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from framecache.errors import FrameCacheError
+from framecache.orthanc.changes import Changes
+from framecache.ports import Log, OrthancApi
+from framecache.prefetch.admission import Admission
+from framecache.prefetch.checkpoint import Checkpoint
+from framecache.prefetch.priority import ARRIVALS, Priority
+from framecache.prefetch.scheduler import Scheduler
+from framecache.store.frame_store import FrameStore
+from framecache.telemetry.metrics import Metrics
+from framecache.threads import make_way, start_thread
+
+_NOTE = "changes"
+# How often the log is looked at though no event came: another Orthanc may have written to the database.
+_POLL_SECONDS = 10.0
+# How often it is written down how far the work is; after a crash so much is looked at once more.
+_NOTE_SECONDS = 1.0
+# One instance is looked at as soon as it came. In a burst the events of so many seconds are read together: each
+# question costs Orthanc's database as much as an instance that it could have stored.
+_GATHER_SECONDS = 0.5
+# The most changes that one new instance makes: patient, study, series, and itself.
+_CHANGES_OF_AN_INSTANCE = 4
+# The first start looks for the log's end until no event comes for a moment: events come a little after the log has it.
+_LOOKS, _SETTLE_SECONDS = 10, 0.3
+
+
+class ChangeFeed:
+    """Hands the instances that are worth it to the filler; one question to Orthanc for up to 200 of them."""
+
+    def __init__(
+        self,
+        api: OrthancApi,
+        scheduler: Scheduler,
+        checkpoint: Checkpoint,
+        store: FrameStore,
+        metrics: Metrics,
+        log: Log,
+        admission: Admission,
+        on_new_study: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._on_new_study = on_new_study
+        self._changes, self._scheduler, self._checkpoint = Changes(api), scheduler, checkpoint
+        self._store, self._metrics, self._log, self._admission = store, metrics, log, admission
+        self._announced, self._counting = 0, threading.Lock()
+        self._wake, self._stopping = threading.Event(), threading.Event()
+        self._noted: int | None = None
+        checkpoint.on_room = self._wake.set
+
+    def start(self) -> None:
+        """Begin to sift; what arrived before is not lost."""
+        start_thread("frame-cache-intake", self._work)
+
+    def stop(self) -> None:
+        """Stop sifting; what is unfinished is read again at the next start."""
+        self._stopping.set()
+        self._wake.set()
+
+    def arrived(self) -> None:
+        """An instance was stored. Returns at once: Orthanc's events wait for each other."""
+        with self._counting:
+            self._announced += 1
+        self._wake.set()
+
+    @property
+    def queue_length(self) -> int:
+        """Instances that Orthanc told of and that were not looked at yet."""
+        return self._announced
+
+    def _work(self) -> None:
+        make_way()
+        has_begun = False
+        while not self._stopping.is_set():
+            self._wake.clear()
+            try:
+                has_begun = has_begun or self._begin()
+                self._read_on()
+                self._note()
+            except Exception as error:  # noqa: BLE001 - it is tried again, whatever this was
+                self._complain(error)
+                self._stopping.wait(_POLL_SECONDS)
+            is_idle = self._noted == self._checkpoint.read_up_to
+            read_at = time.monotonic()
+            self._wake.wait(_POLL_SECONDS if is_idle else _NOTE_SECONDS)
+            self._stopping.wait(max(0.0, read_at + _GATHER_SECONDS - time.monotonic()))
+
+    def _complain(self, error: Exception) -> None:
+        self._metrics.count("errors")
+        self._log.warning(f"frame cache: new instances could not be looked at: {error}")
+
+    def _begin(self) -> bool:
+        """Where the last run left off; the first one takes in what arrives from now on."""
+        with contextlib.suppress(TypeError, ValueError):
+            self._checkpoint.begin(int(self._store.note(_NOTE) or ""))
+            return True
+        for _ in range(_LOOKS):
+            announced, last = self._announced, self._changes.last()
+            self._stopping.wait(_SETTLE_SECONDS)
+            if self._announced == announced:
+                break  # else an instance may be in the log already whose event came only now
+        self._checkpoint.begin(max(0, last - announced * _CHANGES_OF_AN_INSTANCE))
+        return True
+
+    def _read_on(self) -> None:
+        """Up to the end of the log, or until there is enough to do."""
+        announced = self._announced
+        while self._checkpoint.has_room() and not self._stopping.is_set():
+            page = self._changes.page(self._checkpoint.read_up_to)
+            if page.last < self._checkpoint.read_up_to:
+                self._log.warning(
+                    "frame cache: Orthanc's database is an older one: its present state is taken as it is"
+                )
+            else:
+                self._sift(page.new_instances)
+            for study_id in page.new_studies:
+                self._on_new_study(study_id)
+            self._checkpoint.read(page.last)
+            if page.is_end:
+                with self._counting:
+                    self._announced -= announced
+                return
+
+    def _note(self) -> None:
+        finished = self._checkpoint.finished
+        if finished != self._noted:
+            self._store.remember(_NOTE, str(finished))
+            self._noted = finished
+
+    def _sift(self, new_instances: Sequence[tuple[int, str]]) -> None:
+        if new_instances:
+            turns = self._turns([orthanc_id for _, orthanc_id in new_instances])
+            for sequence, orthanc_id in new_instances:
+                if orthanc_id in turns:
+                    self._checkpoint.add(sequence, orthanc_id)
+                    self._scheduler.submit(orthanc_id, turns[orthanc_id])
+
+    def _turns(self, orthanc_ids: Sequence[str]) -> Mapping[str, Priority]:
+        """Which of them are to be cached, and in what turn."""
+        try:
+            return {one.orthanc_id: ARRIVALS[turn] for one, turn in self._admission.sift(orthanc_ids)}
+        except FrameCacheError as error:
+            self._complain(error)
+            return dict.fromkeys(orthanc_ids, Priority.ARRIVED)  # the filler asks for each of them by itself

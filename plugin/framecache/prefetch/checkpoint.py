@@ -1,0 +1,91 @@
+"""What was taken from Orthanc's log of changes and is not done with yet."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+# Beyond this the log is not read on: it waits in Orthanc's database, not in our memory.
+_MOST_UNFINISHED = 5000
+# An instance whose stored form is kept is warm: its small form, which takes seconds, holds up no new ones until there
+# are so many in all. Each takes some hundred bytes here and in the filler's line.
+_MOST_IN_ALL = 50_000
+_HALF = 0.5
+
+
+class Checkpoint:
+    """New instances in the order of the log, each until its frames are cached or it is known that they will not be.
+
+    All up to `finished` are done with: whoever begins there after a restart loses nothing.
+    """
+
+    def __init__(self, on_room: Callable[[], None] = lambda: None) -> None:
+        """`on_room` is called when a full backlog has become half empty."""
+        self._unfinished: dict[str, int] = {}
+        self._kept: set[str] = set()
+        self._read_up_to = 0
+        self._is_full = False
+        self._lock = threading.Lock()
+        self.on_room = on_room
+
+    def begin(self, sequence: int) -> None:
+        """Begin behind the change of that number; what is unfinished stays."""
+        with self._lock:
+            self._read_up_to = sequence
+
+    def add(self, sequence: int, orthanc_id: str) -> None:
+        """An instance that is about to be queued. One that was stored again counts as the newer change."""
+        with self._lock:
+            self._remove(orthanc_id)
+            self._unfinished[orthanc_id] = sequence
+
+    def read(self, sequence: int) -> None:
+        """The log has been read up to this change."""
+        with self._lock:
+            self._read_up_to = sequence
+
+    def kept(self, orthanc_id: str) -> None:
+        """The stored form of the instance is cached, and only its small form is not."""
+        with self._lock:
+            self._kept |= {orthanc_id} & self._unfinished.keys()
+        self._make_room()
+
+    def done(self, orthanc_id: str) -> None:
+        """The instance was cached, left out, or has failed."""
+        with self._lock:
+            self._remove(orthanc_id)
+        self._make_room()
+
+    def _remove(self, orthanc_id: str) -> None:
+        self._unfinished.pop(orthanc_id, None)
+        self._kept.discard(orthanc_id)
+
+    def _make_room(self) -> None:
+        with self._lock:
+            has_room_again = self._is_full and self._load() <= _HALF
+            self._is_full = self._is_full and not has_room_again
+        if has_room_again:
+            self.on_room()
+
+    def _load(self) -> float:
+        """1.0 and more is full."""
+        number = len(self._unfinished)
+        return max((number - len(self._kept)) / _MOST_UNFINISHED, number / _MOST_IN_ALL)
+
+    def has_room(self) -> bool:
+        """Whether more may be read; once full, not before half of it is done."""
+        with self._lock:
+            self._is_full = self._is_full or self._load() >= 1
+            return not self._is_full
+
+    @property
+    def read_up_to(self) -> int:
+        """The change up to which the log was read."""
+        return self._read_up_to
+
+    @property
+    def finished(self) -> int:
+        """The change up to which nothing is left to do."""
+        with self._lock:
+            first = next(iter(self._unfinished.values()), None)
+            return self._read_up_to if first is None else min(self._read_up_to, first - 1)

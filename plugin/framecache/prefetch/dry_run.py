@@ -1,0 +1,77 @@
+"""What rules would do with instances that are there already, and what that would cost."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from framecache.dicom.transfer_syntax import (
+    DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
+    Encoding,
+    lookup,
+    stored_representation,
+)
+from framecache.orthanc.arrivals import Arrival
+from framecache.policy.policy import Treatment
+from framecache.prefetch.extraction_cost import KeptForm, MeasuredCost
+
+
+@dataclass(slots=True)
+class Tally:
+    """Some instances, their frames, and the bytes of these: as stored, and of them those that are kept, by form."""
+
+    instances: int = 0
+    frames: int = 0
+    stored_bytes: int = 0
+    by_form: Counter[KeptForm] = field(default_factory=Counter)
+
+    def add(self, arrival: Arrival, treatment: Treatment) -> None:
+        """One more instance, and what is done with it as it arrives."""
+        size = arrival.frame_size * arrival.number_of_frames
+        self.instances += 1
+        self.frames += arrival.number_of_frames
+        self.stored_bytes += size
+        for form in _forms(arrival.transfer_syntax_uid, treatment):
+            self.by_form[form] += size
+
+    def merge(self, other: Tally) -> None:
+        """Those of another as well."""
+        self.instances += other.instances
+        self.frames += other.frames
+        self.stored_bytes += other.stored_bytes
+        self.by_form.update(other.by_form)
+
+    def cache_bytes(self, measured: Mapping[str, MeasuredCost]) -> int | None:
+        """Bytes in the cache, as this server's own were; None where it has not made a form yet."""
+        if self.by_form.keys() - measured.keys() - {"stored"}:
+            return None
+        return round(sum(size * _share(form, measured) for form, size in self.by_form.items()))
+
+    def seconds(self, measured: Mapping[str, MeasuredCost]) -> float | None:
+        """The processor's seconds, as this server took them; None where it has not made a form yet."""
+        if self.by_form.keys() - measured.keys():
+            return None
+        return sum(size * measured[form].seconds / measured[form].stored_bytes for form, size in self.by_form.items())
+
+
+def _share(form: KeptForm, measured: Mapping[str, MeasuredCost]) -> float:
+    """Bytes kept for each that is stored; frames as stored are as long as they were."""
+    return 1.0 if form == "stored" else measured[form].kept_bytes / measured[form].stored_bytes
+
+
+def _forms(transfer_syntax_uid: str, treatment: Treatment) -> Iterator[KeptForm]:
+    """What is kept of an instance as it arrives, if its file lies in Orthanc's folder as it was sent."""
+    if not treatment.is_kept_at_arrival:
+        return
+    if lookup(transfer_syntax_uid).encoding not in (Encoding.NATIVE, Encoding.ENCAPSULATED):
+        return  # a video, or what nobody knows
+    is_sent_as_it_lies = transfer_syntax_uid != DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN and stored_representation(
+        transfer_syntax_uid
+    )
+    if treatment.mode == "copy" or (treatment.mode == "auto" and not is_sent_as_it_lies):
+        yield "stored"
+    elif is_sent_as_it_lies:
+        yield "index"
+    if treatment.has_small_form:
+        yield "HTJ2K"

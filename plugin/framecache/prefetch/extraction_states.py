@@ -1,0 +1,87 @@
+"""What became of instances that were to be cut out, as long as it is remembered."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Self
+
+from framecache.ports import Clock
+from framecache.telemetry.metrics import MissCause
+
+_MOST = 10_000
+_RETRY_SECONDS = 300.0
+_MOST_FAILURES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class ExtractionState:
+    """What became of an instance: "queued", "running", "cached", "skipped" or "failed", and why.
+
+    `at` is when (monotonic seconds) where another attempt should not follow at once.
+    `failed_frames` are the numbers of those that could not be cut out, as far as it got, `failures` how often it failed
+    since it was last cached.
+    `frames` and `size` are how many were kept of one form, and their bytes.
+    """
+
+    state: str
+    error: str | None = None
+    at: float = 0.0
+    failed_frames: Sequence[int] = ()
+    failures: int = field(default=0, compare=False)
+    frames: int = field(default=0, compare=False)
+    size: int = field(default=0, compare=False)
+
+    @classmethod
+    def cached(cls, frames: int, size: int, missing: int, number_of_frames: int) -> Self:
+        """So many frames were kept now; the stored file lacks the last `missing` of all."""
+        if not missing:
+            return cls("cached", frames=frames, size=size)
+        lack = f"the stored file lacks the last {missing} of {number_of_frames} frames"
+        failed = range(number_of_frames - missing + 1, number_of_frames + 1)
+        return cls("cached", lack, failed_frames=failed, frames=frames, size=size)
+
+
+class ExtractionStates:
+    """The last state of each instance, by Orthanc ID. Its methods may be called from any thread."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock, self._lock = clock, threading.Lock()
+        self._states: OrderedDict[str, ExtractionState] = OrderedDict()
+
+    def get(self, orthanc_id: str) -> ExtractionState | None:
+        """What became of an instance."""
+        return self._states.get(orthanc_id)
+
+    def note(self, orthanc_id: str, state: ExtractionState) -> None:
+        """This became of it."""
+        with self._lock:
+            known = self._states.pop(orthanc_id, state)
+            failures = known.failures + (state.state == "failed") if state.state != "cached" else 0
+            self._states[orthanc_id] = replace(state, failures=failures)
+            while len(self._states) > _MOST:
+                self._states.popitem(last=False)
+
+    def forget(self, orthanc_id: str) -> None:
+        """What was noted of the instance is not true of the next one."""
+        with self._lock:
+            self._states.pop(orthanc_id, None)
+
+    def resting(self, orthanc_id: str) -> MissCause | None:
+        """Why its frames are missed, if it is not worth another attempt yet.
+
+        A broken file is not tried with each request, nor for ever; and what does not fit pushes out all others.
+        """
+        state = self._states.get(orthanc_id)
+        if state is None or not state.at:
+            return None
+        is_resting = state.failures >= _MOST_FAILURES or self._clock.monotonic() - state.at < _RETRY_SECONDS
+        cause: MissCause = "failed" if state.state == "failed" else "not_cached"
+        return cause if is_resting else None
+
+    def failures(self) -> Mapping[str, str]:
+        """The instances that failed, with their errors."""
+        with self._lock:
+            return {key: state.error or "" for key, state in self._states.items() if state.state == "failed"}

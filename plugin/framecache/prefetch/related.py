@@ -1,0 +1,161 @@
+"""What will probably be asked for next: the rest of what a viewer has opened, and a patient's earlier studies."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Literal, NamedTuple, TypeGuard, get_args
+
+from framecache.batches import batches
+from framecache.config.settings import Extent
+from framecache.errors import FrameCacheError
+from framecache.instances.entry import Entry
+from framecache.orthanc.studies import Studies
+from framecache.ports import Clock, Log
+from framecache.prefetch.admission import Admission
+from framecache.prefetch.priority import Priority
+from framecache.prefetch.scheduler import Scheduler
+from framecache.threads import make_way, start_thread
+
+_BATCH = 200
+# Notes that wait, and notes that were dealt with: the same one comes with every frame that a viewer waits for.
+_MOST_NOTES = 1000
+_REMEMBERED_SECONDS = 300.0
+# A new study is looked at when its other series, and so its modalities, are there as well.
+_SETTLING_SECONDS = 5.0
+
+
+_What = Literal["series", "study", "priors"]
+
+
+class RelatedNote(NamedTuple):
+    """What is wanted: the rest of the series or study of the instance `orthanc_id`, or the priors of that study."""
+
+    what: _What
+    orthanc_id: str
+
+
+def is_note(what: object) -> TypeGuard[_What]:
+    """Whether there is a note of that kind."""
+    return what in get_args(_What)
+
+
+class RelatedStudies:
+    """One thread; requests and the intake only leave notes for it, which are bounded: the oldest go first."""
+
+    def __init__(
+        self,
+        studies: Studies,
+        admission: Admission,
+        scheduler: Scheduler,
+        clock: Clock,
+        log: Log,
+        *,
+        opens: Extent = "instance",
+        priors: int = 0,
+        same_modality: bool = True,
+    ) -> None:
+        """`opens` says what is cached with an instance that a viewer opens, `priors` how many earlier studies are."""
+        self._studies, self._admission, self._scheduler, self._clock, self._log = (
+            studies,
+            admission,
+            scheduler,
+            clock,
+            log,
+        )
+        self._opens, self._priors, self._same_modality = opens, priors, same_modality
+        self._notes: OrderedDict[str, tuple[float, RelatedNote]] = OrderedDict()
+        self._known: OrderedDict[str, float] = OrderedDict()
+        self._changed, self._is_stopping = threading.Condition(), False
+
+    def start(self) -> None:
+        """Begin to work."""
+        start_thread("frame-cache-relatives", self._work)
+
+    def stop(self) -> None:
+        """End; what waits is what `waiting` tells."""
+        with self._changed:
+            self._is_stopping = True
+            self._changed.notify_all()
+
+    def opened(self, entry: Entry) -> None:
+        """A viewer waits for a frame of this instance. Returns at once."""
+        path, orthanc_id = entry.instance.path, entry.instance.orthanc_id
+        if self._opens == "series":
+            self._leave(path.series_instance_uid, 0.0, RelatedNote("series", orthanc_id))
+        elif self._opens == "study":
+            self._leave(path.study_instance_uid, 0.0, RelatedNote("study", orthanc_id))
+
+    def study_arrived(self, study_id: str) -> None:
+        """The first instance of a study has arrived. Returns at once."""
+        if self._priors:
+            self._leave(study_id, _SETTLING_SECONDS, RelatedNote("priors", study_id))
+
+    def waiting(self) -> list[RelatedNote]:
+        """What was not looked at to its end yet."""
+        with self._changed:
+            return [note for _, note in self._notes.values()]
+
+    def take_up(self, note: RelatedNote) -> None:
+        """One that waited when the last run ended."""
+        self._leave(note.orthanc_id, 0.0, note)
+
+    def _leave(self, key: str, delay: float, note: RelatedNote) -> None:
+        now = self._clock.monotonic()
+        with self._changed:
+            if now - self._known.get(key, -_REMEMBERED_SECONDS) < _REMEMBERED_SECONDS:
+                return
+            self._known[key] = now
+            self._known.move_to_end(key)
+            self._notes[key] = now + delay, note
+            for notes in (self._known, self._notes):
+                while len(notes) > _MOST_NOTES:
+                    notes.popitem(last=False)
+            self._changed.notify_all()
+
+    def _work(self) -> None:
+        make_way()
+        while (found := self._next()) is not None:
+            key, note = found
+            try:
+                self._look_at(note)
+            except Exception as error:  # noqa: BLE001 - the next note is looked at all the same
+                message = str(error) if isinstance(error, FrameCacheError) else f"{type(error).__name__}: {error}"
+                self._log.info(f"frame cache: what belongs to an instance could not be found: {message}")
+            self._done(key)
+
+    def _next(self) -> tuple[str, RelatedNote] | None:
+        """The next note, with its key, whose time has come; what is opened does not wait for what settles."""
+        with self._changed:
+            while not self._is_stopping:
+                key = min(self._notes, key=lambda one: self._notes[one][0], default=None)
+                wait = self._notes[key][0] - self._clock.monotonic() if key is not None else None
+                if key is not None and wait is not None and wait <= 0:
+                    return key, self._notes[key][1]
+                self._changed.wait(wait)
+            return None
+
+    def _look_at(self, note: RelatedNote) -> None:
+        if note.what == "priors":
+            self._warm_priors(note.orthanc_id)
+        else:
+            self._open(note.orthanc_id, note.what)
+
+    def _done(self, key: str) -> None:
+        """Only now: who ends meanwhile has to look at it again."""
+        with self._changed:
+            self._notes.pop(key, None)
+
+    def _open(self, orthanc_id: str, level: Literal["series", "study"]) -> None:
+        others = [one for one in self._studies.related(orthanc_id, level) if one != orthanc_id]
+        self._queue(others, Priority.OPENED)
+
+    def _warm_priors(self, study_id: str) -> None:
+        for prior in self._studies.priors(study_id, self._priors, same_modality=self._same_modality):
+            self._queue(self._studies.instances(prior.orthanc_id), Priority.PRIOR)
+
+    def _queue(self, instances: Sequence[str], priority: Priority) -> None:
+        for some in batches(instances, _BATCH):
+            for found, _ in self._admission.sift(some, on_demand=priority == Priority.OPENED):
+                self._scheduler.submit(found.orthanc_id, priority)

@@ -1,0 +1,75 @@
+"""Writes down forms of frames that were made for a request, behind the answer."""
+
+from __future__ import annotations
+
+import queue
+import threading
+
+from framecache.instances.catalogue import Catalogue
+from framecache.instances.entry import Entry
+from framecache.policy.policy import Policy
+from framecache.ports import Log
+from framecache.store.frame_store import FrameStore
+from framecache.threads import make_way, start_thread
+
+_MOST_BYTES = 256 << 20
+
+
+class WriteBehind:
+    """One thread and a queue that is bounded in bytes: what does not fit is made again when it is asked for again."""
+
+    def __init__(self, catalogue: Catalogue, store: FrameStore, log: Log, policy: Policy) -> None:
+        self._catalogue, self._store, self._log, self._policy = catalogue, store, log, policy
+        self._queue: queue.SimpleQueue[tuple[Entry, str, int, bytes] | None] = queue.SimpleQueue()
+        self._bytes = 0
+        self._forgotten: set[str] = set()
+        self._lock = threading.Lock()
+
+    def start(self) -> None:
+        """Begin to write."""
+        start_thread("frame-cache-keeper", self._work)
+
+    def stop(self) -> None:
+        """End after what is being written."""
+        self._queue.put(None)
+
+    def keep(self, entry: Entry, form: str, frame_number: int, content: bytes) -> None:
+        """Keep one frame of `entry` in the form of that key. Returns at once."""
+        treatment = self._policy.decide(entry.instance)
+        if not treatment.is_kept or treatment.mode == "index":
+            return  # who asked for an index alone wants nothing else written
+        with self._lock:
+            if self._bytes + len(content) > _MOST_BYTES:
+                return
+            self._bytes += len(content)
+        self._queue.put((entry, form, frame_number, content))
+
+    def forget(self, orthanc_id: str) -> None:
+        """The instance is about to be purged: what waits of it is not written, and what is being written taken back."""
+        with self._lock:
+            if self._bytes:
+                self._forgotten.add(orthanc_id)
+
+    def _work(self) -> None:
+        make_way()
+        while (item := self._queue.get()) is not None:
+            try:
+                self._write(*item)
+            except Exception as error:  # noqa: BLE001 - the answer is out; only the next one will be slow again
+                self._log.info(f"frame cache: a frame could not be kept: {type(error).__name__}: {error}")
+            finally:
+                with self._lock:
+                    self._bytes -= len(item[3])
+                    if not self._bytes:
+                        self._forgotten.clear()
+
+    def _write(self, entry: Entry, form: str, frame_number: int, content: bytes) -> None:
+        if entry.instance.orthanc_id in self._forgotten:
+            return
+        if self._store.record(entry.instance.path) is None:  # another may be that of a newer version
+            self._store.keep_record(entry.instance)
+        entry.add(self._store.keep(entry.instance, form, {frame_number: memoryview(content)}))
+        if not self._catalogue.still_holds(entry):
+            self._catalogue.forget_stale([entry.instance.orthanc_id])
+        if entry.instance.orthanc_id in self._forgotten:
+            self._store.forget(entry.instance.orthanc_id)

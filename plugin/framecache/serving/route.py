@@ -1,0 +1,155 @@
+"""Between Orthanc's callbacks and the retrieve transactions."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from framecache.codecs.process.errors import CodecError
+from framecache.dicom.identity import InstancePath
+from framecache.dicomweb import query
+from framecache.errors import (
+    BadRequest,
+    BrokenPixelData,
+    FrameCacheError,
+    NotAcceptable,
+    NotFound,
+    Overloaded,
+    Stopping,
+)
+from framecache.ports import Log, RestOutput
+from framecache.serving.responder import Answer
+from framecache.serving.send_limiter import LARGE, SendLimiter
+from framecache.serving.transactions import HttpRequest, Transaction
+from framecache.telemetry.metrics import Metrics
+
+_SENTINEL_UID = "0.0"
+# Asked for by the start-up test; no instance has these UIDs.
+SENTINEL = InstancePath(_SENTINEL_UID, _SENTINEL_UID, _SENTINEL_UID)
+SENTINEL_ANSWER = b"frame-cache"
+# To nginx alone, which does not pass it on: keep the answer, and ask for each request whether it is still true.
+_LONG_EXPIRED = ("X-Accel-Expires", "@1")
+_OK = 200
+
+
+class RetrieveRoute:
+    """One of our transactions, answered.
+
+    A viewer never sees an error because of the cache: the stock plugin is asked instead.
+    """
+
+    def __init__(
+        self,
+        transaction: Transaction,
+        metrics: Metrics,
+        log: Log,
+        is_serving: Callable[[], bool],
+        turns: SendLimiter,
+        is_stopping: Callable[[], bool] = lambda: False,
+        *,
+        is_kept_by_proxy: bool = False,
+    ) -> None:
+        """What is asked for while Orthanc `is_stopping` is asked for again later.
+
+        `is_kept_by_proxy` says whether an nginx in front may keep answers that it can have confirmed.
+        """
+        self._is_kept_by_proxy, self._turns = is_kept_by_proxy, turns
+        self._transaction, self._metrics, self._log = transaction, metrics, log
+        self._is_serving, self._is_stopping = is_serving, is_stopping
+
+    def __call__(self, output: RestOutput, _uri: str, **request: Any) -> None:
+        """Orthanc's callback."""
+        groups = request["groups"]
+        if request["method"] != "GET":
+            output.SendMethodNotAllowed("GET")
+        elif groups[0] == _SENTINEL_UID and tuple(groups[1:3]) == (_SENTINEL_UID,) * 2:
+            output.AnswerBuffer(SENTINEL_ANSWER, "text/plain")
+        elif self._is_stopping():
+            send_error(output, Stopping())
+        elif not self._is_serving():
+            self._hand_over(output, _http_request(request), None)
+        else:
+            self._answer(output, _http_request(request))
+
+    def _answer(self, output: RestOutput, request: HttpRequest) -> None:
+        try:
+            with self._transaction.answer(request) as answer:
+                self._send(output, answer)
+        except (BadRequest, NotFound, NotAcceptable, Overloaded, Stopping, CodecError, BrokenPixelData) as error:
+            # The stock plugin knows no more of broken pixel data; its decoders may end the server, or make up a frame.
+            # A header that we cannot read it may read: DCMTK's parser forgives more than ours.
+            if isinstance(error, Overloaded):
+                self._metrics.count("overloaded")
+            send_error(output, error)
+        except FrameCacheError as error:
+            self._log.info(f"frame cache: handed over: {error}")
+            self._hand_over(output, request, error)
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with us, the stock plugin can answer
+            self._metrics.count("errors")
+            self._log.error(f"frame cache: {type(error).__name__} in a request: {error}")
+            self._hand_over(output, request, None)
+
+    def _send(self, output: RestOutput, answer: Answer) -> None:
+        for name, value in answer.headers.items():
+            output.SetHttpHeader(name, value)
+        # Not with chunks: they have no length, so that a proxy could take half an answer for a whole one.
+        if self._is_kept_by_proxy and "ETag" in answer.headers and isinstance(answer.body, memoryview):
+            output.SetHttpHeader(*_LONG_EXPIRED)
+        try:
+            if answer.status != _OK:
+                output.SendHttpStatus(answer.status, b"")
+            elif isinstance(answer.body, memoryview):
+                self._send_buffer(output, answer.body, answer.content_type)
+            else:
+                output.StartStreamAnswer(answer.content_type)
+                for chunk in answer.body:
+                    output.SendStreamChunk(chunk)
+        except Exception as error:  # noqa: BLE001 - the answer has begun: it can only break off
+            self._log.info(f"frame cache: an answer broke off: {error}")
+
+    def _send_buffer(self, output: RestOutput, body: memoryview, content_type: str) -> None:
+        if len(body) < LARGE:
+            output.AnswerBuffer(body, content_type)
+            return
+        with self._turns.turn():
+            output.AnswerBuffer(body, content_type)
+
+    def _hand_over(self, output: RestOutput, request: HttpRequest, error: FrameCacheError | None) -> None:
+        """307 (RFC 9110 section 15.4.8): the client repeats its request, and nothing is buffered here."""
+        self._metrics.count("bypasses")
+        try:
+            location = self._transaction.stock_location(request, error)
+        except FrameCacheError as unknown:
+            send_error(output, unknown)
+            return
+        if location is None:
+            reason = error or "the frame cache does not serve, /frame-cache/status tells why"
+            send_error(output, FrameCacheError(f"this cannot be had at once, only frame by frame: {reason}"))
+            return
+        arguments = query.encoded(request.arguments)
+        output.SetHttpHeader("X-Frame-Cache", "bypass")
+        output.SetHttpHeader("Cache-Control", "no-store")
+        output.SetHttpHeader("Location", f"{location}?{arguments}" if arguments else location)
+        _send_status(output, 307, b"")
+
+
+def _http_request(request: Mapping[str, Any]) -> HttpRequest:
+    return HttpRequest(request["groups"], request["get"], request["headers"])
+
+
+def send_error(output: RestOutput, error: FrameCacheError) -> None:
+    """Tell in JSON what is wrong, with the status of the error."""
+    if error.retry_after is not None:
+        output.SetHttpHeader("Retry-After", str(error.retry_after))
+    body: dict[str, Any] = {"HttpStatus": error.status, "Message": str(error)}
+    if isinstance(error, NotAcceptable):
+        body["Available"] = list(error.available)
+    _send_status(output, error.status, json.dumps(body).encode())
+
+
+def _send_status(output: RestOutput, status: int, body: bytes) -> None:
+    # It fails where the client has left, and then there is nobody to tell.
+    with contextlib.suppress(Exception):
+        output.SendHttpStatus(status, body)

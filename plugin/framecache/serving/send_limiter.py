@@ -1,0 +1,59 @@
+"""Large answers are sent a few at a time, in the order in which they were ready.
+
+A server that writes to 25 clients at once lets all of them wait for each other, and some for very long: a client whose
+socket is full is behind all others when it has room again. In turns each answer goes as fast as the line takes it.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+LARGE = 1 << 20  # bytes; a smaller answer fits into the buffers of the sockets
+# Whoever takes longer waits for the line or the client, not for the server, and is not waited for.
+PATIENCE = 0.05  # seconds
+
+
+class SendLimiter:
+    """At most `most` answers are being sent, not counting those that have taken longer than `patience` seconds."""
+
+    def __init__(self, most: int, patience: float = PATIENCE) -> None:
+        self._most, self._patience = most, patience
+        self._begun: dict[object, float] = {}  # those that count, oldest first
+        self._waiting: deque[tuple[object, threading.Lock]] = deque()
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Wait until it is this thread's turn, which lasts as long as the context."""
+        sender = object()
+        self._await(sender)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._begun.pop(sender, None)
+                self._admit()
+
+    def _await(self, sender: object) -> None:
+        signal = threading.Lock()
+        signal.acquire()
+        with self._lock:
+            self._waiting.append((sender, signal))
+            self._admit()
+        # Those at work may never end: one that waits looks itself whether they still count.
+        while not signal.acquire(timeout=self._patience):
+            with self._lock:
+                self._admit()
+
+    def _admit(self) -> None:
+        now = time.monotonic()
+        while self._begun and now - next(iter(self._begun.values())) > self._patience:
+            del self._begun[next(iter(self._begun))]
+        while self._waiting and len(self._begun) < self._most:
+            sender, signal = self._waiting.popleft()
+            self._begun[sender] = now
+            signal.release()

@@ -1,0 +1,1 @@
+"""Keeps frames: keys, the block format, the store protocol, and stores."""

@@ -1,0 +1,106 @@
+"""What a crash left behind: files without rows, rows without files, and folders of other formats.
+
+Nothing may be written to the cache meanwhile: a block's file is there before its row is. Files and folders may go.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from framecache.store.disk.table import Table
+
+
+@dataclass(slots=True)
+class RecoveryReport:
+    """How many orphan files, lost blocks and foreign folders were removed."""
+
+    orphans: int = 0
+    lost: int = 0
+    folders: int = 0
+
+
+class Recovery:
+    """Compares the files of a cache with its index, both ways; ends early when `is_stopping`."""
+
+    def __init__(self, table: Table, is_stopping: Callable[[], bool]) -> None:
+        self._table, self._is_stopping = table, is_stopping
+        self._own = Path(table.directory)
+        self._findings = RecoveryReport()
+
+    def run(self) -> RecoveryReport:
+        """Raises OSError, sqlite3.Error."""
+        self._remove_other_formats()
+        self._forget_lost_blocks()
+        self._remove_orphans()
+        self._table.count_again()
+        return self._findings
+
+    def _remove_other_formats(self) -> None:
+        """What was set aside, and caches of older or newer versions of this plugin: none of it can be read."""
+        for folder in other_formats(self._own):
+            for entry in list(folder.iterdir()):
+                if self._is_stopping():
+                    return
+                shutil.rmtree(entry, ignore_errors=True)
+                with contextlib.suppress(OSError):
+                    entry.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+                self._findings.folders += 1
+
+    def _forget_lost_blocks(self) -> None:
+        """Rows whose files are gone or were cut short."""
+        after = 0
+        while (rows := self._table.file_rows(after)) and not self._is_stopping():
+            lost = [key for _, key, filename, size in rows if self._size(filename) != size]
+            self._findings.lost += self._table.remove_keys(lost).rows
+            after = rows[-1][0]
+
+    def _size(self, filename: str) -> int | None:
+        try:
+            return os.lstat(self._table.blocks_on_disk.full_path(filename)).st_size
+        except (FileNotFoundError, ValueError):
+            return None
+
+    def _remove_orphans(self) -> None:
+        for attachment_uuid, folder in self._folders():
+            if self._is_stopping():
+                return
+            wanted = {row.path for row in self._table.blocks(f"f/{attachment_uuid}/")}
+            orphans = [path for path in Path(folder).glob("*.block") if str(path) not in wanted]
+            self._table.blocks_on_disk.remove_all([(str(path.relative_to(self._own)), 0) for path in orphans])
+            self._findings.orphans += len(orphans)
+
+    def _folders(self) -> Iterator[tuple[str, str]]:
+        """The folders of attachments; the two levels above them hold nothing else but the index."""
+        for prefix in _folders_in(self._own):
+            for folder in _folders_in(prefix):
+                yield folder.name, folder.path
+
+
+def _folders_in(place: Path | os.DirEntry[str]) -> list[os.DirEntry[str]]:
+    """What is deleted meanwhile takes its folders with it."""
+    with contextlib.suppress(FileNotFoundError), os.scandir(place) as entries:
+        return [entry for entry in entries if entry.is_dir(follow_symlinks=False)]
+    return []
+
+
+def other_formats(own: Path) -> list[Path]:
+    """The folders beside `own` that are caches as well."""
+    folders = own.parent.glob("blocks-*")
+    return [folder for folder in folders if folder != own and folder.is_dir() and not folder.is_symlink()]
+
+
+def disk_usage(folder: Path) -> int:
+    """Bytes of a folder and all below it, as du counts them."""
+    blocks = 0
+    for place, _, names in os.walk(folder):
+        for path in (place, *(os.path.join(place, name) for name in names)):
+            with contextlib.suppress(FileNotFoundError):
+                blocks += os.lstat(path).st_blocks
+    return blocks * 512

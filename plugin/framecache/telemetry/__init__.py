@@ -1,0 +1,1 @@
+"""What happened: metrics, their history, events, and OpenTelemetry traces."""

@@ -1,0 +1,60 @@
+"""What has happened, for pages and scripts that follow it: the newest, numbered, in memory."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from framecache.ports import Clock
+
+Kind = Literal["cached", "failed", "evicted", "purged", "pinned", "unpinned", "deleted", "degraded", "recovered", "job"]
+_MOST = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened at `time` (seconds since the epoch) to the resource with this Orthanc ID, or to all."""
+
+    sequence: int
+    time: float
+    kind: Kind
+    level: str | None
+    orthanc_id: str | None
+    text: str
+
+
+class Events:
+    """The newest of them. Noting one costs about a microsecond; nobody waits for who reads."""
+
+    def __init__(self, clock: Clock, most: int = _MOST) -> None:
+        """`most` are kept; older ones are forgotten."""
+        self._clock, self._events, self._lock = clock, deque[Event](maxlen=most), threading.Lock()
+        self._last = 0
+
+    def note(self, kind: Kind, level: str | None = None, orthanc_id: str | None = None, text: str = "") -> None:
+        """Something has happened to a resource: `level` is "studies", "series" or "instances"."""
+        with self._lock:
+            self._last += 1
+            self._events.append(Event(self._last, self._clock.time(), kind, level, orthanc_id, text))
+
+    def since(self, sequence: int, limit: int) -> EventPage:
+        """The next `limit` events behind the one of that number."""
+        with self._lock:
+            events, last = list(self._events), self._last
+        kept_from = last - len(events)
+        # A number that was never given is one of an earlier run, which counted from 1 as well.
+        start = 0 if sequence > last else max(0, sequence - kept_from)
+        page = events[start : start + limit]
+        is_gap = not kept_from <= sequence <= last
+        return EventPage(page, page[-1].sequence if page else last, start + limit >= len(events), is_gap)
+
+
+class EventPage(NamedTuple):
+    """Some events, the number to go on behind, whether it was all, and whether some before it are forgotten."""
+
+    events: list[Event]
+    last: int
+    is_end: bool
+    is_gap: bool

@@ -1,0 +1,120 @@
+"""The counters. A request takes one lock once, for a few additions."""
+
+from __future__ import annotations
+
+import threading
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from typing import Literal, get_args
+
+from framecache.telemetry.histogram import FILLING_BOUNDS, SERVING_BOUNDS, Histogram, Reading
+from framecache.telemetry.history import Sums
+
+Counted = Literal[
+    "bypasses", "errors", "overloaded", "damaged_blocks", "filled_instances", "failed_fills", "dropped_from_queue"
+]
+# What can be read: also what follows from how answers were found, instances filled and rows removed.
+Event = Literal[
+    Counted, "hits", "misses", "not_modified", "filled_frames", "filled_bytes", "evicted_instances", "evicted_bytes"
+]
+# Why a frame did not come from the cache: it was never in it or is no longer known to have been; it waits to be cut
+# out; that failed; the settings leave it out; it is kept, but not in the form that was asked for; its block was not
+# what had been written; its block had left the cache.
+MissCause = Literal["not_cached", "queued", "failed", "left_out", "other_form", "damaged", "evicted"]
+# Why something left the cache: for room in its folder or on its disk; nobody asked for it; its block was not what had
+# been written; Orthanc no longer has the instance, or has another version; an administrator wanted it.
+RemovalCause = Literal["size", "free_disk", "age", "damaged", "deleted", "replaced", "purged"]
+Route = Literal["frames", "rendered", "instance"]
+# "file" and "core" are those of whole instances: sent from the stored file, or asked of Orthanc.
+Outcome = Literal["hit", "miss", "not_modified", "file", "core"]
+
+_FROM_CACHE: tuple[Route, ...] = ("frames", "rendered")
+
+
+def possible_outcomes() -> Iterator[tuple[Route, Outcome]]:
+    """Each route with what can come of a request for it."""
+    for route in _FROM_CACHE:
+        yield from ((route, "hit"), (route, "miss"), (route, "not_modified"))
+    yield from (("instance", "file"), ("instance", "core"), ("instance", "not_modified"))
+
+
+class Metrics:
+    """Adding to a number is not atomic in Python, so there is a lock, for all of them: 0.1 µs where nobody waits."""
+
+    def __init__(self, on_missed: Callable[[MissCause], None] = lambda _: None) -> None:
+        """`on_missed` is told why an answer did not come from the cache, on the thread of its request."""
+        self._on_missed = on_missed
+        self._counter: Counter[str] = Counter()
+        self._causes: dict[str, Counter[str]] = {}
+        self._serving = {kind: Histogram(SERVING_BOUNDS) for kind in possible_outcomes()}
+        self._filling = Histogram(FILLING_BOUNDS)
+        self._lock = threading.Lock()
+
+    def count(self, event: Counted, amount: int = 1) -> None:
+        """Add to a counter."""
+        with self._lock:
+            self._counter[event] += amount
+
+    def served(self, route: Route, outcome: Outcome, seconds: float) -> None:
+        """An answer of this kind was ready after so long; the time of the line does not count."""
+        histogram, bucket = self._serving[route, outcome], bisect_left(SERVING_BOUNDS, seconds)
+        with self._lock:  # not Histogram.add: a call costs as much as all else here
+            histogram.counts[bucket] += 1
+            histogram.total += seconds
+
+    def missed(self, cause: MissCause) -> None:
+        """An answer did not come from the cache."""
+        with self._lock:
+            self._add("misses", 1, cause)
+        self._on_missed(cause)
+
+    def filled(self, frames: int, size: int, seconds: float) -> None:
+        """One form of an instance was cut out and kept, `size` bytes."""
+        with self._lock:
+            self._counter["filled_frames"] += frames
+            self._counter["filled_bytes"] += size
+            self._filling.add(seconds)
+
+    def removed(self, cause: RemovalCause, instances: int, size: int) -> None:
+        """All or some of what was kept of `instances` left the cache, `size` bytes."""
+        with self._lock:
+            self._add("evicted_instances", instances, cause)
+            self._add("evicted_bytes", size, cause)
+
+    def _add(self, event: Event, amount: int, cause: str) -> None:
+        self._counter[event] += amount
+        self._causes.setdefault(event, Counter())[cause] += amount
+
+    def __getitem__(self, event: Event) -> int:
+        if event == "hits":  # not counted twice: each request counts
+            return sum(self._served(route, "hit") + self._served(route, "not_modified") for route in _FROM_CACHE)
+        if event == "not_modified":
+            return sum(self._served(route, "not_modified") for route in get_args(Route))
+        return self._counter[event]
+
+    def causes(self, event: Event) -> Mapping[str, int]:
+        """A counter by cause, where its causes are told apart."""
+        with self._lock:
+            return dict(self._causes.get(event, {}))
+
+    def serving(self) -> dict[tuple[Route, Outcome], Reading]:
+        """How long answers took, by route and outcome."""
+        with self._lock:
+            return {kind: histogram.reading() for kind, histogram in self._serving.items()}
+
+    def filling(self) -> Reading:
+        """How long it took to cut out one form of an instance."""
+        with self._lock:
+            return self._filling.reading()
+
+    def sums(self) -> Sums:
+        """What the history is made of."""
+        latency = [0] * (len(SERVING_BOUNDS) + 1)
+        for (route, _), reading in self.serving().items():
+            if route in _FROM_CACHE:
+                latency = [sum(pair) for pair in zip(latency, reading.counts, strict=True)]
+        return Sums({event: self[event] for event in get_args(Event)}, tuple(latency))
+
+    def _served(self, route: Route, outcome: Outcome) -> int:
+        return sum(self._serving[route, outcome].counts)

@@ -1,0 +1,131 @@
+"""Carries the journal to the process that makes spans of it; restarts that process, and hears what it complains of."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import threading
+from collections.abc import Callable
+from typing import IO
+
+from framecache.ports import Clock, Log
+from framecache.processes import environment
+from framecache.telemetry.tracing.journal import Journal
+from framecache.telemetry.tracing.records import pack
+from framecache.threads import make_way, start_thread
+
+_SECONDS = 0.5
+_RESTART_SECONDS = 60.0
+_QUIET_SECONDS = 600.0
+_PATIENCE = 1.0  # seconds that the last spans may take when Orthanc ends
+_LONGEST_LINE = 500  # characters
+
+
+class Exporter:
+    """One thread, one process, and one line in Orthanc's log in ten minutes at most."""
+
+    def __init__(
+        self, journal: Journal, python: str, clock: Clock, log: Log, on_ready: Callable[[str | None], None]
+    ) -> None:
+        """`on_ready` is told why no traces can be sent here, or None when they can."""
+        self._journal, self._python, self._clock, self._log = journal, python, clock, log
+        self._on_ready, self._stopping = on_ready, threading.Event()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._thread: threading.Thread | None = None
+        self._quiet_until = clock.monotonic()
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread = start_thread("frame-cache-tracing", self._work)
+
+    def stop(self) -> None:
+        """Send what there is, and end. Returns at once."""
+        self._stopping.set()
+
+    def join(self) -> None:
+        """Wait a little for the end, then bring it about."""
+        if self._thread is not None:
+            self._thread.join(_PATIENCE)
+        if self._process is not None:
+            self._process.kill()
+
+    def _work(self) -> None:
+        make_way()
+        while not self._stopping.is_set():
+            error = self._serve()
+            if error is not None:
+                self._journal.close()
+                self._on_ready(error)
+                return
+            self._stopping.wait(_RESTART_SECONDS)
+
+    def _serve(self) -> str | None:
+        """Feed one process until it or Orthanc ends; why none can do anything here."""
+        try:
+            with self._start() as process:
+                error = self._greeting(process)
+                if error is None:
+                    start_thread("frame-cache-tracing-log", lambda: self._listen(process))
+                    self._feed(process)
+        except OSError as failure:
+            return f"{self._python} cannot be started: {failure.strerror}"
+        return None if self._stopping.is_set() else error
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        # -P: nothing is imported from the folder that Orthanc was started in.
+        command = [self._python, "-P", "-m", "framecache.telemetry.tracing.process"]
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, env=environment())  # noqa: S603
+        return self._process
+
+    def _greeting(self, process: subprocess.Popen[bytes]) -> str | None:
+        """Why it cannot send anything, as soon as it has said so."""
+        assert process.stdout is not None  # noqa: S101 - it is a pipe
+        for line in process.stdout:
+            with contextlib.suppress(ValueError, TypeError, KeyError):
+                error: str | None = json.loads(line)["error"]
+                return error
+            self._heard(line)
+        return "the tracing process ended at once"
+
+    def _feed(self, process: subprocess.Popen[bytes]) -> None:
+        assert process.stdin is not None  # noqa: S101 - it is a pipe
+        self._on_ready(None)
+        try:
+            while not self._stopping.wait(_SECONDS):
+                self._hand_over(process.stdin)
+            self._hand_over(process.stdin)
+            process.stdin.close()
+            process.wait(_PATIENCE)
+        except OSError:
+            self._complain("the tracing process ended; another one is started in a minute")
+        except subprocess.TimeoutExpired:
+            self._log.info("frame cache: tracing: the last spans could not be sent in time")
+        finally:
+            process.kill()
+            with contextlib.suppress(OSError):  # what the process did not read any more
+                process.stdin.close()
+
+    def _hand_over(self, pipe: IO[bytes]) -> None:
+        if dropped := self._journal.take_dropped():
+            self._complain(f"{dropped} records were dropped: there are more than can be sent")
+        for record in self._journal.take():
+            pipe.write(pack(record))
+        pipe.flush()
+
+    def _listen(self, process: subprocess.Popen[bytes]) -> None:
+        assert process.stdout is not None  # noqa: S101 - it is a pipe
+        with contextlib.suppress(ValueError):  # closed behind a process that has ended
+            for line in process.stdout:
+                self._heard(line)
+
+    def _heard(self, line: bytes) -> None:
+        self._complain(line.decode(errors="replace").strip()[:_LONGEST_LINE])
+
+    def _complain(self, message: str) -> None:
+        """A collector that is down would be told of with each batch."""
+        now = self._clock.monotonic()
+        if now >= self._quiet_until and not self._stopping.is_set():
+            self._quiet_until = now + _QUIET_SECONDS
+            self._log.warning(f"frame cache: tracing: {message} (such lines are not repeated for ten minutes)")

@@ -1,0 +1,1 @@
+"""Runs outside Orthanc: `python3 -m framecache.telemetry.tracing.process`."""

@@ -1,1 +1,0 @@
-"""Runs outside Orthanc: `python3 -m framecache.tracing.process`."""

@@ -1,0 +1,123 @@
+"""The administration of one Orthanc: a real store, a real filler, and the archive of the fakes."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from framecache.admin.actions import Actions
+from framecache.admin.answers import Answer
+from framecache.admin.archive_view import ArchiveView
+from framecache.admin.arguments import read_arguments
+from framecache.admin.jobs import Job, Jobs
+from framecache.admin.resources import Resources
+from framecache.admin.verification import Verification
+from framecache.admin.warming import Warming
+from framecache.admin.work import JobWork
+from framecache.dicom.identity import InstancePath
+from framecache.instances.catalogue import Catalogue
+from framecache.policy.policy import Policy, site_rules
+from framecache.prefetch.extraction import Extractor
+from framecache.prefetch.extraction_cost import ExtractionCost
+from framecache.prefetch.scheduler import Scheduler
+from framecache.prefetch.write_behind import WriteBehind
+from framecache.store.buffers import BufferPool
+from framecache.store.disk.disk_store import DiskStore
+from framecache.store.resilient_store import ResilientStore
+from framecache.telemetry.events import Events
+from framecache.telemetry.metrics import Metrics
+from framecache.threads import Desk
+
+from tests.unit.dicom_files import INSTANCE, SERIES, STUDY, native
+from tests.unit.fakes import SERIES_ID, FakeApi, FakeLog, eventually, orthanc_id, sources, uuid
+
+MB = 1 << 20
+
+
+class Site:
+    """Its filler works when a test starts it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.api, self.log, self.metrics = FakeApi(folder / "db"), FakeLog(), Metrics()
+        self.store = ResilientStore(lambda: DiskStore(folder / "cache", 1 << 30), 1 << 30, time, self.log)
+        self.desk, self.pool = Desk("test-desk", 1), BufferPool(64 * MB, 0)
+        self.catalogue = Catalogue(self.api, self.store, self.desk, time, folder / "db", 5.0)
+        policy = Policy(site_rules((), (), minimum_frames=2, minimum_frame_mb=4.0, mode="copy"))
+        extractor = Extractor(sources(self.api), self.store, self.pool, None, policy, ExtractionCost(self.store, time))
+        self.scheduler = Scheduler(self.catalogue, extractor, self.store, self.metrics, time, self.log, policy)
+        self.write_behind = WriteBehind(self.catalogue, self.store, self.log, policy)
+        self.events = Events(time)
+        self.jobs = Jobs(time, self.log, self.events)
+        self.work = JobWork(self.jobs, self.events)
+        archive = ArchiveView(self.api)
+        self.resources = Resources(archive, self.catalogue, self.store, self.scheduler)
+        self.actions = Actions(
+            archive,
+            self.catalogue,
+            self.store,
+            self.scheduler,
+            self.write_behind,
+            self.jobs,
+            Warming(self.scheduler, self.catalogue, self.store).of,
+            Verification(self.catalogue, self.store, self.metrics, self.log).of,
+            self.events,
+            self.log,
+        )
+
+    def close(self) -> None:
+        self.jobs.stop()
+        self.scheduler.stop()
+        self.write_behind.stop()
+        self.desk.close()
+        self.store.close()
+
+    @property
+    def names(self) -> list[str]:
+        """The Orthanc IDs of what was taken in."""
+        return list(self.api.instances)
+
+    def take_in(self, number: int, content: bytes | None = None, *, frames: int = 3, series: str = SERIES_ID) -> str:
+        return self.api.store(
+            native(bytes(72)) if content is None else content,
+            orthanc_id=orthanc_id(number),
+            uuid=uuid(number),
+            path=InstancePath(STUDY, SERIES, f"{INSTANCE}.{number}"),
+            number_of_frames=frames,
+            series_id=series,
+        )
+
+    def told(self, pattern: str, *groups: str, **arguments: str) -> Any:
+        return _answered(self.resources.told[pattern], groups, arguments)
+
+    def do(self, pattern: str, *groups: str) -> Any:
+        return _answered(self.actions.done[pattern], groups, {})
+
+    def work_told(self, pattern: str, **arguments: str) -> Any:
+        return _answered(self.work.told[pattern], (), arguments)
+
+    def job(self, answer: dict[str, Any]) -> Job:
+        """The job that an answer tells of, when it has ended."""
+        job = self.jobs.find(answer["Job"])
+        assert eventually(lambda: job.has_ended)
+        return job
+
+    def warm(self, *names: str) -> None:
+        self.scheduler.start(1)
+        for name in names:
+            job = self.job(self.do("(studies|series|instances)/([^/]+)/warm", "instances", name))
+            assert job.state == "done"
+
+    def told_instance(self, name: str) -> tuple[str, int]:
+        """Its state, and how many of its frames are cached."""
+        answer = self.told("instances/([^/]+)", name)
+        return answer["State"], answer["CachedFrames"]
+
+    def kinds(self) -> list[str]:
+        return [event.kind for event in self.events.since(0, 1000).events]
+
+
+def _answered(answer: Answer, groups: tuple[str, ...], arguments: dict[str, str]) -> Any:
+    """As a client reads it."""
+    return json.loads(json.dumps(answer(*groups, **read_arguments(answer, arguments))))

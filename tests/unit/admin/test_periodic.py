@@ -1,0 +1,40 @@
+"""What is done at regular times, on a thread of its own."""
+
+from __future__ import annotations
+
+import pytest
+from framecache.admin.periodic import Periodic
+
+from tests.unit.fakes import FakeClock, FakeLog, eventually
+
+
+def test_a_task_that_fails_does_not_keep_the_others_from_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("framecache.admin.periodic._SECONDS", 0.01)
+    done, log = list[int](), FakeLog()
+
+    def fail() -> None:
+        raise KeyError("broken")
+
+    pulse = Periodic([fail, lambda: done.append(1)], FakeClock(), log)
+    thread = pulse.start()
+    assert eventually(lambda: len(done) > 2)
+    assert "KeyError" in log.of("info")[0]
+    pulse.stop()
+    thread.join(5)
+    assert not thread.is_alive()
+
+
+@pytest.mark.parametrize(("now", "pause"), [(6000.0, 0.005), (6001.0, 9.005), (6009.9, 0.105), (6000.005, 10.0)])
+def test_it_comes_at_each_ten_seconds_of_the_clock(monkeypatch: pytest.MonkeyPatch, now: float, pause: float) -> None:
+    clock, waited = FakeClock(), list[float]()
+    clock.now = now
+    pulse = Periodic([], clock, FakeLog())
+
+    def wait(seconds: float) -> bool:
+        waited.append(seconds)
+        pulse.stop()
+        return True
+
+    monkeypatch.setattr(pulse._stopping, "wait", wait)
+    pulse.start().join(5)
+    assert waited == [pytest.approx(pause)]

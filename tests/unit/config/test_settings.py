@@ -1,0 +1,187 @@
+"""The "FrameCache" section: what is refused is refused with its key, its value and what is allowed."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from framecache.config.settings import SETTINGS, in_force, is_strict, lenient_admin_settings, read_settings
+from framecache.errors import SettingsError
+from framecache.setting import Setting
+from hypothesis import given
+from hypothesis import strategies as st
+
+BESIDE = Path("/beside/FrameCache")
+NUMBERS = [setting for setting in SETTINGS.values() if setting.kind in (int, float)]
+EVERY = list(SETTINGS.values())
+PLAIN = [setting for setting in EVERY if setting.kind not in (list, tuple)]
+
+
+def by_key(setting: Setting) -> str:
+    return setting.key
+
+
+def test_an_empty_section_means_the_defaults() -> None:
+    settings = read_settings({}, BESIDE)
+
+    assert settings.directory == BESIDE
+    assert in_force(settings) == {
+        setting.key: str(BESIDE) if name == "directory" else setting.default for name, setting in SETTINGS.items()
+    }
+
+
+@pytest.mark.parametrize("setting", EVERY, ids=by_key)
+def test_each_default_may_be_written_out(setting: Setting) -> None:
+    assert read_settings({setting.key: setting.default}, BESIDE) == read_settings({}, BESIDE)
+
+
+@pytest.mark.parametrize("setting", EVERY, ids=by_key)
+def test_each_setting_has_a_meaning(setting: Setting) -> None:
+    assert len(setting.meaning) > 10
+
+
+@pytest.mark.parametrize("setting", NUMBERS, ids=by_key)
+def test_both_bounds_are_allowed(setting: Setting) -> None:
+    for bound in (setting.smallest, setting.largest):
+        settings = read_settings({setting.key: setting.kind(bound)}, BESIDE)
+        assert in_force(settings)[setting.key] == bound
+
+
+@pytest.mark.parametrize("setting", NUMBERS, ids=by_key)
+@pytest.mark.parametrize("beyond", [-1, 1])
+def test_beyond_the_bounds_is_refused(setting: Setting, beyond: int) -> None:
+    value = setting.kind(setting.largest + 1 if beyond > 0 else setting.smallest - 1)
+
+    with pytest.raises(SettingsError) as refused:
+        read_settings({setting.key: value}, BESIDE)
+    assert f'"{setting.key}" is {value!r}' in str(refused.value)
+    assert f"from {setting.smallest} to {setting.largest}" in str(refused.value)
+
+
+def wrong_values(setting: Setting) -> list[Any]:
+    wrong: list[Any] = [None, [], {}, [setting.default], "yes" if setting.kind is not str else 1]
+    if setting.kind is not bool:
+        wrong += [True, False]  # JSON's true is not the number 1
+    else:
+        wrong += [0, 1, "true"]
+    if setting.kind is int:
+        wrong += [1.0, 64.5, "64"]
+    if setting.kind is float:
+        wrong += [math.nan, math.inf, -math.inf, 10**400]
+    return wrong
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        pytest.param(setting, value, id=f"{setting.key}-{str(value)[:20]}")
+        for setting in PLAIN
+        for value in wrong_values(setting)
+    ],
+)
+def test_a_wrong_type_is_refused(setting: Setting, value: Any) -> None:
+    with pytest.raises(SettingsError, match=f'"{setting.key}" is .*allowed is {re.escape(setting.allowed)}'):
+        read_settings({setting.key: value}, BESIDE)
+
+
+@pytest.mark.parametrize("mode", ["Copy", "", "copy ", "hardlink"])
+def test_a_mode_that_does_not_exist_is_refused_and_those_that_do_are_named(mode: str) -> None:
+    with pytest.raises(SettingsError, match=f'"Mode" is {mode!r}; allowed is "copy" or "index" or "auto"'):
+        read_settings({"Mode": mode}, BESIDE)
+    assert read_settings({"Mode": "auto"}, BESIDE).mode == "auto"
+
+
+def test_a_whole_number_does_where_a_number_is_asked_for() -> None:
+    settings = read_settings({"MinimumFrameMB": 3}, BESIDE)
+
+    assert settings.minimum_frame_mb == 3.0
+    assert type(settings.minimum_frame_mb) is float
+
+
+@pytest.mark.parametrize("key", ["maximumSizeMB", "MaximumSizeGB", "Enabled", "", "enable"])
+def test_an_unknown_key_is_refused_and_the_known_ones_are_named(key: str) -> None:
+    with pytest.raises(SettingsError, match=f'"{key}" is not known; known are .*MaximumSizeMB'):
+        read_settings({key: 1}, BESIDE)
+
+
+def test_all_complaints_come_at_once() -> None:
+    with pytest.raises(SettingsError) as refused:
+        read_settings({"Workers": 0, "Enable": 1, "Wrokers": 2, "Directory": None}, BESIDE)
+
+    for complaint in ('"Workers" is 0', '"Enable" is 1', '"Wrokers" is not known', '"Directory" is None'):
+        assert complaint in str(refused.value)
+
+
+@pytest.mark.parametrize("section", [None, [], "on", 1, True])
+def test_a_section_that_is_no_object_is_refused(section: object) -> None:
+    with pytest.raises(SettingsError, match="has to be an object"):
+        read_settings(section, BESIDE)
+    assert not is_strict(section)
+
+
+@pytest.mark.parametrize(
+    ("value", "strict"), [(True, True), (False, False), (1, False), ("true", False), (None, False)]
+)
+def test_strict_is_known_before_the_rest_is_right(value: object, *, strict: bool) -> None:
+    assert is_strict({"Strict": value, "Workers": "many"}) is strict
+
+
+def test_a_directory_that_is_given_is_taken() -> None:
+    assert read_settings({"Directory": "/ssd/frames"}, BESIDE).directory == Path("/ssd/frames")
+
+
+@pytest.mark.parametrize("value", ["alice", ["alice", 1], [""], [["alice"]], {"alice": 1}, None, True])
+def test_what_is_no_list_of_names_is_refused(value: object) -> None:
+    with pytest.raises(SettingsError, match=r'"AdminUsers" is .*allowed is a list of texts'):
+        read_settings({"AdminUsers": value}, BESIDE)
+
+
+@pytest.mark.parametrize(
+    ("section", "wanted", "users"),
+    [
+        ({}, True, ()),
+        ("on", True, ()),
+        ({"AdminRoutes": False}, False, ()),
+        ({"AdminRoutes": "no"}, False, ()),
+        ({"AdminUsers": []}, True, ()),
+        ({"AdminUsers": ["alice"]}, True, ("alice",)),
+        ({"AdminUsers": "alice"}, True, ("alice",)),
+        ({"AdminUsers": [[]]}, True, ("[]",)),
+        ({"AdminUsers": {}}, True, ("{}",)),
+    ],
+)
+def test_a_wrong_section_opens_the_admin_routes_to_nobody_else(
+    section: object, users: tuple[str, ...], *, wanted: bool
+) -> None:
+    assert lenient_admin_settings(section) == (wanted, users)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)
+KEYS = st.sampled_from(sorted(setting.key for setting in EVERY)) | st.text()
+
+
+@given(st.dictionaries(KEYS, JSON) | JSON)
+def test_whatever_is_configured_is_taken_or_refused(section: object) -> None:
+    try:
+        settings = read_settings(section, BESIDE)
+    except SettingsError:
+        return
+    for name, setting in SETTINGS.items():
+        value = getattr(settings, name)
+        assert setting not in PLAIN or type(value) is setting.kind or isinstance(value, Path)
+        if isinstance(value, int | float) and setting in NUMBERS:
+            assert setting.smallest <= value <= setting.largest
+
+
+@pytest.mark.parametrize("hours", ["19-6", "25:00-06:00", "19:00 - 06:00"])
+def test_hours_that_are_none_are_refused(hours: str) -> None:
+    with pytest.raises(SettingsError, match=rf'"BackfillHours" is {hours!r}; allowed is .*19:00-06:00'):
+        read_settings({"BackfillHours": hours}, BESIDE)
+    assert read_settings({"BackfillHours": "19:00-06:00"}, BESIDE).backfill_hours == "19:00-06:00"

@@ -1,0 +1,38 @@
+"""Looking after the store goes on whatever goes wrong, and what fills it is started behind the check in any case."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+from framecache.maintenance import housekeeping
+from framecache.maintenance.housekeeping import Housekeeping
+from framecache.store.buffers import BufferPool
+
+from tests.unit.fakes import FakeLog, MemoryStore, eventually
+
+
+def test_an_error_ends_neither_the_start_nor_the_rounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(housekeeping, "_PAUSE_SECONDS", 0.01)
+    store, log, rounds, begun = MemoryStore(tmp_path), FakeLog(), list[int](), list[int]()
+
+    def refuse(_: Callable[[], bool]) -> NoReturn:
+        raise TypeError
+
+    def tend(is_stopping: Callable[[], bool]) -> None:
+        rounds.append(1)
+        refuse(is_stopping)
+
+    monkeypatch.setattr(store, "check", refuse)
+    monkeypatch.setattr(store, "tend", tend)
+    looking = Housekeeping(store, BufferPool(1, 0), log)
+    thread = looking.start(lambda: begun.append(1))
+
+    assert eventually(lambda: len(rounds) >= 3)
+    assert begun == [1]
+    assert "looking after the cache failed: TypeError" in log.of("error")[0]
+    looking.stop()
+    thread.join(5)
+    assert not thread.is_alive()

@@ -1,0 +1,140 @@
+"""What was deleted leaves the cache, whatever else goes wrong; last accesses are written down."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from framecache.maintenance.invalidation import Invalidation
+from framecache.prefetch.extraction_states import ExtractionState
+from framecache.store.frame_store import StoreError
+
+from tests.unit.dicom_files import EXPLICIT, native
+from tests.unit.fakes import PATH, eventually, uuid
+from tests.unit.prefetch.test_scheduler import Bench as FillerBench
+
+FILE = native(bytes(72))
+
+
+class Bench(FillerBench):
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.invalidation = Invalidation(self.catalogue, self.store, self.scheduler, self.log)
+
+    def kept(self, **values: str) -> str:
+        """An instance with its record and a block in the store."""
+        name = self.api.store(FILE, **values)
+        instance = self.catalogue.lookup(PATH).instance
+        self.store.keep_record(instance)
+        self.store.keep(instance, EXPLICIT, {1: memoryview(b"frame")})
+        return name
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    monkeypatch.setattr("framecache.maintenance.invalidation._FLUSH_SECONDS", 0.02)
+    made = Bench(tmp_path)
+    yield made
+    made.store.fails = None
+    made.invalidation.stop()
+    made.desk.close()
+
+
+def test_a_deleted_instance_leaves_memory_at_once_and_the_store_a_little_later(bench: Bench) -> None:
+    name = bench.kept()
+    bench.scheduler._states.note(name, ExtractionState("cached"))
+    bench.api.delete(name)
+    bench.invalidation.deleted(name)
+
+    assert not bench.catalogue._entries
+    assert bench.scheduler.state(name) is None
+    assert bench.store.rows
+    bench.invalidation.start()
+    assert eventually(lambda: not bench.store.rows and not bench.store.records)
+
+
+def test_an_overwritten_instance_keeps_its_new_frames(bench: Bench) -> None:
+    bench.kept(uuid=uuid(1))
+    name = bench.kept(uuid=uuid(2))
+    assert len(bench.store.rows) == 2
+    bench.invalidation.start()
+    bench.invalidation.deleted(name)
+
+    assert eventually(lambda: [key.split("/")[1] for key in bench.store.rows] == [uuid(2)])
+
+
+def test_a_version_that_comes_while_it_is_cleaned_up_stays(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Deleted, stored again and cut out anew between Orthanc's answer and the cleaning up."""
+    name = bench.kept(uuid=uuid(1))
+    bench.api.delete(name)
+    ask = bench.api.post
+
+    def answer_and_store_again(uri: str, body: bytes) -> bytes:
+        answer = ask(uri, body)
+        if uri == "/tools/bulk-content" and len(bench.store.rows) == 1:
+            bench.kept(uuid=uuid(2))
+        return answer
+
+    monkeypatch.setattr(bench.api, "post", answer_and_store_again)
+    bench.invalidation.deleted(name)
+    bench.invalidation.start()
+
+    assert eventually(lambda: [key.split("/")[1] for key in bench.store.rows] == [uuid(2)])
+    assert bench.store.records[PATH].attachment_uuid == uuid(2)
+    assert not bench.log.of("warning")
+
+
+def test_accesses_are_written_down_from_time_to_time_and_at_the_end(bench: Bench) -> None:
+    bench.kept()
+    bench.invalidation.start()
+    assert eventually(lambda: bench.store.touched == {PATH: 1000.0})
+    bench.clock.now += 5
+    bench.catalogue.lookup(PATH)
+    bench.invalidation.stop()
+
+    assert eventually(lambda: bench.store.touched == {PATH: 1005.0})
+
+
+def test_what_the_store_cannot_look_up_now_is_cleaned_up_later(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: object) -> dict[str, set[str]]:
+        raise StoreError("Input/output error")
+
+    name = bench.kept()
+    bench.api.delete(name)
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.store, "versions_of", refuse)
+        bench.invalidation.start()
+        bench.invalidation.deleted(name)
+        assert eventually(lambda: name in bench.invalidation._failed)
+        assert bench.store.rows
+
+    assert eventually(lambda: not bench.store.rows)
+    assert not bench.log.of("warning")
+
+
+@pytest.mark.parametrize("error", [StoreError("full"), sqlite3.OperationalError("disk I/O error"), RuntimeError("bug")])
+def test_an_error_when_accesses_are_written_ends_no_cleaning(bench: Bench, error: Exception) -> None:
+    name = bench.kept()
+    bench.store.fails = error
+    bench.invalidation.start()
+    if not isinstance(error, StoreError):
+        assert eventually(lambda: bool(bench.log.of("warning")))
+    bench.api.delete(name)
+    bench.invalidation.deleted(name)
+
+    assert eventually(lambda: not bench.store.rows)
+
+
+def test_an_error_in_one_deletion_ends_no_other(bench: Bench) -> None:
+    name = bench.kept()
+    bench.api.broken = True
+    bench.invalidation.start()
+    bench.invalidation.deleted("x")
+    assert eventually(lambda: bool(bench.log.of("warning")))
+    bench.api.broken = False
+    bench.api.delete(name)
+    bench.invalidation.deleted(name)
+
+    assert eventually(lambda: not bench.store.rows)

@@ -1,0 +1,75 @@
+"""The audit finds what is kept of instances that are gone, and of versions that are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from framecache.maintenance.reconciliation import Reconciliation
+from framecache.orthanc.instance import Instance
+
+from tests.unit.dicom_files import EXPLICIT
+from tests.unit.fakes import FakeApi, FakeLog, MemoryStore, eventually, instance, orthanc_id, uuid
+
+
+class Bench:
+    def __init__(self, folder: Path) -> None:
+        self.api, self.store, self.log = FakeApi(), MemoryStore(folder), FakeLog()
+        self.suspects: list[str] = []
+        self.audit = Reconciliation(self.api, self.store, self.suspects.append, self.log)
+
+    def keep(self, number: int, *, is_stored: bool = True, with_block: bool = True) -> Instance:
+        one = instance(number)
+        if is_stored:
+            self.api.store(bytes(1000), orthanc_id=one.orthanc_id, uuid=one.attachment_uuid)
+        self.store.keep_record(one)
+        if with_block:
+            self.store.keep(one, EXPLICIT, {1: memoryview(b"frame")})
+        return one
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    monkeypatch.setattr("framecache.maintenance.reconciliation._PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr("framecache.maintenance.reconciliation._ROUND_SECONDS", 0.02)
+    made = Bench(tmp_path)
+    yield made
+    made.audit.stop()
+
+
+def test_what_is_gone_and_what_was_replaced_are_suspects_and_nothing_else(bench: Bench) -> None:
+    bench.keep(1)
+    bench.keep(2, with_block=False)
+    gone = bench.keep(3, is_stored=False)
+    only_a_record = bench.keep(4, is_stored=False, with_block=False)
+    replaced = bench.keep(5)
+    bench.api.store(bytes(900), orthanc_id=replaced.orthanc_id, uuid=uuid(99))
+    bench.audit.start()
+
+    wanted = {gone.orthanc_id, only_a_record.orthanc_id, replaced.orthanc_id}
+    assert eventually(lambda: len(bench.suspects) >= 6)
+    assert set(bench.suspects) == wanted
+
+
+def test_a_large_store_is_gone_through_in_batches(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("framecache.maintenance.reconciliation._BATCH", 3)
+    monkeypatch.setattr("framecache.maintenance.reconciliation._ROUND_SECONDS", 60)
+    for number in range(10):
+        bench.keep(number, is_stored=number != 7)
+    bench.audit.start()
+
+    assert eventually(lambda: bench.suspects == [orthanc_id(7)])
+    assert eventually(lambda: bench.api.calls == ["POST /tools/bulk-content"] * 4)
+
+
+def test_orthanc_s_refusal_makes_no_suspects(bench: Bench) -> None:
+    bench.keep(1)
+    bench.api.broken = True
+    bench.audit.start()
+    assert eventually(lambda: len(bench.log.of("warning")) >= 2)
+
+    assert bench.suspects == []
+    gone = bench.keep(2, is_stored=False)
+    bench.api.broken = False
+    assert eventually(lambda: gone.orthanc_id in bench.suspects)

@@ -1,0 +1,287 @@
+"""New instances are read from Orthanc's log and sifted in batches; nothing stops the sifting, and nothing is lost."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from framecache.policy.parsing import parse_rules
+from framecache.policy.policy import Policy, Treatment
+from framecache.policy.rule import Described, Rule
+from framecache.prefetch.admission import Admission
+from framecache.prefetch.change_feed import ChangeFeed
+from framecache.prefetch.checkpoint import Checkpoint
+from framecache.prefetch.priority import Priority
+from framecache.telemetry.metrics import Metrics
+
+from tests.unit.fakes import FakeApi, FakeLog, MemoryStore, eventually, orthanc_id, uuid
+
+
+class Queue:
+    """Where the instances that are worth it go."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+        self.priorities: list[Priority] = []
+
+    def submit(self, name: str, priority: Priority, near: int = 1) -> None:
+        assert near == 1
+        self.names.append(name)
+        self.priorities.append(priority)
+
+
+class SeeingPolicy(Policy):
+    """Notes the frames and their bytes of what it is asked about."""
+
+    def __init__(self, rules: Sequence[Rule], seen: list[tuple[int, int]]) -> None:
+        super().__init__(rules)
+        self._seen = seen
+
+    def decide(self, instance: Described) -> Treatment:
+        self._seen.append((instance.number_of_frames, instance.frame_size))
+        return super().decide(instance)
+
+
+class Bench:
+    """One Orthanc and one store; `begin` is one run of the plugin."""
+
+    def __init__(self, folder: Path) -> None:
+        self.api, self.store, self.metrics, self.log = FakeApi(), MemoryStore(folder), Metrics(), FakeLog()
+        self.store.notes["changes"] = "0"
+        self.seen: list[tuple[int, int]] = []
+        self.new_studies: list[str] = []
+        self.rules: list[dict[str, object]] = [{"MinimumFrames": 2}]
+        self.begin()
+
+    def begin(self) -> None:
+        self.queue, self.checkpoint = Queue(), Checkpoint()
+        self.change_feed = ChangeFeed(
+            self.api,
+            self.queue,  # type: ignore[arg-type]
+            self.checkpoint,
+            self.store,
+            self.metrics,
+            self.log,
+            Admission(self.api, self.log, SeeingPolicy(parse_rules(self.rules), self.seen)),
+            self.new_studies.append,
+        )
+
+    def put(self, number: int, **values: Any) -> str:
+        return self.api.store(bytes(1000), orthanc_id=orthanc_id(number), uuid=uuid(number), offset=400, **values)
+
+    def arrive(self, number: int, **values: Any) -> str:
+        name = self.put(number, **values)
+        self.change_feed.arrived()
+        return name
+
+    def noted(self) -> int:
+        return int(self.store.notes["changes"])
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    for name, seconds in {"_POLL_SECONDS": 0.03, "_NOTE_SECONDS": 0.01, "_GATHER_SECONDS": 0.0}.items():
+        monkeypatch.setattr(f"framecache.prefetch.change_feed.{name}", seconds)
+    made = Bench(tmp_path)
+    yield made
+    made.change_feed.stop()
+
+
+def test_instances_that_are_worth_it_are_submitted(bench: Bench) -> None:
+    many, _single = bench.arrive(1, number_of_frames=3), bench.arrive(2, number_of_frames=1)
+    bench.change_feed.start()
+
+    assert eventually(lambda: len(bench.seen) == 2)
+    assert bench.seen == [(3, 200), (1, 600)]
+    assert eventually(lambda: bench.queue.names == [many])
+
+
+def test_new_studies_are_told_of(bench: Bench) -> None:
+    bench.arrive(1)
+    bench.api.last_change += 1
+    bench.api.changes.append({"ChangeType": "NewStudy", "ID": "study", "Seq": bench.api.last_change})
+    bench.change_feed.start()
+
+    assert eventually(lambda: bench.new_studies == ["study"])
+
+
+def test_what_arrived_before_the_start_is_asked_for_in_batches(bench: Bench) -> None:
+    names = [bench.arrive(number, number_of_frames=2) for number in range(450)]
+    assert bench.change_feed.queue_length == 450
+    bench.change_feed.start()
+
+    assert eventually(lambda: len(bench.queue.names) == 450)
+    assert bench.queue.names == names
+    assert bench.api.calls.count("POST /tools/bulk-content") == 5
+    assert eventually(lambda: bench.change_feed.queue_length == 0)
+
+
+def test_one_instance_is_looked_at_at_once_and_those_of_a_burst_together(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, seconds in {"_POLL_SECONDS": 10.0, "_GATHER_SECONDS": 0.5}.items():
+        monkeypatch.setattr(f"framecache.prefetch.change_feed.{name}", seconds)
+    bench.change_feed.start()
+    time.sleep(0.6)  # it has looked at the log once and waits
+    names = [bench.arrive(1)]
+    assert eventually(lambda: bench.queue.names == names, 0.3)
+    for number in range(2, 12):
+        names.append(bench.arrive(number))
+        time.sleep(0.01)
+
+    assert eventually(lambda: bench.queue.names == names)
+    assert bench.api.calls.count("POST /tools/bulk-content") <= 3
+
+
+def test_what_another_orthanc_stored_in_the_same_database_is_found_without_an_event(bench: Bench) -> None:
+    bench.change_feed.start()
+    name = bench.put(1)
+
+    assert eventually(lambda: bench.queue.names == [name])
+
+
+def test_the_first_run_takes_in_what_arrived_since_its_start_and_not_the_archive(bench: Bench) -> None:
+    bench.store.notes.clear()
+    for number in range(20):
+        bench.put(number)
+    name = bench.arrive(50)
+    bench.change_feed.start()
+
+    # A new instance may make four changes, this one made two: the one before it is taken in as well.
+    assert eventually(lambda: bench.queue.names == [orthanc_id(19), name])
+
+
+def test_the_first_run_takes_in_what_orthanc_told_of_after_its_log_had_it(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.store.notes.clear()
+    name, last = bench.put(50), bench.change_feed._changes.last
+
+    def look_before_the_event() -> int:
+        monkeypatch.setattr(bench.change_feed._changes, "last", last)
+        found = last()
+        bench.change_feed.arrived()
+        return found
+
+    monkeypatch.setattr(bench.change_feed._changes, "last", look_before_the_event)
+    bench.change_feed.start()
+
+    assert eventually(lambda: bench.queue.names == [name])
+
+
+def test_a_later_run_begins_with_what_was_not_finished(bench: Bench) -> None:
+    names = [bench.arrive(number) for number in range(6)]
+    bench.change_feed.start()
+    assert eventually(lambda: bench.queue.names == names)
+    for name in (names[0], names[1], names[4]):
+        bench.checkpoint.done(name)
+    assert eventually(lambda: bench.noted() == 4)
+    bench.change_feed.stop()
+    elsewhere = bench.put(7)
+    bench.begin()
+    bench.change_feed.start()
+
+    assert eventually(lambda: bench.queue.names == [*names[2:], elsewhere])
+    for name in bench.queue.names:
+        bench.checkpoint.done(name)
+    assert eventually(lambda: bench.noted() == bench.api.last_change)
+
+
+@pytest.mark.parametrize("note", ["", "none", "-", "1" * 5000])
+def test_a_note_that_cannot_be_read_is_like_a_first_run(bench: Bench, note: str) -> None:
+    bench.put(1)
+    bench.store.notes["changes"] = note
+    bench.change_feed.start()
+    assert eventually(lambda: bench.store.notes["changes"] == "2")
+    name = bench.arrive(2)
+
+    assert eventually(lambda: bench.queue.names == [name])
+
+
+def test_an_older_copy_of_the_database_is_taken_as_it_is(bench: Bench) -> None:
+    bench.put(1)
+    bench.store.notes["changes"] = "1000"
+    bench.change_feed.start()
+    assert eventually(lambda: bench.noted() == 2)
+    name = bench.arrive(2)
+
+    assert eventually(lambda: bench.queue.names == [name])
+    assert len(bench.log.of("warning")) == 1
+
+
+def test_a_burst_waits_in_orthanc_s_database_and_not_in_memory(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("framecache.prefetch.checkpoint._MOST_UNFINISHED", 100)
+    names = [bench.arrive(number) for number in range(700)]
+    bench.change_feed.start()
+    assert eventually(lambda: len(bench.queue.names) >= 100)
+    assert not eventually(lambda: len(bench.queue.names) > 200, seconds=0.1)
+    assert bench.change_feed.queue_length == 700
+    done: set[str] = set()
+
+    def work() -> bool:
+        for name in set(bench.queue.names) - done:
+            bench.checkpoint.done(name)
+            done.add(name)
+        return len(done) == len(names)
+
+    assert eventually(work)
+    assert bench.queue.names == names
+    assert eventually(lambda: bench.noted() == 1400)
+
+
+def test_an_instance_that_is_gone_again_is_passed_over(bench: Bench) -> None:
+    gone = bench.arrive(9)
+    bench.api.instances.pop(gone)
+    name = bench.arrive(1)
+    bench.change_feed.start()
+
+    assert eventually(lambda: bench.queue.names == [name])
+    assert not bench.log.lines
+
+
+def test_what_orthanc_refuses_to_tell_is_asked_for_again(bench: Bench) -> None:
+    name = bench.arrive(1)
+    bench.api.broken = True
+    bench.change_feed.start()
+    assert eventually(lambda: bench.metrics["errors"] >= 1)
+    bench.api.broken = False
+
+    assert eventually(lambda: bench.queue.names == [name])
+    assert bench.log.of("warning")
+
+
+def test_a_batch_that_orthanc_cannot_tell_of_is_left_to_the_filler(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bench.api, "post", lambda _uri, _body: b"no JSON")
+    names = [bench.arrive(number, number_of_frames=1) for number in range(3)]
+    bench.change_feed.start()
+
+    assert eventually(lambda: bench.queue.names == names)
+    assert bench.metrics["errors"] == 1
+
+
+@pytest.mark.parametrize("damage", [{"FileSize": "-1"}, {"Metadata": {"PixelDataOffset": "far"}}, {"ID": None}])
+def test_one_odd_answer_costs_no_other_instance(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, damage: dict[str, Any]
+) -> None:
+    bench.arrive(1)
+    name = bench.arrive(2)
+    real = bench.api.post
+
+    def odd(uri: str, body: bytes) -> bytes:
+        first, *rest = json.loads(real(uri, body))
+        first.update(damage)
+        if damage.get("ID", "") is None:
+            del first["ID"]
+        return json.dumps([first, *rest]).encode()
+
+    monkeypatch.setattr(bench.api, "post", odd)
+    bench.change_feed.start()
+
+    assert eventually(lambda: name in bench.queue.names)

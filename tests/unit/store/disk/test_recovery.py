@@ -1,0 +1,164 @@
+"""What a crash left behind is found at the next start: no file without a row, no row without its file."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from framecache.store.disk.block_disk import DISK_BLOCK
+from framecache.store.disk.disk_store import DiskStore
+from framecache.store.disk.recovery import RecoveryReport
+
+from tests.disk import disk_usage
+from tests.unit.fakes import instance, uuid
+from tests.unit.store.disk.test_disk_store import KB, LIMIT, fill, read
+
+
+def never() -> bool:
+    return False
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[DiskStore]:
+    opened = DiskStore(tmp_path, LIMIT)
+    yield opened
+    opened.close()
+
+
+def test_what_is_in_order_stays(store: DiskStore) -> None:
+    rows = fill(store, instance(1), blocks=3)
+
+    assert store.check(never) == RecoveryReport()
+    assert store.blocks(instance(1)) == rows
+    assert [read(row, row.first) for row in rows] == [bytes([n]) * 100 * KB for n in (1, 2, 3)]
+
+
+def test_files_without_a_row_are_removed_and_so_are_their_folders(store: DiskStore, tmp_path: Path) -> None:
+    (kept,) = fill(store, instance(1))
+    (lost,) = fill(store, instance(2))
+    beside = Path(kept.path).with_name("1.2.3_9-00000000.block")
+    beside.write_bytes(bytes(5000))
+    content = Path(lost.path).read_bytes()
+    store.forget(instance(2).orthanc_id)
+    Path(lost.path).parent.mkdir(parents=True)
+    Path(lost.path).write_bytes(content)
+
+    assert store.check(never) == RecoveryReport(orphans=2)
+    assert list(tmp_path.rglob("*.block")) == [Path(kept.path)]
+    assert not Path(lost.path).parent.exists()
+
+
+def test_what_is_deleted_meanwhile_is_no_fault(store: DiskStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The janitor may be at work already, and takes emptied folders with it."""
+    fill(store, instance(1, uuid=f"aa{uuid(1)[2:]}"))
+    fill(store, instance(2, uuid=f"bb{uuid(2)[2:]}"))
+    scan = os.scandir
+
+    class Listing(list[os.DirEntry[str]]):
+        def __enter__(self) -> Listing:
+            return self
+
+        def __exit__(self, *_: object) -> None: ...
+
+    def scan_and_delete(place: str | Path) -> Listing:
+        found = Listing(scan(place))
+        if str(place) == store._table.directory:
+            store.forget(instance(1).orthanc_id, instance(2).orthanc_id)
+        return found
+
+    monkeypatch.setattr(os, "scandir", scan_and_delete)
+    assert store.check(never) == RecoveryReport()
+
+
+@pytest.mark.parametrize("fault", ["gone", "cut short", "folder gone"])
+def test_rows_whose_files_are_gone_or_cut_short_are_forgotten(store: DiskStore, fault: str) -> None:
+    (whole,) = fill(store, instance(1))
+    (row,) = fill(store, instance(2))
+    path = Path(row.path)
+    if fault == "gone":
+        path.unlink()
+    elif fault == "cut short":
+        path.write_bytes(path.read_bytes()[:-1])
+    else:
+        shutil.rmtree(path.parent)
+
+    assert store.check(never) == RecoveryReport(lost=1)
+    assert store.blocks(instance(2)) == []
+    assert store.blocks(instance(1)) == [whole]
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("name", ["blocks-0", "blocks-2", "blocks-1.broken-0a0b0c0d"])
+def test_caches_of_other_formats_are_removed_and_nothing_else(store: DiskStore, tmp_path: Path, name: str) -> None:
+    (row,) = fill(store, instance(1))
+    shutil.copytree(tmp_path / "blocks-1", tmp_path / name)
+    (tmp_path / name / "a file").touch()
+    (tmp_path / "somebody's").mkdir()
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "file").touch()
+    (tmp_path / name / "link").symlink_to(tmp_path / "outside")
+    (tmp_path / "blocks-link").symlink_to(tmp_path / "outside")
+
+    assert store.check(never) == RecoveryReport(folders=1)
+    assert not (tmp_path / name).exists()
+    assert (tmp_path / "somebody's").is_dir()
+    assert (tmp_path / "outside" / "file").exists()
+    assert store.blocks(instance(1)) == [row]
+
+
+def test_the_sums_are_counted_anew(store: DiskStore, tmp_path: Path) -> None:
+    fill(store, instance(1), blocks=3)
+    used = store.bytes_used()
+    with store._table.transact():
+        store._table._sql("UPDATE Settings SET value = 0 WHERE key IN ('count', 'size')")
+    assert store.bytes_used() < used
+
+    store.check(never)
+
+    assert store.count() == 4
+    assert store.bytes_used() >= used
+    assert store.bytes_used() >= disk_usage(tmp_path / "blocks-1")
+
+
+def test_it_ends_at_once_when_orthanc_stops(store: DiskStore, tmp_path: Path) -> None:
+    fill(store, instance(1))
+    shutil.copytree(tmp_path / "blocks-1", tmp_path / "blocks-0")
+
+    assert store.check(lambda: True) == RecoveryReport()
+    assert (tmp_path / "blocks-0").exists()
+
+
+def test_what_cannot_be_removed_counts(store: DiskStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = tmp_path / "blocks-0" / "ab"
+    other.mkdir(parents=True)
+    (other / "file").write_bytes(bytes(1 << 20))
+    used = store.bytes_used()
+    monkeypatch.setattr(shutil, "rmtree", lambda *_, **__: None)
+
+    store.check(never)
+
+    assert store.bytes_used() - used >= 1 << 20
+
+
+def test_a_file_that_cannot_be_unlinked_counts_and_is_tried_again(
+    store: DiskStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (row,) = fill(store, instance(1))
+    disk = store._table.blocks_on_disk
+
+    def refuse(_path: str) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("os.remove", refuse)
+    store.forget(instance(1).orthanc_id)
+    with_it = store.bytes_used()
+    store.tend(0.0)
+    assert (Path(row.path).exists(), disk.stuck_bytes) == (True, row.size + DISK_BLOCK)
+    monkeypatch.undo()
+    store.tend(0.0)
+
+    assert not Path(row.path).parent.exists()
+    assert (disk.stuck_bytes, with_it - store.bytes_used()) == (0, row.size + DISK_BLOCK)

@@ -1,0 +1,162 @@
+"""Records reach the process; whatever that one does, nobody waits for it."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from framecache.telemetry.tracing import exporter as module
+from framecache.telemetry.tracing.exporter import Exporter
+from framecache.telemetry.tracing.journal import Journal
+from framecache.telemetry.tracing.records import FinishedRecord, pack
+
+from tests.unit.fakes import FakeClock, FakeLog, eventually
+
+HELLO = """echo '{"error": null}'"""
+
+
+class Bench:
+    """A courier whose `python3` is a script."""
+
+    def __init__(self, folder: Path, most: int = 100) -> None:
+        self.folder, self.received = folder, folder / "received"
+        self.journal, self.clock, self.log = Journal(most), FakeClock(), FakeLog()
+        self.told: list[str | None] = []
+        self.courier: Exporter | None = None
+
+    def start(self, *script: str) -> None:
+        python = self.folder / "python3"
+        python.write_text("\n".join(["#!/bin/sh", *script, ""]))
+        python.chmod(0o755)
+        self.start_as(str(python))
+
+    def start_as(self, python: str) -> None:
+        self.courier = Exporter(self.journal, python, self.clock, self.log, self.told.append)
+        self.courier.start()
+
+    def stop(self) -> float:
+        """The seconds that it takes."""
+        assert self.courier is not None
+        began = time.monotonic()
+        self.courier.stop()
+        self.courier.join()
+        return time.monotonic() - began
+
+    @property
+    def complaints(self) -> list[str]:
+        return self.log.of("warning")
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    monkeypatch.setattr(module, "_SECONDS", 0.02)
+    monkeypatch.setattr(module, "_RESTART_SECONDS", 0.02)
+    made = Bench(tmp_path)
+    yield made
+    made.stop()
+
+
+def test_records_arrive_in_order_and_the_last_ones_at_the_end(bench: Bench) -> None:
+    bench.start(HELLO, f"exec cat > {bench.received}")
+    assert eventually(lambda: bench.told == [None])
+    bench.journal.note(FinishedRecord("first"))
+    assert eventually(lambda: bench.received.read_bytes() == pack(FinishedRecord("first")))
+    bench.journal.note(FinishedRecord("last"))
+    bench.stop()
+
+    assert bench.received.read_bytes() == pack(FinishedRecord("first")) + pack(FinishedRecord("last"))
+    assert bench.complaints == []
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        (f"echo '{json.dumps({'error': 'No module named opentelemetry'})}'", "No module named opentelemetry"),
+        ("exit 1", "the tracing process ended at once"),
+    ],
+)
+def test_a_process_that_cannot_send_is_told_of_and_not_started_again(bench: Bench, script: str, reason: str) -> None:
+    bench.start(f"echo >> {bench.received}", script)
+
+    assert eventually(lambda: bench.told == [reason])
+    time.sleep(0.1)
+    assert bench.received.read_text() == "\n"
+    bench.journal.note(FinishedRecord("a"))
+    assert bench.journal.take() == []
+
+
+def test_complaints_before_the_greeting_do_not_hide_it(bench: Bench) -> None:
+    bench.start("echo 'Unrecognized sampler x.'", "echo 1", HELLO, "exec cat > /dev/null")
+
+    assert eventually(lambda: bench.told == [None])
+    assert "Unrecognized sampler x." in bench.complaints[0]
+
+
+def test_a_python_that_is_not_there_is_told_of(bench: Bench) -> None:
+    bench.start_as(str(bench.folder / "python4"))
+
+    assert eventually(lambda: bool(bench.told))
+    assert bench.told == [f"{bench.folder}/python4 cannot be started: No such file or directory"]
+
+
+def test_a_process_that_ends_is_started_again(bench: Bench) -> None:
+    bench.start(f"echo >> {bench.received}", HELLO, "read line")
+
+    def has_restarted() -> bool:
+        bench.journal.note(FinishedRecord("a"))
+        return bench.received.exists() and len(bench.received.read_text()) > 2
+
+    assert eventually(has_restarted)
+    assert set(bench.told) == {None}
+
+
+def test_what_it_says_is_one_line_in_ten_minutes(bench: Bench) -> None:
+    bench.start(HELLO, "while read line; do echo 'no route to host'; done")
+    said = "frame cache: tracing: no route to host (such lines are not repeated for ten minutes)"
+
+    def say(until: Callable[[], bool]) -> bool:
+        bench.journal.note(FinishedRecord("a"))
+        return until()
+
+    assert eventually(lambda: say(lambda: bool(bench.complaints)))
+    for _ in range(10):
+        say(bool)
+        time.sleep(0.02)
+    assert bench.complaints == [said]
+    bench.clock.now += 601
+    assert eventually(lambda: say(lambda: bench.complaints == [said, said]))
+
+
+def test_what_is_dropped_is_told(bench: Bench) -> None:
+    for name in range(103):
+        bench.journal.note(FinishedRecord(str(name)))
+    bench.start(HELLO, "exec cat > /dev/null")
+
+    assert eventually(lambda: bool(bench.complaints))
+    assert "3 records were dropped" in bench.complaints[0]
+
+
+def test_the_end_does_not_wait_for_a_process_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_SECONDS", 0.02)
+    bench = Bench(tmp_path, most=10_000)
+    bench.start(HELLO, "exec sleep 60")
+    assert eventually(lambda: bench.told == [None])
+    for name in range(10_000):  # more than a pipe holds
+        bench.journal.note(FinishedRecord(str(name) * 20))
+
+    assert bench.stop() < 1.5
+    assert bench.courier is not None
+    process = bench.courier._process
+    assert process is not None
+    assert eventually(lambda: process.poll() is not None)
+
+
+def test_the_end_does_not_wait_for_a_process_that_says_nothing(bench: Bench) -> None:
+    bench.start("exec sleep 60")
+    assert eventually(lambda: bench.courier is not None and bench.courier._process is not None)
+
+    assert bench.stop() < 1.5
+    assert bench.told == []
