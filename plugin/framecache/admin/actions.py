@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from framecache.admin.answers import Answer
-from framecache.admin.archive_view import ArchiveView, check_id
 from framecache.admin.jobs import Jobs, Work
 from framecache.batches import batches
 from framecache.dicom.identity import is_uid
 from framecache.errors import NotFound
 from framecache.instances.catalogue import Catalogue
+from framecache.orthanc.hierarchy import Hierarchy, check_id
 from framecache.ports import Log
 from framecache.prefetch.scheduler import Scheduler
 from framecache.prefetch.write_behind import WriteBehind
@@ -30,7 +30,7 @@ class Actions:
 
     def __init__(
         self,
-        archive: ArchiveView,
+        archive: Hierarchy,
         catalogue: Catalogue,
         store: FrameStore,
         scheduler: Scheduler,

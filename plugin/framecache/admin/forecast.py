@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from framecache.orthanc.arrivals import Arrival
+from framecache.orthanc.instance import DescribedInstance
 from framecache.policy.keys import day_of
 from framecache.policy.policy import Treatment
 from framecache.policy.rule import Extract, Rule
@@ -25,7 +25,7 @@ class Forecast:
         self._oldest = today
         self.studies = 0
 
-    def add(self, arrival: Arrival, treatment: Treatment) -> None:
+    def add(self, arrival: DescribedInstance, treatment: Treatment) -> None:
         """One more instance, and what is done with it."""
         if treatment.rule is not None and treatment.rule < len(self._rules):
             tally = self._tallies[treatment.rule]

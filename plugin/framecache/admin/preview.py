@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from itertools import islice
@@ -16,6 +15,7 @@ from framecache.admin.json_text import read_json
 from framecache.config.settings import Settings
 from framecache.errors import BadRequest, NotFound, SettingsError
 from framecache.orthanc.arrivals import Arrivals
+from framecache.orthanc.studies import Studies
 from framecache.policy.parsing import parse_rules
 from framecache.policy.rule import Rule
 from framecache.ports import Log, OrthancApi
@@ -23,7 +23,6 @@ from framecache.prefetch.extraction_cost import ExtractionCost
 
 _MOST_RULES = 1000
 _MOST_DAYS = 36_500
-_STUDIES = 100
 _INSTANCES = 200
 # Between two questions Orthanc's database is there for others.
 _PAUSE_SECONDS = 0.02
@@ -35,13 +34,8 @@ class Preview:
     def __init__(
         self, api: OrthancApi, settings: Settings, jobs: Jobs, extraction_cost: ExtractionCost, log: Log
     ) -> None:
-        self._api, self._settings, self._jobs, self._extraction_cost, self._log = (
-            api,
-            settings,
-            jobs,
-            extraction_cost,
-            log,
-        )
+        self._api, self._studies, self._log = api, Studies(api), log
+        self._settings, self._jobs, self._extraction_cost = settings, jobs, extraction_cost
         parameters = (
             Parameter("Rules", None, _read_rules, "a list of rules, or null for those in force"),
             whole_number("Days", 30, 1, _MOST_DAYS),
@@ -74,26 +68,12 @@ class Preview:
 
     def _instances(self, first: date, forecast: Forecast) -> Iterator[str]:
         """The Orthanc IDs of all instances of the studies since that day, the oldest study first."""
-        for study in self._studies(first):
+        for study in self._studies.since(first):
             forecast.studies += 1
             try:
-                yield from json.loads(self._api.get(f"/studies/{study}/instances?expand=false"))
+                yield from self._studies.instances(study)
             except NotFound:
                 continue  # deleted meanwhile
-
-    def _studies(self, first: date) -> Iterator[str]:
-        """Page by page; a study that comes meanwhile is behind those of earlier days and moves none of them."""
-        question: dict[str, Any] = {
-            "Level": "Study",
-            "Expand": False,
-            "Query": {"StudyDate": f"{first:%Y%m%d}-"},
-            "OrderBy": [{"Type": "DicomTag", "Key": "StudyDate", "Direction": "ASC"}],
-            "Limit": _STUDIES,
-            "Since": 0,
-        }
-        while page := json.loads(self._api.post("/tools/find", json.dumps(question).encode())):
-            yield from page
-            question["Since"] += len(page)
 
     def _complain(self, error: Exception) -> None:
         self._log.warning(f"frame cache: an instance could not be looked at: {error}")

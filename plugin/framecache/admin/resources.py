@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from framecache.admin.answers import Answer
-from framecache.admin.archive_view import ArchiveView, StoredInstance, StoredSeries, check_id
 from framecache.admin.arguments import Asked, choice, orthanc_ids, whole_number
 from framecache.admin.times import iso
 from framecache.dicom.transfer_syntax import EXPLICIT, stored_representation
 from framecache.instances.catalogue import Catalogue
+from framecache.orthanc.hierarchy import Hierarchy, StoredInstance, StoredSeries, check_id
 from framecache.prefetch.extraction_states import ExtractionState
 from framecache.prefetch.scheduler import Scheduler
 from framecache.store.frame_store import BlockRow, FrameStore
@@ -48,7 +48,7 @@ class _Progress:
 class Resources:
     """What is told of studies, series and instances."""
 
-    def __init__(self, archive: ArchiveView, catalogue: Catalogue, store: FrameStore, scheduler: Scheduler) -> None:
+    def __init__(self, archive: Hierarchy, catalogue: Catalogue, store: FrameStore, scheduler: Scheduler) -> None:
         self._archive, self._catalogue, self._store, self._scheduler = archive, catalogue, store, scheduler
         parameters = (
             whole_number("limit", 100, 1, _MOST_STUDIES),

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from framecache.admin.access import Access
 from framecache.admin.actions import Actions
 from framecache.admin.answers import Area
-from framecache.admin.archive_view import ArchiveView
 from framecache.admin.backfill import Backfill
 from framecache.admin.checks import check_admin_users
 from framecache.admin.document import Document
@@ -29,6 +28,7 @@ from framecache.admin.work import JobWork
 from framecache.host.context import Context
 from framecache.host.filling import Filling
 from framecache.host.keeping import Keeping
+from framecache.orthanc.hierarchy import Hierarchy
 
 _PATIENCE_AT_THE_END = 2.0  # seconds
 
@@ -75,7 +75,7 @@ def _areas(context: Context, keeping: Keeping, filling: Filling, jobs: Jobs) -> 
     catalogue, store, scheduler, log = keeping.catalogue, keeping.store, filling.scheduler, context.log
     change_feed, pool, metrics, url = filling.change_feed, keeping.pool, context.metrics, context.url
     yield Status(context.findings, context.settings, catalogue, store, scheduler, change_feed, pool, metrics, url)
-    archive = ArchiveView(context.api)
+    archive = Hierarchy(context.api)
     yield Resources(archive, catalogue, store, scheduler)
     yield Actions(
         archive,

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-
 from framecache.admin import checks
 from framecache.host.codecs import Codecs
 from framecache.host.context import Context
 from framecache.host.keeping import Keeping
+from framecache.orthanc.system import read_plugin_versions, read_system
 from framecache.serving.route import SENTINEL, SENTINEL_ANSWER
 
 
@@ -29,13 +28,11 @@ class StartChecks:
         findings.serving = not any(check.fatal for check in findings.failed)
 
     def _check(self) -> None:
-        context, api, root = self._context, self._context.api, self._context.url.root
-        system = json.loads(api.get("/system"))
-        self._catalogue.trusts_files = system.get("StorageAreaPlugin") is None
-        # Plugins that extend Orthanc Explorer put a script beside the names.
-        names = [name for name in json.loads(api.get("/plugins")) if not name.endswith(".js")]
-        plugins = {name: str(json.loads(api.get(f"/plugins/{name}")).get("Version", "")) for name in names}
-        context.findings.versions.update({"Orthanc": system["Version"], **plugins})
+        context, root = self._context, self._context.url.root
+        system = read_system(context.api)
+        self._catalogue.trusts_files = not system.has_storage_plugin
+        plugins = read_plugin_versions(context.api)
+        context.findings.versions.update({"Orthanc": system.version, **plugins})
         context.findings.checks += [
             checks.check_python_plugin(plugins.get("python", "")),
             checks.check_dicom_web(plugins),

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,8 @@ from framecache.dicom.frame_index import BrokenIndex, IndexedFrames
 from framecache.dicom.identity import InstancePath, is_uid
 from framecache.errors import BadRequest, InstanceGone, NotFound, SharedUids
 from framecache.instances.entry import Entry
-from framecache.orthanc.instance import FIND_OPTIONS, Instance, beginning_of, stored_path
+from framecache.orthanc.instance import Instance, beginning_of, stored_path
+from framecache.orthanc.instance_index import InstanceIndex
 from framecache.ports import Clock, OrthancApi
 from framecache.store.frame_store import FrameStore
 from framecache.threads import Desk
@@ -48,7 +48,7 @@ class Catalogue:
         At the `back_desk` waits what administrators ask for: no viewer's lookup waits behind a large purge.
         """
         self._uses_index, self._back_desk = uses_index, back_desk or desk
-        self._api, self._store, self._desk, self._clock = api, store, desk, clock
+        self._index, self._store, self._desk, self._clock = InstanceIndex(api), store, desk, clock
         self._storage_directory, self._revalidate_seconds = storage_directory, revalidate_seconds
         self._entries: OrderedDict[InstancePath, Entry] = OrderedDict()
         self._paths: dict[str, InstancePath] = {}
@@ -114,13 +114,7 @@ class Catalogue:
         return self._keep(entry) if self.trusts_files and self._has_file(entry) else None
 
     def _find(self, path: InstancePath) -> Instance:
-        """Ask Orthanc. Study, series and instance have to belong together, or a token for one opens another."""
-        query = {
-            "StudyInstanceUID": path.study_instance_uid,
-            "SeriesInstanceUID": path.series_instance_uid,
-            "SOPInstanceUID": path.sop_instance_uid,
-        }
-        found = [instance for instance in self._ask(query) if instance.path == path]
+        found = self._index.under(path)
         if not found:
             raise NotFound("there is no such instance")
         self._refuse_shared_uids([instance.orthanc_id for instance in found])
@@ -130,24 +124,15 @@ class Catalogue:
         """The instance that stands for a series: the first by Orthanc ID, as for the stock plugin. Raises NotFound."""
         if not (is_uid(study_instance_uid) and is_uid(series_instance_uid)):
             raise BadRequest("a UID has digits and dots only, and 64 characters at most")
-        query = {"StudyInstanceUID": study_instance_uid, "SeriesInstanceUID": series_instance_uid}
-        return self._desk.call(lambda: self._first_instance(query))
+        return self._desk.call(lambda: self._first_instance(study_instance_uid, series_instance_uid))
 
-    def _first_instance(self, query: Mapping[str, str]) -> InstancePath:
-        body = {"Level": "Series", "Query": query, "ResponseContent": ["Children"]}
-        found = json.loads(self._api.post("/tools/find", json.dumps(body).encode()))
-        instances = [orthanc_id for series in found for orthanc_id in series["Instances"]]
-        if not instances:
-            raise NotFound("there is no such series")
-        return self.describe(min(instances)).instance.path
+    def _first_instance(self, study_instance_uid: str, series_instance_uid: str) -> InstancePath:
+        first = self._index.first_of_series(study_instance_uid, series_instance_uid)
+        return self.describe(first).instance.path
 
     def describe(self, orthanc_id: str) -> Entry:
         """The instance with this Orthanc ID, as it is now. Raises NotFound, SharedUids, SourceError."""
-        answer = json.loads(self._api.get(f"/instances/{orthanc_id}"))
-        sop_instance_uid = answer["MainDicomTags"].get("SOPInstanceUID", "")
-        if not is_uid(sop_instance_uid):
-            raise NotFound("the instance has no usable SOP Instance UID")  # a wildcard would ask for all of them
-        found = self._ask({"SOPInstanceUID": sop_instance_uid})
+        found = self._index.with_uid_of(orthanc_id)
         instance = next((one for one in found if one.orthanc_id == orthanc_id), None)
         if instance is None:
             raise NotFound("there is no such instance")
@@ -170,18 +155,13 @@ class Catalogue:
             self._store.forget_versions(self._store.versions_of(orthanc_ids))
             raise SharedUids
 
-    def _ask(self, query: Mapping[str, str]) -> list[Instance]:
-        body = json.dumps({**FIND_OPTIONS, "Query": query}).encode()
-        answers: list[dict[str, Any]] = json.loads(self._api.post("/tools/find", body))
-        return [Instance.from_find(answer) for answer in answers]
-
     def _study_of(self, series_id: str) -> str:
         """The Orthanc ID of the study: no answer about an instance has it, and the one of a series never changes."""
         if not series_id:
             return ""
         study_id = self._studies.get(series_id)
         if study_id is None:
-            study_id = str(json.loads(self._api.get(f"/series/{series_id}"))["ParentStudy"])
+            study_id = self._index.study_of(series_id)
             with self._lock:
                 self._studies[series_id] = study_id
                 while len(self._studies) > _MOST_SERIES:
@@ -205,7 +185,7 @@ class Catalogue:
 
         Raises InstanceGone, NotFound. An entry without a file is trusted for a while, so it had better be true.
         """
-        if current_attachment(self._api, instance.orthanc_id) != instance.attachment_uuid:
+        if self._index.attachment(instance.orthanc_id) != instance.attachment_uuid:
             raise InstanceGone("the instance was replaced meanwhile")
 
     def _new_entry(self, instance: Instance) -> Entry:
@@ -249,7 +229,7 @@ class Catalogue:
         what is kept is looked at first: Orthanc's answer is no older, and what is not in it will never come back.
         """
         kept = self._store.versions_of(orthanc_ids)
-        current = current_attachments(self._api, orthanc_ids)
+        current = self._index.attachments(orthanc_ids)
         for orthanc_id in orthanc_ids:
             self._forget_unless(orthanc_id, current.get(orthanc_id))
         deleted = {name: uuids for name, uuids in kept.items() if name not in current}
@@ -278,15 +258,3 @@ def _stored_transfer_syntax(path: str) -> str:
     """Orthanc notes no transfer syntax that it does not know, such as HTJ2K in 1.12.7."""
     with FileReader(path) as reader:
         return data_set.read_transfer_syntax_uid(reader)
-
-
-def current_attachment(api: OrthancApi, orthanc_id: str) -> str:
-    """The UUID of the attachment that Orthanc has of an instance now. Raises NotFound, SourceError."""
-    return str(json.loads(api.get(f"/instances/{orthanc_id}/attachments/dicom/info"))["Uuid"])
-
-
-def current_attachments(api: OrthancApi, orthanc_ids: Collection[str]) -> dict[str, str]:
-    """The attachments' UUIDs of those of some hundred instances that Orthanc has, by Orthanc ID. Raises SourceError."""
-    body = {"Resources": list(orthanc_ids), "Level": "Instance", "Metadata": False}
-    answers = json.loads(api.post("/tools/bulk-content", json.dumps(body).encode()))
-    return {answer["ID"]: answer["FileUuid"] for answer in answers}

@@ -14,9 +14,9 @@ from framecache.dicom.frame_table import FramePlace, FrameTable
 from framecache.dicom.pixel_data import locate_frames
 from framecache.dicom.transfer_syntax import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, stored_representation
 from framecache.errors import HandOver, InstanceGone
-from framecache.instances.catalogue import current_attachment
 from framecache.instances.entry import Entry
 from framecache.orthanc.instance import Instance
+from framecache.orthanc.instance_index import InstanceIndex
 from framecache.ports import OrthancApi
 from framecache.shared_buffers import SharedBuffer, SharedBuffers
 from framecache.single_flight import SingleFlight
@@ -82,7 +82,7 @@ class FrameSources:
 
     def __init__(self, api: OrthancApi, contents: SharedBuffers) -> None:
         """`contents` is where instances lie that are deflated, or not in a plain file."""
-        self._api, self._contents = api, contents
+        self._index, self._contents = InstanceIndex(api), contents
         self._tables: SingleFlight[FrameTable] = SingleFlight(_PATIENCE)
 
     @contextmanager
@@ -123,8 +123,8 @@ class FrameSources:
         Raises InstanceGone if it is another one: frames of two versions must not meet in one answer.
         """
         self._contents.take(instance.file_size, content, _PATIENCE_FOR_MEMORY)
-        stored = self._api.get(f"/instances/{instance.orthanc_id}/file")
-        if current_attachment(self._api, instance.orthanc_id) != instance.attachment_uuid:
+        stored = self._index.file(instance.orthanc_id)
+        if self._index.attachment(instance.orthanc_id) != instance.attachment_uuid:
             raise InstanceGone("the instance was replaced while it was read")
         return stored
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
 
-from framecache.instances.catalogue import current_attachments
+from framecache.orthanc.instance_index import InstanceIndex
 from framecache.ports import Log, OrthancApi
 from framecache.store.frame_store import FrameStore
 from framecache.threads import make_way, start_thread
@@ -25,7 +25,7 @@ class Reconciliation:
 
     def __init__(self, api: OrthancApi, store: FrameStore, on_suspect: Callable[[str], None], log: Log) -> None:
         """`on_suspect` is called with the Orthanc ID of what is gone, or is kept in another version than Orthanc's."""
-        self._api, self._store, self._on_suspect, self._log = api, store, on_suspect, log
+        self._index, self._store, self._on_suspect, self._log = InstanceIndex(api), store, on_suspect, log
         self._stopping = threading.Event()
 
     def start(self) -> None:
@@ -55,7 +55,7 @@ class Reconciliation:
                 return
 
     def _suspects(self, kept: Mapping[str, Collection[str]]) -> Iterator[str]:
-        current = current_attachments(self._api, kept)
+        current = self._index.attachments(kept)
         for orthanc_id, attachments in kept.items():
             if orthanc_id not in current or set(attachments) - {current[orthanc_id]}:
                 yield orthanc_id

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from framecache.errors import NotFound, SourceError
-from framecache.ports import OrthancModule
+from framecache.ports import OrthancApi, OrthancModule
 
 _NOT_FOUND_CODES = frozenset({7, 17})  # OrthancPluginErrorCode: InexistentItem, UnknownResource
 
@@ -31,6 +33,23 @@ def _call(function: Callable[[], bytes]) -> bytes:
         if code in _NOT_FOUND_CODES:
             raise NotFound(str(message)) from error
         raise SourceError(f"Orthanc refuses: {message or code}") from error
+
+
+def get_json(api: OrthancApi, uri: str) -> Any:
+    """The answer to GET `uri`. Raises NotFound, SourceError."""
+    return _decoded(api.get(uri))
+
+
+def post_json(api: OrthancApi, uri: str, body: Mapping[str, object]) -> Any:
+    """The answer to POST `uri`. Raises NotFound, SourceError."""
+    return _decoded(api.post(uri, json.dumps(body).encode()))
+
+
+def _decoded(answer: bytes) -> Any:
+    try:
+        return json.loads(answer)
+    except ValueError as error:
+        raise SourceError(f"Orthanc's answer is no JSON: {error}") from error
 
 
 def for_good(callback: Callable[..., None]) -> Callable[..., None]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from framecache.errors import SourceError
+from framecache.orthanc.api import get_json
 from framecache.ports import OrthancApi
 
 _PAGE = 200
@@ -47,7 +47,7 @@ class Changes:
         return self._ask(f"/changes?since={since}&limit={_PAGE}")
 
     def _ask(self, uri: str) -> ChangesPage:
-        answer: dict[str, Any] = json.loads(self._api.get(uri))
+        answer: dict[str, Any] = get_json(self._api, uri)
         try:
             new = [(int(c["Seq"]), str(c["ID"])) for c in answer["Changes"] if c["ChangeType"] == "NewInstance"]
             studies = [str(c["ID"]) for c in answer["Changes"] if c["ChangeType"] == "NewStudy"]

@@ -21,35 +21,60 @@ FIND_OPTIONS = {
 _DICOM_ATTACHMENT = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Instance:
-    """One stored version of an instance: the attachment's UUID changes whenever its file does.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DescribedInstance:
+    """What Orthanc's index tells of an instance without its UIDs and its attachment: enough for rules.
 
-    `stored_size` is the length of the file on disk, `file_size` that of the DICOM file in it, in bytes; they
-    differ where Orthanc compresses its storage. `pixel_data_offset` is where the pixel data element begins.
-    `study_id` and `series_id` are Orthanc's IDs, or "" where nobody asked for them.
+    `file_size` is the length of the DICOM file in bytes, `pixel_data_offset` where its pixel data element begins.
+    A text that Orthanc does not know is "".
     """
 
-    path: InstancePath
     orthanc_id: str
-    attachment_uuid: str
-    stored_size: int
-    file_size: int
-    transfer_syntax_uid: str
-    number_of_frames: int
-    pixel_data_offset: int | None
-    sop_class_uid: str
     modality: str
+    sop_class_uid: str
+    transfer_syntax_uid: str
     station_name: str
     remote_aet: str
     study_date: str
-    study_id: str = field(default="", compare=False)
-    series_id: str = field(default="", compare=False)
+    number_of_frames: int
+    file_size: int
+    pixel_data_offset: int | None
 
     @property
     def frame_size(self) -> int:
         """About how many bytes a stored frame has."""
         return max(0, self.file_size - (self.pixel_data_offset or 0)) // self.number_of_frames
+
+    @classmethod
+    def from_bulk_content(cls, answer: Mapping[str, Any], parents: Mapping[str, str]) -> DescribedInstance:
+        """From one element of the answer of /tools/bulk-content, and the tags of its series and study.
+
+        Raises SourceError for an answer that cannot be understood.
+        """
+        try:
+            tags, metadata = answer.get("MainDicomTags", {}), answer.get("Metadata", {})
+            described = _described({**parents, **tags}, metadata)
+            file_size = int(answer.get("FileSize") or 0)
+            if file_size < 0:
+                raise SourceError("Orthanc's answer has no size")
+            return DescribedInstance(orthanc_id=answer["ID"], file_size=file_size, **described)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise SourceError(f"Orthanc's answer cannot be understood: {error}") from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instance(DescribedInstance):
+    """One stored version of an instance: the attachment's UUID changes whenever its file does.
+
+    `stored_size` is the length of the file on disk in bytes; it differs from `file_size` where Orthanc compresses its
+    storage. `study_id` and `series_id` are Orthanc's IDs, or "" where nobody asked for them.
+    """
+
+    path: InstancePath
+    attachment_uuid: str
+    stored_size: int
+    study_id: str = field(default="", compare=False)
+    series_id: str = field(default="", compare=False)
 
     def to_json(self) -> bytes:
         """The instance as a record of the store."""
@@ -76,15 +101,8 @@ class Instance:
                 attachment_uuid=attachment["Uuid"],
                 stored_size=int(attachment["CompressedSize"]),
                 file_size=int(attachment["UncompressedSize"]),
-                transfer_syntax_uid=metadata.get("TransferSyntax", ""),
-                number_of_frames=number_of_frames(tags),
-                pixel_data_offset=int(metadata["PixelDataOffset"]) if metadata.get("PixelDataOffset") else None,
-                sop_class_uid=metadata.get("SopClassUid", ""),
-                modality=text_of(tags, "Modality"),
-                station_name=text_of(tags, "StationName"),
-                remote_aet=text_of(metadata, "RemoteAET"),
-                study_date=text_of(tags, "StudyDate"),
                 series_id=str(answer.get("ParentSeries") or ""),
+                **_described(tags, metadata),
             )
         except (BadRequest, KeyError, ValueError, TypeError, StopIteration) as error:
             raise SourceError(f"Orthanc's answer lacks {error}") from error
@@ -93,7 +111,22 @@ class Instance:
         return instance
 
 
-def text_of(values: Mapping[str, Any], name: str) -> str:
+def _described(tags: Mapping[str, Any], metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that every answer of Orthanc's index has, by their names in DescribedInstance."""
+    offset = metadata.get("PixelDataOffset")
+    return {
+        "modality": _text_of(tags, "Modality"),
+        "sop_class_uid": _text_of(metadata, "SopClassUid"),
+        "transfer_syntax_uid": _text_of(metadata, "TransferSyntax"),
+        "station_name": _text_of(tags, "StationName"),
+        "remote_aet": _text_of(metadata, "RemoteAET"),
+        "study_date": _text_of(tags, "StudyDate"),
+        "number_of_frames": number_of_frames(tags),
+        "pixel_data_offset": int(offset) if offset else None,
+    }
+
+
+def _text_of(values: Mapping[str, Any], name: str) -> str:
     """A text that may be missing, without the spaces around it."""
     return str(values.get(name) or "").strip()
 

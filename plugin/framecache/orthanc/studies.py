@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any
 
 from framecache.dicom.identity import is_uid
 from framecache.errors import SourceError
+from framecache.orthanc.api import get_json, post_json
 from framecache.orthanc.instance import FIND_OPTIONS, Instance
 from framecache.policy.keys import day_of
 from framecache.ports import OrthancApi
@@ -22,6 +22,7 @@ _OLDEST = date(1970, 1, 1)
 _FEW, _LONGEST_WINDOW = 50, 4096
 # As many are asked for at once: while Orthanc's SQLite answers, nobody else is answered from it.
 _PAGES = {"Study": 500, "Instance": 200}
+_SHORT_PAGE = 100
 _UNDATED = "undated"
 
 
@@ -111,27 +112,39 @@ class Studies:
                     on_odd(error)
             yield instances
 
+    def since(self, first: date) -> Iterator[str]:
+        """The Orthanc IDs of the studies from that day on, the oldest first. Raises SourceError.
+
+        Page by page; a study that comes meanwhile is behind those of earlier days and moves none of them.
+        """
+        order = [{"Type": "DicomTag", "Key": "StudyDate", "Direction": "ASC"}]
+        asked = {"Level": "Study", "Expand": False, "Query": {"StudyDate": f"{first:%Y%m%d}-"}, "OrderBy": order}
+        offset = 0
+        while page := post_json(self._api, "/tools/find", {**asked, "Limit": _SHORT_PAGE, "Since": offset}):
+            yield from map(str, page)
+            offset += len(page)
+
     def instances(self, study_id: str) -> list[str]:
         """The Orthanc IDs of the instances of a study. Raises NotFound, SourceError."""
-        return list(map(str, json.loads(self._api.get(f"/studies/{study_id}/instances?expand=false"))))
+        return list(map(str, get_json(self._api, f"/studies/{study_id}/instances?expand=false")))
 
     def number_of_instances(self, oldest: date | None = None) -> int:
         """In the whole archive, or about so many in the studies from `oldest` on. Raises SourceError.
 
         Orthanc's SQLite takes minutes to count the instances of a range of dates: so it counts their studies.
         """
-        told = json.loads(self._api.get("/statistics"))
+        told = get_json(self._api, "/statistics")
         if oldest is None:
             return int(told["CountInstances"])
         body = {"Level": "Study", "Query": {"StudyDate": f"{oldest:%Y%m%d}-"}}
-        studies = int(json.loads(self._api.post("/tools/count-resources", json.dumps(body).encode()))["Count"])
+        studies = int(post_json(self._api, "/tools/count-resources", body)["Count"])
         return round(int(told["CountInstances"]) * studies / max(1, int(told["CountStudies"])))
 
     def related(self, instance_id: str, level: str) -> list[str]:
         """The instances of the same "series" or "study". Raises NotFound, SourceError."""
-        parent = json.loads(self._api.get(f"/instances/{instance_id}/{level}"))["ID"]
+        parent = get_json(self._api, f"/instances/{instance_id}/{level}")["ID"]
         plural = {"series": "series", "study": "studies"}[level]
-        return list(map(str, json.loads(self._api.get(f"/{plural}/{parent}/instances?expand=false"))))
+        return list(map(str, get_json(self._api, f"/{plural}/{parent}/instances?expand=false")))
 
     def priors(self, study_id: str, most: int, *, same_modality: bool) -> list[Study]:
         """Up to `most` studies that the same patient had before, newest first.
@@ -139,7 +152,7 @@ class Studies:
         With `same_modality`, those that share a modality (0008,0061) with this one. Nothing where the patient has no
         Patient ID: whoever has none is not the same. Raises NotFound, SourceError.
         """
-        study = json.loads(self._api.get(f"/studies/{study_id}"))
+        study = get_json(self._api, f"/studies/{study_id}")
         if not study.get("PatientMainDicomTags", {}).get("PatientID", "").strip():
             return []
         asked = {"Query": {}, "ParentPatient": study["ParentPatient"], "RequestedTags": ["ModalitiesInStudy"]}
@@ -174,8 +187,8 @@ class Studies:
             offset += len(answers)
 
     def _ask(self, asked: Mapping[str, object], offset: int) -> list[dict[str, Any]]:
-        body = json.dumps({**asked, "Since": offset, "Limit": _PAGES[str(asked["Level"])]}).encode()
-        answers: list[dict[str, Any]] = json.loads(self._api.post("/tools/find", body))
+        question = {**asked, "Since": offset, "Limit": _PAGES[str(asked["Level"])]}
+        answers: list[dict[str, Any]] = post_json(self._api, "/tools/find", question)
         return answers
 
 

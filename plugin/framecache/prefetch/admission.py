@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
-from framecache.orthanc.arrivals import Arrival, Arrivals
+from framecache.orthanc.arrivals import Arrivals
+from framecache.orthanc.instance import DescribedInstance
 from framecache.policy.policy import Policy
 from framecache.policy.rule import Described, Turn
 from framecache.ports import Log, OrthancApi
@@ -19,7 +20,7 @@ class Admission:
     def __init__(self, api: OrthancApi, log: Log, policy: Policy) -> None:
         self._arrivals, self._log, self._policy = Arrivals(api, policy.tags), log, policy
 
-    def sift(self, orthanc_ids: Sequence[str], *, on_demand: bool = False) -> Iterator[tuple[Arrival, Turn]]:
+    def sift(self, orthanc_ids: Sequence[str], *, on_demand: bool = False) -> Iterator[tuple[DescribedInstance, Turn]]:
         """Those of a few hundred instances that the rules want, with what they say of their turn.
 
         With `on_demand` also those that wait for a viewer: somebody has opened their study. What is gone is not among

@@ -12,7 +12,7 @@ from framecache.dicom.transfer_syntax import (
     lookup,
     stored_representation,
 )
-from framecache.orthanc.arrivals import Arrival
+from framecache.orthanc.instance import DescribedInstance
 from framecache.policy.policy import Treatment
 from framecache.prefetch.extraction_cost import KeptForm, MeasuredCost
 
@@ -26,7 +26,7 @@ class Tally:
     stored_bytes: int = 0
     by_form: Counter[KeptForm] = field(default_factory=Counter)
 
-    def add(self, arrival: Arrival, treatment: Treatment) -> None:
+    def add(self, arrival: DescribedInstance, treatment: Treatment) -> None:
         """One more instance, and what is done with it as it arrives."""
         size = arrival.frame_size * arrival.number_of_frames
         self.instances += 1

@@ -9,7 +9,6 @@ from typing import Any
 
 from framecache.admin.actions import Actions
 from framecache.admin.answers import Answer
-from framecache.admin.archive_view import ArchiveView
 from framecache.admin.arguments import read_arguments
 from framecache.admin.jobs import Job, Jobs
 from framecache.admin.resources import Resources
@@ -18,6 +17,7 @@ from framecache.admin.warming import Warming
 from framecache.admin.work import JobWork
 from framecache.dicom.identity import InstancePath
 from framecache.instances.catalogue import Catalogue
+from framecache.orthanc.hierarchy import Hierarchy
 from framecache.policy.policy import Policy, site_rules
 from framecache.prefetch.extraction import Extractor
 from framecache.prefetch.extraction_cost import ExtractionCost
@@ -51,7 +51,7 @@ class Site:
         self.events = Events(time)
         self.jobs = Jobs(time, self.log, self.events)
         self.work = JobWork(self.jobs, self.events)
-        archive = ArchiveView(self.api)
+        archive = Hierarchy(self.api)
         self.resources = Resources(archive, self.catalogue, self.store, self.scheduler)
         self.actions = Actions(
             archive,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from framecache.orthanc.arrivals import Arrival
+from framecache.orthanc.instance import DescribedInstance
 from framecache.policy.policy import Treatment
 from framecache.prefetch.dry_run import Tally
 from framecache.prefetch.extraction_cost import MeasuredCost
@@ -18,11 +18,22 @@ MEASURED = {
 MPEG4 = "1.2.840.10008.1.2.4.102"
 
 
-def arrival(syntax: str = EXPLICIT, frames: int = 10, frame_size: int = 100) -> Arrival:
-    return Arrival("id", "MG", "", syntax, "", "", "20261101", frames, 2000, frame_size)
+def arrival(syntax: str = EXPLICIT, frames: int = 10, frame_size: int = 100) -> DescribedInstance:
+    return DescribedInstance(
+        orthanc_id="id",
+        modality="MG",
+        sop_class_uid="",
+        transfer_syntax_uid=syntax,
+        station_name="",
+        remote_aet="",
+        study_date="20261101",
+        number_of_frames=frames,
+        file_size=frames * frame_size,
+        pixel_data_offset=None,
+    )
 
 
-def tally(treatment: Treatment, *arrivals: Arrival) -> Tally:
+def tally(treatment: Treatment, *arrivals: DescribedInstance) -> Tally:
     made = Tally()
     for one in arrivals or (arrival(),):
         made.add(one, treatment)

@@ -1,14 +1,14 @@
-"""What Orthanc has stored of a study or a series, in as few questions as it takes."""
+"""The series of a study, the instances of a series: asked of Orthanc in as few questions as it takes."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from framecache.dicom.identity import is_orthanc_id, is_uid
 from framecache.errors import NotFound, SourceError
+from framecache.orthanc.api import get_json, post_json
 from framecache.orthanc.instance import number_of_frames
 from framecache.ports import OrthancApi
 
@@ -34,7 +34,7 @@ class StoredSeries:
     expected: int | None
 
 
-class ArchiveView:
+class Hierarchy:
     """Asks Orthanc's REST API. All raise NotFound for what is not there, SourceError."""
 
     def __init__(self, api: OrthancApi) -> None:
@@ -61,7 +61,7 @@ class ArchiveView:
         if not is_uid(uid):  # it would ask for all that there is
             raise NotFound(f"it has no usable {keyword}")
         body = {"Level": "Instance", "ResponseContent": ["MainDicomTags", "Parent"], "Query": {keyword: uid}}
-        answers = json.loads(self._api.post("/tools/find", json.dumps(body).encode()))
+        answers = post_json(self._api, "/tools/find", body)
         meant = {one.orthanc_id for one in series}
         found = [one for one in map(_instance, answers) if one.series_id in meant]
         return sorted(found, key=lambda instance: instance.orthanc_id)
@@ -73,7 +73,7 @@ class ArchiveView:
         return list(map(str, self._get(f"/{level}/{orthanc_id}/instances?expand=false")))
 
     def _get(self, uri: str) -> Any:
-        return json.loads(self._api.get(uri))
+        return get_json(self._api, uri)
 
 
 def check_id(text: str) -> None:

@@ -1,0 +1,73 @@
+"""Questions about single instances that Orthanc's index answers."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from framecache.dicom.identity import InstancePath, is_uid
+from framecache.errors import NotFound
+from framecache.orthanc.api import get_json, post_json
+from framecache.orthanc.instance import FIND_OPTIONS, Instance
+from framecache.ports import OrthancApi
+
+
+class InstanceIndex:
+    """Asks Orthanc. All raise SourceError where it does not tell."""
+
+    def __init__(self, api: OrthancApi) -> None:
+        self._api = api
+
+    def under(self, path: InstancePath) -> list[Instance]:
+        """The instances under these three UIDs: several where patients share them.
+
+        Study, series and instance have to belong together, or a token for one study opens another.
+        """
+        query = {
+            "StudyInstanceUID": path.study_instance_uid,
+            "SeriesInstanceUID": path.series_instance_uid,
+            "SOPInstanceUID": path.sop_instance_uid,
+        }
+        return [instance for instance in self._find(query) if instance.path == path]
+
+    def with_uid_of(self, orthanc_id: str) -> list[Instance]:
+        """The instance with this Orthanc ID, and all that share its SOP Instance UID. Raises NotFound."""
+        sop_instance_uid = get_json(self._api, f"/instances/{orthanc_id}")["MainDicomTags"].get("SOPInstanceUID", "")
+        if not is_uid(sop_instance_uid):
+            raise NotFound("the instance has no usable SOP Instance UID")  # a wildcard would ask for all of them
+        return self._find({"SOPInstanceUID": sop_instance_uid})
+
+    def first_of_series(self, study_instance_uid: str, series_instance_uid: str) -> str:
+        """The Orthanc ID of the instance that stands for a series: the least, as for the stock plugin.
+
+        Raises NotFound.
+        """
+        query = {"StudyInstanceUID": study_instance_uid, "SeriesInstanceUID": series_instance_uid}
+        question = {"Level": "Series", "Query": query, "ResponseContent": ["Children"]}
+        found = post_json(self._api, "/tools/find", question)
+        instances = [str(orthanc_id) for series in found for orthanc_id in series["Instances"]]
+        if not instances:
+            raise NotFound("there is no such series")
+        return min(instances)
+
+    def study_of(self, series_id: str) -> str:
+        """The Orthanc ID of the study of a series: no answer about an instance has it. Raises NotFound."""
+        return str(get_json(self._api, f"/series/{series_id}")["ParentStudy"])
+
+    def attachment(self, orthanc_id: str) -> str:
+        """The UUID of the DICOM attachment that an instance has now. Raises NotFound."""
+        return str(get_json(self._api, f"/instances/{orthanc_id}/attachments/dicom/info")["Uuid"])
+
+    def attachments(self, orthanc_ids: Collection[str]) -> dict[str, str]:
+        """The same of those of some hundred instances that Orthanc has, by Orthanc ID."""
+        body = {"Resources": list(orthanc_ids), "Level": "Instance", "Metadata": False}
+        answers = post_json(self._api, "/tools/bulk-content", body)
+        return {answer["ID"]: answer["FileUuid"] for answer in answers}
+
+    def file(self, orthanc_id: str) -> bytes:
+        """The stored DICOM file, read by Orthanc. Raises NotFound."""
+        return self._api.get(f"/instances/{orthanc_id}/file")
+
+    def _find(self, query: Mapping[str, str]) -> list[Instance]:
+        return [
+            Instance.from_find(one) for one in post_json(self._api, "/tools/find", {**FIND_OPTIONS, "Query": query})
+        ]
