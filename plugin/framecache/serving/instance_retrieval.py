@@ -114,7 +114,7 @@ class InstanceRetrieval:
         length = len(header) + reader.size + len(closing)
         if length > _LONGEST_BODY:
             buffer = self._responder.lease(_CHUNK, opened)
-            return Answer(200, form.content_type, headers, _chunks(header, reader, closing, buffer))
+            return Answer(200, form.content_type, headers, _chunks(header, reader, closing, buffer), length=length)
         body = self._responder.lease(length, opened)
         body[: len(header)], body[length - len(closing) :] = header, closing
         with body[len(header) : length - len(closing)] as target:

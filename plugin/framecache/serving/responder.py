@@ -22,13 +22,17 @@ _TRIES = 3
 
 @dataclass(slots=True)
 class Answer:
-    """What goes out, lent for a `with` block: a body of known length, or chunks of a longer one."""
+    """What goes out, lent for a `with` block: a body, or the chunks of one that is too long to hold.
+
+    `length` is that of all chunks in bytes, where it is known before the first of them.
+    """
 
     status: int
     content_type: str
     headers: Mapping[str, str]
     body: memoryview | Iterator[memoryview]
     close: Callable[[], None] | None = None
+    length: int | None = None
 
     def __enter__(self) -> Self:
         return self

@@ -22,6 +22,7 @@ from framecache.errors import (
 from framecache.ports import Log, RestOutput
 from framecache.serving.responder import Answer
 from framecache.serving.send_limiter import LARGE, SendLimiter
+from framecache.serving.stream import send_stream
 from framecache.serving.transactions import HttpRequest, Transaction
 from framecache.telemetry.metrics import Metrics
 
@@ -94,7 +95,7 @@ class RetrieveRoute:
     def _send(self, output: RestOutput, answer: Answer) -> None:
         for name, value in answer.headers.items():
             output.SetHttpHeader(name, value)
-        # Not with chunks: they have no length, so that a proxy could take half an answer for a whole one.
+        # Not with chunks: long answers would push many frames out of the proxy's cache.
         if self._is_kept_by_proxy and "ETag" in answer.headers and isinstance(answer.body, memoryview):
             output.SetHttpHeader(*_LONG_EXPIRED)
         try:
@@ -103,9 +104,7 @@ class RetrieveRoute:
             elif isinstance(answer.body, memoryview):
                 self._send_buffer(output, answer.body, answer.content_type)
             else:
-                output.StartStreamAnswer(answer.content_type)
-                for chunk in answer.body:
-                    output.SendStreamChunk(chunk)
+                send_stream(output, answer.content_type, answer.body, answer.length)
         except Exception as error:  # noqa: BLE001 - the answer has begun: it can only break off
             self._log.info(f"frame cache: an answer broke off: {error}")
 
