@@ -19,8 +19,10 @@ from framecache.instances.frame_source import FrameSources
 from framecache.orthanc.instance import Instance
 from framecache.ports import OrthancApi
 from framecache.shared_buffers import SharedBuffers
-from framecache.store import block
-from framecache.store.frame_store import BlockRow, Degraded, DoesNotFit, StoreError
+from framecache.store.block import Block
+from framecache.store.block_format import pack_header
+from framecache.store.disk.block_file import BlockFile
+from framecache.store.frame_store import Degraded, DoesNotFit, StoreError
 from framecache.store.usage import InstanceUsage, Order, StudyUsagePage, TotalUsage
 from framecache.telemetry.metrics import RemovalCause
 
@@ -265,7 +267,7 @@ class MemoryStore:
         self._folder, self.limit = folder, limit
         self.records: dict[InstancePath, Instance] = {}
         self.unasked: set[InstancePath] = set()
-        self.rows: dict[str, tuple[str, BlockRow]] = {}
+        self.rows: dict[str, tuple[str, Block]] = {}
         self.indexes: dict[str, tuple[str, bytes]] = {}
         self.touched: dict[InstancePath, float] = {}
         self.notes: dict[str, str] = {}
@@ -283,15 +285,15 @@ class MemoryStore:
         self.records[instance.path] = instance
         self.unasked |= {instance.path} if unasked else set()
 
-    def blocks(self, instance: Instance) -> list[BlockRow]:
+    def blocks(self, instance: Instance) -> list[Block]:
         return [row for key, (_, row) in sorted(self.rows.items()) if key.startswith(f"f/{instance.attachment_uuid}/")]
 
-    def blocks_of(self, orthanc_id: str) -> list[BlockRow]:
+    def blocks_of(self, orthanc_id: str) -> list[Block]:
         return [row for _, (owner, row) in sorted(self.rows.items()) if owner == orthanc_id]
 
     def keep(
         self, instance: Instance, representation: str, frames: Mapping[int, memoryview], *, may_evict: bool = True
-    ) -> BlockRow:
+    ) -> Block:
         self.before_keep()
         if self.fails is not None:
             raise self.fails
@@ -300,9 +302,9 @@ class MemoryStore:
         first, count = min(frames), len(frames)
         key = f"f/{instance.attachment_uuid}/{representation}/{first}-{count}"
         path = self._folder / f"{key.replace('/', '_')}-{next(self._chances)}"  # no name is used twice
-        content = b"".join([block.pack_header(key, frames), *frames.values()])
+        content = b"".join([pack_header(key, frames), *frames.values()])
         path.write_bytes(content)
-        row = BlockRow(key, str(path), representation, first, count, len(content))
+        row = Block(key, representation, first, count, len(content), BlockFile(str(path)))
         with self._lock:
             self.rows[key] = (instance.orthanc_id, row)
         return row
@@ -342,9 +344,10 @@ class MemoryStore:
         }
         self.indexes = {uuid: kept for uuid, kept in self.indexes.items() if uuid not in stale.get(kept[0], ())}
 
-    def forget_block(self, row: BlockRow) -> None:
-        del self.rows[row.key]
-        Path(row.path).unlink(missing_ok=True)
+    def forget_block(self, block: Block) -> None:
+        del self.rows[block.key]
+        assert isinstance(block.content, BlockFile)
+        Path(block.content.path).unlink(missing_ok=True)
 
     def touch(self, last_accesses: Mapping[InstancePath, float]) -> None:
         if self.fails is not None:

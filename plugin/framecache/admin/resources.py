@@ -14,7 +14,8 @@ from framecache.instances.catalogue import Catalogue
 from framecache.orthanc.hierarchy import Hierarchy, StoredInstance, StoredSeries, check_id
 from framecache.prefetch.extraction_states import ExtractionState
 from framecache.prefetch.scheduler import Scheduler
-from framecache.store.frame_store import BlockRow, FrameStore
+from framecache.store.block import Block
+from framecache.store.frame_store import FrameStore
 from framecache.store.usage import InstanceUsage, Order, StudyUsage
 
 _MOST_STUDIES = 1000
@@ -168,6 +169,6 @@ def _state(frames: int, cached: int, state: ExtractionState | None) -> str:
     return "partial" if cached else "not cached"
 
 
-def _frame_numbers(rows: Iterable[BlockRow]) -> set[int]:
+def _frame_numbers(blocks: Iterable[Block]) -> set[int]:
     """Frames that were made for a request may lie in a block of their own and in another."""
-    return {number for row in rows for number in range(row.first, row.first + row.count)}
+    return {number for block in blocks for number in block.frame_numbers}

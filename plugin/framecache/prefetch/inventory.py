@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from framecache.instances.entry import Entry
-from framecache.store.frame_store import BlockRow, FrameStore
+from framecache.store.block import Block
+from framecache.store.frame_store import FrameStore
 from framecache.telemetry.metrics import Metrics
 
 
@@ -23,8 +24,8 @@ class Inventory:
     def is_whole(self, entry: Entry) -> bool:
         """Another instance's fill may have evicted the first half of this one: then the other half goes as well."""
         broken = self._forget_broken(entry)
-        rows = {*self._store.blocks(entry.instance), *broken}
-        if {cached.row for cached in list(entry.blocks.values())} <= rows:
+        there = {*self._store.blocks(entry.instance), *broken}
+        if there.issuperset(list(entry.blocks.values())):
             return True
         self.drop(entry)
         return False
@@ -34,13 +35,13 @@ class Inventory:
         self._store.forget_versions({entry.instance.orthanc_id: {entry.instance.attachment_uuid}}, "size")
         entry.take_stock([])
 
-    def _forget_broken(self, entry: Entry) -> Collection[BlockRow]:
+    def _forget_broken(self, entry: Entry) -> Collection[Block]:
         """What was found to be damaged is no block any more, or it would be met with each request again."""
         broken = entry.take_broken()
         if not broken:  # as nearly always: the store is not asked
             return broken.keys()
-        for row in set(self._store.blocks(entry.instance)).intersection(broken):
-            self._store.forget_block(row)
+        for block in set(self._store.blocks(entry.instance)).intersection(broken):
+            self._store.forget_block(block)
         # One that a reader met while its frames were written anew has no row any more, and is counted none the less.
         self._metrics.count("damaged_blocks", list(broken.values()).count("damaged"))
         return broken.keys()

@@ -11,10 +11,10 @@ from framecache.dicom.frame_table import Extent
 from framecache.dicom.stored_frame import read_stored_frame
 from framecache.dicom.transfer_syntax import stored_representation
 from framecache.errors import FrameCacheError, HandOver, InstanceGone
-from framecache.instances.entry import CachedBlock, Entry
+from framecache.instances.entry import Entry
 from framecache.instances.frame_source import FrameSource
-from framecache.store import block
-from framecache.store.block import BlockFrame, BrokenBlock
+from framecache.store.block import Block
+from framecache.store.block_format import BrokenBlock
 
 
 class Piece(Protocol):
@@ -50,15 +50,14 @@ def known_piece(entry: Entry, form_key: str, number: int) -> Piece | None:
 
 
 def _cached_piece(entry: Entry, form_key: str, number: int) -> Piece | None:
-    cached = entry.blocks.get((form_key, number))
-    if cached is None:
+    block = entry.blocks.get((form_key, number))
+    if block is None:
         return None
     try:
-        located = cached.frame(number)
+        return _CachedPiece(number, block.frame_length(number), block, entry)
     except BrokenBlock as error:
-        entry.drop(cached.row, error)
+        entry.drop(block, error)
         return None
-    return _CachedPiece(number, located.length, located, cached, entry) if located else None
 
 
 def _indexed_piece(entry: Entry, form_key: str, number: int) -> Piece | None:
@@ -78,17 +77,16 @@ def is_stored(entry: Entry, form_key: str) -> bool:
 class _CachedPiece:
     number: int
     length: int
-    located: BlockFrame
-    cached: CachedBlock
+    block: Block
     entry: Entry
     is_hit: ClassVar[bool] = True
     is_made: ClassVar[bool] = False
 
     def read_into(self, target: memoryview) -> None:
         try:
-            block.read_frame(self.cached.row.path, self.located, target)
+            self.block.read_into(self.number, target)
         except BrokenBlock as error:
-            self.entry.drop(self.cached.row, error)
+            self.entry.drop(self.block, error)
             raise DamagedPiece(str(error)) from error
 
 

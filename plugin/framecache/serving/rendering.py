@@ -14,7 +14,7 @@ from framecache.instances.entry import Entry
 from framecache.serving.form import Codecs
 from framecache.serving.frames import Frames
 from framecache.serving.responder import Answer, Responder, Wanted, is_known
-from framecache.store import block
+from framecache.store.checksum import checksum
 from framecache.telemetry.metrics import MissCause
 
 
@@ -36,7 +36,7 @@ class Picture:
 
     @property
     def key(self) -> str:
-        return f"rendered-{block.checksum(self.parameters.key.encode()):016x}"
+        return f"rendered-{checksum(self.parameters.key.encode()):016x}"
 
     @property
     def content_type(self) -> str:

@@ -21,7 +21,7 @@ from framecache.serving.frames import Frames, OpenFrames
 from framecache.serving.piece import DamagedPiece, Piece, known_piece
 from framecache.serving.representations import Representations
 from framecache.serving.responder import Answer, Responder, Wanted, is_known
-from framecache.store import block
+from framecache.store.checksum import checksum
 from framecache.telemetry.metrics import MissCause
 
 
@@ -226,7 +226,7 @@ def _entity_tag(entry: Entry, choice: Choice, frame_list: str, frames_asked_for:
     """Strong (RFC 9110 section 8.8.3): the attachment's UUID changes whenever the stored bytes do, and a body is made
     of nothing but them, the representation, the shape and the list."""
     shape = "m" if choice.multipart else "s"
-    which = frame_list if frames_asked_for == 1 else f"{block.checksum(frame_list.encode()):016x}"
+    which = frame_list if frames_asked_for == 1 else f"{checksum(frame_list.encode()):016x}"
     return f'"{entry.instance.attachment_uuid}-{choice.representation.transfer_syntax_uid}-{shape}-{which}"'
 
 

@@ -1,103 +1,65 @@
-"""The file of the cache: one large frame, or some small ones, with what proves whose they are.
-
-Layout, little endian: magic, the number of frames, a digest of the key; for each frame its number, offset,
-length and xxh3 checksum; the checksum of all that; then the frames. A block names its frames itself, so that
-a wrong row, a moved file or a flipped bit is seen and never becomes a wrong picture.
-"""
+"""A block of frames as its readers see it, wherever a store has its bytes."""
 
 from __future__ import annotations
 
-import os
-import struct
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Hashable
+from dataclasses import dataclass, field, replace
+from typing import Protocol
 
-import xxhash
-
-from framecache.errors import FrameCacheError
-
-_MAGIC = b"FRMBLK01"
-_HEAD = struct.Struct("<8sLL16s")
-_ENTRY = struct.Struct("<LLQQQ")
-_CHECKSUM = struct.Struct("<Q")
+from framecache.store.block_format import BlockFrame, BrokenBlock, header_length, unpack_header
+from framecache.store.checksum import checksum
 
 
-class BrokenBlock(FrameCacheError):
-    """The file is not the block that it should be: gone, cut short, changed, or another one."""
+class BlockContent(Hashable, Protocol):
+    """The bytes of one block: a file, an object in a bucket, memory. Equal ones are the same block, written once."""
 
-
-class BlockGone(BrokenBlock):
-    """The file is not there: its instance was evicted, purged or deleted."""
+    def read_into(self, offset: int, target: memoryview) -> None:
+        """Fill `target` with the bytes from `offset`. Raises BlockGone, BrokenBlock."""
 
 
 @dataclass(frozen=True, slots=True)
-class BlockFrame:
-    """Where a frame lies in its block, in bytes, and its xxh3 checksum."""
+class Block:
+    """Frames `first` to `first + count - 1` of one version of an instance, in one representation.
 
-    offset: int
-    length: int
-    checksum: int
+    `key` names it in its store, `size` is the bytes of all of it. What is read is compared with its checksum.
+    """
 
+    key: str
+    representation: str
+    first: int
+    count: int
+    size: int
+    content: BlockContent
+    # Read once, and known from then on.
+    _frames: dict[int, BlockFrame] = field(default_factory=dict, init=False, repr=False, compare=False)
 
-def checksum(content: bytes | memoryview) -> int:
-    """xxh3, 64 bits: it finds damage; it does not stop an attacker who can write to the folder."""
-    return xxhash.xxh3_64_intdigest(content)
+    @property
+    def frame_numbers(self) -> range:
+        """The numbers of its frames."""
+        return range(self.first, self.first + self.count)
 
+    def frame_length(self, frame_number: int) -> int:
+        """The bytes of one of its frames. Raises BrokenBlock."""
+        return (self._frames.get(frame_number) or self._locate(frame_number)).length
 
-def header_length(number_of_frames: int) -> int:
-    """Bytes in front of the first frame."""
-    return _HEAD.size + number_of_frames * _ENTRY.size + _CHECKSUM.size
+    def read_into(self, frame_number: int, target: memoryview) -> None:
+        """Fill `target`, which has the frame's length. Raises BrokenBlock where it is not what was written."""
+        frame = self._frames.get(frame_number) or self._locate(frame_number)
+        self.content.read_into(frame.offset, target)
+        if checksum(target) != frame.checksum:
+            raise BrokenBlock("the frame is damaged")
 
+    def verify(self) -> None:
+        """Read all of it anew, the header as well. Raises BrokenBlock where it is not what was written."""
+        anew = replace(self)
+        for number in self.frame_numbers:
+            anew.read_into(number, memoryview(bytearray(anew.frame_length(number))))
 
-def pack_header(key: str, frames: Mapping[int, memoryview]) -> bytes:
-    """The header of the block that holds `frames` (by frame number, in this order) under `key`."""
-    parts = [_HEAD.pack(_MAGIC, len(frames), 0, _digest(key))]
-    offset = header_length(len(frames))
-    for number, content in frames.items():
-        parts.append(_ENTRY.pack(number, 0, offset, len(content), checksum(content)))
-        offset += len(content)
-    header = b"".join(parts)
-    return header + _CHECKSUM.pack(checksum(header))
-
-
-def read_header(path: str, key: str, number_of_frames: int) -> dict[int, BlockFrame]:
-    """The frames of a block by their numbers. Raises BrokenBlock unless it is `key`'s block and whole."""
-    header = memoryview(bytearray(header_length(number_of_frames)))
-    _read(path, 0, header)
-    content = bytes(header[: -_CHECKSUM.size])
-    if _CHECKSUM.unpack(header[-_CHECKSUM.size :])[0] != checksum(content):
-        raise BrokenBlock("the block's header is damaged")
-    magic, count, _, digest = _HEAD.unpack_from(content)
-    if (magic, count, digest) != (_MAGIC, number_of_frames, _digest(key)):
-        raise BrokenBlock("the block belongs to other frames")
-    entries = _ENTRY.iter_unpack(content[_HEAD.size :])
-    return {number: BlockFrame(offset, length, digest) for number, _, offset, length, digest in entries}
-
-
-def read_frame(path: str, frame: BlockFrame, target: memoryview) -> None:
-    """Read one frame into `target`, which has its length. Raises BrokenBlock where it is not what was written."""
-    _read(path, frame.offset, target)
-    if checksum(target) != frame.checksum:
-        raise BrokenBlock("the frame is damaged")
-
-
-def _read(path: str, offset: int, target: memoryview) -> None:
-    """Fill `target` by position: a descriptor stays whole though the file be evicted meanwhile."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    def _locate(self, frame_number: int) -> BlockFrame:
+        header = bytearray(header_length(self.count))
+        self.content.read_into(0, memoryview(header))
+        self._frames.update(unpack_header(bytes(header), self.key, self.count))
         try:
-            while target:
-                count = os.preadv(descriptor, [target], offset)
-                if count == 0:
-                    raise BrokenBlock("the block is cut short")
-                target, offset = target[count:], offset + count
-        finally:
-            os.close(descriptor)
-    except FileNotFoundError as error:
-        raise BlockGone("the block has left the cache") from error
-    except OSError as error:
-        raise BrokenBlock(f"the block cannot be read: {error.strerror}") from error
-
-
-def _digest(key: str) -> bytes:
-    return xxhash.xxh3_128_digest(key.encode())
+            return self._frames[frame_number]
+        except KeyError:
+            raise BrokenBlock("the block has other frames than its row says") from None

@@ -9,6 +9,7 @@ from typing import Protocol
 from framecache.dicom.identity import InstancePath
 from framecache.errors import FrameCacheError
 from framecache.orthanc.instance import Instance
+from framecache.store.block import Block
 from framecache.store.usage import InstanceUsage, Order, StudyUsagePage, TotalUsage
 from framecache.telemetry.metrics import RemovalCause
 
@@ -22,18 +23,6 @@ class StoreError(FrameCacheError):
 
 class DoesNotFit(StoreError):
     """There is no room, and none could be made."""
-
-
-@dataclass(frozen=True, slots=True)
-class BlockRow:
-    """A block as its row tells it: frames `first` to `first + count - 1` of one representation, in `path`."""
-
-    key: str
-    path: str
-    representation: str
-    first: int
-    count: int
-    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +56,15 @@ class FrameStore(Protocol):
         Of what is `unasked` for, which neither arrived nor was wanted, what came last goes first, before all others.
         """
 
-    def blocks(self, instance: Instance) -> list[BlockRow]:
+    def blocks(self, instance: Instance) -> list[Block]:
         """The blocks kept of this very version of the instance."""
 
-    def blocks_of(self, orthanc_id: str) -> list[BlockRow]:
+    def blocks_of(self, orthanc_id: str) -> list[Block]:
         """The blocks kept of any version of the instance."""
 
     def keep(
         self, instance: Instance, representation: str, frames: Mapping[int, memoryview], *, may_evict: bool = True
-    ) -> BlockRow:
+    ) -> Block:
         """Write one block of consecutive frames, by their numbers; `may_evict` says whether others may go for it.
 
         Raises StoreError, DoesNotFit, OSError.
@@ -93,7 +82,7 @@ class FrameStore(Protocol):
     def forget_versions(self, stale: Mapping[str, Collection[str]], cause: RemovalCause = "replaced") -> None:
         """Remove all that is kept of these attachments, by Orthanc ID, and nothing of others."""
 
-    def forget_block(self, row: BlockRow) -> None:
+    def forget_block(self, block: Block) -> None:
         """Remove one block."""
 
     def pin(self, study_instance_uid: str) -> None:
@@ -156,15 +145,15 @@ class NoStore:
 
     def keep_record(self, instance: Instance, *, unasked: bool = False) -> None: ...
 
-    def blocks(self, instance: Instance) -> list[BlockRow]:
+    def blocks(self, instance: Instance) -> list[Block]:
         return []
 
-    def blocks_of(self, orthanc_id: str) -> list[BlockRow]:
+    def blocks_of(self, orthanc_id: str) -> list[Block]:
         return []
 
     def keep(
         self, instance: Instance, representation: str, frames: Mapping[int, memoryview], *, may_evict: bool = True
-    ) -> BlockRow:
+    ) -> Block:
         raise StoreError("there is no cache folder")
 
     def index(self, instance: Instance) -> bytes | None:
@@ -178,7 +167,7 @@ class NoStore:
 
     def forget_versions(self, stale: Mapping[str, Collection[str]], cause: RemovalCause = "replaced") -> None: ...
 
-    def forget_block(self, row: BlockRow) -> None: ...
+    def forget_block(self, block: Block) -> None: ...
 
     def touch(self, last_accesses: Mapping[InstancePath, float]) -> None: ...
 

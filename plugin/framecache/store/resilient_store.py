@@ -16,9 +16,10 @@ import diskcache
 from framecache.dicom.identity import InstancePath
 from framecache.orthanc.instance import Instance
 from framecache.ports import Clock, Log
+from framecache.store.block import Block
 from framecache.store.disk.disk_store import DiskStore
 from framecache.store.disk.table import IndexReplaced, is_damage
-from framecache.store.frame_store import BlockRow, Degraded, DoesNotFit, NoStore, StoreError
+from framecache.store.frame_store import Degraded, DoesNotFit, NoStore, StoreError
 from framecache.store.usage import InstanceUsage, Order, StudyUsagePage, TotalUsage
 from framecache.telemetry.metrics import RemovalCause
 
@@ -57,10 +58,10 @@ class ResilientStore:
     def record(self, path: InstancePath) -> Instance | None:
         return self._read(lambda store: store.record(path), None)
 
-    def blocks(self, instance: Instance) -> list[BlockRow]:
+    def blocks(self, instance: Instance) -> list[Block]:
         return self._read(lambda store: store.blocks(instance), [])
 
-    def blocks_of(self, orthanc_id: str) -> list[BlockRow]:
+    def blocks_of(self, orthanc_id: str) -> list[Block]:
         return self._read(lambda store: store.blocks_of(orthanc_id), [])
 
     def keep_record(self, instance: Instance, *, unasked: bool = False) -> None:
@@ -68,7 +69,7 @@ class ResilientStore:
 
     def keep(
         self, instance: Instance, representation: str, frames: Mapping[int, memoryview], *, may_evict: bool = True
-    ) -> BlockRow:
+    ) -> Block:
         return self._write(lambda store: store.keep(instance, representation, frames, may_evict=may_evict))
 
     def index(self, instance: Instance) -> bytes | None:
@@ -120,8 +121,8 @@ class ResilientStore:
     def forget_versions(self, stale: Mapping[str, Collection[str]], cause: RemovalCause = "replaced") -> None:
         self._remove(lambda store: store.forget_versions(stale, cause))
 
-    def forget_block(self, row: BlockRow) -> None:
-        self._remove(lambda store: store.forget_block(row))
+    def forget_block(self, block: Block) -> None:
+        self._remove(lambda store: store.forget_block(block))
 
     def bytes_used(self) -> int:
         return self._read(lambda store: store.bytes_used(), 0)

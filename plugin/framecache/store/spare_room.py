@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from framecache.orthanc.instance import Instance
-from framecache.store.frame_store import BlockRow, FrameStore
+from framecache.store.block import Block
+from framecache.store.frame_store import FrameStore
 
 
 class SpareRoom:
@@ -19,7 +20,7 @@ class SpareRoom:
         """The most bytes that the store may hold."""
         return self._store.limit
 
-    def keep(self, instance: Instance, representation: str, frames: Mapping[int, memoryview]) -> BlockRow:
+    def keep(self, instance: Instance, representation: str, frames: Mapping[int, memoryview]) -> Block:
         """Write one block. Raises StoreError, DoesNotFit where others would have to go, OSError."""
         return self._store.keep(instance, representation, frames, may_evict=False)
 

@@ -11,6 +11,7 @@ from framecache.errors import NotFound
 from framecache.prefetch.priority import Priority
 
 from tests.unit.admin.site import Site
+from tests.unit.blocks import content_of, overwrite, path_of
 from tests.unit.dicom_files import native
 from tests.unit.fakes import SERIES_ID, STUDY_ID, eventually, orthanc_id
 
@@ -154,9 +155,9 @@ def test_verified_is_every_block_and_only_damaged_ones_are_dropped(site: Site) -
     names = [site.take_in(1, big), site.take_in(2)]
     site.warm(*names)
     victim = site.store.blocks_of(names[0])[1]
-    content = bytearray(Path(victim.path).read_bytes())
+    content = bytearray(content_of(victim))
     content[-1] ^= 1
-    Path(victim.path).write_bytes(content)
+    overwrite(victim, content)
     job = site.job(site.do(VERIFY, "studies", STUDY_ID))
 
     assert job.result == {
@@ -170,7 +171,7 @@ def test_verified_is_every_block_and_only_damaged_ones_are_dropped(site: Site) -
     assert (job.done, job.total, job.unit) == (2, 2, "instances")
     assert site.metrics["damaged_blocks"] == 1
     assert site.told_instance(names[0]) == ("partial", 2)
-    assert not Path(victim.path).exists()
+    assert not path_of(victim).exists()
     again = site.job(site.do(VERIFY, "instances", names[0]))
     assert again.result is not None
     assert (again.result["Blocks"], again.result["Damaged"]) == (2, 0)

@@ -12,7 +12,7 @@ import pytest
 from framecache.dicom.identity import InstancePath
 from framecache.errors import InstanceGone, NotFound, SharedUids, SourceError
 from framecache.instances.catalogue import Catalogue
-from framecache.store.block import BlockGone, BrokenBlock
+from framecache.store.block_format import BlockGone, BrokenBlock
 from framecache.telemetry.metrics import MissCause
 from framecache.threads import Desk
 
@@ -277,7 +277,7 @@ def test_what_an_earlier_run_knew_is_believed_while_the_file_is_there(
     entry = catalogue.lookup(PATH)
 
     assert api.calls == []
-    assert entry.blocks[EXPLICIT, 1].row == row
+    assert entry.blocks[EXPLICIT, 1] == row
 
 
 def test_a_record_of_a_file_that_is_gone_is_not_believed(
@@ -330,10 +330,9 @@ def test_blocks_are_added_and_dropped_by_their_frames(
     row = store.keep(entry.instance, EXPLICIT, {n: memoryview(b"frame %d" % n) for n in (2, 3)})
     entry.add(row)
 
-    found = entry.blocks[EXPLICIT, 3].frame(3)
-    assert found is not None
-    assert found.length == 7
-    assert entry.blocks[EXPLICIT, 3].frame(4) is None
+    assert entry.blocks[EXPLICIT, 3].frame_length(3) == 7
+    with pytest.raises(BrokenBlock, match="other frames"):
+        entry.blocks[EXPLICIT, 3].frame_length(4)
     assert set(entry.blocks) == {(EXPLICIT, 2), (EXPLICIT, 3)}
     assert entry.drop(row, why) == cause
     assert not entry.blocks

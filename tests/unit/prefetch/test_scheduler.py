@@ -23,8 +23,7 @@ from framecache.prefetch.priority import Priority
 from framecache.prefetch.scheduler import Scheduler
 from framecache.prefetch.work_queue import Task
 from framecache.serving.form import Codecs
-from framecache.store import block
-from framecache.store.block import BlockGone, BrokenBlock
+from framecache.store.block_format import BlockGone, BrokenBlock
 from framecache.store.buffers import BufferPool
 from framecache.store.frame_store import DoesNotFit, StoreError
 from framecache.store.spare_room import SpareRoom
@@ -33,6 +32,7 @@ from framecache.threads import Desk
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.unit.blocks import content_of, overwrite, read_frame, take_away
 from tests.unit.dicom_files import (
     BIG_ENDIAN,
     DEFLATED,
@@ -149,12 +149,7 @@ def test_all_frames_of_an_instance_are_kept(bench: Bench) -> None:
 
     assert bench.scheduler.state(name) == ExtractionState("cached")
     ((_, row),) = bench.store.rows.values()
-    kept = b""
-    for _, found in sorted(block.read_header(row.path, row.key, row.count).items()):
-        target = bytearray(found.length)
-        block.read_frame(row.path, found, memoryview(target))
-        kept += target
-    assert kept == pixels
+    assert b"".join(read_frame(row, number) for number in row.frame_numbers) == pixels
     assert (bench.metrics["filled_instances"], bench.metrics["filled_frames"]) == (1, 3)
     entry = bench.catalogue.describe(name)
     assert set(entry.blocks) == {(EXPLICIT, 1), (EXPLICIT, 2), (EXPLICIT, 3)}
@@ -672,14 +667,14 @@ def test_what_was_found_damaged_is_cut_out_anew_and_counted_once(bench: Bench, d
     bench.run(name)
     entry = bench.catalogue.describe(name)
     old = dict(bench.store.rows)
-    row = entry.blocks[EXPLICIT, 2].row
+    row = entry.blocks[EXPLICIT, 2]
     if damage == "gone":
         why: BrokenBlock = BlockGone("gone")
-        Path(row.path).unlink()
+        take_away(row)
     else:
-        why, content = BrokenBlock(damage), bytearray(Path(row.path).read_bytes())
+        why, content = BrokenBlock(damage), bytearray(content_of(row))
         content[20 if damage == "header" else -5] ^= 1
-        Path(row.path).write_bytes(content)
+        overwrite(row, content)
     for _ in range(2):
         entry.drop(row, why)
     bench.scheduler.wanted(entry, 2)
@@ -689,10 +684,7 @@ def test_what_was_found_damaged_is_cut_out_anew_and_counted_once(bench: Bench, d
 
     assert bench.metrics["filled_instances"] == 2
     assert {key for key in old if bench.store.rows[key] != old[key]} == {row.key}
-    again = entry.blocks[EXPLICIT, 2]
-    located = again.frame(2)
-    assert located is not None
-    block.read_frame(again.row.path, located, memoryview(bytearray(located.length)))
+    assert len(read_frame(entry.blocks[EXPLICIT, 2], 2)) == BIG
     assert bench.metrics["damaged_blocks"] == (damage != "gone")
 
 
@@ -700,7 +692,7 @@ def test_damage_that_a_reader_meets_while_its_frames_are_written_anew_is_counted
     name = bench.take_in(1, big_frames(4), frames=4)
     bench.run(name)
     entry = bench.catalogue.describe(name)
-    damaged = [entry.blocks[EXPLICIT, number].row for number in (2, 3)]
+    damaged = [entry.blocks[EXPLICIT, number] for number in (2, 3)]
 
     def meet_the_other() -> None:
         bench.store.before_keep = lambda: None
@@ -1033,14 +1025,14 @@ def test_a_block_that_a_reader_found_damaged_is_written_again(bench: Bench) -> N
     name = bench.take_in(1, big_frames(2), frames=2)
     bench.run(name)
     entry = bench.catalogue.describe(name)
-    damaged, whole = (entry.blocks[EXPLICIT, number].row for number in (1, 2))
+    damaged, whole = (entry.blocks[EXPLICIT, number] for number in (1, 2))
     bench.store.before_keep = lambda: bench.log.info("written")
     entry.drop(damaged, BrokenBlock("cut short"))
 
     assert bench.scheduler.wanted(entry, 1) == "not_cached"
     assert eventually(lambda: (EXPLICIT, 1) in entry.blocks)
     assert not entry.lost
-    assert entry.blocks[EXPLICIT, 2].row == whole
+    assert entry.blocks[EXPLICIT, 2] == whole
     assert bench.log.of("info").count("written") == 1
 
 

@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 from framecache.dicom.transfer_syntax import EXPLICIT, HTJ2K_LOSSLESS, Representation
 from framecache.errors import FrameCacheError, HandOver, NotAcceptable
-from framecache.instances.entry import CachedBlock, Entry
+from framecache.instances.entry import Entry
 from framecache.serving.representations import Representations
-from framecache.store.frame_store import BlockRow
+from framecache.store.block import Block
+from framecache.store.disk.block_file import BlockFile
 
 from tests.unit.fakes import instance
 
@@ -25,7 +26,7 @@ JPEG = 'multipart/related; type="image/jpeg"; transfer-syntax=1.2.840.10008.1.2.
 
 def entry_of(transfer_syntax_uid: str, *small: int) -> Entry:
     """An instance of which these frames are cached in the small form."""
-    rows = {(HTJ2K_LOSSLESS, number): CachedBlock(BlockRow("", "", HTJ2K_LOSSLESS, number, 1, 1)) for number in small}
+    rows = {(HTJ2K_LOSSLESS, number): Block("", HTJ2K_LOSSLESS, number, 1, 1, BlockFile("")) for number in small}
     return Entry(replace(instance(), transfer_syntax_uid=transfer_syntax_uid), None, 0.0, blocks=rows)
 
 

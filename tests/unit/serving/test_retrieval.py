@@ -19,13 +19,14 @@ from framecache.serving.frames import Frames
 from framecache.serving.representations import Representations
 from framecache.serving.responder import Limits, Responder, is_known
 from framecache.serving.retrieval import FrameRequest, Retrieval
-from framecache.store.block import BrokenBlock
+from framecache.store.block_format import BrokenBlock
 from framecache.store.buffers import BufferPool
 from framecache.telemetry.metrics import Metrics, MissCause
 from framecache.threads import Desk
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.unit.blocks import content_of, overwrite, take_away
 from tests.unit.dicom_files import BIG_ENDIAN, EXPLICIT, JPEG_2000, SERIES, STUDY, encapsulated, native
 from tests.unit.dicomweb.test_multipart import split
 from tests.unit.fakes import PATH, UUID, FakeApi, FakeClock, MemoryStore, sources, uuid
@@ -145,7 +146,7 @@ def test_a_frame_that_is_cached_is_read_anew_for_each_request(bench: Bench) -> N
     """Deleted, overwritten, dropped: whatever happens between two equal requests is seen by the second."""
     entry = bench.cache(1)
     assert bench.get("1")[1]["X-Frame-Cache"] == "hit"
-    entry.drop(entry.blocks[EXPLICIT, 1].row, BrokenBlock("the frame is damaged"))
+    entry.drop(entry.blocks[EXPLICIT, 1], BrokenBlock("the frame is damaged"))
     assert bench.get("1")[1]["X-Frame-Cache"] == "miss"
     bench.cache(1)
     assert bench.get("1")[1]["X-Frame-Cache"] == "hit"
@@ -178,8 +179,8 @@ def test_a_single_part_is_the_frame_alone(
 def test_an_answer_that_is_known_moves_no_frame(bench: Bench) -> None:
     bench.cache(1, 2, 3)
     tag = bench.get("2")[1]["ETag"]
-    for path in bench.store.rows.values():
-        Path(path[1].path).unlink()
+    for _, block in bench.store.rows.values():
+        take_away(block)
 
     status, headers, _, frames = bench.get("2", {**OHIF, "if-none-match": f'"other", W/{tag}'})
 
@@ -296,18 +297,17 @@ def test_a_video_has_no_frames(tmp_path: Path) -> None:
 @pytest.mark.parametrize("damage", ["header", "frame", "cut", "gone", "another"])
 def test_a_damaged_block_is_dropped_and_the_file_answers(bench: Bench, damage: str, asked: str) -> None:
     entry = bench.cache(1, 2, 3)
-    bench.get("2")  # its header is known from now on
-    path = Path(entry.blocks[EXPLICIT, 2].row.path)
-    content = bytearray(path.read_bytes())
+    if damage not in ("header", "another"):
+        bench.get("2")  # its header is known from now on
+    block = entry.blocks[EXPLICIT, 2]
+    content = bytearray(content_of(block))
     if damage == "gone":
-        path.unlink()
+        take_away(block)
     elif damage == "another":
-        path.write_bytes(Path(entry.blocks[EXPLICIT, 3].row.path).read_bytes())
+        overwrite(block, content_of(entry.blocks[EXPLICIT, 3]))
     else:
         content[{"header": 20, "frame": -5, "cut": 0}[damage]] ^= 1
-        path.write_bytes(content[: -1 if damage == "cut" else None])
-    if damage in ("header", "another"):
-        entry.blocks[EXPLICIT, 2]._frames = None
+        overwrite(block, content[: -1 if damage == "cut" else None])
 
     _, headers, _, frames = bench.get(asked)
 
@@ -329,8 +329,8 @@ def test_an_instance_that_was_evicted_is_answered_from_the_file(tmp_path: Path, 
     bench.api.store(native(pixels, NumberOfFrames=10), number_of_frames=10)
     entry = bench.cache(*range(1, 11), frames=frames)
     assert bench.get("")[3] == frames
-    for cached in entry.blocks.values():
-        Path(cached.row.path).unlink()
+    for block in entry.blocks.values():
+        take_away(block)
 
     assert bench.get("")[3] == frames
     assert not entry.blocks

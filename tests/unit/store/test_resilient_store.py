@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 from framecache.orthanc.instance import Instance
+from framecache.store.block import Block
 from framecache.store.disk.disk_store import DiskStore
 from framecache.store.disk.recovery import Recovery, RecoveryReport
-from framecache.store.frame_store import BlockRow, DoesNotFit, StoreError
+from framecache.store.frame_store import DoesNotFit, StoreError
 from framecache.store.resilient_store import ResilientStore
 
+from tests.unit.blocks import path_of
 from tests.unit.fakes import FakeClock, FakeLog, instance
 from tests.unit.store.disk.test_disk_store import LIMIT, MB, SYNTAX, frames
 
@@ -35,7 +37,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     store.close()
 
 
-def fill(store: ResilientStore, one: Instance, blocks: int = 1) -> list[BlockRow]:
+def fill(store: ResilientStore, one: Instance, blocks: int = 1) -> list[Block]:
     store.keep_record(one)
     return [store.keep(one, SYNTAX, frames(number)) for number in range(1, blocks + 1)]
 
@@ -120,7 +122,7 @@ def test_an_index_that_is_damaged_while_it_is_used_is_set_aside_and_the_cache_re
     (row,) = fill(store, instance(2))
     assert store.blocks(instance(2)) == [row]
     assert {path.name for path in folder.iterdir()} == {"blocks-1", "lock"}
-    assert list(folder.rglob("*.block")) == [Path(row.path)]
+    assert list(folder.rglob("*.block")) == [path_of(row)]
     store.close()
     DiskStore(folder, LIMIT).close()
 
@@ -139,8 +141,8 @@ def test_a_folder_that_comes_back_while_it_is_used_is_taken_as_it_is(bench: Benc
 
     assert store.degraded is None
     assert (store.blocks(instance(1)), store.blocks(instance(2))) == ([row], [])
-    assert Path(row.path).exists()
-    assert not Path(later.path).exists()
+    assert path_of(row).exists()
+    assert not path_of(later).exists()
     fill(store, instance(2))
 
 

@@ -18,8 +18,10 @@ from uuid import UUID
 from framecache.dicom.identity import InstancePath
 from framecache.errors import SourceError
 from framecache.orthanc.instance import Instance
-from framecache.store import block
+from framecache.store.block import Block
+from framecache.store.block_format import pack_header
 from framecache.store.disk.block_disk import DISK_BLOCK, NewBlock
+from framecache.store.disk.block_file import BlockFile
 from framecache.store.disk.eviction import Bounds, Room
 from framecache.store.disk.expiry import Expiry, Stay
 from framecache.store.disk.folder import Folder, store_errors
@@ -27,7 +29,7 @@ from framecache.store.disk.pins import Pins
 from framecache.store.disk.recovery import Recovery, RecoveryReport, disk_usage, other_formats
 from framecache.store.disk.table import Removed, TaggedRow
 from framecache.store.disk.usage_table import UsageTable
-from framecache.store.frame_store import BlockRow, OnRemoved
+from framecache.store.frame_store import OnRemoved
 from framecache.store.usage import InstanceUsage, Order, StudyUsagePage, TotalUsage
 from framecache.telemetry.metrics import RemovalCause
 
@@ -139,30 +141,30 @@ class DiskStore:
                 )
                 self._holdings.enter(instance)
 
-    def blocks(self, instance: Instance) -> list[BlockRow]:
+    def blocks(self, instance: Instance) -> list[Block]:
         """The blocks kept of this very version of the instance."""
         return list(self._table.blocks(f"f/{instance.attachment_uuid}/"))
 
-    def blocks_of(self, orthanc_id: str) -> list[BlockRow]:
+    def blocks_of(self, orthanc_id: str) -> list[Block]:
         """The blocks kept of any version of the instance."""
         prefixes = {f"f/{attachment}/" for attachment in self.versions_of([orthanc_id])[orthanc_id] if attachment}
         return [row for prefix in sorted(prefixes) for row in self._table.blocks(prefix)]
 
     def keep(
         self, instance: Instance, representation: str, frames: Mapping[int, memoryview], *, may_evict: bool = True
-    ) -> BlockRow:
+    ) -> Block:
         """Write one block of consecutive frames, by their numbers.
 
         Raises DoesNotFit, DiskLow, OSError, sqlite3.Error.
         """
         first, count = min(frames), len(frames)
         key = f"f/{instance.attachment_uuid}/{representation}/{first}-{count}"
-        pieces: list[bytes | memoryview] = [block.pack_header(key, frames), *frames.values()]
+        pieces: list[bytes | memoryview] = [pack_header(key, frames), *frames.values()]
         new = NewBlock(instance.attachment_uuid, f"{representation}_{first}", pieces)
         with self._room.reserve(new.size, instance.orthanc_id, may_evict=may_evict):
             self._write(key, new, instance.orthanc_id)
-        path = self._table.blocks_on_disk.full_path(new.filename)
-        return BlockRow(key, path, representation, first, count, new.size)
+        file = BlockFile(self._table.blocks_on_disk.full_path(new.filename))
+        return Block(key, representation, first, count, new.size, file)
 
     def index(self, instance: Instance) -> bytes | None:
         """The index kept of this very version of the instance, or None; it proves itself."""
@@ -193,9 +195,9 @@ class DiskStore:
 
         self._tell(cause, self._table.remove_tagged(tags, is_stale))
 
-    def forget_block(self, row: BlockRow) -> None:
+    def forget_block(self, block: Block) -> None:
         """Remove one block."""
-        self._tell("damaged", self._table.remove_keys([row.key]))
+        self._tell("damaged", self._table.remove_keys([block.key]))
 
     def _tell(self, cause: RemovalCause, removed: Removed) -> int:
         if removed.orthanc_ids:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from framecache.store.disk.block_file import BlockFile
 from framecache.store.disk.table import Table
 
 
@@ -71,8 +72,8 @@ class Recovery:
         for attachment_uuid, folder in self._folders():
             if self._is_stopping():
                 return
-            wanted = {row.path for row in self._table.blocks(f"f/{attachment_uuid}/")}
-            orphans = [path for path in Path(folder).glob("*.block") if str(path) not in wanted]
+            wanted = {block.content for block in self._table.blocks(f"f/{attachment_uuid}/")}
+            orphans = [path for path in Path(folder).glob("*.block") if BlockFile(str(path)) not in wanted]
             self._table.blocks_on_disk.remove_all([(str(path.relative_to(self._own)), 0) for path in orphans])
             self._findings.orphans += len(orphans)
 

@@ -15,8 +15,10 @@ from typing import Any, NamedTuple
 import diskcache
 
 from framecache.batches import batches
+from framecache.store.block import Block
 from framecache.store.disk.block_disk import DISK_BLOCK, BlockDisk
-from framecache.store.frame_store import BlockRow, StoreError
+from framecache.store.disk.block_file import BlockFile
+from framecache.store.frame_store import StoreError
 
 _DATABASE_SETTINGS = {
     "eviction_policy": "none",
@@ -111,17 +113,17 @@ class Table(diskcache.Cache):  # type: ignore[misc]
         found: list[Any] = self._sql(query, parameters).fetchall()
         return found
 
-    def blocks(self, prefix: str) -> Iterator[BlockRow]:
+    def blocks(self, prefix: str) -> Iterator[Block]:
         """The blocks whose keys begin with `prefix`."""
         query = "SELECT key, filename, size FROM Cache WHERE raw = 1 AND key >= ? AND key < ?"
         for row in self._sql(query, (prefix, prefix + "\x7f")).fetchall():
             with contextlib.suppress(ValueError, TypeError):  # SQLite has no checksums
-                yield self._block_row(*row)
+                yield self._block(*row)
 
-    def _block_row(self, key: str, filename: str, size: int) -> BlockRow:
+    def _block(self, key: str, filename: str, size: int) -> Block:
         _, _, representation, numbers = key.split("/")
         first, _, count = numbers.partition("-")
-        return BlockRow(key, self._disk.full_path(filename), representation, int(first), int(count), size)
+        return Block(key, representation, int(first), int(count), size, BlockFile(self._disk.full_path(filename)))
 
     def tagged(self, tags: Sequence[str]) -> Iterator[TaggedRow]:
         """All rows of these instances."""

@@ -15,12 +15,13 @@ from typing import Any
 
 import pytest
 from framecache.orthanc.instance import Instance
-from framecache.store import block
+from framecache.store.block import Block
 from framecache.store.disk import folder
 from framecache.store.disk.disk_store import DiskStore
-from framecache.store.frame_store import BlockRow, DoesNotFit, NoStore, StoreError
+from framecache.store.frame_store import DoesNotFit, NoStore, StoreError
 
 from tests.disk import disk_usage
+from tests.unit.blocks import path_of, read_frame
 from tests.unit.fakes import PATH, instance, uuid
 
 SYNTAX = "1.2.840.10008.1.2.1"
@@ -39,16 +40,9 @@ def frames(*numbers: int, size: int = 100 * KB) -> Mapping[int, memoryview]:
     return {number: memoryview(bytes([number % 256]) * size) for number in numbers}
 
 
-def fill(store: DiskStore, one: Instance, blocks: int = 1, size: int = 100 * KB) -> list[BlockRow]:
+def fill(store: DiskStore, one: Instance, blocks: int = 1, size: int = 100 * KB) -> list[Block]:
     store.keep_record(one)
     return [store.keep(one, SYNTAX, frames(number, size=size)) for number in range(1, blocks + 1)]
-
-
-def read(row: BlockRow, number: int) -> bytes:
-    found = block.read_header(row.path, row.key, row.count)[number]
-    target = bytearray(found.length)
-    block.read_frame(row.path, found, memoryview(target))
-    return bytes(target)
 
 
 def test_what_was_kept_is_read_back(store: DiskStore) -> None:
@@ -60,7 +54,7 @@ def test_what_was_kept_is_read_back(store: DiskStore) -> None:
     assert store.record(one.path) == one
     assert sorted(store.blocks(one), key=lambda row: row.first) == [first, second]
     assert (first.representation, first.first, first.count) == (SYNTAX, 1, 3)
-    assert read(first, 2) == b"\2" * 100 * KB
+    assert read_frame(first, 2) == b"\2" * 100 * KB
     assert store.count() == 3
     assert store.record(PATH) is None
 
@@ -97,7 +91,7 @@ def test_blocks_of_one_frame_are_told_from_those_whose_numbers_begin_alike(store
     single = store.keep(one, SYNTAX, frames(1, size=20))
 
     assert (single.count, ten.count) == (1, 10)
-    assert read(single, 1) == b"\1" * 20
+    assert read_frame(single, 1) == b"\1" * 20
 
 
 def test_a_block_that_is_written_again_replaces_the_old_one(store: DiskStore) -> None:
@@ -106,8 +100,8 @@ def test_a_block_that_is_written_again_replaces_the_old_one(store: DiskStore) ->
     new = store.keep(one, SYNTAX, frames(1, size=20))
 
     assert [row.key for row in store.blocks(one)] == [new.key]
-    assert not Path(old.path).exists()
-    assert len(read(new, 1)) == 20
+    assert not path_of(old).exists()
+    assert len(read_frame(new, 1)) == 20
 
 
 def test_a_cache_that_is_opened_again_knows_what_it_knew(tmp_path: Path) -> None:
@@ -118,7 +112,7 @@ def test_a_cache_that_is_opened_again_knows_what_it_knew(tmp_path: Path) -> None
     second = DiskStore(tmp_path, LIMIT)
 
     assert second.record(one.path) == one
-    assert [read(row, row.first) for row in second.blocks(one)] == [b"\1" * 100 * KB, b"\2" * 100 * KB]
+    assert [read_frame(row, row.first) for row in second.blocks(one)] == [b"\1" * 100 * KB, b"\2" * 100 * KB]
     second.close()
 
 
@@ -130,7 +124,7 @@ def test_forgetting_an_instance_removes_its_rows_and_files_and_no_other_s(store:
     assert store.forget(one.orthanc_id) == 4
     assert store.record(one.path) is None
     assert store.blocks(one) == []
-    assert [str(path) for path in (tmp_path / "cache").rglob("*.block")] == [kept.path]
+    assert list((tmp_path / "cache").rglob("*.block")) == [path_of(kept)]
     assert store.forget("unknown") == 0
 
 
@@ -144,7 +138,7 @@ def test_one_version_of_an_instance_goes_and_the_other_stays(store: DiskStore) -
 
     assert store.blocks(old) == []
     assert store.blocks(new) == [kept]
-    assert not Path(gone.path).exists()
+    assert not path_of(gone).exists()
     assert store.record(new.path) == new
 
     store.forget_versions({new.orthanc_id: {uuid(77)}})
@@ -170,7 +164,7 @@ def test_one_block_can_be_forgotten(store: DiskStore) -> None:
     store.forget_block(first)
 
     assert store.blocks(one) == [second]
-    assert not Path(first.path).exists()
+    assert not path_of(first).exists()
 
 
 def test_the_least_recently_used_instance_goes_first_and_goes_whole(store: DiskStore) -> None:
@@ -206,7 +200,7 @@ def test_an_instance_never_evicts_itself(store: DiskStore) -> None:
             kept.append(store.keep(one, SYNTAX, frames(number, size=MB)))
 
     assert 14 <= len(kept) < 16
-    assert all(len(read(row, row.first)) == MB for row in kept)
+    assert all(len(read_frame(row, row.first)) == MB for row in kept)
 
 
 def test_a_block_larger_than_the_cache_evicts_nothing(store: DiskStore) -> None:
@@ -499,7 +493,7 @@ def test_a_folder_that_was_there_keeps_its_mode_and_what_is_ours_in_it_is_closed
 
 def test_file_names_hold_uids_only(store: DiskStore, tmp_path: Path) -> None:
     (row,) = fill(store, instance(1))
-    relative = Path(row.path).relative_to(tmp_path / "cache")
+    relative = path_of(row).relative_to(tmp_path / "cache")
 
     assert relative.parts[:3] == ("blocks-1", uuid(1)[:2], uuid(1))
     assert relative.name.startswith(f"{SYNTAX}_1-")

@@ -13,8 +13,9 @@ from framecache.store.disk.disk_store import DiskStore
 from framecache.store.disk.recovery import RecoveryReport
 
 from tests.disk import disk_usage
+from tests.unit.blocks import path_of, read_frame
 from tests.unit.fakes import instance, uuid
-from tests.unit.store.disk.test_disk_store import KB, LIMIT, fill, read
+from tests.unit.store.disk.test_disk_store import KB, LIMIT, fill
 
 
 def never() -> bool:
@@ -33,22 +34,22 @@ def test_what_is_in_order_stays(store: DiskStore) -> None:
 
     assert store.check(never) == RecoveryReport()
     assert store.blocks(instance(1)) == rows
-    assert [read(row, row.first) for row in rows] == [bytes([n]) * 100 * KB for n in (1, 2, 3)]
+    assert [read_frame(row, row.first) for row in rows] == [bytes([n]) * 100 * KB for n in (1, 2, 3)]
 
 
 def test_files_without_a_row_are_removed_and_so_are_their_folders(store: DiskStore, tmp_path: Path) -> None:
     (kept,) = fill(store, instance(1))
     (lost,) = fill(store, instance(2))
-    beside = Path(kept.path).with_name("1.2.3_9-00000000.block")
+    beside = path_of(kept).with_name("1.2.3_9-00000000.block")
     beside.write_bytes(bytes(5000))
-    content = Path(lost.path).read_bytes()
+    content = path_of(lost).read_bytes()
     store.forget(instance(2).orthanc_id)
-    Path(lost.path).parent.mkdir(parents=True)
-    Path(lost.path).write_bytes(content)
+    path_of(lost).parent.mkdir(parents=True)
+    path_of(lost).write_bytes(content)
 
     assert store.check(never) == RecoveryReport(orphans=2)
-    assert list(tmp_path.rglob("*.block")) == [Path(kept.path)]
-    assert not Path(lost.path).parent.exists()
+    assert list(tmp_path.rglob("*.block")) == [path_of(kept)]
+    assert not path_of(lost).parent.exists()
 
 
 def test_what_is_deleted_meanwhile_is_no_fault(store: DiskStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,7 +78,7 @@ def test_what_is_deleted_meanwhile_is_no_fault(store: DiskStore, monkeypatch: py
 def test_rows_whose_files_are_gone_or_cut_short_are_forgotten(store: DiskStore, fault: str) -> None:
     (whole,) = fill(store, instance(1))
     (row,) = fill(store, instance(2))
-    path = Path(row.path)
+    path = path_of(row)
     if fault == "gone":
         path.unlink()
     elif fault == "cut short":
@@ -156,9 +157,9 @@ def test_a_file_that_cannot_be_unlinked_counts_and_is_tried_again(
     store.forget(instance(1).orthanc_id)
     with_it = store.bytes_used()
     store.tend(0.0)
-    assert (Path(row.path).exists(), disk.stuck_bytes) == (True, row.size + DISK_BLOCK)
+    assert (path_of(row).exists(), disk.stuck_bytes) == (True, row.size + DISK_BLOCK)
     monkeypatch.undo()
     store.tend(0.0)
 
-    assert not Path(row.path).parent.exists()
+    assert not path_of(row).parent.exists()
     assert (disk.stuck_bytes, with_it - store.bytes_used()) == (0, row.size + DISK_BLOCK)
