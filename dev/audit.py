@@ -58,7 +58,7 @@ def main() -> None:
     dependencies = [one for lock in LOCKS for one in audit(REQUIREMENTS / lock)]
     unknown, found = not_audited(dependencies), sorted(set(findings(dependencies)))
     if unknown:
-        say(f"WARNING: no advisories could be looked up for {len(unknown)} packages: {', '.join(unknown[:5])} …")
+        say(f"WARNING: no advisories could be looked up for {', '.join(unknown[:5])}{' …' if unknown[5:] else ''}")
     if found:
         raise SetupError("known advisories: " + "; ".join(found))
     known = len({one["name"] for one in dependencies}) - len(unknown)

@@ -45,8 +45,20 @@ class Options:
             raise SetupError(f"HTTP_PORT={port} is not a port: use a number from 1 to 65535")
         if sample not in SAMPLES:
             raise SetupError(f"SAMPLE={sample} is not known: use {' or '.join(SAMPLES)}")
-        paths = [Path(path).expanduser() for path in shlex.split(environment.get("DICOM", ""))]
+        paths = paths_in(environment.get("DICOM", ""))
         return cls(environment.get("ORTHANC_SUITE") or "trixie", int(port), sample, paths)
+
+
+def paths_in(text: str) -> list[Path]:
+    """The paths of DICOM: one as it stands, if it is there, else several as a shell reads them. Raises SetupError."""
+    if text and Path(text).exists():
+        return [Path(text)]
+    try:
+        return [Path(path).expanduser() for path in shlex.split(text)]
+    except ValueError as error:
+        raise SetupError(f"DICOM={text} cannot be read ({error}): put \\ before a quotation mark in a name") from None
+    except RuntimeError as error:
+        raise SetupError(f"DICOM={text} cannot be read: {error}") from None
 
 
 def serve(options: Options, *, once: bool) -> None:
@@ -91,7 +103,8 @@ def send(console: Console, url: str, paths: list[Path]) -> list[Instance]:
             instances += taken
             refused += [] if taken else [path]
     if refused:
-        say(f"{len(refused)} files were not taken, such as {refused[0]}: not DICOM?")
+        more = f" and {len(refused) - 1} more" if len(refused) > 1 else ""
+        say(f"Orthanc did not take {refused[0]}{more}: not DICOM?")
     if not instances:
         raise SetupError("Orthanc took no file: see its log")
     return instances

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -34,6 +35,14 @@ def test_the_environment_is_read(environment: Mapping[str, str], options: Option
     assert Options.of(environment) == options
 
 
+@pytest.mark.parametrize("name", ["O'Brien.dcm", 'a "scan".dcm', "two words"])
+def test_a_path_with_quotation_marks_or_blanks_is_taken_as_it_stands(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.touch()
+    assert Options.of({"DICOM": str(path)}).dicom == [path]
+    assert Options.of({"DICOM": f"{shlex.quote(str(path))} /b"}).dicom == [path, Path("/b")]
+
+
 @pytest.mark.parametrize(
     ("environment", "line"),
     [
@@ -41,6 +50,8 @@ def test_the_environment_is_read(environment: Mapping[str, str], options: Option
         ({"HTTP_PORT": "0"}, "HTTP_PORT=0 is not a port"),
         ({"HTTP_PORT": "65536"}, "HTTP_PORT=65536 is not a port"),
         ({"SAMPLE": "huge"}, "SAMPLE=huge is not known: use small or large"),
+        ({"DICOM": "/scans/O'Brien"}, "DICOM=/scans/O'Brien cannot be read"),
+        ({"DICOM": "~nobody-of-that-name/scans"}, "DICOM=~nobody-of-that-name/scans cannot be read"),
     ],
 )
 def test_a_value_that_cannot_be_is_named(environment: Mapping[str, str], line: str) -> None:
@@ -83,7 +94,7 @@ def test_files_of_ones_own_are_uploaded_and_others_counted(folder: Path, capsys:
     run.serve(Options("trixie", free_port(), "small", [own]), once=True)
 
     shown = capsys.readouterr().out
-    assert "1 files were not taken, such as " in shown
+    assert "Orthanc did not take " in shown
     assert "2/2" in shown
     assert " hit " in shown
 

@@ -333,7 +333,7 @@ def test_what_a_crash_left_behind_is_removed_at_the_next_start(archive: Archive)
     archive.server.start()
     archive.wait_until_checked()
     wait_until(lambda: not (orphan.exists() or older.exists() or aside.exists()))
-    wait_until(lambda: "1 files without a row, 1 rows without their file and 2 folders" in archive.log)
+    wait_until(lambda: "1 file without a row, 1 row without a file and 2 unreadable folders" in archive.log)
     archive.frames(instance, "1,2,3,4")  # maybe a hit: the last second before the end is looked at again
     archive.wait_until_cached(instance)
     assert_served(archive, stored, "hit")

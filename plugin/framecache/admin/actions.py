@@ -12,6 +12,7 @@ from framecache.dicom.identity import is_uid
 from framecache.errors import NotFound
 from framecache.instances.catalogue import Catalogue
 from framecache.orthanc.hierarchy import Hierarchy, check_id
+from framecache.plurals import counted
 from framecache.ports import Log
 from framecache.prefetch.scheduler import Scheduler
 from framecache.prefetch.write_behind import WriteBehind
@@ -60,7 +61,7 @@ class Actions:
         """
         instances = self._instances(level, orthanc_id)
         purged = sum(self._purge(some) for some in batches(instances, _BATCH))
-        told = f"{purged} of {len(instances)} instances were cached"
+        told = f"{purged} of {counted(len(instances), 'instance')} {'was' if purged == 1 else 'were'} cached"
         self._log.info(f"frame cache: {level} {orthanc_id} purged: {told}")
         self._events.note("purged", level, orthanc_id, told)
         return {"ID": orthanc_id, "Instances": len(instances), "PurgedInstances": purged}

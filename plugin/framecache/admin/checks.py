@@ -10,6 +10,8 @@ from typing import Any
 OLDEST_CORE = (1, 12, 5)
 # Older Python plugins cannot release the GIL and leak memory with each request.
 OLDEST_PYTHON_PLUGIN = (5, 0)
+# Orthanc's OHIF plugin since November 2024: its default data source asks for frames.
+_OHIF_ASKS_FOR_FRAMES = (1, 4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +76,10 @@ def check_dicom_web(plugins: Mapping[str, str]) -> Check:
 
 
 def check_ohif(plugins: Mapping[str, str], configuration: Mapping[str, Any]) -> Check:
-    """Orthanc's own OHIF plugin loads whole files unless it is told to use DICOMweb."""
+    """Whether Orthanc's own OHIF plugin uses DICOMweb: before 1.4 it loads whole files unless it is told to."""
     section = configuration.get("OHIF")
-    source = section.get("DataSource") if isinstance(section, Mapping) else None
+    default = "dicom-web" if _is_at_least(plugins.get("ohif", ""), _OHIF_ASKS_FOR_FRAMES) else "dicom-json"
+    source = section.get("DataSource", default) if isinstance(section, Mapping) else default
     return Check(
         "OhifDataSource",
         "ohif" not in plugins or source == "dicom-web",
@@ -108,6 +111,11 @@ def check_admin_users(users: Sequence[str], *, verified: bool) -> Check:
         'nobody here verifies a user\'s name: "AdminUsers" protects nothing unless a proxy in front of Orthanc does; '
         'set "AuthenticationEnabled": true and "RegisteredUsers"',
     )
+
+
+def check_enabled() -> Check:
+    """Made where the setting "Enable" is false: nothing is wrong, but nothing is cached either."""
+    return Check("Enable", False, 'the setting "Enable" is false: Orthanc serves as without the plugin', fatal=True)
 
 
 def check_settings(error: str | None) -> Check:

@@ -84,7 +84,7 @@ def _read_rules(text: str) -> tuple[Rule, ...] | None:
     if value is None:
         return None
     if isinstance(value, list) and len(value) > _MOST_RULES:
-        raise BadRequest(f'"Rules" has {len(value)} rules; allowed are {_MOST_RULES}')
+        raise BadRequest(f'"Rules" has {len(value)}; allowed are {_MOST_RULES}')
     try:
         return parse_rules(value)
     except SettingsError as error:

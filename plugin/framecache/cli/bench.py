@@ -9,7 +9,7 @@ from typing import Any
 from framecache.cli.errors import CommandError, ExitCode
 from framecache.cli.load import LoadTurn, load
 from framecache.cli.measurement import Measured, ratio
-from framecache.cli.output import size, table
+from framecache.cli.output import counted, size, table
 from framecache.cli.resources import resolve
 from framecache.cli.session import Session
 
@@ -22,9 +22,10 @@ def bench(session: Session) -> ExitCode:
     arguments = session.arguments
     study, frames = _frames(session)
     session.output.note(
-        f"asks {session.server.url} for frames of study {study} over {arguments.connections} connections for "
-        f"{2 * arguments.seconds:g} s and a little more. Half of it goes by Orthanc's own route, which may read whole "
-        "files for one frame: viewers may feel it. Nothing is changed; the study counts as viewed."
+        f"asks {session.server.url} for frames of study {study} over "
+        f"{counted(arguments.connections, 'connection')} for {2 * arguments.seconds:g} s and a little more. "
+        "Half of it goes by Orthanc's own route, which may read whole files for one frame: viewers may feel it. "
+        "Nothing is changed; the study counts as viewed."
     )
     cache, stock = _measured(session, frames)
     told = {
@@ -95,7 +96,7 @@ def _row(name: str, route: Measured) -> tuple[object, ...]:
 
 
 def _ratio_line(told: dict[str, Any]) -> str:
-    asked = f"{told['Frames']} frames, {size(told['AnswerBytes'])} an answer."
+    asked = f"{counted(told['Frames'], 'frame')}, {size(told['AnswerBytes'])} an answer."
     if told["Ratio"]["Median"] is None:
         return f"{asked} There is no ratio, as one of the routes gave no good answer"
     median, p99 = told["Ratio"]["Median"], told["Ratio"]["P99"]

@@ -25,6 +25,8 @@ def explain_missing(server: Question, path: str) -> CommandError:
 
 def _what_is_there(server: Question, path: str) -> str:
     status = server.try_get("frame-cache/status")
+    if isinstance(status, dict) and status.get("Serving") is False:
+        return f"the frame cache there is off: {_advice(status)}"
     if isinstance(status, dict):
         version = status.get("Version", "unknown")
         return f"the plugin there (version {version}) does not know {path}: this command is made for a newer one"
@@ -40,3 +42,9 @@ def _what_is_there(server: Question, path: str) -> str:
         f'{orthanc} without the frame cache: is it loaded by PythonScript, and is its setting "Enable" on? '
         "Orthanc's log says more"
     )
+
+
+def _advice(status: dict[str, Any]) -> str:
+    """What its failed checks say."""
+    failed = [str(check.get("Advice")) for check in status.get("Checks", ()) if not check.get("Passed")]
+    return "; ".join(failed) or "Orthanc's log says why"

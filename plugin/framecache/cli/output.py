@@ -108,3 +108,8 @@ def size(number: float) -> str:
     while abs(number) >= _STEP and unit < len(_UNITS) - 1:
         number, unit = number / _STEP, unit + 1
     return f"{number:.0f} {_UNITS[unit]}" if unit == 0 else f"{number:.1f} {_UNITS[unit]}"
+
+
+def counted(number: float, one: str, many: str = "") -> str:
+    """A number with its noun: "1 file", "2 files"; `many` is the plural where it is not `one` with an s."""
+    return f"{number} {one if number == 1 else many or f'{one}s'}"

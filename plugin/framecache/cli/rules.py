@@ -11,7 +11,7 @@ from typing import Any
 
 from framecache.cli.errors import CommandError, ExitCode
 from framecache.cli.jobs import until_ended
-from framecache.cli.output import size, table
+from framecache.cli.output import counted, size, table
 from framecache.cli.session import Session
 
 _COLUMNS = ("rule", "what it is about", "cached", "instances", "frames", "as stored", "in the cache", "CPU")
@@ -91,9 +91,9 @@ def _words(result: Mapping[str, Any]) -> list[str]:
     """What the table leaves open."""
     if not result["Studies"]:
         return ["No study is of these days."]
-    said = [f"{result['Studies']} studies since {result['FirstStudyDate']}."]
+    said = [f"{counted(result['Studies'], 'study', 'studies')} since {result['FirstStudyDate']}."]
     if result["DaysKept"] is not None:
-        said.append(f"MaximumSizeMB has room for what comes in {result['DaysKept']:.0f} days of this.")
+        said.append(f"MaximumSizeMB has room for what comes in {counted(round(result['DaysKept']), 'day')} of this.")
     forms = result["Measured"].items()
     measured = [f"{form} {sums['CPUSeconds']:.1f} s for {size(sums['StoredBytes'])}" for form, sums in forms]
     said.append(f"CPU is reckoned from what this server has measured: {', '.join(measured) or 'nothing yet'}.")

@@ -8,7 +8,7 @@ from typing import Any
 from framecache.cli.arrivals import Worth, read
 from framecache.cli.change_log import ChangeLog
 from framecache.cli.errors import CommandError, ExitCode
-from framecache.cli.output import properties
+from framecache.cli.output import counted, properties
 from framecache.cli.output import size as shown_bytes
 from framecache.cli.rules import preview
 from framecache.cli.session import Session
@@ -36,7 +36,8 @@ def size(session: Session) -> ExitCode:
 def _settings(session: Session) -> dict[str, Any]:
     """Those of the plugin; none where there is no plugin: its size may be wanted before it is installed."""
     try:
-        settings: dict[str, Any] = session.server.get("frame-cache/status")["Settings"]
+        # One that stands aside, because of a wrong setting or for "Enable", tells none.
+        settings: dict[str, Any] = session.server.get("frame-cache/status").get("Settings", {})
     except CommandError as error:
         if error.code != ExitCode.NO_PLUGIN:
             raise
@@ -61,28 +62,35 @@ def _shown(sizing: Sizing, statistics: dict[str, Any]) -> dict[str, object]:
     """The figures for people."""
     daily, told = sizing.daily, sizing.to_json()
     looked = told["LookedAt"]
+    numbers = (
+        statistics["CountInstances"],
+        looked["OfInstances"],
+        looked["Instances"],
+        told["PerDay"]["CachedInstances"],
+    )
+    stored, arrived, seen, cached = (counted(number, "instance") for number in numbers)
     rows = {
-        "archive": f"{statistics['CountInstances']} instances, {shown_bytes(int(statistics['TotalDiskSize']))}",
-        "arrived": f"about {looked['OfInstances']} instances in {looked['OfSeries']} series in {looked['Days']} days",
-        "looked at": f"{looked['Instances']} instances of {looked['Series']} series",
+        "archive": f"{stored}, {shown_bytes(int(statistics['TotalDiskSize']))}",
+        "arrived": f"about {arrived} in {looked['OfSeries']} series in {counted(looked['Days'], 'day')}",
+        "looked at": f"{seen} of {looked['Series']} series",
         "for the cache": f"something in {looked['CachedSeries']} of these series",
-        "a day": f"{told['PerDay']['CachedInstances']} instances, {shown_bytes(daily.total)}{_range(sizing, 1)}",
+        "a day": f"{cached}, {shown_bytes(daily.total)}{_range(sizing, 1)}",
     }
     if told["BusiestDay"]:
         rows["busiest day"] = f"{told['BusiestDay']['Date']}, {shown_bytes(told['BusiestDay']['Bytes'])}"
     if sizing.present:
         rows["now"] = f"MaximumSizeMB {sizing.present['MaximumSizeMB']} keeps {_days(sizing.present)}"
     needed = f"{shown_bytes(daily.total * sizing.days)}{_range(sizing, sizing.days)}"
-    rows[f"for {sizing.days} days"] = f"MaximumSizeMB {sizing.wanted['MaximumSizeMBHigh']}: {needed}"
+    rows[f"for {counted(sizing.days, 'day')}"] = f"MaximumSizeMB {sizing.wanted['MaximumSizeMBHigh']}: {needed}"
     if told["ByRules"] and told["ByRules"]["BytesPerDay"] is not None:
         rules = told["ByRules"]
         rows["by the rules"] = f"{shown_bytes(rules['BytesPerDay'])} a day; {_kept(rules['DaysKept'])}"
-        rows[f"{sizing.days} days by them"] = f"MaximumSizeMB {rules['MaximumSizeMB']}"
+        rows[f"{counted(sizing.days, 'day')} by them"] = f"MaximumSizeMB {rules['MaximumSizeMB']}"
     return dict(rows)
 
 
 def _kept(days: float | None) -> str:
-    return "nothing of these weeks" if days is None else f"MaximumSizeMB of now keeps {days} days"
+    return "nothing of these weeks" if days is None else f"MaximumSizeMB of now keeps {counted(days, 'day')}"
 
 
 def _range(sizing: Sizing, days: int) -> str:
@@ -95,5 +103,5 @@ def _days(present: dict[str, Any]) -> str:
     if present["Days"] is None:
         return "all that arrives: nothing for the cache was met"
     if present["DaysLow"] == present["DaysHigh"]:
-        return f"{present['Days']} days"
-    return f"{present['Days']} days ({present['DaysLow']} to {present['DaysHigh'] or 'all'})"
+        return counted(present["Days"], "day")
+    return f"{counted(present['Days'], 'day')} ({present['DaysLow']} to {present['DaysHigh'] or 'all'})"

@@ -39,7 +39,13 @@ def _summary(told: Mapping[str, Any]) -> dict[str, object]:
         "Orthanc": told["Versions"].get("Orthanc"),
         "Serving": told["Serving"],
         "Degraded": " since ".join(str(degraded[key]) for key in ("Reason", "Since") if key in degraded) or None,
-        "Kept": f"{size(told['Bytes'])} of {size(told['MaximumBytes'])}",
+        **(_cache(told) if "Bytes" in told else {}),  # one that stands aside has none
+    }
+
+
+def _cache(told: Mapping[str, Any]) -> dict[str, object]:
+    return {
+        "Cached": f"{size(told['Bytes'])} of {size(told['MaximumBytes'])}",
         "PinnedStudies": len(told["PinnedStudies"]),
         **{name: told[name] for name in _COUNTERS if name in told},
     }

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from framecache.cli.errors import ExitCode
-from framecache.cli.output import properties, size, table
+from framecache.cli.output import counted, properties, size, table
 from framecache.cli.resources import resolve
 from framecache.cli.session import Session
 
@@ -21,7 +21,7 @@ def studies(session: Session) -> ExitCode:
     wanted = session.arguments
     told = session.server.get("frame-cache/studies", limit=wanted.limit, offset=wanted.offset, sort=wanted.sort)
     rows = [_row(study) for study in told["Studies"]]
-    session.output.tell(told, table(_COLUMNS, rows), f"{len(rows)} of {told['Total']} studies")
+    session.output.tell(told, table(_COLUMNS, rows), f"{len(rows)} of {counted(told['Total'], 'study', 'studies')}")
     return ExitCode.DONE
 
 

@@ -58,6 +58,8 @@ def install(module: OrthancModule, on_change: OnChange | None = None, explorer: 
         raise SettingsError("; ".join(check.advice for check in wrong))
     if settings is None or wrong or not settings.enable:
         _stand_aside(module, log, findings, configuration, on_change)
+        if settings is not None and not settings.enable:
+            findings.checks.append(checks.check_enabled())
     else:
         storage = _storage_directory(module, configuration)
         tracing = trace(os.environ, settings.python, findings, log)

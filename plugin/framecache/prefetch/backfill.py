@@ -13,6 +13,7 @@ from typing import Literal
 
 from framecache.errors import FrameCacheError
 from framecache.orthanc.studies import Studies
+from framecache.plurals import counted
 from framecache.ports import Clock, Log
 from framecache.prefetch.admission import Admission
 from framecache.prefetch.backfill_progress import Plan, Progress
@@ -149,7 +150,9 @@ class Backfill:
         self._tell("done", "")
         self._note()
         progress = self.progress
-        self._log.info(f"frame cache: the backfill is done: {progress.cached} of {progress.looked_at} instances")
+        self._log.info(
+            f"frame cache: the backfill is done: {progress.cached} of {counted(progress.looked_at, 'instance')}"
+        )
         with self._changed:
             self._changed.wait_for(lambda: self.state != "done" or self._is_stopping)
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Self
 
+from framecache.plurals import counted
 from framecache.ports import Clock
 from framecache.telemetry.metrics import MissCause
 
@@ -39,7 +40,7 @@ class ExtractionState:
         """So many frames were kept now; the stored file lacks the last `missing` of all."""
         if not missing:
             return cls("cached", frames=frames, size=size)
-        lack = f"the stored file lacks the last {missing} of {number_of_frames} frames"
+        lack = f"the stored file lacks the last {missing} of {counted(number_of_frames, 'frame')}"
         failed = range(number_of_frames - missing + 1, number_of_frames + 1)
         return cls("cached", lack, failed_frames=failed, frames=frames, size=size)
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from framecache.dicom.identity import is_orthanc_id
+from framecache.plurals import counted
 from framecache.ports import Log
 from framecache.prefetch.priority import Priority
 from framecache.prefetch.related import RelatedNote, RelatedStudies, is_note
@@ -94,7 +95,7 @@ class QueueState:
             self._scheduler.submit(orthanc_id, max(priority, Priority.OPENED))
         if left.instances or left.notes:
             number = len(left.instances)
-            self._log.info(f"frame cache: {number} instances that waited when Orthanc ended are queued again")
+            self._log.info(f"frame cache: queued again what waited when Orthanc ended: {counted(number, 'instance')}")
 
     def _write(self) -> None:
         text = QueuedInstance(self._scheduler.asked_for(_MOST), self._related.waiting()).to_text()

@@ -11,6 +11,7 @@ from framecache.dicom.transfer_syntax import EXPLICIT, stored_representation
 from framecache.errors import FrameCacheError, HandOver, InstanceGone, NotFound, Overloaded, SharedUids, Stopping
 from framecache.instances.catalogue import Catalogue
 from framecache.instances.entry import Entry
+from framecache.plurals import counted
 from framecache.policy.policy import Policy
 from framecache.ports import Clock, Log
 from framecache.prefetch.extraction import ExtractionResult, Extractor
@@ -307,7 +308,7 @@ class Scheduler:
             self._metrics.count("filled_instances")
         self._metrics.filled(done.frames, done.size, seconds)
         self._log.info(
-            f"frame cache: {done.frames} frames of {orthanc_id} cached, {done.size} bytes in {seconds:.2f} s"
+            f"frame cache: {counted(done.frames, 'frame')} of {orthanc_id} cached, {done.size} bytes in {seconds:.2f} s"
         )
 
 

@@ -12,6 +12,7 @@ from framecache.dicom.frame_table import FrameTable
 from framecache.errors import BrokenPixelData, HandOver, InstanceGone, NotFound
 from framecache.instances.entry import Entry
 from framecache.instances.frame_source import FrameSource, FrameSources
+from framecache.plurals import counted
 from framecache.serving.form import Codecs, Form
 from framecache.serving.piece import MadePiece, Piece, StoredPiece, is_stored, known_piece
 from framecache.single_flight import SharedReads, SingleFlight
@@ -117,7 +118,7 @@ class OpenFrames:
 
 def _check_exists(source: FrameSource | FrameTable, number: int) -> None:
     if number > source.number_of_frames:
-        raise NotFound(f"there is no frame {number}: the instance has {source.number_of_frames} frames")
+        raise NotFound(f"there is no frame {number}: the instance has {counted(source.number_of_frames, 'frame')}")
     if number > source.frames_present:
         raise BrokenPixelData(f"frame {number} is missing: the stored file has the first {source.frames_present} only")
 

@@ -15,6 +15,7 @@ import diskcache
 
 from framecache.dicom.identity import InstancePath
 from framecache.orthanc.instance import Instance
+from framecache.plurals import counted
 from framecache.ports import Clock, Log
 from framecache.store.block import Block
 from framecache.store.disk.disk_store import DiskStore
@@ -191,8 +192,8 @@ class ResilientStore:
         self._is_checked = True
         if found.orphans or found.lost or found.folders:
             self._log.warning(
-                f"frame cache: checked against its index: {found.orphans} files without a row, {found.lost} rows "
-                f"without their file and {found.folders} folders that cannot be read were removed"
+                f"frame cache: checked against its index: removed {counted(found.orphans, 'file')} without a row, "
+                f"{counted(found.lost, 'row')} without a file and {counted(found.folders, 'unreadable folder')}"
             )
 
     def _probe(self, store: DiskStore, is_stopping: Callable[[], bool]) -> None:

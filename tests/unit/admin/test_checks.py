@@ -78,9 +78,14 @@ def test_a_missing_dicomweb_plugin_is_told_and_not_fatal(plugins: dict[str, str]
     ("plugins", "configuration", "passed"),
     [
         ({}, {}, True),
-        ({"ohif": "1.7"}, {}, False),
+        ({"ohif": "1.3"}, {}, False),
+        ({"ohif": "1.3"}, {"OHIF": {}}, False),
+        ({"ohif": "1.3"}, {"OHIF": "dicom-web"}, False),
+        ({"ohif": "1.3"}, {"OHIF": {"DataSource": "dicom-web"}}, True),
+        ({"ohif": "1.4"}, {}, True),
+        ({"ohif": "1.10"}, {"OHIF": {"RouterBasename": "/ohif/"}}, True),
+        ({"ohif": "mainline"}, {}, True),
         ({"ohif": "1.7"}, {"OHIF": {"DataSource": "dicom-json"}}, False),
-        ({"ohif": "1.7"}, {"OHIF": "dicom-web"}, False),
         ({"ohif": "1.7"}, {"OHIF": {"DataSource": "dicom-web"}}, True),
     ],
 )

@@ -119,6 +119,8 @@ def test_what_is_switched_off_does_nothing_and_stops_nothing(site: Site, *, stri
 
     assert list(module.routes) == [STATUS, PAGE]
     assert not (site.folder / "FrameCache").exists()
+    advice = {check["Name"]: check["Advice"] for check in status(module)["Checks"] if not check["Passed"]}
+    assert '"Enable" is false' in advice["Enable"]
 
 
 @pytest.mark.parametrize("section", [{}, {"Wrokers": 1}, {"Enable": False}], ids=["on", "wrong", "off"])

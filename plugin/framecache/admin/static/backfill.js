@@ -2,7 +2,7 @@
 
 import { announce } from "./confirmation.js";
 import { byId, write } from "./element.js";
-import { bytes, count, day, duration } from "./format.js";
+import { bytes, count, counted, day, duration } from "./format.js";
 import { act } from "./server.js";
 
 const STATES = {
@@ -43,7 +43,7 @@ export class Backfill {
     bar.hidden = state === "off" || !total;
     if (total) [bar.max, bar.value] = [total, Math.min(done, total)];
     const parts = [
-      total ? `${count(done)} of ${count(total)} instances looked at` : "",
+      total ? `${count(done)} of ${counted(total, "instance")} looked at` : "",
       cached ? `${count(cached)} cached, ${bytes(size)}` : "",
       date ? `at studies of ${day(date)}` : "",
       left === null ? "" : `${duration(left)} left`,

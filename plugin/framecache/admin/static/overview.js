@@ -60,7 +60,7 @@ const FIGURES = {
   },
   "Evicted": ({ statistics }) => statistics && {
     value: count(sum(statistics.Day.EvictedInstances)),
-    detail: `instances in the last day; ${count(statistics.Totals.EvictedInstances)} since the start, ${bytes(statistics.Totals.EvictedBytes)}`,
+    detail: `${sum(statistics.Day.EvictedInstances) === 1 ? "instance" : "instances"} in the last day; ${count(statistics.Totals.EvictedInstances)} since the start, ${bytes(statistics.Totals.EvictedBytes)}`,
   },
   "Failures": ({ status }) => {
     const failed = status.Failures ?? 0;

@@ -2,7 +2,7 @@
 
 import { announce } from "./confirmation.js";
 import { byId, element, KeyedList, write } from "./element.js";
-import { ago, bytes, count, duration, shortId } from "./format.js";
+import { ago, bytes, count, counted, duration, shortId } from "./format.js";
 import { act } from "./server.js";
 
 const ENDED = new Set(["done", "failed", "cancelled"]);
@@ -29,7 +29,7 @@ function line(...actions) {
 function instanceLine() {
   const { node, show } = line();
   const update = ({ ID: id, Priority: priority, NumberOfFrames: total, CachedFrames: done, Seconds: seconds }) => {
-    const frames = total ? `${count(done)} of ${count(total)} frames, ` : "";
+    const frames = total ? `${count(done)} of ${counted(total, "frame")}, ` : "";
     show(`Instance ${shortId(id)}`, { done, total }, `${frames}${String(priority ?? "").toLowerCase()} for ${duration(seconds)}`);
   };
   return { node, update };
@@ -83,7 +83,8 @@ export class Work {
   }
 
   #state({ State: state, Done: done, Total: total, Unit: unit, Bytes: size, Ended: end, Error: error }) {
-    const many = total === null || total === done ? `${count(done)} ${unit}` : `${count(done)} of ${count(total)} ${unit}`;
+    const one = unit.replace(/s$/, "");
+    const many = total === null || total === done ? counted(done, one) : `${count(done)} of ${counted(total, one)}`;
     const parts = [state, many, size ? bytes(size) : "", end ? ago(end, this.#now) : "", error ?? ""];
     return parts.filter(Boolean).join(" · ");
   }
