@@ -14,6 +14,8 @@ from framecache.codecs.process.errors import Undecodable
 Colours = npt.NDArray[np.uint8]
 _BYTE = 8  # bits
 _NEUTRAL = 128
+# The transforms of JPEG 2000 are undone inside its code stream; other syntaxes know none, whatever they are called.
+_RGB = ("RGB", "YBR_RCT", "YBR_ICT")
 _RED_FROM_CR, _GREEN_FROM_CB, _GREEN_FROM_CR, _BLUE_FROM_CB = 1.402, 0.344136, 0.714136, 1.772
 
 
@@ -22,7 +24,7 @@ def true_colour(pixels: npt.NDArray[Any], photometric_interpretation: str, bits_
     if pixels.shape[2:] != (3,):
         raise Undecodable("colour has three samples")
     colours = (pixels >> max(0, bits_stored - _BYTE)).astype(np.uint8, copy=False)
-    if photometric_interpretation == "RGB":
+    if photometric_interpretation in _RGB:
         return colours
     if photometric_interpretation in ("YBR_FULL", "YBR_FULL_422"):
         return _from_ybr_full(colours)

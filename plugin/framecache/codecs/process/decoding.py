@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 import imagecodecs
@@ -10,13 +11,16 @@ import numpy as np
 
 from framecache.codecs.process import codestream, native
 from framecache.codecs.process.colour import true_colour
-from framecache.codecs.process.errors import Undecodable
+from framecache.codecs.process.errors import Undecodable, Unwritable
+from framecache.codecs.process.jpeg_header import geometry_of_jpeg, whole_jpeg
 from framecache.codecs.process.pixels import DecodedFrame, PixelDescription, Pixels
 from framecache.dicom.transfer_syntax import Encoding, lookup
 
 Decoder = Callable[[bytes, PixelDescription], Pixels]
 _LONGEST_REASON = 200
 _LOSSLESS_JPEG = frozenset({"1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70"})
+_JPEG_COLOURS = MappingProxyType({"RGB": "RGB", "YBR_FULL": "YCBCR", "YBR_FULL_422": "YCBCR"})
+_YBR_FULL = ("YBR_FULL", "YBR_FULL_422")
 _LEAVE_RGB = frozenset({"image/jpeg", "image/jp2", "image/jpx", "image/jphc", "image/jxl"})
 
 
@@ -41,6 +45,20 @@ def decode(frame: bytes, description: PixelDescription) -> DecodedFrame:
     except Exception as error:  # each library has its own; all of them mean that the frame is broken
         raise Undecodable(f"{type(error).__name__}: {error}"[:_LONGEST_REASON]) from error
     return DecodedFrame(_conforming(pixels, description), _photometric(syntax.media_type, description))
+
+
+def decode_samples(frame: bytes, description: PixelDescription) -> DecodedFrame:
+    """As `decode`, but YCbCr stays YCbCr: what the metadata's Photometric Interpretation says, a client goes by.
+
+    A transform inside a code stream, of JPEG 2000, is undone. Raises Unwritable where the decoder leaves RGB only.
+    """
+    syntax = lookup(description.transfer_syntax_uid)
+    if syntax.encoding is not Encoding.ENCAPSULATED or description.photometric_interpretation not in _YBR_FULL:
+        return decode(frame, description)
+    if syntax.media_type == "image/jxl":
+        raise Unwritable("the samples of JPEG XL are not those that the Photometric Interpretation names")
+    decoded = decode(frame, replace(description, photometric_interpretation="RGB"))
+    return DecodedFrame(decoded.pixels, "YBR_FULL")
 
 
 def _conforming(pixels: Pixels, description: PixelDescription) -> Pixels:
@@ -77,28 +95,30 @@ def _rle(frame: bytes, description: PixelDescription) -> Pixels:
 
 
 def _jpeg(frame: bytes, description: PixelDescription) -> Pixels:
-    """Colour goes by the header's Photometric Interpretation, not by the markers in the stream, as in DCMTK."""
-    codestream.of_jpeg(frame).check(description)
-    codestream.check_end_of_jpeg(frame)
+    """Colour goes by the header's Photometric Interpretation, not by the markers in the stream, as in DCMTK.
+
+    What no JPEG is ever made of (YBR_RCT) is a name left over from elsewhere: there the markers decide.
+    """
+    geometry_of_jpeg(frame).check(description)
+    stream = whole_jpeg(frame)
     if description.samples_per_pixel == 1:
-        return np.asarray(imagecodecs.jpeg_decode(frame))
+        return np.asarray(imagecodecs.jpeg_decode(stream))
     if description.transfer_syntax_uid in _LOSSLESS_JPEG:
-        pixels = np.asarray(imagecodecs.jpeg_decode(frame, colorspace="RGB", outcolorspace="RGB"))
+        pixels = np.asarray(imagecodecs.jpeg_decode(stream, colorspace="RGB", outcolorspace="RGB"))
         return _without_ybr(pixels, description)
-    stored = "YCBCR" if _is_ybr(description.photometric_interpretation) else "RGB"
-    return np.asarray(imagecodecs.jpeg_decode(frame, colorspace=stored, outcolorspace="RGB"))
+    stored = _JPEG_COLOURS.get(description.photometric_interpretation)
+    return np.asarray(imagecodecs.jpeg_decode(stream, colorspace=stored, outcolorspace="RGB"))
 
 
 def _without_ybr(pixels: Pixels, description: PixelDescription) -> Pixels:
     """YBR_FULL that a codec took for mere samples becomes RGB, as Orthanc's decoders make it."""
-    is_ybr = description.photometric_interpretation in ("YBR_FULL", "YBR_FULL_422")
+    is_ybr = description.photometric_interpretation in _YBR_FULL
     return true_colour(pixels, "YBR_FULL", description.bits_stored) if is_ybr else pixels
 
 
 def _jpeg_ls(frame: bytes, description: PixelDescription) -> Pixels:
-    codestream.of_jpeg(frame).check(description)
-    codestream.check_end_of_jpeg(frame)
-    return np.asarray(imagecodecs.jpegls_decode(frame))
+    geometry_of_jpeg(frame).check(description)
+    return np.asarray(imagecodecs.jpegls_decode(whole_jpeg(frame)))
 
 
 def _jpeg_2000(frame: bytes, description: PixelDescription) -> Pixels:

@@ -97,6 +97,11 @@ class PixelDescription:
         return self.rows * self.columns * self.samples_per_pixel * self.dtype.itemsize
 
 
+def unsigned(pixels: Pixels) -> Pixels:
+    """The same bits, for codecs that know no sign."""
+    return pixels.view(np.dtype(f"u{pixels.dtype.itemsize}"))
+
+
 @dataclass(frozen=True, slots=True)
 class DecodedFrame:
     """One frame: `pixels` of the description's shape and dtype, colour by pixel whatever PlanarConfiguration says.

@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from framecache.codecs import targets
 from framecache.codecs.process import native, rendering
-from framecache.codecs.process.decoding import decode
+from framecache.codecs.process.decoding import decode, decode_samples
 from framecache.codecs.process.encoding import encode
 from framecache.codecs.process.errors import Undecodable, Unwritable
 from framecache.codecs.process.headers import Headers
 from framecache.codecs.process.pixels import PixelDescription
 from framecache.codecs.process.protocol import Head, ProtocolError
-from framecache.dicom.transfer_syntax import EXPLICIT_VR_LITTLE_ENDIAN, Encoding, lookup
+from framecache.dicom.transfer_syntax import Encoding, lookup
+
+# Streams of one syntax that are streams of another as well: what is stored is sent under the other name.
+_SAME_STREAM: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        targets.JPEG_BASELINE: (targets.JPEG_EXTENDED,),
+        targets.JPEG_LOSSLESS_SV1: (targets.JPEG_LOSSLESS,),
+        targets.JPEG_LS_LOSSLESS: (targets.JPEG_LS,),
+        targets.JPEG_2000_LOSSLESS: (
+            targets.JPEG_2000,
+            targets.JPEG_2000_PART_2_LOSSLESS,
+            targets.JPEG_2000_PART_2,
+        ),
+        targets.JPEG_2000: (targets.JPEG_2000_PART_2,),
+        targets.HTJ2K_LOSSLESS: (targets.HTJ2K,),
+        targets.HTJ2K_LOSSLESS_RPCL: (targets.HTJ2K_LOSSLESS, targets.HTJ2K),
+    }
+)
 
 
 class Service:
@@ -34,11 +55,12 @@ class Service:
 
 def _transcode(frame: bytes, description: PixelDescription, target: str) -> bytes:
     is_native = lookup(description.transfer_syntax_uid).encoding is Encoding.NATIVE
-    if target == EXPLICIT_VR_LITTLE_ENDIAN and is_native:
-        return native.to_little_endian(frame, description)
-    if is_native and description.photometric_interpretation.endswith("_422"):
-        # Two pixels share their chrominance: no compressed form has room for just these samples.
-        raise Unwritable(f"{description.photometric_interpretation} is not compressed without loss")
+    if target in targets.NATIVE_TARGETS:
+        if is_native:
+            return native.to_little_endian(frame, description)
+        return encode(decode(frame, description), description, target)
+    if target in _SAME_STREAM.get(description.transfer_syntax_uid, ()):
+        return frame
     if description.is_float:
         raise Unwritable("no compressed form has room for floating point pixels")
-    return encode(decode(frame, description), description, target)
+    return encode(decode_samples(frame, description), description, target)

@@ -6,8 +6,10 @@ import contextlib
 import struct
 
 import pytest
-from framecache.codecs.process.codestream import Geometry, check_tile_parts, code_stream, of_jpeg, of_jpeg_2000
+from framecache.codecs.process.codestream import check_tile_parts, code_stream, of_jpeg_2000
 from framecache.codecs.process.errors import Undecodable
+from framecache.codecs.process.geometry import Geometry
+from framecache.codecs.process.jpeg_header import geometry_of_jpeg
 from framecache.dicom.transfer_syntax import lookup
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,7 +28,7 @@ def expected(frame: Frame) -> Geometry:
 
 @pytest.mark.parametrize("frame", JPEGS, ids=lambda f: f.name)
 def test_the_size_of_a_jpeg_is_read(frame: Frame) -> None:
-    assert of_jpeg(frame.stored) == expected(frame)
+    assert geometry_of_jpeg(frame.stored) == expected(frame)
 
 
 @pytest.mark.parametrize("frame", JPEG_2000S, ids=lambda f: f.name)
@@ -78,6 +80,6 @@ def test_tiles_have_to_cover_the_image(axes: tuple[int, ...], geometry: Geometry
 
 @given(st.binary(max_size=200), st.sampled_from([b"", b"\xff\xd8", b"\xff\xd8\xff", b"\xff\x4f\xff\x51"]))
 def test_any_bytes_are_read_or_refused(content: bytes, start: bytes) -> None:
-    for read in (of_jpeg, of_jpeg_2000, code_stream, check_tile_parts):
+    for read in (geometry_of_jpeg, of_jpeg_2000, code_stream, check_tile_parts):
         with contextlib.suppress(Undecodable):
             read(start + content)

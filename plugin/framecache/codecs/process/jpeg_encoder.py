@@ -1,0 +1,105 @@
+"""Pixels to JPEG and JPEG-LS (PS3.5 sections 8.2.1 and 8.2.3).
+
+Colour is sent as the samples that the metadata's Photometric Interpretation names, and the stream says the same to
+those who look at its markers alone: RGB has the Adobe marker with transform 0 and components named R, G and B;
+YCbCr of a lossy JPEG has the JFIF marker. A lossless stream of YCbCr has neither: decoders would refuse to convert it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import imagecodecs
+import numpy as np
+
+from framecache.codecs.process.errors import Unwritable
+from framecache.codecs.process.pixels import DecodedFrame, PixelDescription, Pixels, unsigned
+
+_BYTE = 8  # bits
+_LARGEST_SAMPLE = 2  # bytes
+_EXTENDED = ((8, 8), (16, 12))  # BitsAllocated and BitsStored
+_QUALITY = 95  # of 100
+_PREDICTOR = 1  # the only one of .70, and one of those of .57
+_GREYS = ("MONOCHROME1", "MONOCHROME2")
+_YBR = "YBR_FULL"
+_START_OF_JPEG_LS_FRAME = b"\xff\xf7"
+_LOSSLESS_FRAME, _SCAN = b"\xff\xc3", b"\xff\xda"
+_FRAME_HEADER, _SCAN_HEADER = 10, 5  # bytes before the components
+
+
+def encode_jpeg_baseline(decoded: DecodedFrame, description: PixelDescription) -> bytes:
+    """JPEG Baseline (process 1), of quality 95, from samples of 8 bits. Raises Unwritable for all others."""
+    if (description.bits_allocated, description.bits_stored) != (_BYTE, _BYTE):
+        raise Unwritable("JPEG Baseline has samples of 8 bits")
+    return _lossy(decoded, description)
+
+
+def encode_jpeg_extended(decoded: DecodedFrame, description: PixelDescription) -> bytes:
+    """JPEG Extended (process 2 and 4), of quality 95, from samples of 8 bits or of 12 in 16 (PS3.5 table 8.2.1-1).
+
+    Raises Unwritable for all others: loss would give those of 10 bits an eleventh, and who masks it sees black.
+    """
+    if (description.bits_allocated, description.bits_stored) not in _EXTENDED:
+        raise Unwritable("JPEG Extended has samples of 8 bits, or of 12 in 16")
+    return _lossy(decoded, description)
+
+
+def encode_jpeg_lossless(decoded: DecodedFrame) -> bytes:
+    """JPEG process 14 with predictor 1. JPEG knows no sign: the bits are kept, all that are allocated."""
+    pixels = unsigned(decoded.pixels)
+    if pixels.dtype.itemsize > _LARGEST_SAMPLE:
+        raise Unwritable("JPEG has samples of up to 16 bits")
+    colour = _colour(DecodedFrame(pixels, "RGB"))
+    precision = _BYTE * pixels.dtype.itemsize
+    stream = imagecodecs.jpeg8_encode(pixels, lossless=True, predictor=_PREDICTOR, bitspersample=precision, **colour)
+    # As mere samples: libjpeg-turbo 3.1 gives chrominance a Huffman table of its own, and does not say so in the scan.
+    return _without_names(bytes(stream)) if colour and decoded.photometric_interpretation != "RGB" else bytes(stream)
+
+
+def encode_jpeg_ls(decoded: DecodedFrame) -> bytes:
+    """JPEG-LS without loss; it knows no sign: the bits are kept. CharLS's SPIFF header is none of DICOM's."""
+    stream = bytes(imagecodecs.jpegls_encode(unsigned(decoded.pixels), level=0))
+    return b"\xff\xd8" + stream[stream.index(_START_OF_JPEG_LS_FRAME) :]
+
+
+def _lossy(decoded: DecodedFrame, description: PixelDescription) -> bytes:
+    """PS3.5 table 8.2.1-1: neither signs nor indices of a palette survive a loss."""
+    if description.pixel_representation:
+        raise Unwritable("JPEG with loss has no signed samples")
+    if description.high_bit != description.bits_stored - 1:
+        raise Unwritable("the stored bits are not the lowest ones")
+    if decoded.photometric_interpretation not in (*_GREYS, _YBR, "RGB"):
+        raise Unwritable(f"{decoded.photometric_interpretation} is not compressed with loss")
+    # What lies above the stored bits, overlays of old, would be noise all over the picture.
+    pixels = _masked(decoded.pixels, description.bits_stored)
+    # Two pixels that share their chrominance go on doing so: nothing of it is lost.
+    sampling = "422" if description.photometric_interpretation == "YBR_FULL_422" else "444"
+    colour = _colour(decoded, sampling)
+    stream = imagecodecs.jpeg8_encode(pixels, level=_QUALITY, bitspersample=description.bits_stored, **colour)
+    return bytes(stream)
+
+
+def _masked(pixels: Pixels, bits: int) -> Pixels:
+    if bits >= _BYTE * pixels.dtype.itemsize:
+        return pixels
+    masked: Pixels = pixels & np.array((1 << bits) - 1, pixels.dtype)
+    return masked
+
+
+def _colour(decoded: DecodedFrame, sampling: str = "444") -> dict[str, Any]:
+    """The encoder's arguments that leave the colours as they are."""
+    if decoded.pixels.ndim == 2:  # noqa: PLR2004 - rows and columns
+        return {}
+    if decoded.pixels.shape[2] != 3:  # noqa: PLR2004 - of colour
+        raise Unwritable("JPEG has one or three samples for each pixel")
+    space = "YCBCR" if decoded.photometric_interpretation == _YBR else "RGB"
+    return {"colorspace": space, "outcolorspace": space, "subsampling": sampling}
+
+
+def _without_names(stream: bytes) -> bytes:
+    """A stream of RGB without its Adobe marker and with components 1, 2 and 3, whatever their colours are."""
+    bare = bytearray(stream[:2] + stream[4 + int.from_bytes(stream[4:6], "big") :])
+    frame, scan = bare.index(_LOSSLESS_FRAME), bare.index(_SCAN)
+    for number in range(3):
+        bare[frame + _FRAME_HEADER + 3 * number] = bare[scan + _SCAN_HEADER + 2 * number] = number + 1
+    return bytes(bare)

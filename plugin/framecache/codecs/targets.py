@@ -1,0 +1,53 @@
+"""Which transfer syntaxes a frame can be made in: one table, for the encoders and for those who offer forms.
+
+Whatever is stored, each of these is tried; a frame that one of them has no room for (16 bits as JPEG Baseline) is
+Unwritable when it comes to it.
+"""
+
+from __future__ import annotations
+
+from framecache.dicom.transfer_syntax import (
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    IMPLICIT_VR_LITTLE_ENDIAN,
+    Encoding,
+    Representation,
+    lookup,
+)
+
+RLE = "1.2.840.10008.1.2.5"
+JPEG_BASELINE, JPEG_EXTENDED, JPEG_LOSSLESS, JPEG_LOSSLESS_SV1 = (f"1.2.840.10008.1.2.4.{n}" for n in (50, 51, 57, 70))
+JPEG_LS_LOSSLESS, JPEG_LS = (f"1.2.840.10008.1.2.4.{n}" for n in (80, 81))
+JPEG_2000_LOSSLESS, JPEG_2000 = (f"1.2.840.10008.1.2.4.{n}" for n in (90, 91))
+JPEG_2000_PART_2_LOSSLESS, JPEG_2000_PART_2 = (f"1.2.840.10008.1.2.4.{n}" for n in (92, 93))
+HTJ2K_LOSSLESS, HTJ2K_LOSSLESS_RPCL, HTJ2K = (f"1.2.840.10008.1.2.4.{n}" for n in (201, 202, 203))
+
+# The smallest and quickest first. No bit is lost in those whose syntax would allow for it (.81, .91, .93, .203): the
+# metadata that the client has says of an image that was never compressed with loss that it was not.
+LOSSLESS_TARGETS = (
+    HTJ2K_LOSSLESS,
+    JPEG_LS_LOSSLESS,
+    JPEG_2000_LOSSLESS,
+    RLE,
+    JPEG_LOSSLESS_SV1,
+    JPEG_LOSSLESS,
+    HTJ2K_LOSSLESS_RPCL,
+    HTJ2K,
+    JPEG_LS,
+    JPEG_2000,
+    JPEG_2000_PART_2_LOSSLESS,
+    JPEG_2000_PART_2,
+)
+# Only for who asks for them by name.
+LOSSY_TARGETS = (JPEG_BASELINE, JPEG_EXTENDED)
+NATIVE_TARGETS = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
+
+
+def targets(stored_transfer_syntax_uid: str) -> tuple[Representation, ...]:
+    """What frames stored in this transfer syntax can be made in: native first, the lossy ones last; never itself.
+
+    Empty for video and for what is not known.
+    """
+    if lookup(stored_transfer_syntax_uid).encoding not in (Encoding.NATIVE, Encoding.ENCAPSULATED):
+        return ()
+    every = (*NATIVE_TARGETS, *LOSSLESS_TARGETS, *LOSSY_TARGETS)
+    return tuple(Representation(uid) for uid in every if uid != stored_transfer_syntax_uid)
