@@ -110,3 +110,8 @@ class UnreadableHeader(SourceError):
 
 class BrokenPixelData(SourceError):
     """The pixel data contradicts the data set around it (PS3.5 section 8 and annex A), or a frame of it is missing."""
+
+
+def reason(error: BaseException) -> str:
+    """What to log of `error`: the message of an error of this package; any other is named by its type as well."""
+    return str(error) if isinstance(error, FrameCacheError) else f"{type(error).__name__}: {error}"

@@ -19,19 +19,6 @@ class OrthancApi(Protocol):
         """The body of the answer to POST `uri`."""
 
 
-class Log(Protocol):
-    """Orthanc's log. Nothing that is written holds patient data; UIDs and Orthanc IDs are allowed."""
-
-    def info(self, message: str) -> None:
-        """For whoever asked for detail."""
-
-    def warning(self, message: str) -> None:
-        """Shown by default."""
-
-    def error(self, message: str) -> None:
-        """Shown always."""
-
-
 class Clock(Protocol):
     """Time, so that tests can turn it."""
 

@@ -15,7 +15,7 @@ from framecache.dicom.identity import InstancePath
 
 from tests.conformance.client import Reply
 from tests.conformance.stored import Stored
-from tests.unit.fakes import FakeApi, FakeModule, FakeOutput, orthanc_id, uuid
+from tests.unit.fakes import FakeApi, FakeLog, FakeModule, FakeOutput, orthanc_id, recorded_log, uuid
 
 STOCK = 0  # the status of what no route of ours matches: the stock plugin answers it
 _SERVER = {
@@ -55,8 +55,8 @@ class Module(FakeModule):
 class Direct:
     """A client of the routes that the plugin registered."""
 
-    def __init__(self, module: Module) -> None:
-        self.module = module
+    def __init__(self, module: Module, log: FakeLog | None = None) -> None:
+        self.module, self._log = module, log or FakeLog()
 
     def get(self, path: str, headers: Mapping[str, str] | None = None) -> Reply:
         parts = urlsplit(f"/dicom-web/{path}")
@@ -87,7 +87,7 @@ class Direct:
 
     def errors(self) -> list[str]:
         """Exceptions that were not meant: each of them is a fault."""
-        return [line for line in self.module.log.of("error") if " in a request: " in line]
+        return [line for line in self._log.of("error") if "a request failed: " in line]
 
 
 def _reply(output: FakeOutput) -> Reply:
@@ -105,7 +105,8 @@ def direct(folder: Path, **settings: object) -> Iterator[Direct]:
     started, stopped = module.ChangeType.ORTHANC_STARTED, module.ChangeType.ORTHANC_STOPPED
     assert module.on_change is not None
     module.on_change(started, 0, "")
-    try:
-        yield Direct(module)
-    finally:
-        module.on_change(stopped, 0, "")
+    with recorded_log() as log:
+        try:
+            yield Direct(module, log)
+        finally:
+            module.on_change(stopped, 0, "")

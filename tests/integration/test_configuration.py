@@ -80,7 +80,7 @@ def test_each_bad_setting_is_named_with_its_value_and_what_is_allowed(
 ) -> None:
     with running(suite, tmp_path, {"FrameCache": section}, in_order=False) as archive:
         advice = archive.advice()["Settings"]
-        assert f"FRAME CACHE IS OFF: {advice}" in archive.log
+        assert f"frame cache: OFF: {advice}" in archive.log
         for key, value, complaint in BAD_SETTINGS:
             if section.get(key) is value:
                 assert f'"{key}" is {complaint}' in advice
@@ -137,7 +137,7 @@ def test_without_a_python_for_the_decoders_frames_are_served_as_they_are_stored(
         assert archive.frames(instance, "1").headers["X-Frame-Cache"] == "hit"
         picture = archive.get(f"{instance.path}/frames/1/rendered", accept="image/png")
         assert ([step.status_code for step in picture.history], picture.status_code) == ([307], 200)
-        assert "FRAME CACHE DOES NOT TRANSCODE: " in archive.log
+        assert "frame cache: NOT TRANSCODING: " in archive.log
         assert str(tmp_path / "python") in archive.advice()["Codecs"]
         assert archive.status()["Errors"] == 0
 
@@ -151,7 +151,7 @@ def test_an_unusable_directory_keeps_no_frame_from_being_served(suite: str, tmp_
             assert archive.frames(instance, "1,2,3").headers["X-Frame-Cache"] == "miss"
             assert archive.parts(instance, "1,2,3") == archive.stock_parts(instance, "1,2,3")
         assert f"the cache folder {directory} cannot be used: " in archive.advice()["Directory"]
-        assert f"FRAME CACHE KEEPS NOTHING FOR NOW: the cache folder {directory} cannot be used: " in archive.log
+        assert f"frame cache: NOT CACHING for now: the cache folder {directory} cannot be used: " in archive.log
 
 
 def test_the_second_orthanc_on_one_cache_folder_says_so_and_serves(suite: str, tmp_path: Path) -> None:

@@ -233,8 +233,8 @@ def test_an_instance_on_which_a_helper_hangs_is_marked_and_not_tried_for_ever(he
     wait_until(lambda: helped.progress(broken)["LastError"] is not None, lambda: str(helped.progress(broken)))
     failures = helped.status()["Failures"]
     assert helped.progress(broken)["LastError"]
-    assert "frame cache: a helper process is replaced: " in helped.log
-    assert f"frame cache: instance {broken.orthanc_id} could not be cached: " in helped.log
+    assert "frame cache: replacing a helper process: " in helped.log
+    assert f"frame cache: caching instance {broken.orthanc_id} failed: " in helped.log
     for number in ("1", "2", "3"):
         assert helped.frames(broken, number).status_code == 200
         assert helped.frames(broken, number, "multipart/related; type=image/jls").status_code == 200

@@ -197,5 +197,5 @@ def test_without_the_extra_frames_are_served_and_the_status_says_what_is_missing
         wait_until(lambda: bool(archive.advice()))
 
         assert "No module named 'opentelemetry'" in archive.advice()["Tracing"]
-        assert f"FRAME CACHE: {archive.advice()['Tracing']}" in archive.log
+        assert f"frame cache: {archive.advice()['Tracing']}" in archive.log
         assert archive.status()["Serving"] is True

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import itertools
 import json
+import logging
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -125,6 +127,27 @@ class FakeLog:
 
     def of(self, level: str) -> list[str]:
         return [message for its_level, message in self.lines if its_level == level]
+
+
+class _Recorder(logging.Handler):
+    def __init__(self, log: FakeLog) -> None:
+        super().__init__()
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._log.lines.append((record.levelname.lower(), record.getMessage()))
+
+
+@contextmanager
+def recorded_log() -> Iterator[FakeLog]:
+    """What the package logs meanwhile, wherever else it goes."""
+    log, logger = FakeLog(), logging.getLogger("framecache")
+    recorder, level = _Recorder(log), logger.level
+    logger.addHandler(recorder)
+    logger.setLevel(logging.INFO)
+    yield log
+    logger.removeHandler(recorder)
+    logger.setLevel(level)
 
 
 @dataclass

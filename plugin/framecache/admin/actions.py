@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -13,11 +14,12 @@ from framecache.errors import NotFound
 from framecache.instances.catalogue import Catalogue
 from framecache.orthanc.hierarchy import Hierarchy, check_id
 from framecache.plurals import counted
-from framecache.ports import Log
 from framecache.prefetch.scheduler import Scheduler
 from framecache.prefetch.write_behind import WriteBehind
 from framecache.store.frame_store import FrameStore
 from framecache.telemetry.events import Events
+
+logger = logging.getLogger(__name__)
 
 _RESOURCE = "(studies|series|instances)/([^/]+)"
 _BATCH = 500
@@ -40,10 +42,9 @@ class Actions:
         warming: MakeWork,
         verification: MakeWork,
         events: Events,
-        log: Log,
     ) -> None:
         self._archive, self._catalogue, self._store, self._scheduler = archive, catalogue, store, scheduler
-        self._write_behind, self._jobs, self._events, self._log = write_behind, jobs, events, log
+        self._write_behind, self._jobs, self._events = write_behind, jobs, events
         self._warming, self._verification = warming, verification
         self.told: Mapping[str, Answer] = {}
         self.done: Mapping[str, Answer] = {
@@ -62,7 +63,7 @@ class Actions:
         instances = self._instances(level, orthanc_id)
         purged = sum(self._purge(some) for some in batches(instances, _BATCH))
         told = f"{purged} of {counted(len(instances), 'instance')} {'was' if purged == 1 else 'were'} cached"
-        self._log.info(f"frame cache: {level} {orthanc_id} purged: {told}")
+        logger.info("purged %s/%s: %s", level, orthanc_id, told)
         self._events.note("purged", level, orthanc_id, told)
         return {"ID": orthanc_id, "Instances": len(instances), "PurgedInstances": purged}
 

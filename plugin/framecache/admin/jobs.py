@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import uuid
 from collections import OrderedDict, deque
@@ -10,10 +11,12 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from framecache.admin.times import iso
-from framecache.errors import FrameCacheError, NotFound, Overloaded
-from framecache.ports import Clock, Log
+from framecache.errors import FrameCacheError, NotFound, Overloaded, reason
+from framecache.ports import Clock
 from framecache.telemetry.events import Events
 from framecache.threads import make_way, start_thread
+
+logger = logging.getLogger(__name__)
 
 State = Literal["queued", "running", "done", "failed", "cancelled", "paused"]
 Unit = Literal["instances", "frames"]
@@ -93,8 +96,8 @@ Work = Callable[[Job], None]
 class Jobs:
     """All jobs of this run. Those of one kind are done one after the other, in the order of their coming."""
 
-    def __init__(self, clock: Clock, log: Log, events: Events) -> None:
-        self._clock, self._log, self._events = clock, log, events
+    def __init__(self, clock: Clock, events: Events) -> None:
+        self._clock, self._events = clock, events
         self._jobs: OrderedDict[str, Job] = OrderedDict()
         self._waiting: dict[str, deque[tuple[Job, Work]]] = {}
         self._changed, self._is_stopping = threading.Condition(), False
@@ -176,7 +179,7 @@ class Jobs:
         except FrameCacheError as error:
             job.error = str(error)
         except Exception as error:  # noqa: BLE001 - the next job is done all the same
-            self._log.error(f"frame cache: {type(error).__name__} in a job ({job.kind}): {error}")
+            logger.error("job %s (%s) failed: %s", job.id, job.kind, reason(error))
             job.error = "internal error; Orthanc's log has more"
         self._end(job, "cancelled" if job.is_cancelled else "failed" if job.error else "done")
 

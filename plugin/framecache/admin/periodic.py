@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Sequence
 
-from framecache.ports import Clock, Log
+from framecache.errors import reason
+from framecache.ports import Clock
 from framecache.threads import make_way, start_thread
+
+logger = logging.getLogger(__name__)
 
 # A part of a minute, so that each begin of a minute is met; and so much behind it, as clocks are not read at once.
 _SECONDS = 10.0
@@ -16,8 +20,8 @@ _BEHIND = 0.005
 class Periodic:
     """Calls `tasks` at each ten seconds of the clock on the wall."""
 
-    def __init__(self, tasks: Sequence[Callable[[], None]], clock: Clock, log: Log) -> None:
-        self._tasks, self._clock, self._log = tasks, clock, log
+    def __init__(self, tasks: Sequence[Callable[[], None]], clock: Clock) -> None:
+        self._tasks, self._clock = tasks, clock
         self._shift = clock.time() - clock.monotonic()
         self._stopping = threading.Event()
 
@@ -42,4 +46,4 @@ class Periodic:
             if not self._stopping.is_set():
                 task()
         except Exception as error:  # noqa: BLE001 - the next beat comes whatever happened at this one
-            self._log.info(f"frame cache: the metrics could not be told: {type(error).__name__}: {error}")
+            logger.info("publishing metrics failed: %s", reason(error))

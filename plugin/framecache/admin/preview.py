@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from itertools import islice
@@ -18,8 +19,10 @@ from framecache.orthanc.arrivals import Arrivals
 from framecache.orthanc.studies import Studies
 from framecache.policy.parsing import parse_rules
 from framecache.policy.rule import Rule
-from framecache.ports import Log, OrthancApi
+from framecache.ports import OrthancApi
 from framecache.prefetch.extraction_cost import ExtractionCost
+
+logger = logging.getLogger(__name__)
 
 _MOST_RULES = 1000
 _MOST_DAYS = 36_500
@@ -31,10 +34,8 @@ _PAUSE_SECONDS = 0.02
 class Preview:
     """The area of the dry run."""
 
-    def __init__(
-        self, api: OrthancApi, settings: Settings, jobs: Jobs, extraction_cost: ExtractionCost, log: Log
-    ) -> None:
-        self._api, self._studies, self._log = api, Studies(api), log
+    def __init__(self, api: OrthancApi, settings: Settings, jobs: Jobs, extraction_cost: ExtractionCost) -> None:
+        self._api, self._studies = api, Studies(api)
         self._settings, self._jobs, self._extraction_cost = settings, jobs, extraction_cost
         parameters = (
             Parameter("Rules", None, _read_rules, "a list of rules, or null for those in force"),
@@ -76,7 +77,7 @@ class Preview:
                 continue  # deleted meanwhile
 
     def _complain(self, error: Exception) -> None:
-        self._log.warning(f"frame cache: an instance could not be looked at: {error}")
+        logger.warning("ignoring an instance: %s", error)
 
 
 def _read_rules(text: str) -> tuple[Rule, ...] | None:

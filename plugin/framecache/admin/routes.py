@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -12,9 +13,11 @@ from framecache.admin.answers import Answer, Content
 from framecache.admin.arguments import read_arguments
 from framecache.admin.json_text import read_json
 from framecache.dicomweb import query
-from framecache.errors import BadRequest, FrameCacheError
-from framecache.ports import Log, RestOutput
+from framecache.errors import BadRequest, FrameCacheError, reason
+from framecache.ports import RestOutput
 from framecache.serving.route import send_error
+
+logger = logging.getLogger(__name__)
 
 _HEADERS = MappingProxyType({"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"})
 
@@ -24,8 +27,8 @@ class JsonRoute:
 
     method = "GET"
 
-    def __init__(self, answer: Answer, access: Access, log: Log) -> None:
-        self._answer, self._access, self._log = answer, access, log
+    def __init__(self, answer: Answer, access: Access) -> None:
+        self._answer, self._access = answer, access
 
     def __call__(self, output: RestOutput, _uri: str, **request: Any) -> None:
         """Orthanc's callback."""
@@ -39,7 +42,7 @@ class JsonRoute:
         except FrameCacheError as error:
             send_error(output, error)
         except Exception as error:  # noqa: BLE001 - an exception that escapes would be a 500 without a word
-            self._log.error(f"frame cache: {type(error).__name__} in a request: {error}")
+            logger.error("a request failed: %s", reason(error))
             send_error(output, FrameCacheError("internal error; Orthanc's log has more"))
         else:
             for name, value in (_HEADERS | content.headers).items():

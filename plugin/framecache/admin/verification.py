@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
 from framecache.admin.jobs import Job, Work
 from framecache.instances.catalogue import Catalogue
-from framecache.ports import Log
 from framecache.store.block import Block
 from framecache.store.block_format import BrokenBlock
 from framecache.store.frame_store import FrameStore
 from framecache.telemetry.metrics import Metrics
+
+logger = logging.getLogger(__name__)
 
 _MOST_TOLD = 100
 
@@ -19,8 +21,8 @@ _MOST_TOLD = 100
 class Verification:
     """Reads what a viewer may not ask for in years."""
 
-    def __init__(self, catalogue: Catalogue, store: FrameStore, metrics: Metrics, log: Log) -> None:
-        self._catalogue, self._store, self._metrics, self._log = catalogue, store, metrics, log
+    def __init__(self, catalogue: Catalogue, store: FrameStore, metrics: Metrics) -> None:
+        self._catalogue, self._store, self._metrics = catalogue, store, metrics
 
     def of(self, orthanc_ids: Sequence[str]) -> Work:
         """The work of a job that verifies these instances.
@@ -55,7 +57,7 @@ class Verification:
         job.advance(0, block.size)
 
     def _drop(self, result: dict[str, Any], orthanc_id: str, block: Block, error: BrokenBlock) -> None:
-        self._log.warning(f"frame cache: a damaged block of {orthanc_id} was dropped: {error}")
+        logger.warning("dropped a damaged block of %s: %s", orthanc_id, error)
         self._metrics.count("damaged_blocks")
         self._catalogue.on_desk(lambda: self._store.forget_block(block))
         self._catalogue.forget(orthanc_id)

@@ -6,6 +6,7 @@ A thread cannot be stopped, and a crash in a decoder would take the server down.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import threading
 import time
@@ -17,8 +18,9 @@ from framecache.codecs.helper_process import HelperProcess
 from framecache.codecs.process.errors import CodecCrashed, CodecError, CodecTimeout, CodecUnavailable, Undecodable
 from framecache.codecs.process.protocol import Head
 from framecache.errors import FrameCacheError, Overloaded, Stopping
-from framecache.ports import Log
 from framecache.threads import Desk, start_thread
+
+logger = logging.getLogger(__name__)
 
 __all__ = ["CodecCrashed", "CodecError", "CodecPool", "CodecTimeout", "CodecUnavailable", "Undecodable"]
 
@@ -35,10 +37,8 @@ class CodecPool:
     is waited for a process that is free. `niceness` is for frames that nobody waits for.
     """
 
-    def __init__(
-        self, python: str, processes: int, memory_limit: int, deadline: float, log: Log, niceness: int = 0
-    ) -> None:
-        self._deadline, self._log = deadline, log
+    def __init__(self, python: str, processes: int, memory_limit: int, deadline: float, niceness: int = 0) -> None:
+        self._deadline = deadline
         self._errors, standard_error = os.pipe2(os.O_CLOEXEC)
         self._standard_error = standard_error
         # The kernel ends a process with the thread that started it; requests come on threads that end soon.
@@ -112,7 +112,7 @@ class CodecPool:
                 self._drop(process)
                 raise Stopping from error
             self.counts["timeouts" if isinstance(error, CodecTimeout) else "crashes"] += 1
-            self._log.warning(f"frame cache: a helper process is replaced: {error}")
+            logger.warning("replacing a helper process: %s", error)
             self._drop(process)
             raise
         if process.uses < _MOST_USES:
@@ -172,7 +172,7 @@ class CodecPool:
         with self._changed:
             if isinstance(error, CodecUnavailable) and self._unavailable is None and not self._closed:
                 self._unavailable = str(error)
-                self._log.error(f"FRAME CACHE DOES NOT TRANSCODE: {error}")
+                logger.error("NOT TRANSCODING: %s", error)
             self._free.insert(0, None)
             self._changed.notify_all()
 
@@ -199,4 +199,4 @@ class CodecPool:
             while line := stream.readline(_LONGEST_LINE):
                 if self._lines_left > 0:
                     self._lines_left -= 1
-                    self._log.info(f"frame cache: helper process: {line.decode('utf-8', 'replace').rstrip()}")
+                    logger.info("helper process: %s", line.decode("utf-8", "replace").rstrip())

@@ -37,14 +37,14 @@ class Administration:
     """Its areas, each of which names its own routes."""
 
     def __init__(self, context: Context, keeping: Keeping, filling: Filling) -> None:
-        self._settings, self._log = context.settings, context.log
+        self._settings = context.settings
         self._access = Access(context.settings.admin_users, context.configuration)
-        self._jobs = Jobs(context.clock, context.log, context.events)
+        self._jobs = Jobs(context.clock, context.events)
         measurements = _measurements(context, keeping, filling)
         statistics = Statistics(context.metrics, measurements, context.clock)
         monitoring = Monitoring(context.metrics, measurements, context.module)
         self._areas = [*_areas(context, keeping, filling, self._jobs), statistics, monitoring, Document()]
-        self._pulse = Periodic([statistics.note, monitoring.publish], context.clock, context.log)
+        self._pulse = Periodic([statistics.note, monitoring.publish], context.clock)
         self._workers = list[threading.Thread]()
         context.findings.checks.append(check_admin_users(self._settings.admin_users, verified=self._access.verifies))
 
@@ -66,13 +66,13 @@ class Administration:
         yield PATTERN, PageRoute(Page(), self._access)
         for area in self._areas:
             for path, tell in area.told.items():
-                yield f"/frame-cache/{path}", JsonRoute(tell, self._access, self._log)
+                yield f"/frame-cache/{path}", JsonRoute(tell, self._access)
             for path, act in area.done.items():
-                yield f"/frame-cache/{path}", ActionRoute(act, self._access, self._log)
+                yield f"/frame-cache/{path}", ActionRoute(act, self._access)
 
 
 def _areas(context: Context, keeping: Keeping, filling: Filling, jobs: Jobs) -> Iterator[Area]:
-    catalogue, store, scheduler, log = keeping.catalogue, keeping.store, filling.scheduler, context.log
+    catalogue, store, scheduler = keeping.catalogue, keeping.store, filling.scheduler
     change_feed, pool, metrics, url = filling.change_feed, keeping.pool, context.metrics, context.url
     yield Status(context.findings, context.settings, catalogue, store, scheduler, change_feed, pool, metrics, url)
     archive = Hierarchy(context.api)
@@ -85,11 +85,10 @@ def _areas(context: Context, keeping: Keeping, filling: Filling, jobs: Jobs) -> 
         filling.write_behind,
         jobs,
         Warming(scheduler, catalogue, store).of,
-        Verification(catalogue, store, metrics, log).of,
+        Verification(catalogue, store, metrics).of,
         context.events,
-        log,
     )
-    yield Preview(context.api, context.settings, jobs, filling.extraction_cost, log)
+    yield Preview(context.api, context.settings, jobs, filling.extraction_cost)
     yield JobWork(jobs, context.events)
     yield Backfill(filling.backfill, jobs)
 

@@ -38,4 +38,4 @@ def _pool(context: Context, niceness: int) -> CodecPool | None:
     if settings.codec_processes == 0:
         return None
     memory = settings.codec_memory_mb * MEGABYTE
-    return CodecPool(settings.python, settings.codec_processes, memory, settings.codec_seconds, context.log, niceness)
+    return CodecPool(settings.python, settings.codec_processes, memory, settings.codec_seconds, niceness)

@@ -15,7 +15,7 @@ from framecache.dicomweb.public_url import PublicUrl
 from framecache.host.tracing import Tracing
 from framecache.orthanc.api import ModuleApi
 from framecache.policy.policy import Policy
-from framecache.ports import Clock, Log, OrthancApi, OrthancModule
+from framecache.ports import Clock, OrthancApi, OrthancModule
 from framecache.telemetry.events import Events
 from framecache.telemetry.metrics import Metrics
 
@@ -32,7 +32,6 @@ class Context:
     settings: Settings
     storage: Path
     findings: Findings
-    log: Log
     tracing: Tracing | None = None
     metrics: Metrics = field(default_factory=Metrics)
     clock: Clock = time

@@ -40,7 +40,7 @@ class Filling:
     """The threads of the plugin that work for themselves."""
 
     def __init__(self, context: Context, keeping: Keeping, codecs: Codecs) -> None:
-        settings, metrics, log, api = context.settings, context.metrics, context.log, context.api
+        settings, metrics, api = context.settings, context.metrics, context.api
         catalogue, store = keeping.catalogue, keeping.store
         policy, self._checkpoint = context.policy, Checkpoint()
         self.extraction_cost = ExtractionCost(store, context.clock)
@@ -54,7 +54,6 @@ class Filling:
             store,
             metrics,
             context.clock,
-            log,
             policy,
             on_done=self._done,
             on_state=_noted(context.events, context.tracing),
@@ -62,25 +61,24 @@ class Filling:
             on_opened=self._opened,
             background=background,
         )
-        admission, studies = Admission(api, log, policy), Studies(api)
+        admission, studies = Admission(api, policy), Studies(api)
         self._related = RelatedStudies(
             studies,
             admission,
             self.scheduler,
             context.clock,
-            log,
             opens=settings.warm_study,
             priors=settings.priors,
             same_modality=settings.priors_same_modality,
         )
-        self._queue_state = QueueState(self.scheduler, self._related, store, log)
-        self.backfill = Backfill(studies, admission, self.scheduler, store, context.clock, log, _plan(settings))
+        self._queue_state = QueueState(self.scheduler, self._related, store)
+        self.backfill = Backfill(studies, admission, self.scheduler, store, context.clock, _plan(settings))
         arrived = self._related.study_arrived
-        self.change_feed = ChangeFeed(api, self.scheduler, self._checkpoint, store, metrics, log, admission, arrived)
-        self.invalidation = Invalidation(catalogue, store, self.scheduler, log)
-        self.write_behind = WriteBehind(catalogue, store, log, policy)
-        self._reconciliation = Reconciliation(api, store, self.invalidation.deleted, log)
-        self._housekeeping = Housekeeping(store, keeping.pool, log)
+        self.change_feed = ChangeFeed(api, self.scheduler, self._checkpoint, store, metrics, admission, arrived)
+        self.invalidation = Invalidation(catalogue, store, self.scheduler)
+        self.write_behind = WriteBehind(catalogue, store, policy)
+        self._reconciliation = Reconciliation(api, store, self.invalidation.deleted)
+        self._housekeeping = Housekeeping(store, keeping.pool)
         self._settings, self._workers = settings, list[threading.Thread]()
         self._tracing = context.tracing
 

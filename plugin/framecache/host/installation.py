@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -25,10 +26,12 @@ from framecache.host.serving import Serving
 from framecache.host.start_checks import StartChecks
 from framecache.host.tracing import trace
 from framecache.orthanc.api import for_good
-from framecache.orthanc.module_log import ModuleLog
-from framecache.ports import Log, OrthancModule
+from framecache.orthanc.log_handler import log_to_orthanc
+from framecache.ports import OrthancModule
 from framecache.telemetry.metrics import Metrics
 from framecache.threads import start_thread
+
+logger = logging.getLogger(__name__)
 
 OnChange = Callable[[int, int, str], None]
 
@@ -40,7 +43,7 @@ def install(module: OrthancModule, on_change: OnChange | None = None, explorer: 
     JavaScript that extends Orthanc Explorer: a site's own is given as `explorer`.
     Raises SettingsError, and so stops Orthanc's start, only with `"Strict": true`.
     """
-    log = ModuleLog(module)
+    log_to_orthanc(logging.getLogger("framecache"), module)
     configuration: dict[str, Any] = json.loads(module.GetConfiguration())
     findings = Findings()
     try:
@@ -57,14 +60,14 @@ def install(module: OrthancModule, on_change: OnChange | None = None, explorer: 
     if settings is not None and settings.enable and settings.strict and wrong:
         raise SettingsError("; ".join(check.advice for check in wrong))
     if settings is None or wrong or not settings.enable:
-        _stand_aside(module, log, findings, configuration, on_change)
+        _stand_aside(module, findings, configuration, on_change)
         if settings is not None and not settings.enable:
             findings.checks.append(checks.check_enabled())
     else:
         storage = _storage_directory(module, configuration)
-        tracing = trace(os.environ, settings.python, findings, log)
+        tracing = trace(os.environ, settings.python, findings)
         metrics = Metrics(tracing.missed) if tracing else Metrics()
-        context = Context(module, configuration, settings, storage, findings, log, tracing, metrics)
+        context = Context(module, configuration, settings, storage, findings, tracing, metrics)
         _Plugin(context).register(on_change)
         explorer = f"{explorer_script()}\n{explorer}" if settings.admin_routes else explorer
     if explorer:
@@ -90,18 +93,17 @@ def _storage_directory(module: OrthancModule, configuration: Mapping[str, Any]) 
 
 def _stand_aside(
     module: OrthancModule,
-    log: Log,
     findings: Findings,
     configuration: Mapping[str, Any],
     on_change: OnChange | None,
 ) -> None:
     """Orthanc starts and the stock plugin serves; only the status and its page are ours, and say why."""
     for check in findings.failed:
-        log.error(f"FRAME CACHE IS OFF: {check.advice}")
+        logger.error("OFF: %s", check.advice)
     wanted, users = lenient_admin_settings(configuration.get("FrameCache"))
     if wanted:
         access = Access(users, configuration)
-        module.RegisterRestCallback("/frame-cache/status", for_good(JsonRoute(findings.to_json, access, log)))
+        module.RegisterRestCallback("/frame-cache/status", for_good(JsonRoute(findings.to_json, access)))
         module.RegisterRestCallback(PATTERN, for_good(PageRoute(Page(), access)))
     if on_change is not None:
         module.RegisterOnChangeCallback(for_good(on_change))

@@ -60,7 +60,6 @@ def _open_store(context: Context) -> FrameStore:
         lambda: DiskStore(settings.directory, limit, free, stay, _removed(context)),
         limit,
         context.clock,
-        context.log,
         lambda reason: context.events.note("degraded" if reason else "recovered", text=reason or ""),
     )
     context.findings.checks.append(check_store(store.degraded.reason if store.degraded else None))

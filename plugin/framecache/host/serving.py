@@ -53,7 +53,7 @@ class Serving:
                 SeriesPicture(rendering, catalogue),
             ]
         self._transcoders = Desk("frame-cache-transcoder", max(2, os.cpu_count() or 2))
-        whole = InstanceRetrieval(responder("instance"), context.api, self._transcoders, url, context.log)
+        whole = InstanceRetrieval(responder("instance"), context.api, self._transcoders, url)
         self._whole_instance = WholeInstance(whole)
         self._context, self._turns = context, SendLimiter(max(_FEWEST_TURNS, 2 * (os.cpu_count() or 1)))
 
@@ -70,7 +70,6 @@ class Serving:
         return RetrieveRoute(
             transaction,
             context.metrics,
-            context.log,
             is_serving,
             self._turns,
             lambda: context.findings.stopping,

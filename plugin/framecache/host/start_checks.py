@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import logging
+
 from framecache.admin import checks
+from framecache.errors import reason
 from framecache.host.codecs import Codecs
 from framecache.host.context import Context
 from framecache.host.keeping import Keeping
 from framecache.orthanc.system import read_plugin_versions, read_system
 from framecache.serving.route import SENTINEL, SENTINEL_ANSWER
 
+logger = logging.getLogger(__name__)
+
 
 class StartChecks:
     """What can be known only when Orthanc answers."""
 
     def __init__(self, context: Context, keeping: Keeping, codecs: Codecs) -> None:
-        self._context, self._log, self._catalogue, self._codecs = context, context.log, keeping.catalogue, codecs
+        self._context, self._catalogue, self._codecs = context, keeping.catalogue, codecs
 
     def run(self) -> None:
         """Make them, tell what is wrong, and serve if that is not fatal."""
@@ -22,9 +27,9 @@ class StartChecks:
         try:
             self._check()
         except Exception as error:  # noqa: BLE001 - a check that breaks must not keep frames from being served
-            self._log.error(f"frame cache: the start-up checks failed: {type(error).__name__}: {error}")
+            logger.error("the start-up checks failed: %s", reason(error))
         for check in findings.failed:
-            self._log.error(f"FRAME CACHE: {check.advice}")
+            logger.error(check.advice)
         findings.serving = not any(check.fatal for check in findings.failed)
 
     def _check(self) -> None:

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from framecache.admin.checks import check_tracing
 from framecache.admin.findings import Findings
-from framecache.ports import Clock, Log, RestOutput
+from framecache.ports import Clock, RestOutput
 from framecache.prefetch.extraction_states import ExtractionState
 from framecache.prefetch.work_queue import Task
 from framecache.serving.route import SENTINEL
@@ -18,26 +19,28 @@ from framecache.telemetry.tracing.exporter import Exporter
 from framecache.telemetry.tracing.journal import Journal
 from framecache.telemetry.tracing.records import ExtractionRecord, FinishedRecord, RequestRecord, StoredRecord
 
+logger = logging.getLogger(__name__)
+
 _OK = 200
 # Of a path and of each header that is kept: more than any that is well-formed, as clients write what they like.
 _LONGEST = 512
 
 
-def trace(environment: Mapping[str, str], python: str, findings: Findings, log: Log) -> Tracing | None:
+def trace(environment: Mapping[str, str], python: str, findings: Findings) -> Tracing | None:
     """None where nothing asks for traces, or they cannot be had in the form that is asked for."""
     if not wants_traces(environment):
         return None
     error = protocol_error(environment)
     findings.note(check_tracing(error))
-    return None if error else Tracing(python, findings, log)
+    return None if error else Tracing(python, findings)
 
 
 class Tracing:
     """Writes the journal. What is told on Orthanc's threads returns at once."""
 
-    def __init__(self, python: str, findings: Findings, log: Log, clock: Clock = time) -> None:
-        self._clock, self._findings, self._log, self._journal = clock, findings, log, Journal()
-        self._courier = Exporter(self._journal, python, clock, log, self._ready)
+    def __init__(self, python: str, findings: Findings, clock: Clock = time) -> None:
+        self._clock, self._findings, self._journal = clock, findings, Journal()
+        self._courier = Exporter(self._journal, python, clock, self._ready)
         self.missed = self._journal.missed
         self.start, self.stop, self.join = self._courier.start, self._courier.stop, self._courier.join
 
@@ -106,7 +109,7 @@ class Tracing:
         check = check_tracing(error)
         self._findings.note(check)
         if not check.passed:
-            self._log.error(f"FRAME CACHE: {check.advice}")
+            logger.error(check.advice)
 
 
 class _Output:

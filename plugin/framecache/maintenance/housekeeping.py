@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 
-from framecache.ports import Log
+from framecache.errors import reason
 from framecache.store.buffers import BufferPool
 from framecache.store.frame_store import FrameStore
 from framecache.threads import make_way, start_thread
+
+logger = logging.getLogger(__name__)
 
 _PAUSE_SECONDS = 1.0
 # While the store is degraded it is tried less and less often, to no longer than this.
@@ -18,8 +21,8 @@ _LONGEST_PAUSE_SECONDS = 15.0
 class Housekeeping:
     """One thread."""
 
-    def __init__(self, store: FrameStore, pool: BufferPool, log: Log) -> None:
-        self._store, self._pool, self._log = store, pool, log
+    def __init__(self, store: FrameStore, pool: BufferPool) -> None:
+        self._store, self._pool = store, pool
         self._stopping = threading.Event()
 
     def start(self, when_checked: Callable[[], None]) -> threading.Thread:
@@ -47,4 +50,4 @@ class Housekeeping:
         try:
             task(self._stopping.is_set)
         except Exception as error:  # noqa: BLE001 - the next round is made whatever happened in this one
-            self._log.error(f"frame cache: looking after the cache failed: {type(error).__name__}: {error}")
+            logger.error("housekeeping failed: %s", reason(error))

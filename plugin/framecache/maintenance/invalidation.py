@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
 import time
@@ -9,11 +10,13 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from framecache.batches import batches
+from framecache.errors import reason
 from framecache.instances.catalogue import Catalogue
-from framecache.ports import Log
 from framecache.prefetch.scheduler import Scheduler
 from framecache.store.frame_store import FrameStore, StoreError
 from framecache.threads import start_thread
+
+logger = logging.getLogger(__name__)
 
 # What is being read has to be known as such before a flood of new studies evicts it.
 _FLUSH_SECONDS = 1.0
@@ -24,8 +27,8 @@ _MOST_FAILED = 100_000
 class Invalidation:
     """One thread; Orthanc's events only leave a note for it."""
 
-    def __init__(self, catalogue: Catalogue, store: FrameStore, scheduler: Scheduler, log: Log) -> None:
-        self._catalogue, self._store, self._scheduler, self._log = catalogue, store, scheduler, log
+    def __init__(self, catalogue: Catalogue, store: FrameStore, scheduler: Scheduler) -> None:
+        self._catalogue, self._store, self._scheduler = catalogue, store, scheduler
         self._deleted: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._failed: dict[str, None] = {}
         self._next_flush = 0.0
@@ -80,7 +83,7 @@ class Invalidation:
             task()
         except Exception as error:  # noqa: BLE001 - the next deletion is carried out all the same
             if not isinstance(error, StoreError):  # the store itself has logged what is wrong with it
-                self._log.warning(f"frame cache: cleaning up failed: {type(error).__name__}: {error}")
+                logger.warning("removing deleted instances failed: %s", reason(error))
             if len(self._failed) < _MOST_FAILED:
                 self._failed.update(dict.fromkeys(batch))
 

@@ -7,13 +7,16 @@ database, have to leave the disk as well.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
 
 from framecache.orthanc.instance_index import InstanceIndex
-from framecache.ports import Log, OrthancApi
+from framecache.ports import OrthancApi
 from framecache.store.frame_store import FrameStore
 from framecache.threads import make_way, start_thread
+
+logger = logging.getLogger(__name__)
 
 _BATCH = 200
 _PAUSE_SECONDS = 0.5
@@ -23,9 +26,9 @@ _ROUND_SECONDS = 3600.0
 class Reconciliation:
     """Goes through the store at the start and once an hour, at most 400 instances a second."""
 
-    def __init__(self, api: OrthancApi, store: FrameStore, on_suspect: Callable[[str], None], log: Log) -> None:
+    def __init__(self, api: OrthancApi, store: FrameStore, on_suspect: Callable[[str], None]) -> None:
         """`on_suspect` is called with the Orthanc ID of what is gone, or is kept in another version than Orthanc's."""
-        self._index, self._store, self._on_suspect, self._log = InstanceIndex(api), store, on_suspect, log
+        self._index, self._store, self._on_suspect = InstanceIndex(api), store, on_suspect
         self._stopping = threading.Event()
 
     def start(self) -> None:
@@ -42,7 +45,7 @@ class Reconciliation:
             try:
                 self._round()
             except Exception as error:  # noqa: BLE001 - the next round will tell
-                self._log.warning(f"frame cache: the cache could not be compared with Orthanc: {error}")
+                logger.warning("comparing the cache with Orthanc failed: %s", error)
             self._stopping.wait(_ROUND_SECONDS)
 
     def _round(self) -> None:

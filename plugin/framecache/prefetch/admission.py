@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
@@ -9,7 +10,9 @@ from framecache.orthanc.arrivals import Arrivals
 from framecache.orthanc.instance import DescribedInstance
 from framecache.policy.policy import Policy
 from framecache.policy.rule import Described, Turn
-from framecache.ports import Log, OrthancApi
+from framecache.ports import OrthancApi
+
+logger = logging.getLogger(__name__)
 
 _Described = TypeVar("_Described", bound=Described)
 
@@ -17,8 +20,8 @@ _Described = TypeVar("_Described", bound=Described)
 class Admission:
     """Asks Orthanc's database, not the stored files."""
 
-    def __init__(self, api: OrthancApi, log: Log, policy: Policy) -> None:
-        self._arrivals, self._log, self._policy = Arrivals(api, policy.tags), log, policy
+    def __init__(self, api: OrthancApi, policy: Policy) -> None:
+        self._arrivals, self._policy = Arrivals(api, policy.tags), policy
 
     def sift(self, orthanc_ids: Sequence[str], *, on_demand: bool = False) -> Iterator[tuple[DescribedInstance, Turn]]:
         """Those of a few hundred instances that the rules want, with what they say of their turn.
@@ -37,4 +40,4 @@ class Admission:
 
     def complain(self, error: Exception) -> None:
         """An instance cannot be understood."""
-        self._log.warning(f"frame cache: an instance could not be looked at: {error}")
+        logger.warning("ignoring an instance: %s", error)

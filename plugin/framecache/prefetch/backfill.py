@@ -7,14 +7,15 @@ itself. How far it is survives a restart.
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 from datetime import date, datetime, timedelta
 from typing import Literal
 
-from framecache.errors import FrameCacheError
+from framecache.errors import reason
 from framecache.orthanc.studies import Studies
 from framecache.plurals import counted
-from framecache.ports import Clock, Log
+from framecache.ports import Clock
 from framecache.prefetch.admission import Admission
 from framecache.prefetch.backfill_progress import Plan, Progress
 from framecache.prefetch.backfill_search import Found, Search
@@ -22,6 +23,8 @@ from framecache.prefetch.priority import Priority
 from framecache.prefetch.scheduler import Scheduler
 from framecache.store.frame_store import FrameStore
 from framecache.threads import make_way, start_thread
+
+logger = logging.getLogger(__name__)
 
 State = Literal["off", "running", "waiting", "paused", "full", "done"]
 _NOTE = "backfill"
@@ -50,12 +53,11 @@ class Backfill:
         scheduler: Scheduler,
         store: FrameStore,
         clock: Clock,
-        log: Log,
         plan: Plan,
     ) -> None:
         self._studies, self._scheduler, self._store = studies, scheduler, store
-        self._search = Search(studies, admission, clock, log, self._give_way)
-        self._clock, self._log, self._plan = clock, log, plan
+        self._search = Search(studies, admission, clock, self._give_way)
+        self._clock, self._plan = clock, plan
         self.progress, self.reason = Progress(), ""
         self.state: State = "off"
         self.total: int | None = None
@@ -132,9 +134,8 @@ class Backfill:
         except _Stopped:
             raise
         except Exception as error:  # noqa: BLE001 - it goes on where it was, whatever this is
-            message = str(error) if isinstance(error, FrameCacheError) else f"{type(error).__name__}: {error}"
-            self._log.warning(f"frame cache: the backfill could not go on: {message}")
-            self._tell("waiting", message)
+            logger.warning("the backfill was interrupted: %s", reason(error))
+            self._tell("waiting", reason(error))
             self._pause(_LOOK_SECONDS)
 
     def _run(self) -> None:
@@ -150,9 +151,8 @@ class Backfill:
         self._tell("done", "")
         self._note()
         progress = self.progress
-        self._log.info(
-            f"frame cache: the backfill is done: {progress.cached} of {counted(progress.looked_at, 'instance')}"
-        )
+        looked_at = counted(progress.looked_at, "instance")
+        logger.info("the backfill is complete: cached %d of %s", progress.cached, looked_at)
         with self._changed:
             self._changed.wait_for(lambda: self.state != "done" or self._is_stopping)
 

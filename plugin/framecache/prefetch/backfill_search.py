@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -10,8 +11,10 @@ from itertools import islice
 from framecache.errors import FrameCacheError
 from framecache.orthanc.instance import Instance
 from framecache.orthanc.studies import Studies, Study
-from framecache.ports import Clock, Log
+from framecache.ports import Clock
 from framecache.prefetch.admission import Admission
+
+logger = logging.getLogger(__name__)
 
 _STUDIES = 10
 _LONGEST_PAUSE = 1.0
@@ -29,11 +32,9 @@ class Found:
 class Search:
     """Goes through the studies newest first."""
 
-    def __init__(
-        self, studies: Studies, admission: Admission, clock: Clock, log: Log, give_way: Callable[[float], None]
-    ) -> None:
+    def __init__(self, studies: Studies, admission: Admission, clock: Clock, give_way: Callable[[float], None]) -> None:
         """`give_way` is called behind each question with the seconds for which Orthanc is to be left alone."""
-        self._studies, self._admission, self._clock, self._log = studies, admission, clock, log
+        self._studies, self._admission, self._clock = studies, admission, clock
         self._give_way, self._troubled = give_way, ""
 
     def through(self, bookmark: str, today: date, oldest: date | None) -> Iterator[Found]:
@@ -63,7 +64,7 @@ class Search:
                 failed += 1
                 if failed == len(studies) > 1:
                     raise
-                self._log.warning(f"frame cache: the backfill leaves the study {study.orthanc_id} out: {error}")
+                logger.warning("the backfill skips study %s: %s", study.orthanc_id, error)
                 found.append(Found(study))
         return found
 

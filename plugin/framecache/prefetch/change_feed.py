@@ -7,13 +7,14 @@ stored in the same database is seen as well, and whoever starts again reads on w
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 
 from framecache.errors import FrameCacheError
 from framecache.orthanc.changes import Changes
-from framecache.ports import Log, OrthancApi
+from framecache.ports import OrthancApi
 from framecache.prefetch.admission import Admission
 from framecache.prefetch.checkpoint import Checkpoint
 from framecache.prefetch.priority import ARRIVALS, Priority
@@ -21,6 +22,8 @@ from framecache.prefetch.scheduler import Scheduler
 from framecache.store.frame_store import FrameStore
 from framecache.telemetry.metrics import Metrics
 from framecache.threads import make_way, start_thread
+
+logger = logging.getLogger(__name__)
 
 _NOTE = "changes"
 # How often the log is looked at though no event came: another Orthanc may have written to the database.
@@ -46,13 +49,12 @@ class ChangeFeed:
         checkpoint: Checkpoint,
         store: FrameStore,
         metrics: Metrics,
-        log: Log,
         admission: Admission,
         on_new_study: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._on_new_study = on_new_study
         self._changes, self._scheduler, self._checkpoint = Changes(api), scheduler, checkpoint
-        self._store, self._metrics, self._log, self._admission = store, metrics, log, admission
+        self._store, self._metrics, self._admission = store, metrics, admission
         self._announced, self._counting = 0, threading.Lock()
         self._wake, self._stopping = threading.Event(), threading.Event()
         self._noted: int | None = None
@@ -97,7 +99,7 @@ class ChangeFeed:
 
     def _complain(self, error: Exception) -> None:
         self._metrics.count("errors")
-        self._log.warning(f"frame cache: new instances could not be looked at: {error}")
+        logger.warning("checking new instances failed: %s", error)
 
     def _begin(self) -> bool:
         """Where the last run left off; the first one takes in what arrives from now on."""
@@ -118,9 +120,7 @@ class ChangeFeed:
         while self._checkpoint.has_room() and not self._stopping.is_set():
             page = self._changes.page(self._checkpoint.read_up_to)
             if page.last < self._checkpoint.read_up_to:
-                self._log.warning(
-                    "frame cache: Orthanc's database is an older one: its present state is taken as it is"
-                )
+                logger.warning("Orthanc's database is older than at the last start: resuming at its last change")
             else:
                 self._sift(page.new_instances)
             for study_id in page.new_studies:

@@ -7,19 +7,22 @@ of the rest nobody but the line knows.
 from __future__ import annotations
 
 import json
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
 from framecache.dicom.identity import is_orthanc_id
+from framecache.errors import reason
 from framecache.plurals import counted
-from framecache.ports import Log
 from framecache.prefetch.priority import Priority
 from framecache.prefetch.related import RelatedNote, RelatedStudies, is_note
 from framecache.prefetch.scheduler import Scheduler
 from framecache.store.frame_store import FrameStore
 from framecache.threads import make_way, start_thread
+
+logger = logging.getLogger(__name__)
 
 _NOTE = "asked for"
 # How often it is written down; a crash loses what was asked for since.
@@ -56,8 +59,8 @@ class QueuedInstance:
 class QueueState:
     """One thread that writes down what waits, and takes it up again at the next start."""
 
-    def __init__(self, scheduler: Scheduler, related: RelatedStudies, store: FrameStore, log: Log) -> None:
-        self._scheduler, self._related, self._store, self._log = scheduler, related, store, log
+    def __init__(self, scheduler: Scheduler, related: RelatedStudies, store: FrameStore) -> None:
+        self._scheduler, self._related, self._store = scheduler, related, store
         self._stopping, self._thread = threading.Event(), threading.Thread()
         self._written = ""
 
@@ -83,7 +86,7 @@ class QueueState:
         try:
             act()
         except Exception as error:  # noqa: BLE001 - it is tried again with the next note
-            self._log.warning(f"frame cache: what waits could not be noted: {type(error).__name__}: {error}")
+            logger.warning("saving the queue failed: %s", reason(error))
 
     def _take_up(self) -> None:
         self._written = self._store.note(_NOTE) or ""
@@ -95,7 +98,7 @@ class QueueState:
             self._scheduler.submit(orthanc_id, max(priority, Priority.OPENED))
         if left.instances or left.notes:
             number = len(left.instances)
-            self._log.info(f"frame cache: queued again what waited when Orthanc ended: {counted(number, 'instance')}")
+            logger.info("queued again what was pending when Orthanc stopped: %s", counted(number, "instance"))
 
     def _write(self) -> None:
         text = QueuedInstance(self._scheduler.asked_for(_MOST), self._related.waiting()).to_text()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -9,14 +10,16 @@ from typing import Literal, NamedTuple, TypeGuard, get_args
 
 from framecache.batches import batches
 from framecache.config.settings import Extent
-from framecache.errors import FrameCacheError
+from framecache.errors import reason
 from framecache.instances.entry import Entry
 from framecache.orthanc.studies import Studies
-from framecache.ports import Clock, Log
+from framecache.ports import Clock
 from framecache.prefetch.admission import Admission
 from framecache.prefetch.priority import Priority
 from framecache.prefetch.scheduler import Scheduler
 from framecache.threads import make_way, start_thread
+
+logger = logging.getLogger(__name__)
 
 _BATCH = 200
 # Notes that wait, and notes that were dealt with: the same one comes with every frame that a viewer waits for.
@@ -50,20 +53,13 @@ class RelatedStudies:
         admission: Admission,
         scheduler: Scheduler,
         clock: Clock,
-        log: Log,
         *,
         opens: Extent = "instance",
         priors: int = 0,
         same_modality: bool = True,
     ) -> None:
         """`opens` says what is cached with an instance that a viewer opens, `priors` how many earlier studies are."""
-        self._studies, self._admission, self._scheduler, self._clock, self._log = (
-            studies,
-            admission,
-            scheduler,
-            clock,
-            log,
-        )
+        self._studies, self._admission, self._scheduler, self._clock = studies, admission, scheduler, clock
         self._opens, self._priors, self._same_modality = opens, priors, same_modality
         self._notes: OrderedDict[str, tuple[float, RelatedNote]] = OrderedDict()
         self._known: OrderedDict[str, float] = OrderedDict()
@@ -121,8 +117,7 @@ class RelatedStudies:
             try:
                 self._look_at(note)
             except Exception as error:  # noqa: BLE001 - the next note is looked at all the same
-                message = str(error) if isinstance(error, FrameCacheError) else f"{type(error).__name__}: {error}"
-                self._log.info(f"frame cache: what belongs to an instance could not be found: {message}")
+                logger.info("finding related instances failed: %s", reason(error))
             self._done(key)
 
     def _next(self) -> tuple[str, RelatedNote] | None:

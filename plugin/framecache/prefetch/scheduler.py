@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import heapq
+import logging
 import threading
 from collections.abc import Callable, Mapping
 
 from framecache.dicom.transfer_syntax import EXPLICIT, stored_representation
-from framecache.errors import FrameCacheError, HandOver, InstanceGone, NotFound, Overloaded, SharedUids, Stopping
+from framecache.errors import (
+    FrameCacheError,
+    HandOver,
+    InstanceGone,
+    NotFound,
+    Overloaded,
+    SharedUids,
+    Stopping,
+    reason,
+)
 from framecache.instances.catalogue import Catalogue
 from framecache.instances.entry import Entry
 from framecache.plurals import counted
 from framecache.policy.policy import Policy
-from framecache.ports import Clock, Log
+from framecache.ports import Clock
 from framecache.prefetch.extraction import ExtractionResult, Extractor
 from framecache.prefetch.extraction_states import ExtractionState, ExtractionStates
 from framecache.prefetch.inventory import Inventory
@@ -22,6 +32,8 @@ from framecache.prefetch.work_queue import Task, WorkQueue
 from framecache.store.frame_store import DoesNotFit, FrameStore, StoreError
 from framecache.telemetry.metrics import Metrics, MissCause
 from framecache.threads import make_way, make_way_at_the_disk, start_thread
+
+logger = logging.getLogger(__name__)
 
 _LONGEST_QUEUE = 100_000
 _MOST_ATTEMPTS = 3
@@ -40,7 +52,6 @@ class Scheduler:
         store: FrameStore,
         metrics: Metrics,
         clock: Clock,
-        log: Log,
         policy: Policy,
         on_done: Callable[[str], None] = lambda _: None,
         on_state: Callable[[str, ExtractionState, Task], None] = lambda *_: None,
@@ -56,7 +67,7 @@ class Scheduler:
         self._background = background or extractor
         self._on_state, self._on_done, self._on_kept, self._on_opened = on_state, on_done, on_kept, on_opened
         self._catalogue, self._extractor, self._store = catalogue, extractor, store
-        self._metrics, self._clock, self._log, self._policy = metrics, clock, log, policy
+        self._metrics, self._clock, self._policy = metrics, clock, policy
         self._line, self._near = WorkQueue(clock), dict[str, int]()
         self._states, self._stock = ExtractionStates(clock), Inventory(store, metrics)
         self._changed = self._line.changed
@@ -227,10 +238,9 @@ class Scheduler:
             return ExtractionState("skipped", _GONE if is_gone else str(error), at)
         except Exception as error:  # noqa: BLE001 - whatever it is, the next instance is tried
             self._metrics.count("failed_fills")
-            message = str(error) if isinstance(error, FrameCacheError) else f"{type(error).__name__}: {error}"
-            self._log.warning(f"frame cache: instance {orthanc_id} could not be cached: {message}")
+            logger.warning("caching instance %s failed: %s", orthanc_id, reason(error))
             failed_frames = error.frames if isinstance(error, FrameCacheError) else ()
-            return ExtractionState("failed", message, self._clock.monotonic(), failed_frames)
+            return ExtractionState("failed", reason(error), self._clock.monotonic(), failed_frames)
 
     def _again(self, orthanc_id: str, place: Ticket, step: int, why: str) -> ExtractionState:
         """It could not be cut out now, and may be a little later."""
@@ -307,9 +317,8 @@ class Scheduler:
         if is_first_form:
             self._metrics.count("filled_instances")
         self._metrics.filled(done.frames, done.size, seconds)
-        self._log.info(
-            f"frame cache: {counted(done.frames, 'frame')} of {orthanc_id} cached, {done.size} bytes in {seconds:.2f} s"
-        )
+        frames = counted(done.frames, "frame")
+        logger.info("cached %s of %s: %d bytes in %.2f s", frames, orthanc_id, done.size, seconds)
 
 
 def _is_kept(entry: Entry, frame_number: int) -> bool:

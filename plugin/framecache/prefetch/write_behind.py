@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
 
+from framecache.errors import reason
 from framecache.instances.catalogue import Catalogue
 from framecache.instances.entry import Entry
 from framecache.policy.policy import Policy
-from framecache.ports import Log
 from framecache.store.frame_store import FrameStore
 from framecache.threads import make_way, start_thread
+
+logger = logging.getLogger(__name__)
 
 _MOST_BYTES = 256 << 20
 
@@ -18,8 +21,8 @@ _MOST_BYTES = 256 << 20
 class WriteBehind:
     """One thread and a queue that is bounded in bytes: what does not fit is made again when it is asked for again."""
 
-    def __init__(self, catalogue: Catalogue, store: FrameStore, log: Log, policy: Policy) -> None:
-        self._catalogue, self._store, self._log, self._policy = catalogue, store, log, policy
+    def __init__(self, catalogue: Catalogue, store: FrameStore, policy: Policy) -> None:
+        self._catalogue, self._store, self._policy = catalogue, store, policy
         self._queue: queue.SimpleQueue[tuple[Entry, str, int, bytes] | None] = queue.SimpleQueue()
         self._bytes = 0
         self._forgotten: set[str] = set()
@@ -56,7 +59,7 @@ class WriteBehind:
             try:
                 self._write(*item)
             except Exception as error:  # noqa: BLE001 - the answer is out; only the next one will be slow again
-                self._log.info(f"frame cache: a frame could not be kept: {type(error).__name__}: {error}")
+                logger.info("caching a frame failed: %s", reason(error))
             finally:
                 with self._lock:
                     self._bytes -= len(item[3])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -15,9 +16,11 @@ from framecache.dicomweb.negotiation import MediaRange, parse_accept
 from framecache.dicomweb.public_url import PublicUrl
 from framecache.errors import BadRequest, InstanceGone, NotAcceptable, NotFound, SourceError, UnknownInstance
 from framecache.instances.entry import Entry
-from framecache.ports import Log, OrthancApi
+from framecache.ports import OrthancApi
 from framecache.serving.responder import Answer, Responder, is_known
 from framecache.threads import Desk
+
+logger = logging.getLogger(__name__)
 
 DICOM = "application/dicom"
 # Up to here an answer goes out in one piece, with its length, and the connection is kept: a series of single-frame
@@ -57,10 +60,10 @@ class InstanceRetrieval:
     The stock plugin knows no second spelling of an instance's URL, so that it cannot be handed a request.
     """
 
-    def __init__(self, responder: Responder, api: OrthancApi, desk: Desk, public_url: PublicUrl, log: Log) -> None:
+    def __init__(self, responder: Responder, api: OrthancApi, desk: Desk, public_url: PublicUrl) -> None:
         """`desk` has the threads that transcode: for Orthanc's decoders an HTTP thread's stack may be too small."""
         self._responder, self._api, self._desk = responder, api, desk
-        self._public_url, self._log = public_url, log
+        self._public_url = public_url
 
     def answer(self, request: InstanceRequest) -> Answer:
         """The answer to `request`. Raises BadRequest, NotFound, NotAcceptable, Overloaded, SourceError."""
@@ -87,7 +90,7 @@ class InstanceRetrieval:
             try:
                 return _open(entry.stored_path, entry.instance.stored_size)
             except SourceError as error:
-                self._log.info(f"frame cache: Orthanc's core is asked for a file: {error}")
+                logger.info("asking Orthanc's core for a file: %s", error)
         return MemoryReader(self._api.get(f"/instances/{entry.instance.orthanc_id}/file"))
 
     def _transcoded(self, entry: Entry, form: FileForm) -> ByteReader:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -18,13 +19,16 @@ from framecache.errors import (
     NotFound,
     Overloaded,
     Stopping,
+    reason,
 )
-from framecache.ports import Log, RestOutput
+from framecache.ports import RestOutput
 from framecache.serving.responder import Answer
 from framecache.serving.send_limiter import LARGE, SendLimiter
 from framecache.serving.stream import send_stream
 from framecache.serving.transactions import HttpRequest, Transaction
 from framecache.telemetry.metrics import Metrics
+
+logger = logging.getLogger(__name__)
 
 _SENTINEL_UID = "0.0"
 # Asked for by the start-up test; no instance has these UIDs.
@@ -45,7 +49,6 @@ class RetrieveRoute:
         self,
         transaction: Transaction,
         metrics: Metrics,
-        log: Log,
         is_serving: Callable[[], bool],
         turns: SendLimiter,
         is_stopping: Callable[[], bool] = lambda: False,
@@ -57,7 +60,7 @@ class RetrieveRoute:
         `is_kept_by_proxy` says whether an nginx in front may keep answers that it can have confirmed.
         """
         self._is_kept_by_proxy, self._turns = is_kept_by_proxy, turns
-        self._transaction, self._metrics, self._log = transaction, metrics, log
+        self._transaction, self._metrics = transaction, metrics
         self._is_serving, self._is_stopping = is_serving, is_stopping
 
     def __call__(self, output: RestOutput, _uri: str, **request: Any) -> None:
@@ -85,11 +88,11 @@ class RetrieveRoute:
                 self._metrics.count("overloaded")
             send_error(output, error)
         except FrameCacheError as error:
-            self._log.info(f"frame cache: handed over: {error}")
+            logger.info("handing a request over to the stock DICOMweb plugin: %s", error)
             self._hand_over(output, request, error)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with us, the stock plugin can answer
             self._metrics.count("errors")
-            self._log.error(f"frame cache: {type(error).__name__} in a request: {error}")
+            logger.error("a request failed: %s", reason(error))
             self._hand_over(output, request, None)
 
     def _send(self, output: RestOutput, answer: Answer) -> None:
@@ -106,7 +109,7 @@ class RetrieveRoute:
             else:
                 send_stream(output, answer.content_type, answer.body, answer.length)
         except Exception as error:  # noqa: BLE001 - the answer has begun: it can only break off
-            self._log.info(f"frame cache: an answer broke off: {error}")
+            logger.info("an answer broke off: %s", error)
 
     def _send_buffer(self, output: RestOutput, body: memoryview, content_type: str) -> None:
         if len(body) < LARGE:

@@ -6,6 +6,7 @@ While it is degraded nothing is written; what can still be read is read, and fra
 from __future__ import annotations
 
 import contextlib
+import logging
 import sqlite3
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -16,13 +17,15 @@ import diskcache
 from framecache.dicom.identity import InstancePath
 from framecache.orthanc.instance import Instance
 from framecache.plurals import counted
-from framecache.ports import Clock, Log
+from framecache.ports import Clock
 from framecache.store.block import Block
 from framecache.store.disk.disk_store import DiskStore
 from framecache.store.disk.table import IndexReplaced, is_damage
 from framecache.store.frame_store import Degraded, DoesNotFit, NoStore, StoreError
 from framecache.store.usage import InstanceUsage, Order, StudyUsagePage, TotalUsage
 from framecache.telemetry.metrics import RemovalCause
+
+logger = logging.getLogger(__name__)
 
 _Result = TypeVar("_Result")
 _FAULTS = (OSError, sqlite3.Error, diskcache.Timeout, StoreError, ValueError)
@@ -36,12 +39,11 @@ class ResilientStore:
         open_store: Callable[[], DiskStore],
         limit: int,
         clock: Clock,
-        log: Log,
         on_change: Callable[[str | None], None] = lambda _: None,
     ) -> None:
         """`on_change` is told why nothing can be kept from now on, or None when that is over."""
         self._on_change = on_change
-        self._open, self.limit, self._clock, self._log = open_store, limit, clock, log
+        self._open, self.limit, self._clock = open_store, limit, clock
         self._store: DiskStore | NoStore = NoStore()
         self._degraded: Degraded | None = None
         self._give_up: Callable[[], None] = lambda: None
@@ -191,9 +193,11 @@ class ResilientStore:
         found = store.check(is_stopping)
         self._is_checked = True
         if found.orphans or found.lost or found.folders:
-            self._log.warning(
-                f"frame cache: checked against its index: removed {counted(found.orphans, 'file')} without a row, "
-                f"{counted(found.lost, 'row')} without a file and {counted(found.folders, 'unreadable folder')}"
+            logger.warning(
+                "checked against its index: removed %s without a row, %s without a file and %s",
+                counted(found.orphans, "file"),
+                counted(found.lost, "row"),
+                counted(found.folders, "unreadable folder"),
             )
 
     def _probe(self, store: DiskStore, is_stopping: Callable[[], bool]) -> None:
@@ -227,7 +231,7 @@ class ResilientStore:
         with self._changing:
             if self._degraded is not None:
                 self._degraded = None
-                self._log.warning("frame cache: the cache can be used again")
+                logger.warning("the cache can be used again")
                 self._on_change(None)
 
     def _note(self, error: Exception) -> None:
@@ -241,7 +245,7 @@ class ResilientStore:
             since = self._clock.time() if self._degraded is None else self._degraded.since
             self._degraded = Degraded(since, reason)
         if is_new:
-            self._log.error(f"FRAME CACHE KEEPS NOTHING FOR NOW: {reason}")
+            logger.error("NOT CACHING for now: %s", reason)
             self._on_change(reason)
 
 

@@ -31,7 +31,7 @@ from framecache.telemetry.metrics import Metrics
 from framecache.threads import Desk
 
 from tests.unit.dicom_files import INSTANCE, SERIES, STUDY, native
-from tests.unit.fakes import SERIES_ID, FakeApi, FakeLog, eventually, orthanc_id, sources, uuid
+from tests.unit.fakes import SERIES_ID, FakeApi, eventually, orthanc_id, sources, uuid
 
 MB = 1 << 20
 
@@ -40,16 +40,16 @@ class Site:
     """Its filler works when a test starts it."""
 
     def __init__(self, folder: Path) -> None:
-        self.api, self.log, self.metrics = FakeApi(folder / "db"), FakeLog(), Metrics()
-        self.store = ResilientStore(lambda: DiskStore(folder / "cache", 1 << 30), 1 << 30, time, self.log)
+        self.api, self.metrics = FakeApi(folder / "db"), Metrics()
+        self.store = ResilientStore(lambda: DiskStore(folder / "cache", 1 << 30), 1 << 30, time)
         self.desk, self.pool = Desk("test-desk", 1), BufferPool(64 * MB, 0)
         self.catalogue = Catalogue(self.api, self.store, self.desk, time, folder / "db", 5.0)
         policy = Policy(site_rules((), (), minimum_frames=2, minimum_frame_mb=4.0, mode="copy"))
         extractor = Extractor(sources(self.api), self.store, self.pool, None, policy, ExtractionCost(self.store, time))
-        self.scheduler = Scheduler(self.catalogue, extractor, self.store, self.metrics, time, self.log, policy)
-        self.write_behind = WriteBehind(self.catalogue, self.store, self.log, policy)
+        self.scheduler = Scheduler(self.catalogue, extractor, self.store, self.metrics, time, policy)
+        self.write_behind = WriteBehind(self.catalogue, self.store, policy)
         self.events = Events(time)
-        self.jobs = Jobs(time, self.log, self.events)
+        self.jobs = Jobs(time, self.events)
         self.work = JobWork(self.jobs, self.events)
         archive = Hierarchy(self.api)
         self.resources = Resources(archive, self.catalogue, self.store, self.scheduler)
@@ -61,9 +61,8 @@ class Site:
             self.write_behind,
             self.jobs,
             Warming(self.scheduler, self.catalogue, self.store).of,
-            Verification(self.catalogue, self.store, self.metrics, self.log).of,
+            Verification(self.catalogue, self.store, self.metrics).of,
             self.events,
-            self.log,
         )
 
     def close(self) -> None:

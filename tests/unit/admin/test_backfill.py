@@ -12,7 +12,7 @@ from framecache.admin.jobs import Job, Jobs
 from framecache.prefetch.backfill_progress import Progress
 from framecache.telemetry.events import Events
 
-from tests.unit.fakes import FakeClock, FakeLog, eventually
+from tests.unit.fakes import FakeClock, eventually
 
 
 class Site:
@@ -20,7 +20,7 @@ class Site:
 
     def __init__(self, *, starts: bool = False) -> None:
         clock = FakeClock()
-        self.jobs = Jobs(clock, FakeLog(), Events(clock))
+        self.jobs = Jobs(clock, Events(clock))
         filling: Any = SimpleNamespace(
             state="off",
             reason="",

@@ -11,14 +11,14 @@ from framecache.admin.jobs import Job, Jobs
 from framecache.errors import NotFound, Overloaded, SourceError
 from framecache.telemetry.events import Events
 
-from tests.unit.fakes import FakeClock, FakeLog, eventually
+from tests.unit.fakes import FakeClock, eventually
 
 
 class Site:
     def __init__(self) -> None:
-        self.clock, self.log = FakeClock(), FakeLog()
+        self.clock = FakeClock()
         self.events = Events(self.clock)
-        self.jobs = Jobs(self.clock, self.log, self.events)
+        self.jobs = Jobs(self.clock, self.events)
         self.gate = threading.Event()
 
     def held(self, job: Job) -> None:

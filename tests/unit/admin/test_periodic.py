@@ -8,14 +8,16 @@ from framecache.admin.periodic import Periodic
 from tests.unit.fakes import FakeClock, FakeLog, eventually
 
 
-def test_a_task_that_fails_does_not_keep_the_others_from_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_task_that_fails_does_not_keep_the_others_from_their_turn(
+    monkeypatch: pytest.MonkeyPatch, log: FakeLog
+) -> None:
     monkeypatch.setattr("framecache.admin.periodic._SECONDS", 0.01)
-    done, log = list[int](), FakeLog()
+    done = list[int]()
 
     def fail() -> None:
         raise KeyError("broken")
 
-    pulse = Periodic([fail, lambda: done.append(1)], FakeClock(), log)
+    pulse = Periodic([fail, lambda: done.append(1)], FakeClock())
     thread = pulse.start()
     assert eventually(lambda: len(done) > 2)
     assert "KeyError" in log.of("info")[0]
@@ -28,7 +30,7 @@ def test_a_task_that_fails_does_not_keep_the_others_from_their_turn(monkeypatch:
 def test_it_comes_at_each_ten_seconds_of_the_clock(monkeypatch: pytest.MonkeyPatch, now: float, pause: float) -> None:
     clock, waited = FakeClock(), list[float]()
     clock.now = now
-    pulse = Periodic([], clock, FakeLog())
+    pulse = Periodic([], clock)
 
     def wait(seconds: float) -> bool:
         waited.append(seconds)

@@ -60,11 +60,11 @@ class Studies(FakeApi):
 
 class Bench:
     def __init__(self, folder: Path, **settings: Any) -> None:
-        self.api, self.log, clock = Studies(), FakeLog(), FakeClock()
-        self.jobs = Jobs(clock, self.log, Events(clock))
+        self.api, clock = Studies(), FakeClock()
+        self.jobs = Jobs(clock, Events(clock))
         self.extraction_cost = ExtractionCost(MemoryStore(folder), clock)
         section = {"MaximumSizeMB": 16, **settings}
-        self.area = Preview(self.api, read_settings(section, folder), self.jobs, self.extraction_cost, self.log)
+        self.area = Preview(self.api, read_settings(section, folder), self.jobs, self.extraction_cost)
 
     def begin(self, **arguments: Any) -> Job:
         """With arguments as the route reads them from a body."""
@@ -127,9 +127,9 @@ def test_without_rules_it_is_about_those_in_force(tmp_path: Path) -> None:
 
 
 def test_an_archive_is_read_page_by_page_and_what_goes_meanwhile_is_passed_over(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, log: FakeLog
 ) -> None:
-    monkeypatch.setattr("framecache.admin.preview._STUDIES", 10)
+    monkeypatch.setattr("framecache.orthanc.studies._SHORT_PAGE", 10)
     monkeypatch.setattr("framecache.admin.preview._INSTANCES", 7)
     for number in range(25):
         bench.api.put(number, number % 20, {"StudyDate": "unknown"} if number == 3 else {})
@@ -138,7 +138,7 @@ def test_an_archive_is_read_page_by_page_and_what_goes_meanwhile_is_passed_over(
 
     assert bench.api.pages == [10, 10, 5, 0]
     assert result["Total"]["Instances"] == 24
-    assert not bench.log.lines
+    assert not log.lines
 
 
 def test_a_dry_run_ends_when_it_is_cancelled(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from framecache.admin.arguments import Asked, whole_number
 from framecache.admin.routes import ActionRoute, JsonRoute
 from framecache.errors import NotFound
 
-from tests.unit.fakes import FakeLog, FakeOutput
+from tests.unit.fakes import FakeOutput
 
 HEADER = {"x-frame-cache": "1"}
 
@@ -27,7 +27,7 @@ def ask(
     groups: tuple[str, ...] = (),
 ) -> FakeOutput:
     output = FakeOutput()
-    route = kind(answer, access or Access((), {}), FakeLog())
+    route = kind(answer, access or Access((), {}))
     route(output, "/frame-cache/…", method=method, groups=list(groups), headers=headers, get={})
     return output
 
@@ -120,7 +120,7 @@ def test_arguments_come_from_the_query_of_a_get_and_the_body_of_a_post(
     kind: type[JsonRoute], given: dict[str, Any], status: int, told: object
 ) -> None:
     output = FakeOutput()
-    route = kind(LIMITED, Access((), {}), FakeLog())
+    route = kind(LIMITED, Access((), {}))
     request: dict[str, Any] = {"get": {}} if kind is JsonRoute else {}
     route(output, "", method=kind.method, groups=[], headers=HEADER, **(request | given))
 

@@ -25,7 +25,7 @@ from framecache.threads import Desk
 
 from tests.unit.admin.test_exposition import parsed
 from tests.unit.dicom_files import native
-from tests.unit.fakes import FakeApi, FakeClock, FakeLog, FakeModule, eventually, orthanc_id, sources
+from tests.unit.fakes import FakeApi, FakeClock, FakeModule, eventually, orthanc_id, sources
 
 MB = 1 << 20
 
@@ -35,18 +35,16 @@ class Bench:
 
     def __init__(self, folder: Path) -> None:
         settings = read_settings({"MaximumSizeMB": 256, "MinimumFrames": 1}, folder / "cache")
-        self.metrics, self.clock, self.log, self.desk = Metrics(), FakeClock(), FakeLog(), Desk("test-desk", 1)
+        self.metrics, self.clock, self.desk = Metrics(), FakeClock(), Desk("test-desk", 1)
         api = FakeApi(folder / "db")
         self.name = api.store(native(bytes(72)))
-        self.store = ResilientStore(lambda: DiskStore(settings.directory, 256 * MB), 256 * MB, self.clock, self.log)
+        self.store = ResilientStore(lambda: DiskStore(settings.directory, 256 * MB), 256 * MB, self.clock)
         catalogue = Catalogue(api, self.store, self.desk, self.clock, folder / "db", 5.0)
         pool = BufferPool(64 * MB, 0)
         extractor = Extractor(
             sources(api), self.store, pool, None, settings.policy(), ExtractionCost(self.store, self.clock)
         )
-        self.scheduler = Scheduler(
-            catalogue, extractor, self.store, self.metrics, self.clock, self.log, settings.policy()
-        )
+        self.scheduler = Scheduler(catalogue, extractor, self.store, self.metrics, self.clock, settings.policy())
         self.findings = Findings(serving=True)
         self.measurements = Measurements(
             self.findings, settings, self.clock, catalogue, self.store, self.scheduler, self, pool

@@ -11,7 +11,7 @@ from framecache.admin.jobs import Jobs
 from framecache.admin.work import JobWork
 from framecache.telemetry.events import Events
 
-from tests.unit.fakes import FakeClock, FakeLog, eventually
+from tests.unit.fakes import FakeClock, eventually
 
 
 def answered(answer: Answer, *groups: str, **arguments: str) -> Any:
@@ -20,7 +20,7 @@ def answered(answer: Answer, *groups: str, **arguments: str) -> Any:
 
 def test_jobs_are_told_and_cancelled_by_their_ids() -> None:
     events = Events(FakeClock())
-    jobs = Jobs(FakeClock(), FakeLog(), events)
+    jobs = Jobs(FakeClock(), events)
     area = JobWork(jobs, events)
     job = jobs.begin("warm", lambda job: job.pause(60))
     assert eventually(lambda: job.state == "running")
@@ -34,7 +34,7 @@ def test_jobs_are_told_and_cancelled_by_their_ids() -> None:
 
 def test_events_are_told_from_a_number_on() -> None:
     events = Events(FakeClock())
-    area = JobWork(Jobs(FakeClock(), FakeLog(), events), events)
+    area = JobWork(Jobs(FakeClock(), events), events)
     events.note("pinned", "studies", "id", "why")
     events.note("degraded", text="disk full")
 

@@ -41,18 +41,13 @@ NewPool = Callable[..., CodecPool]
 
 
 @pytest.fixture
-def log() -> FakeLog:
-    return FakeLog()
-
-
-@pytest.fixture
-def new_pool(log: FakeLog) -> Iterator[NewPool]:
+def new_pool() -> Iterator[NewPool]:
     pools = []
 
     def new(
         python: str = sys.executable, processes: int = 1, memory_limit: int = MEMORY, deadline: float = 20
     ) -> CodecPool:
-        pools.append(CodecPool(python, processes, memory_limit, deadline, log))
+        pools.append(CodecPool(python, processes, memory_limit, deadline))
         return pools[-1]
 
     yield new
@@ -63,7 +58,7 @@ def new_pool(log: FakeLog) -> Iterator[NewPool]:
 @pytest.fixture(scope="module")
 def shared_pool() -> Iterator[CodecPool]:
     """For tests that leave it as it was."""
-    pool = CodecPool(sys.executable, 1, MEMORY, 20, FakeLog())
+    pool = CodecPool(sys.executable, 1, MEMORY, 20)
     yield pool
     pool.close()
 
@@ -163,7 +158,7 @@ def test_a_process_that_hangs_is_killed_by_the_deadline_and_replaced(new_pool: N
     assert hung not in children()
     assert transcode(pool) == SMALL.pixels.tobytes()
     assert pool.counts["timeouts"] == 1
-    assert any("replaced" in line for line in log.of("warning"))
+    assert any("replacing a helper" in line for line in log.of("warning"))
 
 
 def test_a_process_that_dies_is_replaced(new_pool: NewPool) -> None:
@@ -258,7 +253,7 @@ def test_closing_ends_a_process_that_has_not_said_hello(log: FakeLog, tmp_path: 
     python, told = tmp_path / "python3", tmp_path / "pid"
     python.write_text(f"#!/bin/sh\necho $$ > {told}.new\nmv {told}.new {told}\nexec sleep 60\n")
     python.chmod(0o755)
-    pool = CodecPool(str(python), 1, MEMORY, 20, log)
+    pool = CodecPool(str(python), 1, MEMORY, 20)
     with ThreadPoolExecutor(1) as callers:
         waiting = callers.submit(transcode, pool)
         assert eventually(told.exists)
@@ -271,10 +266,10 @@ def test_closing_ends_a_process_that_has_not_said_hello(log: FakeLog, tmp_path: 
     assert log.of("error") == []
 
 
-def test_closing_leaves_neither_threads_nor_descriptors_behind(log: FakeLog) -> None:
+def test_closing_leaves_neither_threads_nor_descriptors_behind() -> None:
     threads, descriptors = threading.active_count(), len(os.listdir("/proc/self/fd"))
     for _ in range(3):
-        pool = CodecPool(sys.executable, 1, MEMORY, 20, log)
+        pool = CodecPool(sys.executable, 1, MEMORY, 20)
         transcode(pool)
         pool.close()
     assert eventually(lambda: threading.active_count() <= threads)
@@ -285,8 +280,7 @@ def test_a_process_does_not_outlive_its_orthanc() -> None:
     program = (
         "import sys, time; sys.path.insert(0, sys.argv[1])\n"
         "from framecache.codecs.codec_pool import CodecPool\n"
-        "class Log: info = warning = error = lambda *_: None\n"
-        "pool = CodecPool(sys.executable, 1, 1 << 30, 20, Log()); pool.check()\n"
+        "pool = CodecPool(sys.executable, 1, 1 << 30, 20); pool.check()\n"
         "print(pool._free[0].pid, flush=True); time.sleep(60)"
     )
     host = subprocess.Popen([sys.executable, "-c", program, str(PLUGIN)], stdout=subprocess.PIPE)
@@ -344,7 +338,7 @@ def test_a_python_of_another_version_is_refused(new_pool: NewPool, log: FakeLog,
     pool = new_pool(python=str(impostor))
     with pytest.raises(CodecUnavailable, match=r"is 3\.9, but Orthanc's own Python is 3\."):
         pool.check()
-    assert "DOES NOT TRANSCODE" in log.of("error")[0]
+    assert "NOT TRANSCODING" in log.of("error")[0]
 
 
 def test_a_package_that_is_missing_is_named(new_pool: NewPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

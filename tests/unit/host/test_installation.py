@@ -98,7 +98,7 @@ def test_where_something_is_wrong_orthanc_starts_and_only_the_status_is_ours(
 
     assert list(module.routes) == [STATUS, PAGE]
     assert (module.on_change, module.explorer) == (None, "")
-    assert any("FRAME CACHE IS OFF" in line and message in line for line in module.log.of("error"))
+    assert any("frame cache: OFF: " in line and message in line for line in module.log.of("error"))
     found = status(module)
     assert found["Serving"] is False
     assert any(message in check.get("Advice", "") for check in found["Checks"])
@@ -140,7 +140,7 @@ def test_a_folder_that_cannot_be_used_is_told_and_frames_are_still_served(site: 
     (site.folder / "file").touch()
     module = site.install({"Directory": str(site.folder / "file")})
 
-    assert any("KEEPS NOTHING" in line for line in module.log.of("error"))
+    assert any("NOT CACHING" in line for line in module.log.of("error"))
     found = status(module)
     assert found["Serving"] is True
     assert any(check["Name"] == "Directory" and not check["Passed"] for check in found["Checks"])

@@ -23,7 +23,7 @@ GROUPS = ["1.2", "1.3", "1.4", "1"]
 
 @pytest.fixture
 def tracing() -> Tracing:
-    return Tracing("python3", Findings(), FakeLog(), FakeClock(7.0))
+    return Tracing("python3", Findings(), FakeClock(7.0))
 
 
 def ask(tracing: Tracing, route: Any, output: FakeOutput | None = None, **request: Any) -> list[Record]:
@@ -127,21 +127,21 @@ def test_an_instance_is_noted_from_its_event_to_the_end_of_all_work(tracing: Tra
 def test_nothing_is_noted_where_nothing_asks_for_traces() -> None:
     findings = Findings()
 
-    assert trace({}, "python3", findings, FakeLog()) is None
+    assert trace({}, "python3", findings) is None
     assert findings.checks == []
 
 
 def test_a_protocol_that_is_not_spoken_is_a_failed_check() -> None:
     findings = Findings()
 
-    assert trace({**ENDPOINT, "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, "python3", findings, FakeLog()) is None
+    assert trace({**ENDPOINT, "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, "python3", findings) is None
     (check,) = findings.failed
     assert "OTEL_EXPORTER_OTLP_PROTOCOL is grpc" in check.advice
 
 
-def test_a_process_that_cannot_be_started_is_a_failed_check_and_a_line_in_the_log() -> None:
-    findings, log = Findings(), FakeLog()
-    tracing = trace(ENDPOINT, "/nowhere/python3", findings, log)
+def test_a_process_that_cannot_be_started_is_a_failed_check_and_a_line_in_the_log(log: FakeLog) -> None:
+    findings = Findings()
+    tracing = trace(ENDPOINT, "/nowhere/python3", findings)
     assert tracing is not None
     assert findings.passed("Tracing")
     tracing.start()
@@ -151,6 +151,6 @@ def test_a_process_that_cannot_be_started_is_a_failed_check_and_a_line_in_the_lo
 
     (check,) = findings.failed
     assert "/nowhere/python3 cannot be started" in check.advice
-    assert log.of("error") == [f"FRAME CACHE: {check.advice}"]
+    assert log.of("error") == [check.advice]
     tracing.stop()
     tracing.join()

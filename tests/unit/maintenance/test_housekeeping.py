@@ -14,9 +14,11 @@ from framecache.store.buffers import BufferPool
 from tests.unit.fakes import FakeLog, MemoryStore, eventually
 
 
-def test_an_error_ends_neither_the_start_nor_the_rounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_ends_neither_the_start_nor_the_rounds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log: FakeLog
+) -> None:
     monkeypatch.setattr(housekeeping, "_PAUSE_SECONDS", 0.01)
-    store, log, rounds, begun = MemoryStore(tmp_path), FakeLog(), list[int](), list[int]()
+    store, rounds, begun = MemoryStore(tmp_path), list[int](), list[int]()
 
     def refuse(_: Callable[[], bool]) -> NoReturn:
         raise TypeError
@@ -27,12 +29,12 @@ def test_an_error_ends_neither_the_start_nor_the_rounds(tmp_path: Path, monkeypa
 
     monkeypatch.setattr(store, "check", refuse)
     monkeypatch.setattr(store, "tend", tend)
-    looking = Housekeeping(store, BufferPool(1, 0), log)
+    looking = Housekeeping(store, BufferPool(1, 0))
     thread = looking.start(lambda: begun.append(1))
 
     assert eventually(lambda: len(rounds) >= 3)
     assert begun == [1]
-    assert "looking after the cache failed: TypeError" in log.of("error")[0]
+    assert "housekeeping failed: TypeError" in log.of("error")[0]
     looking.stop()
     thread.join(5)
     assert not thread.is_alive()

@@ -12,7 +12,7 @@ from framecache.prefetch.extraction_states import ExtractionState
 from framecache.store.frame_store import StoreError
 
 from tests.unit.dicom_files import EXPLICIT, native
-from tests.unit.fakes import PATH, eventually, uuid
+from tests.unit.fakes import PATH, FakeLog, eventually, uuid
 from tests.unit.prefetch.test_scheduler import Bench as FillerBench
 
 FILE = native(bytes(72))
@@ -21,7 +21,7 @@ FILE = native(bytes(72))
 class Bench(FillerBench):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        self.invalidation = Invalidation(self.catalogue, self.store, self.scheduler, self.log)
+        self.invalidation = Invalidation(self.catalogue, self.store, self.scheduler)
 
     def kept(self, **values: str) -> str:
         """An instance with its record and a block in the store."""
@@ -65,7 +65,9 @@ def test_an_overwritten_instance_keeps_its_new_frames(bench: Bench) -> None:
     assert eventually(lambda: [key.split("/")[1] for key in bench.store.rows] == [uuid(2)])
 
 
-def test_a_version_that_comes_while_it_is_cleaned_up_stays(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_version_that_comes_while_it_is_cleaned_up_stays(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, log: FakeLog
+) -> None:
     """Deleted, stored again and cut out anew between Orthanc's answer and the cleaning up."""
     name = bench.kept(uuid=uuid(1))
     bench.api.delete(name)
@@ -83,7 +85,7 @@ def test_a_version_that_comes_while_it_is_cleaned_up_stays(bench: Bench, monkeyp
 
     assert eventually(lambda: [key.split("/")[1] for key in bench.store.rows] == [uuid(2)])
     assert bench.store.records[PATH].attachment_uuid == uuid(2)
-    assert not bench.log.of("warning")
+    assert not log.of("warning")
 
 
 def test_accesses_are_written_down_from_time_to_time_and_at_the_end(bench: Bench) -> None:
@@ -97,7 +99,9 @@ def test_accesses_are_written_down_from_time_to_time_and_at_the_end(bench: Bench
     assert eventually(lambda: bench.store.touched == {PATH: 1005.0})
 
 
-def test_what_the_store_cannot_look_up_now_is_cleaned_up_later(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_the_store_cannot_look_up_now_is_cleaned_up_later(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, log: FakeLog
+) -> None:
     def refuse(_: object) -> dict[str, set[str]]:
         raise StoreError("Input/output error")
 
@@ -111,28 +115,28 @@ def test_what_the_store_cannot_look_up_now_is_cleaned_up_later(bench: Bench, mon
         assert bench.store.rows
 
     assert eventually(lambda: not bench.store.rows)
-    assert not bench.log.of("warning")
+    assert not log.of("warning")
 
 
 @pytest.mark.parametrize("error", [StoreError("full"), sqlite3.OperationalError("disk I/O error"), RuntimeError("bug")])
-def test_an_error_when_accesses_are_written_ends_no_cleaning(bench: Bench, error: Exception) -> None:
+def test_an_error_when_accesses_are_written_ends_no_cleaning(bench: Bench, error: Exception, log: FakeLog) -> None:
     name = bench.kept()
     bench.store.fails = error
     bench.invalidation.start()
     if not isinstance(error, StoreError):
-        assert eventually(lambda: bool(bench.log.of("warning")))
+        assert eventually(lambda: bool(log.of("warning")))
     bench.api.delete(name)
     bench.invalidation.deleted(name)
 
     assert eventually(lambda: not bench.store.rows)
 
 
-def test_an_error_in_one_deletion_ends_no_other(bench: Bench) -> None:
+def test_an_error_in_one_deletion_ends_no_other(bench: Bench, log: FakeLog) -> None:
     name = bench.kept()
     bench.api.broken = True
     bench.invalidation.start()
     bench.invalidation.deleted("x")
-    assert eventually(lambda: bool(bench.log.of("warning")))
+    assert eventually(lambda: bool(log.of("warning")))
     bench.api.broken = False
     bench.api.delete(name)
     bench.invalidation.deleted(name)

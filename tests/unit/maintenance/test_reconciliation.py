@@ -15,9 +15,9 @@ from tests.unit.fakes import FakeApi, FakeLog, MemoryStore, eventually, instance
 
 class Bench:
     def __init__(self, folder: Path) -> None:
-        self.api, self.store, self.log = FakeApi(), MemoryStore(folder), FakeLog()
+        self.api, self.store = FakeApi(), MemoryStore(folder)
         self.suspects: list[str] = []
-        self.audit = Reconciliation(self.api, self.store, self.suspects.append, self.log)
+        self.audit = Reconciliation(self.api, self.store, self.suspects.append)
 
     def keep(self, number: int, *, is_stored: bool = True, with_block: bool = True) -> Instance:
         one = instance(number)
@@ -63,11 +63,11 @@ def test_a_large_store_is_gone_through_in_batches(bench: Bench, monkeypatch: pyt
     assert eventually(lambda: bench.api.calls == ["POST /tools/bulk-content"] * 4)
 
 
-def test_orthanc_s_refusal_makes_no_suspects(bench: Bench) -> None:
+def test_orthanc_s_refusal_makes_no_suspects(bench: Bench, log: FakeLog) -> None:
     bench.keep(1)
     bench.api.broken = True
     bench.audit.start()
-    assert eventually(lambda: len(bench.log.of("warning")) >= 2)
+    assert eventually(lambda: len(log.of("warning")) >= 2)
 
     assert bench.suspects == []
     gone = bench.keep(2, is_stored=False)

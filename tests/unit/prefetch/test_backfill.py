@@ -98,7 +98,7 @@ class Filler:
 
 class Bench:
     def __init__(self, folder: Path) -> None:
-        self.archive, self.clock, self.log = Archive(), FakeClock(), FakeLog()
+        self.archive, self.clock = Archive(), FakeClock()
         self.store = MemoryStore(folder)
         self.store.bytes_used = lambda: self.used  # type: ignore[method-assign]
         self.store.room = lambda: self.room  # type: ignore[method-assign]
@@ -110,7 +110,7 @@ class Bench:
         """One run of the plugin."""
         archive: Any = self.archive
         scheduler: Any = self.scheduler
-        self.backfill = Backfill(archive, archive, scheduler, self.store, self.clock, self.log, plan)
+        self.backfill = Backfill(archive, archive, scheduler, self.store, self.clock, plan)
         self.scheduler.on_done = self.backfill.done
         if start:
             self.backfill.start()
@@ -286,12 +286,12 @@ def test_it_waits_while_nothing_can_be_kept(bench: Bench) -> None:
     assert bench.reaches("done")
 
 
-def test_a_study_that_orthanc_cannot_tell_about_stops_nothing(bench: Bench) -> None:
+def test_a_study_that_orthanc_cannot_tell_about_stops_nothing(bench: Bench, log: FakeLog) -> None:
     bench.archive.fails = {"study 5": SourceError("Error in the database")}
     bench.backfill.start()
     assert bench.reaches("done")
     assert bench.scheduler.filled == [name for name in bench.all_of_them if not name.startswith("study 5")]
-    assert [line for line in bench.log.of("warning") if "leaves the study study 5 out" in line]
+    assert [line for line in log.of("warning") if "skips study study 5" in line]
     assert bench.archive.asked == [10, 10, *[1] * 10]  # all at once, once more, and then each by itself
 
 

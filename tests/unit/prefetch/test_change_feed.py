@@ -51,7 +51,7 @@ class Bench:
     """One Orthanc and one store; `begin` is one run of the plugin."""
 
     def __init__(self, folder: Path) -> None:
-        self.api, self.store, self.metrics, self.log = FakeApi(), MemoryStore(folder), Metrics(), FakeLog()
+        self.api, self.store, self.metrics = FakeApi(), MemoryStore(folder), Metrics()
         self.store.notes["changes"] = "0"
         self.seen: list[tuple[int, int]] = []
         self.new_studies: list[str] = []
@@ -66,8 +66,7 @@ class Bench:
             self.checkpoint,
             self.store,
             self.metrics,
-            self.log,
-            Admission(self.api, self.log, SeeingPolicy(parse_rules(self.rules), self.seen)),
+            Admission(self.api, SeeingPolicy(parse_rules(self.rules), self.seen)),
             self.new_studies.append,
         )
 
@@ -203,7 +202,7 @@ def test_a_note_that_cannot_be_read_is_like_a_first_run(bench: Bench, note: str)
     assert eventually(lambda: bench.queue.names == [name])
 
 
-def test_an_older_copy_of_the_database_is_taken_as_it_is(bench: Bench) -> None:
+def test_an_older_copy_of_the_database_is_taken_as_it_is(bench: Bench, log: FakeLog) -> None:
     bench.put(1)
     bench.store.notes["changes"] = "1000"
     bench.change_feed.start()
@@ -211,7 +210,7 @@ def test_an_older_copy_of_the_database_is_taken_as_it_is(bench: Bench) -> None:
     name = bench.arrive(2)
 
     assert eventually(lambda: bench.queue.names == [name])
-    assert len(bench.log.of("warning")) == 1
+    assert len(log.of("warning")) == 1
 
 
 def test_a_burst_waits_in_orthanc_s_database_and_not_in_memory(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -234,17 +233,17 @@ def test_a_burst_waits_in_orthanc_s_database_and_not_in_memory(bench: Bench, mon
     assert eventually(lambda: bench.noted() == 1400)
 
 
-def test_an_instance_that_is_gone_again_is_passed_over(bench: Bench) -> None:
+def test_an_instance_that_is_gone_again_is_passed_over(bench: Bench, log: FakeLog) -> None:
     gone = bench.arrive(9)
     bench.api.instances.pop(gone)
     name = bench.arrive(1)
     bench.change_feed.start()
 
     assert eventually(lambda: bench.queue.names == [name])
-    assert not bench.log.lines
+    assert not log.lines
 
 
-def test_what_orthanc_refuses_to_tell_is_asked_for_again(bench: Bench) -> None:
+def test_what_orthanc_refuses_to_tell_is_asked_for_again(bench: Bench, log: FakeLog) -> None:
     name = bench.arrive(1)
     bench.api.broken = True
     bench.change_feed.start()
@@ -252,7 +251,7 @@ def test_what_orthanc_refuses_to_tell_is_asked_for_again(bench: Bench) -> None:
     bench.api.broken = False
 
     assert eventually(lambda: bench.queue.names == [name])
-    assert bench.log.of("warning")
+    assert log.of("warning")
 
 
 def test_a_batch_that_orthanc_cannot_tell_of_is_left_to_the_filler(

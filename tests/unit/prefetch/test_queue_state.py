@@ -44,14 +44,14 @@ class Parts:
 
 class Bench:
     def __init__(self, folder: Path) -> None:
-        self.store, self.log = MemoryStore(folder), FakeLog()
+        self.store = MemoryStore(folder)
         self.begin()
 
     def begin(self) -> None:
         """One run of the plugin."""
         self.parts = Parts()
         parts: Any = self.parts
-        self.queue_state = QueueState(parts, parts, self.store, self.log)
+        self.queue_state = QueueState(parts, parts, self.store)
 
     @property
     def written(self) -> QueuedInstance:
@@ -92,7 +92,9 @@ def test_it_is_written_down_meanwhile_too_and_only_when_it_has_changed(
     assert (list(bench.written.instances), list(bench.written.notes)) == ([], [])
 
 
-def test_an_error_ends_neither_the_thread_nor_what_it_does_next(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_ends_neither_the_thread_nor_what_it_does_next(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, log: FakeLog
+) -> None:
     monkeypatch.setattr("framecache.prefetch.queue_state._NOTE_SECONDS", 0.01)
     remember = bench.store.remember
 
@@ -102,7 +104,7 @@ def test_an_error_ends_neither_the_thread_nor_what_it_does_next(bench: Bench, mo
     monkeypatch.setattr(bench.store, "remember", fail)
     bench.parts.left = LEFT
     bench.queue_state.start()
-    assert eventually(lambda: "what waits could not be noted: RuntimeError: no disk" in str(bench.log.lines))
+    assert eventually(lambda: "saving the queue failed: RuntimeError: no disk" in str(log.lines))
     monkeypatch.setattr(bench.store, "remember", remember)
     assert eventually(lambda: bench.written == LEFT)
 

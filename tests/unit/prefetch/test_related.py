@@ -49,9 +49,9 @@ class Archive:
 
 class Bench:
     def __init__(self, **values: Any) -> None:
-        self.archive, self.clock, self.log = Archive(), FakeClock(), FakeLog()
+        self.archive, self.clock = Archive(), FakeClock()
         parts: Any = self.archive
-        self.related = RelatedStudies(parts, parts, parts, self.clock, self.log, **values)
+        self.related = RelatedStudies(parts, parts, parts, self.clock, **values)
 
     def open(self, number: int) -> str:
         one = instance(number)
@@ -140,10 +140,10 @@ def test_a_burst_of_new_studies_is_bounded(monkeypatch: pytest.MonkeyPatch) -> N
     assert len(bench.related._known) == 10
 
 
-def test_an_error_ends_nothing(started: Bench) -> None:
+def test_an_error_ends_nothing(started: Bench, log: FakeLog) -> None:
     started.archive.fails = True
     started.open(1)
-    assert eventually(lambda: bool(started.log.of("info")))
+    assert eventually(lambda: bool(log.of("info")))
     started.archive.fails = False
     started.clock.now += 300
     started.open(1)

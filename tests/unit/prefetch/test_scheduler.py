@@ -74,7 +74,7 @@ class Bench:
     ) -> None:
         self.api = FakeApi(folder / "db" if has_folder else None)
         self.store = MemoryStore(folder)
-        self.log, self.metrics, self.clock = FakeLog(), Metrics(), FakeClock()
+        self.metrics, self.clock = Metrics(), FakeClock()
         self.desk = Desk("test-desk", 1)
         self.catalogue = Catalogue(self.api, self.store, self.desk, self.clock, folder / "db", 5.0)
         self.pool = BufferPool(64 * MB, 0)
@@ -89,7 +89,6 @@ class Bench:
             self.store,
             self.metrics,
             self.clock,
-            self.log,
             self.policy,
             self.done.append,
             self._note,
@@ -387,7 +386,7 @@ def test_what_arrives_is_never_dropped(bench: Bench, monkeypatch: pytest.MonkeyP
     assert bench.scheduler.queue_length == 5
 
 
-def test_one_bad_instance_stops_nothing(bench: Bench) -> None:
+def test_one_bad_instance_stops_nothing(bench: Bench, log: FakeLog) -> None:
     bad = bench.take_in(1, native(bytes(72))[:-60])
     noise = bench.take_in(2, b"no DICOM file at all")
     good = bench.take_in(3)
@@ -399,7 +398,7 @@ def test_one_bad_instance_stops_nothing(bench: Bench) -> None:
         noise: "the stored file is not in DICOM File Format",
     }
     assert bench.metrics["failed_fills"] == 2
-    assert len(bench.log.of("warning")) == 2
+    assert len(log.of("warning")) == 2
 
 
 @pytest.mark.parametrize(
@@ -598,11 +597,11 @@ def test_each_instance_is_kept_in_the_form_that_its_rule_says(tmp_path: Path) ->
     assert set(bench.extraction_cost.measured()) == {"stored", "index"}
 
 
-def test_an_instance_deleted_before_its_turn_is_skipped_without_a_word(bench: Bench) -> None:
+def test_an_instance_deleted_before_its_turn_is_skipped_without_a_word(bench: Bench, log: FakeLog) -> None:
     bench.run(orthanc_id(7))
 
     assert bench.scheduler.state(orthanc_id(7)) == ExtractionState("skipped", "the instance was deleted or replaced")
-    assert not bench.log.of("warning")
+    assert not log.of("warning")
 
 
 def test_what_shares_its_uids_with_another_patient_s_is_not_cached(bench: Bench) -> None:
@@ -1021,19 +1020,19 @@ def test_what_waits_longest_and_what_is_at_work_can_be_seen(bench: Bench) -> Non
     assert bench.scheduler.at_work() == []
 
 
-def test_a_block_that_a_reader_found_damaged_is_written_again(bench: Bench) -> None:
+def test_a_block_that_a_reader_found_damaged_is_written_again(bench: Bench, log: FakeLog) -> None:
     name = bench.take_in(1, big_frames(2), frames=2)
     bench.run(name)
     entry = bench.catalogue.describe(name)
     damaged, whole = (entry.blocks[EXPLICIT, number] for number in (1, 2))
-    bench.store.before_keep = lambda: bench.log.info("written")
+    bench.store.before_keep = lambda: log.info("written")
     entry.drop(damaged, BrokenBlock("cut short"))
 
     assert bench.scheduler.wanted(entry, 1) == "not_cached"
     assert eventually(lambda: (EXPLICIT, 1) in entry.blocks)
     assert not entry.lost
     assert entry.blocks[EXPLICIT, 2] == whole
-    assert bench.log.of("info").count("written") == 1
+    assert log.of("info").count("written") == 1
 
 
 def test_the_backfill_stops_within_an_instance_for_what_arrives_and_goes_on_where_it_was(bench: Bench) -> None:

@@ -66,11 +66,10 @@ class Bench:
         is_kept_by_proxy: bool = False,
     ) -> None:
         self.transaction = Answering(answer, stock)
-        self.metrics, self.log, self.output = Metrics(), FakeLog(), FakeOutput()
+        self.metrics, self.output = Metrics(), FakeOutput()
         self.route = RetrieveRoute(
             self.transaction,
             self.metrics,
-            self.log,
             lambda: serving,
             SendLimiter(1),
             lambda: stopping,
@@ -166,11 +165,11 @@ def test_a_hand_over_is_a_307_to_the_stock_spelling_with_the_query(arguments: di
         OSError(5, "Input/output error"),
     ],
 )
-def test_every_fault_of_ours_is_handed_over(error: Exception) -> None:
+def test_every_fault_of_ours_is_handed_over(error: Exception, log: FakeLog) -> None:
     bench = Bench(error)
 
     assert bench.get().status == 307
-    assert bool(bench.log.of("error")) is not isinstance(error, FrameCacheError)
+    assert bool(log.of("error")) is not isinstance(error, FrameCacheError)
 
 
 @pytest.mark.parametrize(
@@ -199,12 +198,12 @@ def test_what_is_the_client_s_to_mend_is_told_in_json(error: FrameCacheError, st
     [ok(), ok(iter([BODY])), ok(memoryview(b""), 304), HandOver("x"), BadRequest("x"), KeyError("x")],
     ids=["body", "chunks", "304", "307", "400", "fault"],
 )
-def test_a_client_that_left_is_no_fault(answer: Answer | Exception) -> None:
+def test_a_client_that_left_is_no_fault(answer: Answer | Exception, log: FakeLog) -> None:
     bench = Bench(answer)
     bench.output.gone = True
     bench.get()
 
-    assert not [line for line in bench.log.of("error") if "OrthancException" in line or "network" in line]
+    assert not [line for line in log.of("error") if "OrthancException" in line or "network" in line]
 
 
 def test_an_answer_is_closed_though_the_client_left() -> None:

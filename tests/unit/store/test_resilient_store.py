@@ -30,9 +30,9 @@ def never() -> bool:
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    log, clock = FakeLog(), FakeClock()
-    store = ResilientStore(lambda: DiskStore(tmp_path, LIMIT), LIMIT, clock, log)
+def bench(tmp_path: Path, log: FakeLog) -> Iterator[Bench]:
+    clock = FakeClock()
+    store = ResilientStore(lambda: DiskStore(tmp_path, LIMIT), LIMIT, clock)
     yield store, log, clock, tmp_path
     store.close()
 
@@ -154,7 +154,7 @@ def test_an_index_that_cannot_be_read_behind_its_first_pages_is_set_aside(tmp_pa
     with (tmp_path / "blocks-1" / "cache.db").open("r+b") as file:
         file.seek(16 * 4096)
         file.write(b"\xff" * (os.fstat(file.fileno()).st_size - 16 * 4096))
-    store = ResilientStore(lambda: DiskStore(tmp_path, LIMIT), LIMIT, FakeClock(), FakeLog())
+    store = ResilientStore(lambda: DiskStore(tmp_path, LIMIT), LIMIT, FakeClock())
     store.check(never)
     store.tend(never)
 
@@ -170,7 +170,7 @@ def test_an_index_that_the_check_cannot_read_is_set_aside_though_it_can_be_opene
     """Here the folder was in use at the start, and the check comes when it is had at last."""
     first = DiskStore(tmp_path, LIMIT)
     first.keep_record(instance(1))
-    store = ResilientStore(lambda: DiskStore(tmp_path, LIMIT), LIMIT, FakeClock(), FakeLog())
+    store = ResilientStore(lambda: DiskStore(tmp_path, LIMIT), LIMIT, FakeClock())
     first.close()
     run = Recovery.run
 
@@ -213,9 +213,8 @@ def test_a_check_that_could_not_be_made_is_made_before_anything_is_written(
 
 
 def test_a_folder_that_cannot_be_had_at_the_start_is_had_later(tmp_path: Path) -> None:
-    log = FakeLog()
     first = DiskStore(tmp_path, LIMIT)
-    store = ResilientStore(lambda: DiskStore(tmp_path, LIMIT), LIMIT, FakeClock(), log)
+    store = ResilientStore(lambda: DiskStore(tmp_path, LIMIT), LIMIT, FakeClock())
     assert "in use by another Orthanc" in reason(store)
     assert store.blocks(instance(1)) == []
     assert (store.bytes_used(), store.count(), store.pinned()) == (0, 0, frozenset())
@@ -236,7 +235,7 @@ def test_a_folder_that_cannot_be_had_at_the_start_is_had_later(tmp_path: Path) -
 def test_what_cannot_be_looked_up_now_is_not_taken_for_cleaned_up(tmp_path: Path) -> None:
     first, one = DiskStore(tmp_path, LIMIT), instance(1)
     first.keep_record(one)
-    store = ResilientStore(lambda: DiskStore(tmp_path, LIMIT), LIMIT, FakeClock(), FakeLog())
+    store = ResilientStore(lambda: DiskStore(tmp_path, LIMIT), LIMIT, FakeClock())
     with pytest.raises(StoreError, match="in use by another Orthanc"):
         store.versions_of([one.orthanc_id])
     assert "in use by another Orthanc" in reason(store)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import subprocess
 import threading
 from collections.abc import Callable
 from typing import IO
 
-from framecache.ports import Clock, Log
+from framecache.ports import Clock
 from framecache.processes import environment
 from framecache.telemetry.tracing.journal import Journal
 from framecache.telemetry.tracing.records import pack
 from framecache.threads import make_way, start_thread
+
+logger = logging.getLogger(__name__)
 
 _SECONDS = 0.5
 _RESTART_SECONDS = 60.0
@@ -25,11 +28,9 @@ _LONGEST_LINE = 500  # characters
 class Exporter:
     """One thread, one process, and one line in Orthanc's log in ten minutes at most."""
 
-    def __init__(
-        self, journal: Journal, python: str, clock: Clock, log: Log, on_ready: Callable[[str | None], None]
-    ) -> None:
+    def __init__(self, journal: Journal, python: str, clock: Clock, on_ready: Callable[[str | None], None]) -> None:
         """`on_ready` is told why no traces can be sent here, or None when they can."""
-        self._journal, self._python, self._clock, self._log = journal, python, clock, log
+        self._journal, self._python, self._clock = journal, python, clock
         self._on_ready, self._stopping = on_ready, threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
         self._thread: threading.Thread | None = None
@@ -101,7 +102,7 @@ class Exporter:
         except OSError:
             self._complain("the tracing process ended; another one is started in a minute")
         except subprocess.TimeoutExpired:
-            self._log.info("frame cache: tracing: the last spans could not be sent in time")
+            logger.info("tracing: the last spans were not sent in time")
         finally:
             process.kill()
             with contextlib.suppress(OSError):  # what the process did not read any more
@@ -128,4 +129,4 @@ class Exporter:
         now = self._clock.monotonic()
         if now >= self._quiet_until and not self._stopping.is_set():
             self._quiet_until = now + _QUIET_SECONDS
-            self._log.warning(f"frame cache: tracing: {message} (such lines are not repeated for ten minutes)")
+            logger.warning("tracing: %s (such messages are logged once in ten minutes)", message)

@@ -21,9 +21,9 @@ HELLO = """echo '{"error": null}'"""
 class Bench:
     """A courier whose `python3` is a script."""
 
-    def __init__(self, folder: Path, most: int = 100) -> None:
-        self.folder, self.received = folder, folder / "received"
-        self.journal, self.clock, self.log = Journal(most), FakeClock(), FakeLog()
+    def __init__(self, folder: Path, log: FakeLog, most: int = 100) -> None:
+        self.folder, self.received, self.log = folder, folder / "received", log
+        self.journal, self.clock = Journal(most), FakeClock()
         self.told: list[str | None] = []
         self.courier: Exporter | None = None
 
@@ -34,7 +34,7 @@ class Bench:
         self.start_as(str(python))
 
     def start_as(self, python: str) -> None:
-        self.courier = Exporter(self.journal, python, self.clock, self.log, self.told.append)
+        self.courier = Exporter(self.journal, python, self.clock, self.told.append)
         self.courier.start()
 
     def stop(self) -> float:
@@ -51,10 +51,10 @@ class Bench:
 
 
 @pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log: FakeLog) -> Iterator[Bench]:
     monkeypatch.setattr(module, "_SECONDS", 0.02)
     monkeypatch.setattr(module, "_RESTART_SECONDS", 0.02)
-    made = Bench(tmp_path)
+    made = Bench(tmp_path, log)
     yield made
     made.stop()
 
@@ -115,7 +115,7 @@ def test_a_process_that_ends_is_started_again(bench: Bench) -> None:
 
 def test_what_it_says_is_one_line_in_ten_minutes(bench: Bench) -> None:
     bench.start(HELLO, "while read line; do echo 'no route to host'; done")
-    said = "frame cache: tracing: no route to host (such lines are not repeated for ten minutes)"
+    said = "tracing: no route to host (such messages are logged once in ten minutes)"
 
     def say(until: Callable[[], bool]) -> bool:
         bench.journal.note(FinishedRecord("a"))
@@ -139,9 +139,11 @@ def test_what_is_dropped_is_told(bench: Bench) -> None:
     assert "3 records were dropped" in bench.complaints[0]
 
 
-def test_the_end_does_not_wait_for_a_process_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_end_does_not_wait_for_a_process_that_hangs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log: FakeLog
+) -> None:
     monkeypatch.setattr(module, "_SECONDS", 0.02)
-    bench = Bench(tmp_path, most=10_000)
+    bench = Bench(tmp_path, log, most=10_000)
     bench.start(HELLO, "exec sleep 60")
     assert eventually(lambda: bench.told == [None])
     for name in range(10_000):  # more than a pipe holds
