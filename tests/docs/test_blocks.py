@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from framecache.config.settings import read_settings
+from framecache.config.reading import read_settings
 
 from dev.console import CHECKOUT
 

@@ -8,12 +8,16 @@ from pathlib import Path
 import pytest
 
 from dev.console import CHECKOUT
-from dev.settings_table import README, RULES, with_table
+from dev.documents import OPENAPI, README, RULES, with_declarations, with_tables
 
 
 @pytest.mark.parametrize("path", [README, RULES], ids=lambda path: path.stem)
 def test_every_setting_and_every_key_of_a_rule_is_documented_with_what_is_allowed(path: Path) -> None:
-    assert with_table(path.read_text()) == path.read_text(), "run: python -m dev.settings_table"
+    assert with_tables(path.read_text()) == path.read_text(), "run: python -m dev.documents"
+
+
+def test_openapi_has_every_argument_setting_and_key_of_a_rule_as_they_are_declared() -> None:
+    assert with_declarations(OPENAPI.read_text()) == OPENAPI.read_text(), "run: python -m dev.documents"
 
 
 def test_links_between_the_documents_lead_somewhere() -> None:

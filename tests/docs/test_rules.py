@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from framecache.config.settings import in_force, read_settings
+from framecache.config.reading import in_force, read_settings
 from framecache.policy.policy import Policy
 
-from dev.settings_table import RULES
+from dev.documents import RULES
 from tests.unit.fakes import instance
 
 TRANSCODING = RULES.with_name("transcoding.md")

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from framecache.admin.answers import Answer, Content
+from framecache.declaration import Declaration
 from framecache.dicom.identity import is_orthanc_id
 from framecache.errors import BadRequest
-
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """An argument that may be given. `read` makes its value from text, or raises ValueError."""
-
-    name: str
-    default: Any
-    read: Callable[[str], Any]
-    allowed: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,48 +17,39 @@ class Asked:
     """An answer that takes arguments, each by its name."""
 
     answer: Answer
-    parameters: Sequence[Parameter]
+    parameters: Sequence[Declaration]
 
     def __call__(self, *groups: str, **arguments: Any) -> Mapping[str, Any] | Content:
         """What is answered."""
         return self.answer(*groups, **arguments)
 
 
-def whole_number(name: str, default: int, smallest: int, largest: int) -> Parameter:
-    """A whole number within bounds, which are allowed too."""
+@dataclass(frozen=True, slots=True)
+class OrthancIds:
+    """Some Orthanc IDs, separated by commas."""
 
-    def read(text: str) -> int:
-        if not (text.isascii() and text.isdigit() and len(text) <= len(str(largest))):
-            raise ValueError
-        number = int(text)
-        if not smallest <= number <= largest:
-            raise ValueError
-        return number
+    most: int
 
-    return Parameter(name, default, read, f"a whole number from {smallest} to {largest}")
+    @property
+    def allowed(self) -> str:
+        return f"up to {self.most} Orthanc IDs, separated by commas"
 
-
-def choice(name: str, choices: Sequence[str]) -> Parameter:
-    """One of some words; the first is the default."""
-
-    def read(text: str) -> str:
-        if text not in choices:
-            raise ValueError
-        return text
-
-    return Parameter(name, choices[0], read, " or ".join(choices))
-
-
-def orthanc_ids(name: str, most: int) -> Parameter:
-    """Some Orthanc IDs, separated by commas; None where nothing is given."""
-
-    def read(text: str) -> tuple[str, ...]:
-        ids = tuple(dict.fromkeys(text.split(",", most)))
-        if len(ids) > most or not all(map(is_orthanc_id, ids)):
-            raise ValueError
+    def check(self, value: Any) -> tuple[str, ...]:
+        ids = tuple(dict.fromkeys(value))
+        if len(ids) > self.most or not all(map(is_orthanc_id, ids)):
+            raise ValueError(value)
         return ids
 
-    return Parameter(name, None, read, f"up to {most} Orthanc IDs, separated by commas")
+    def read(self, text: str) -> tuple[str, ...]:
+        return self.check(text.split(",", self.most))
+
+    def schema(self) -> dict[str, Any]:
+        return {
+            "type": "array",
+            "items": {"$ref": "#/components/schemas/OrthancID"},
+            "minItems": 1,
+            "maxItems": self.most,
+        }
 
 
 def read_arguments(answer: Answer, arguments: Mapping[str, str]) -> dict[str, Any]:
@@ -78,13 +60,6 @@ def read_arguments(answer: Answer, arguments: Mapping[str, str]) -> dict[str, An
             known = f"known are: {', '.join(parameters)}" if parameters else "there are none here"
             raise BadRequest(f'the argument "{name[:40]}" is not known; {known}')
     return {
-        name: _value(parameter, arguments[name]) if name in arguments else parameter.default
+        name: parameter.read(arguments[name]) if name in arguments else parameter.default
         for name, parameter in parameters.items()
     }
-
-
-def _value(parameter: Parameter, text: str) -> Any:
-    try:
-        return parameter.read(text)
-    except ValueError:
-        raise BadRequest(f'"{parameter.name}" is {text[:40]!r}; allowed is {parameter.allowed}') from None

@@ -9,11 +9,12 @@ from itertools import islice
 from typing import Any
 
 from framecache.admin.answers import Answer
-from framecache.admin.arguments import Asked, Parameter, whole_number
+from framecache.admin.arguments import Asked
 from framecache.admin.forecast import Forecast
 from framecache.admin.jobs import Job, Jobs
 from framecache.admin.json_text import read_json
 from framecache.config.settings import Settings
+from framecache.declaration import Declaration, Number
 from framecache.errors import BadRequest, NotFound, SettingsError
 from framecache.orthanc.arrivals import Arrivals
 from framecache.orthanc.studies import Studies
@@ -25,10 +26,39 @@ from framecache.prefetch.extraction_cost import ExtractionCost
 logger = logging.getLogger(__name__)
 
 _MOST_RULES = 1000
+_RULES = "As the setting of that name has them (docs/rules.md); null: those in force."
 _MOST_DAYS = 36_500
 _INSTANCES = 200
 # Between two questions Orthanc's database is there for others.
 _PAUSE_SECONDS = 0.02
+
+
+class RulesOrNone:
+    """Rules as JSON, or null for those in force."""
+
+    allowed = "a list of rules, or null for those in force"
+
+    def check(self, value: Any) -> tuple[Rule, ...] | None:
+        if value is None:
+            return None
+        if isinstance(value, list) and len(value) > _MOST_RULES:
+            raise BadRequest(f'"Rules" has {len(value)} rules; allowed are {_MOST_RULES}')
+        try:
+            return parse_rules(value)
+        except SettingsError as error:
+            raise BadRequest(str(error)) from None
+
+    def read(self, text: str) -> tuple[Rule, ...] | None:
+        return self.check(read_json(text))
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": ["array", "null"], "items": {"$ref": "#/components/schemas/Rule"}, "maxItems": _MOST_RULES}
+
+
+PREVIEW_ARGUMENTS = (
+    Declaration("Rules", RulesOrNone(), meaning=_RULES),
+    Declaration("Days", Number(int, 1, _MOST_DAYS), 30, meaning="Of how many days."),
+)
 
 
 class Preview:
@@ -37,13 +67,9 @@ class Preview:
     def __init__(self, api: OrthancApi, settings: Settings, jobs: Jobs, extraction_cost: ExtractionCost) -> None:
         self._api, self._studies = api, Studies(api)
         self._settings, self._jobs, self._extraction_cost = settings, jobs, extraction_cost
-        parameters = (
-            Parameter("Rules", None, _read_rules, "a list of rules, or null for those in force"),
-            whole_number("Days", 30, 1, _MOST_DAYS),
-        )
         self.told: Mapping[str, Answer] = {}
         self.done: Mapping[str, Answer] = {
-            "rules/preview": Asked(lambda **given: self.begin(given["Rules"], given["Days"]), parameters)
+            "rules/preview": Asked(lambda **given: self.begin(given["Rules"], given["Days"]), PREVIEW_ARGUMENTS)
         }
 
     def begin(self, rules: Sequence[Rule] | None, days: int) -> dict[str, Any]:
@@ -78,15 +104,3 @@ class Preview:
 
     def _complain(self, error: Exception) -> None:
         logger.warning("ignoring an instance: %s", error)
-
-
-def _read_rules(text: str) -> tuple[Rule, ...] | None:
-    value = read_json(text)
-    if value is None:
-        return None
-    if isinstance(value, list) and len(value) > _MOST_RULES:
-        raise BadRequest(f'"Rules" has {len(value)}; allowed are {_MOST_RULES}')
-    try:
-        return parse_rules(value)
-    except SettingsError as error:
-        raise BadRequest(str(error)) from None

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from framecache.admin.answers import Answer
-from framecache.admin.arguments import Asked, choice, orthanc_ids, whole_number
+from framecache.admin.arguments import Asked, OrthancIds
 from framecache.admin.times import iso
+from framecache.declaration import Choice, Declaration, Number
 from framecache.dicom.transfer_syntax import EXPLICIT, stored_representation
 from framecache.instances.catalogue import Catalogue
 from framecache.orthanc.hierarchy import Hierarchy, StoredInstance, StoredSeries, check_id
@@ -46,19 +47,21 @@ class _Progress:
         }
 
 
+STUDIES_ARGUMENTS = (
+    Declaration("limit", Number(int, 1, _MOST_STUDIES), 100, meaning="How many."),
+    Declaration("offset", Number(int, 0, _LARGEST_OFFSET), 0, meaning="How many to leave out before."),
+    Declaration("sort", Choice(("LastViewed", "Bytes", "Frames"), quotes=""), "LastViewed", meaning="The most first."),
+    Declaration("ids", OrthancIds(_MOST_STUDIES), meaning="Of these only."),
+)
+
+
 class Resources:
     """What is told of studies, series and instances."""
 
     def __init__(self, archive: Hierarchy, catalogue: Catalogue, store: FrameStore, scheduler: Scheduler) -> None:
         self._archive, self._catalogue, self._store, self._scheduler = archive, catalogue, store, scheduler
-        parameters = (
-            whole_number("limit", 100, 1, _MOST_STUDIES),
-            whole_number("offset", 0, 0, _LARGEST_OFFSET),
-            choice("sort", ("LastViewed", "Bytes", "Frames")),
-            orthanc_ids("ids", _MOST_STUDIES),
-        )
         self.told: Mapping[str, Answer] = {
-            "studies": Asked(self.studies, parameters),
+            "studies": Asked(self.studies, STUDIES_ARGUMENTS),
             "studies/([^/]+)": self.study,
             "series/([^/]+)": self.series,
             "instances/([^/]+)": self.instance,

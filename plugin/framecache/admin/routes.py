@@ -28,7 +28,7 @@ class JsonRoute:
     method = "GET"
 
     def __init__(self, answer: Answer, access: Access) -> None:
-        self._answer, self._access = answer, access
+        self.answer, self._access = answer, access
 
     def __call__(self, output: RestOutput, _uri: str, **request: Any) -> None:
         """Orthanc's callback."""
@@ -37,8 +37,8 @@ class JsonRoute:
             return
         try:
             self._check(request["headers"])
-            arguments = read_arguments(self._answer, self._arguments(request))
-            content = _content(self._answer(*request["groups"], **arguments))
+            arguments = read_arguments(self.answer, self._arguments(request))
+            content = _content(self.answer(*request["groups"], **arguments))
         except FrameCacheError as error:
             send_error(output, error)
         except Exception as error:  # noqa: BLE001 - an exception that escapes would be a 500 without a word

@@ -9,8 +9,8 @@ from framecache.admin.answers import Answer
 from framecache.admin.checks import check_store
 from framecache.admin.findings import Findings
 from framecache.admin.times import iso
-from framecache.config import settings as settings_module
-from framecache.config.settings import Settings
+from framecache.config.reading import in_force
+from framecache.config.settings import MEGABYTE, Settings
 from framecache.dicomweb.public_url import PublicUrl
 from framecache.instances.catalogue import Catalogue
 from framecache.prefetch.change_feed import ChangeFeed
@@ -63,10 +63,10 @@ class Status:
         return {
             **self._findings.to_json(),
             "DicomWeb": {"Root": self._url.root, "PublicRoot": self._url.public_root},
-            "Settings": settings_module.in_force(self._settings),
+            "Settings": in_force(self._settings),
             "Entries": count,
             "Bytes": size,
-            "MaximumBytes": self._settings.maximum_size_mb * settings_module.MEGABYTE,
+            "MaximumBytes": self._settings.maximum_size_mb * MEGABYTE,
             "Degraded": self._degraded(),
             "PinnedStudies": sorted(self._catalogue.on_desk(self._store.pinned)),
             "BytesInFlight": self._pool.leased,

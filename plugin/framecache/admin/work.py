@@ -6,13 +6,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from framecache.admin.answers import Answer
-from framecache.admin.arguments import Asked, whole_number
+from framecache.admin.arguments import Asked
 from framecache.admin.jobs import Jobs
 from framecache.admin.times import iso
+from framecache.declaration import Declaration, Number
 from framecache.telemetry.events import Events
 
 _MOST_EVENTS = 1000
 _LARGEST_SEQUENCE = 2**53 - 1  # what JSON's numbers hold everywhere (RFC 8259 section 6)
+
+
+EVENTS_ARGUMENTS = (
+    Declaration("since", Number(int, 0, _LARGEST_SEQUENCE), 0, meaning="Behind the event of this number."),
+    Declaration("limit", Number(int, 1, _MOST_EVENTS), 100, meaning="How many."),
+)
 
 
 class JobWork:
@@ -20,14 +27,10 @@ class JobWork:
 
     def __init__(self, jobs: Jobs, events: Events) -> None:
         self._jobs, self._events = jobs, events
-        parameters = (
-            whole_number("since", 0, 0, _LARGEST_SEQUENCE),
-            whole_number("limit", 100, 1, _MOST_EVENTS),
-        )
         self.told: Mapping[str, Answer] = {
             "jobs": self.jobs,
             "jobs/([^/]+)": self.job,
-            "events": Asked(self.events, parameters),
+            "events": Asked(self.events, EVENTS_ARGUMENTS),
         }
         self.done: Mapping[str, Answer] = {"jobs/([^/]+)/cancel": self.cancel}
 

@@ -15,7 +15,8 @@ from framecache.admin.findings import Findings
 from framecache.admin.page import Page, explorer_script
 from framecache.admin.page_route import PATTERN, PageRoute
 from framecache.admin.routes import JsonRoute
-from framecache.config.settings import Settings, is_strict, lenient_admin_settings, read_settings
+from framecache.config.reading import is_strict, lenient_admin_settings, read_settings
+from framecache.config.settings import Settings
 from framecache.errors import SettingsError
 from framecache.host.administration import Administration
 from framecache.host.codecs import Codecs

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from types import MappingProxyType
 from typing import Any, get_args
 
+from framecache.declaration import Choice, Declaration, Number, Text, Texts
 from framecache.dicom.identity import is_uid
-from framecache.errors import SettingsError
-from framecache.policy.rule import Among, Described, Extract, Form, Turn, Within
-from framecache.setting import Setting
+from framecache.policy.rule import Among, Condition, Described, Extract, Form, Turn, Within
 
 _MEGABYTE = 1 << 20
 _CENTURY = 36_500
@@ -22,57 +21,23 @@ _DATE = re.compile(r"[0-9]{8}")  # a DA of the same: YYYYMMDD, and nothing else 
 
 
 @dataclass(frozen=True, slots=True)
-class TextKey:
-    """A condition on a text: one value, or a list of them of which one has to be it.
+class ConditionKey:
+    """A key of a rule that is a condition: what may be written, and the condition that this makes.
 
     `tag` is the tag of series or study that it looks at, if it is one.
     """
 
-    key: str
-    text_of: Callable[[Described], str]
-    is_valid: Callable[[str], bool]
-    what: str
-    meaning: str
+    declaration: Declaration
+    make: Callable[[Any], Condition]
     tag: str | None = None
 
-    @property
-    def allowed(self) -> str:
-        """What may be written."""
-        return f"{self.what}, or a list of such"
-
-    def check(self, value: object) -> Among:
+    def check(self, value: object) -> Condition:
         """The condition. Raises SettingsError with key, value and what is allowed."""
-        texts: list[Any] = value if isinstance(value, list) else [value]
-        if not texts or not all(isinstance(text, str) and self.is_valid(text) for text in texts):
-            raise SettingsError(f'"{self.key}" is {value!r}; allowed is {self.allowed}')
-        return Among(self.text_of, frozenset(texts))
+        return self.make(self.declaration.check(value))
 
-
-@dataclass(frozen=True, slots=True)
-class NumberKey:
-    """A condition on a number: the smallest that it may be, or the largest."""
-
-    key: str
-    number_of: Callable[[Described, date], float | None]
-    kind: type[int | float]
-    bounds: tuple[int, int]
-    meaning: str
-    tag: str | None = None
-
-    @property
-    def allowed(self) -> str:
-        """What may be written."""
-        return self._setting.allowed
-
-    @property
-    def _setting(self) -> Setting:
-        return Setting(self.key, self.kind, None, *self.bounds)
-
-    def check(self, value: object) -> Within:
-        """The condition. Raises SettingsError with key, value and what is allowed."""
-        bound = self._setting.check(value)
-        is_least = self.key.startswith("Minimum")
-        return Within(self.number_of, smallest=bound) if is_least else Within(self.number_of, largest=bound)
+    def named(self, name: str) -> ConditionKey:
+        """The same under another key."""
+        return replace(self, declaration=replace(self.declaration, name=name))
 
 
 def _is_code(text: str) -> bool:
@@ -109,103 +74,108 @@ def _study_age(instance: Described, today: date) -> float | None:
 
 _UID = 'a UID such as "1.2.840.10008.5.1.4.1.1.13.1.3"'
 _SHORT = "a text of 1 to 16 characters"
-_FRAMES, _SIZE, _AGE = (1, 1_000_000), (0, 1_000_000), (0, _CENTURY)
+_FRAMES, _SIZE, _AGE = (
+    Number(kind, smallest, largest)
+    for kind, smallest, largest in ((int, 1, 1_000_000), (float, 0, 1_000_000), (float, 0, _CENTURY))
+)
 
-CONDITIONS: Mapping[str, TextKey | NumberKey] = MappingProxyType(
+
+def _text(
+    name: str, text_of: Callable[[Described], str], item: Text, meaning: str, tag: str | None = None
+) -> ConditionKey:
+    """One text, or a list of them of which one has to be it."""
+    kind = Texts(item, f"{item.allowed}, or a list of such", empty=False, one_alone=True)
+    return ConditionKey(Declaration(name, kind, meaning=meaning), lambda texts: Among(text_of, frozenset(texts)), tag)
+
+
+def _number(
+    name: str,
+    number_of: Callable[[Described, date], float | None],
+    kind: Number,
+    meaning: str,
+    tag: str | None = None,
+) -> ConditionKey:
+    """The smallest that a number may be, or the largest."""
+    is_least = name.startswith("Minimum")
+    return ConditionKey(
+        Declaration(name, kind, meaning=meaning),
+        lambda bound: Within(number_of, smallest=bound) if is_least else Within(number_of, largest=bound),
+        tag,
+    )
+
+
+CONDITIONS: Mapping[str, ConditionKey] = MappingProxyType(
     {
-        key.key: key
+        key.declaration.name: key
         for key in (
-            TextKey(
+            _text(
                 "Modality",
                 lambda i: i.modality,
-                _is_code,
-                'a code such as "MG"',
+                Text('a code such as "MG"', _is_code),
                 "Modality (0008,0060)",
                 "Modality",
             ),
-            TextKey("SOPClassUID", lambda i: i.sop_class_uid, is_uid, _UID, "SOP Class UID (0008,0016)"),
-            TextKey(
-                "TransferSyntaxUID",
-                lambda i: i.transfer_syntax_uid,
-                is_uid,
-                _UID,
-                "the stored transfer syntax",
+            _text("SOPClassUID", lambda i: i.sop_class_uid, Text(_UID, is_uid), "SOP Class UID (0008,0016)"),
+            _text(
+                "TransferSyntaxUID", lambda i: i.transfer_syntax_uid, Text(_UID, is_uid), "the stored transfer syntax"
             ),
-            TextKey(
+            _text(
                 "StationName",
                 lambda i: i.station_name,
-                _is_name,
-                _SHORT,
+                Text(_SHORT, _is_name),
                 "Station Name (0008,1010)",
                 "StationName",
             ),
-            TextKey(
-                "RemoteAET",
-                lambda i: i.remote_aet,
-                _is_name,
-                _SHORT,
-                "the AE title that sent it by C-STORE",
-            ),
-            NumberKey("MinimumFrames", _frames, int, _FRAMES, "so many frames or more"),
-            NumberKey("MaximumFrames", _frames, int, _FRAMES, "so many frames or fewer"),
-            NumberKey("MinimumFrameMB", _frame_megabytes, float, _SIZE, "a stored frame has so many MiB or more"),
-            NumberKey("MaximumFrameMB", _frame_megabytes, float, _SIZE, "a stored frame has so many MiB or less"),
-            NumberKey(
+            _text("RemoteAET", lambda i: i.remote_aet, Text(_SHORT, _is_name), "AE title of the sender by C-STORE"),
+            _number("MinimumFrames", _frames, _FRAMES, "this many frames or more"),
+            _number("MaximumFrames", _frames, _FRAMES, "this many frames or fewer"),
+            _number("MinimumFrameMB", _frame_megabytes, _SIZE, "a stored frame has this many MiB or more"),
+            _number("MaximumFrameMB", _frame_megabytes, _SIZE, "a stored frame has this many MiB or less"),
+            _number(
                 "MinimumStudyAgeDays",
                 _study_age,
-                float,
                 _AGE,
-                "Study Date (0008,0020) is so many days ago or more",
+                "Study Date (0008,0020) is this many days ago or more",
                 "StudyDate",
             ),
-            NumberKey(
+            _number(
                 "MaximumStudyAgeDays",
                 _study_age,
-                float,
                 _AGE,
-                "Study Date is so many days ago or fewer; a study without a date is neither",
+                "Study Date is this many days ago or fewer; a study without a date is neither",
                 "StudyDate",
             ),
         )
     }
 )
 
-DECISIONS: Mapping[str, Setting] = MappingProxyType(
+DECISIONS: Mapping[str, Declaration] = MappingProxyType(
     {
-        setting.key: setting
-        for setting in (
-            Setting(
+        decision.name: decision
+        for decision in (
+            Declaration(
                 "Extract",
-                str,
+                Choice(get_args(Extract)),
                 "arrival",
-                choices=get_args(Extract),
-                meaning="it comes into the cache as it arrives, or when a viewer first asks for it, or never; "
-                "arrival without it",
+                meaning="Cache on arrival, or when a viewer first asks, or never. Default: arrival.",
             ),
-            Setting(
+            Declaration(
                 "Form",
-                str,
-                None,
-                choices=get_args(Form),
-                meaning="frames are copied as stored, or only their places are kept, or HTJ2K lossless is kept beside; "
-                "without it as `Mode` says",
+                Choice(get_args(Form)),
+                meaning="Copy frames as stored, or keep only their places, or keep HTJ2K lossless too. "
+                "Default: as `Mode` says.",
             ),
-            Setting(
+            Declaration(
                 "Priority",
-                str,
+                Choice(get_args(Turn)),
                 "normal",
-                choices=get_args(Turn),
-                meaning="what goes first of what has arrived, normal without it; what a viewer waits for goes before "
-                "all of it",
+                meaning="What goes first of what has arrived. What a viewer waits for goes before all of it. "
+                "Default: normal.",
             ),
-            Setting(
+            Declaration(
                 "KeepDays",
-                float,
-                None,
-                0,
-                _CENTURY,
-                meaning="it leaves the cache if nobody asked for it for so many days, 0: never; without it as "
-                "`MaximumAgeDays` says",
+                Number(float, 0, _CENTURY),
+                meaning="Evict what nobody viewed for this many days; 0: never. Default: as `MaximumAgeDays` says.",
             ),
         )
     }

@@ -5,19 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any
 
+from framecache.declaration import Declaration
 from framecache.errors import SettingsError
-from framecache.policy.keys import CONDITIONS, DECISIONS
+from framecache.policy.keys import CONDITIONS, DECISIONS, ConditionKey
 from framecache.policy.rule import Rule
-
-
-class Key(Protocol):
-    """What may be written under one key."""
-
-    def check(self, value: Any) -> Any:
-        """What `value` means. Raises SettingsError with key, value and what is allowed."""
-
 
 _ATTRIBUTES = MappingProxyType({"Extract": "extract", "Form": "form", "Priority": "priority", "KeepDays": "keep_days"})
 _BOUNDED = ("Frames", "FrameMB", "StudyAgeDays")
@@ -69,14 +62,14 @@ def _rule(item: object) -> Rule:
 def _shorthand(item: object) -> Rule:
     """An empty list is no condition here."""
     stated = {key: value for key, value in item.items() if value != []} if isinstance(item, Mapping) else item
-    keys = {name: replace(CONDITIONS[key], key=name) for name, key in _SHORTHAND.items()}
+    keys = {name: CONDITIONS[key].named(name) for name, key in _SHORTHAND.items()}
     _checked(stated, keys)
     assert isinstance(stated, dict)  # noqa: S101 - or it would have been refused
     rule = _rule({"Form": "HTJ2K", **{_SHORTHAND[key]: value for key, value in stated.items()}})
     return replace(rule, written=stated)
 
 
-def _checked(item: object, keys: Mapping[str, Key]) -> dict[str, Any]:
+def _checked(item: object, keys: Mapping[str, ConditionKey | Declaration]) -> dict[str, Any]:
     """What each key of `item` means. Raises SettingsError with all that is wrong."""
     if not isinstance(item, Mapping):
         raise SettingsError(f"it is {item!r}; allowed is an object with {', '.join(keys)}")

@@ -6,14 +6,19 @@ import contextlib
 from typing import Any
 
 import pytest
-from framecache.admin.arguments import Asked, choice, orthanc_ids, read_arguments, whole_number
+from framecache.admin.arguments import Asked, OrthancIds, read_arguments
+from framecache.declaration import Choice, Declaration, Number
 from framecache.errors import BadRequest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.fakes import orthanc_id
 
-PARAMETERS = (whole_number("limit", 100, 1, 1000), choice("sort", ("Bytes", "Frames")), orthanc_ids("ids", 2))
+PARAMETERS = (
+    Declaration("limit", Number(int, 1, 1000), 100),
+    Declaration("sort", Choice(("Bytes", "Frames"), quotes=""), "Bytes"),
+    Declaration("ids", OrthancIds(2)),
+)
 ASKED = Asked(lambda **_: {}, PARAMETERS)
 ONE, TWO, THREE = map(orthanc_id, (1, 2, 3))
 

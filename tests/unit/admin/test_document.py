@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 from framecache import install
+from framecache.admin.arguments import Asked
 from framecache.admin.document import Document
 from framecache.admin.findings import VERSION
+from framecache.admin.routes import JsonRoute
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from tests.unit.fakes import FakeModule, FakeOutput
@@ -73,3 +75,19 @@ def test_nothing_is_changed_without_the_header() -> None:
     for path, item in DOCUMENT["paths"].items():
         parameters: list[dict[str, Any]] = item.get("post", {}).get("parameters", [])
         assert "post" not in item or {"$ref": "#/components/parameters/Action"} in parameters, path
+
+
+def test_it_has_the_arguments_that_each_route_takes(module: FakeModule) -> None:
+    taken = {
+        pattern: [one.name for one in route.answer.parameters]
+        for pattern, route in module.routes.items()
+        if isinstance(route, JsonRoute) and isinstance(route.answer, Asked)
+    }
+
+    assert {pattern: names for pattern, names in taken.items() if "rules" not in pattern} == {
+        path: [one["name"] for one in item["get"]["parameters"]]
+        for path, item in DOCUMENT["paths"].items()
+        if any(one.get("in") == "query" for one in item.get("get", {}).get("parameters", []))
+    }
+    body = DOCUMENT["paths"]["/frame-cache/rules/preview"]["post"]["requestBody"]["content"]["application/json"]
+    assert taken["/frame-cache/rules/preview"] == list(body["schema"]["properties"])

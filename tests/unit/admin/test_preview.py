@@ -12,7 +12,7 @@ import pytest
 from framecache.admin.arguments import read_arguments
 from framecache.admin.jobs import Job, Jobs
 from framecache.admin.preview import Preview
-from framecache.config.settings import read_settings
+from framecache.config.reading import read_settings
 from framecache.errors import BadRequest, NotFound
 from framecache.prefetch.extraction_cost import ExtractionCost
 from framecache.telemetry.events import Events

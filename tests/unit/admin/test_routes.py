@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from framecache.admin.access import Access
 from framecache.admin.answers import Answer, Content
-from framecache.admin.arguments import Asked, whole_number
+from framecache.admin.arguments import Asked
 from framecache.admin.routes import ActionRoute, JsonRoute
+from framecache.declaration import Declaration, Number
 from framecache.errors import NotFound
 
 from tests.unit.fakes import FakeOutput
@@ -98,7 +99,7 @@ def test_an_answer_that_is_not_json_has_its_own_type_and_headers() -> None:
     assert output.headers == {"Cache-Control": "max-age=60", "X-Content-Type-Options": "nosniff"}
 
 
-LIMITED = Asked(lambda limit: {"limit": limit}, [whole_number("limit", 7, 1, 9)])
+LIMITED = Asked(lambda limit: {"limit": limit}, [Declaration("limit", Number(int, 1, 9), 7)])
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from framecache.admin.findings import Findings
 from framecache.admin.measurements import Measurements
 from framecache.admin.monitoring import Monitoring
 from framecache.admin.statistics import Statistics
-from framecache.config.settings import read_settings
+from framecache.config.reading import read_settings
 from framecache.instances.catalogue import Catalogue
 from framecache.prefetch.extraction import Extractor
 from framecache.prefetch.extraction_cost import ExtractionCost

@@ -8,20 +8,27 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from framecache.config.settings import SETTINGS, in_force, is_strict, lenient_admin_settings, read_settings
+from framecache.config.reading import in_force, is_strict, lenient_admin_settings, read_settings
+from framecache.config.settings import SETTINGS, RuleList
+from framecache.declaration import Declaration, Flag, Number, Texts
 from framecache.errors import SettingsError
-from framecache.setting import Setting
 from hypothesis import given
 from hypothesis import strategies as st
 
 BESIDE = Path("/beside/FrameCache")
-NUMBERS = [setting for setting in SETTINGS.values() if setting.kind in (int, float)]
+NUMBERS = [(setting, setting.kind) for setting in SETTINGS.values() if isinstance(setting.kind, Number)]
 EVERY = list(SETTINGS.values())
-PLAIN = [setting for setting in EVERY if setting.kind not in (list, tuple)]
+PLAIN = [setting for setting in EVERY if not isinstance(setting.kind, RuleList | Texts)]
 
 
-def by_key(setting: Setting) -> str:
-    return setting.key
+def type_of(setting: Declaration) -> type[Any]:
+    if isinstance(setting.kind, Number):
+        return setting.kind.kind
+    return bool if isinstance(setting.kind, Flag) else str
+
+
+def by_key(value: object) -> str:
+    return value.name if isinstance(value, Declaration) else ""
 
 
 def test_an_empty_section_means_the_defaults() -> None:
@@ -29,47 +36,47 @@ def test_an_empty_section_means_the_defaults() -> None:
 
     assert settings.directory == BESIDE
     assert in_force(settings) == {
-        setting.key: str(BESIDE) if name == "directory" else setting.default for name, setting in SETTINGS.items()
+        setting.name: str(BESIDE) if name == "directory" else setting.default for name, setting in SETTINGS.items()
     }
 
 
 @pytest.mark.parametrize("setting", EVERY, ids=by_key)
-def test_each_default_may_be_written_out(setting: Setting) -> None:
-    assert read_settings({setting.key: setting.default}, BESIDE) == read_settings({}, BESIDE)
+def test_each_default_may_be_written_out(setting: Declaration) -> None:
+    assert read_settings({setting.name: setting.default}, BESIDE) == read_settings({}, BESIDE)
 
 
 @pytest.mark.parametrize("setting", EVERY, ids=by_key)
-def test_each_setting_has_a_meaning(setting: Setting) -> None:
+def test_each_setting_has_a_meaning(setting: Declaration) -> None:
     assert len(setting.meaning) > 10
 
 
-@pytest.mark.parametrize("setting", NUMBERS, ids=by_key)
-def test_both_bounds_are_allowed(setting: Setting) -> None:
-    for bound in (setting.smallest, setting.largest):
-        settings = read_settings({setting.key: setting.kind(bound)}, BESIDE)
-        assert in_force(settings)[setting.key] == bound
+@pytest.mark.parametrize(("setting", "number"), NUMBERS, ids=by_key)
+def test_both_bounds_are_allowed(setting: Declaration, number: Number) -> None:
+    for bound in (number.smallest, number.largest):
+        settings = read_settings({setting.name: number.kind(bound)}, BESIDE)
+        assert in_force(settings)[setting.name] == bound
 
 
-@pytest.mark.parametrize("setting", NUMBERS, ids=by_key)
+@pytest.mark.parametrize(("setting", "number"), NUMBERS, ids=by_key)
 @pytest.mark.parametrize("beyond", [-1, 1])
-def test_beyond_the_bounds_is_refused(setting: Setting, beyond: int) -> None:
-    value = setting.kind(setting.largest + 1 if beyond > 0 else setting.smallest - 1)
+def test_beyond_the_bounds_is_refused(setting: Declaration, number: Number, beyond: int) -> None:
+    value = number.kind(number.largest + 1 if beyond > 0 else number.smallest - 1)
 
     with pytest.raises(SettingsError) as refused:
-        read_settings({setting.key: value}, BESIDE)
-    assert f'"{setting.key}" is {value!r}' in str(refused.value)
-    assert f"from {setting.smallest} to {setting.largest}" in str(refused.value)
+        read_settings({setting.name: value}, BESIDE)
+    assert f'"{setting.name}" is {value!r}' in str(refused.value)
+    assert f"from {number.smallest} to {number.largest}" in str(refused.value)
 
 
-def wrong_values(setting: Setting) -> list[Any]:
-    wrong: list[Any] = [None, [], {}, [setting.default], "yes" if setting.kind is not str else 1]
-    if setting.kind is not bool:
+def wrong_values(setting: Declaration) -> list[Any]:
+    wrong: list[Any] = [None, [], {}, [setting.default], "yes" if type_of(setting) is not str else 1]
+    if type_of(setting) is not bool:
         wrong += [True, False]  # JSON's true is not the number 1
     else:
         wrong += [0, 1, "true"]
-    if setting.kind is int:
+    if type_of(setting) is int:
         wrong += [1.0, 64.5, "64"]
-    if setting.kind is float:
+    if type_of(setting) is float:
         wrong += [math.nan, math.inf, -math.inf, 10**400]
     return wrong
 
@@ -77,14 +84,14 @@ def wrong_values(setting: Setting) -> list[Any]:
 @pytest.mark.parametrize(
     ("setting", "value"),
     [
-        pytest.param(setting, value, id=f"{setting.key}-{str(value)[:20]}")
+        pytest.param(setting, value, id=f"{setting.name}-{str(value)[:20]}")
         for setting in PLAIN
         for value in wrong_values(setting)
     ],
 )
-def test_a_wrong_type_is_refused(setting: Setting, value: Any) -> None:
-    with pytest.raises(SettingsError, match=f'"{setting.key}" is .*allowed is {re.escape(setting.allowed)}'):
-        read_settings({setting.key: value}, BESIDE)
+def test_a_wrong_type_is_refused(setting: Declaration, value: Any) -> None:
+    with pytest.raises(SettingsError, match=f'"{setting.name}" is .*allowed is {re.escape(setting.allowed)}'):
+        read_settings({setting.name: value}, BESIDE)
 
 
 @pytest.mark.parametrize("mode", ["Copy", "", "copy ", "hardlink"])
@@ -164,7 +171,7 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=5,
 )
-KEYS = st.sampled_from(sorted(setting.key for setting in EVERY)) | st.text()
+KEYS = st.sampled_from(sorted(setting.name for setting in EVERY)) | st.text()
 
 
 @given(st.dictionaries(KEYS, JSON) | JSON)
@@ -175,9 +182,9 @@ def test_whatever_is_configured_is_taken_or_refused(section: object) -> None:
         return
     for name, setting in SETTINGS.items():
         value = getattr(settings, name)
-        assert setting not in PLAIN or type(value) is setting.kind or isinstance(value, Path)
-        if isinstance(value, int | float) and setting in NUMBERS:
-            assert setting.smallest <= value <= setting.largest
+        assert setting not in PLAIN or type(value) is type_of(setting) or isinstance(value, Path)
+        if isinstance(setting.kind, Number):
+            assert setting.kind.smallest <= value <= setting.kind.largest
 
 
 @pytest.mark.parametrize("hours", ["19-6", "25:00-06:00", "19:00 - 06:00"])

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from framecache.config.settings import in_force, read_settings
+from framecache.config.reading import in_force, read_settings
 from framecache.errors import SettingsError
 from framecache.policy.keys import CONDITIONS, DECISIONS
 from framecache.policy.parsing import parse_rules, parse_transcode

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from framecache.config.settings import read_settings
+from framecache.config.reading import read_settings
 from framecache.orthanc.instance import Instance
 from framecache.policy.parsing import parse_rules
 from framecache.policy.policy import Policy, Treatment

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from framecache.config.settings import read_settings
+from framecache.config.reading import read_settings
 from framecache.dicom.identity import InstancePath
 from framecache.prefetch.admission import Admission
 

@@ -1,0 +1,62 @@
+"""From Orthanc's configuration to settings, or to everything that is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from framecache.config.hours import parse_hours
+from framecache.config.settings import SETTINGS, RuleList, Settings
+from framecache.declaration import Declaration
+from framecache.errors import SettingsError
+
+
+def read_settings(section: object, default_directory: Path) -> Settings:
+    """The settings in force. Raises SettingsError that names every wrong key, its value and what is allowed."""
+    if not isinstance(section, Mapping):
+        raise SettingsError('"FrameCache" has to be an object: { … }')
+    known = {setting.name: name for name, setting in SETTINGS.items()}
+    complaints = [f'"{key}" is not known; known are {", ".join(known)}' for key in section if key not in known]
+    values: dict[str, Any] = {}
+    for name, setting in SETTINGS.items():
+        try:
+            values[name] = setting.check(section.get(setting.name, setting.default))
+        except SettingsError as error:
+            complaints.append(str(error))
+    if section.get("Rules") and section.get("Transcode"):
+        complaints.append('"Rules" and "Transcode" are both set; allowed is one: in a rule, write "Form": "HTJ2K"')
+    try:
+        parse_hours(values.get("backfill_hours", ""))
+    except SettingsError as error:
+        complaints.append(str(error))
+    if complaints:
+        raise SettingsError('"FrameCache": ' + "; ".join(complaints))
+    values["directory"] = Path(values["directory"]) if values["directory"] else default_directory
+    return Settings(**values)
+
+
+def is_strict(section: object) -> bool:
+    """Whether a wrong setting is to stop the start; asked before the section is known to be right."""
+    return isinstance(section, Mapping) and section.get("Strict") is True
+
+
+def lenient_admin_settings(section: object) -> tuple[bool, tuple[str, ...]]:
+    """ "AdminRoutes" and "AdminUsers" of a section that may be wrong elsewhere: an error there opens nothing here."""
+    values = section if isinstance(section, Mapping) else {}
+    users = values.get("AdminUsers", ())
+    names = users if isinstance(users, list | tuple) else [users]
+    return values.get("AdminRoutes", True) is True, tuple(map(str, names))
+
+
+def in_force(settings: Settings) -> dict[str, Any]:
+    """The settings by their keys, as the status shows them."""
+    values = {f.name: getattr(settings, f.name) for f in fields(settings)}
+    return {SETTINGS[name].name: _shown(SETTINGS[name], value) for name, value in values.items()}
+
+
+def _shown(setting: Declaration, value: Any) -> Any:
+    if isinstance(setting.kind, RuleList):
+        return [rule.written for rule in value]
+    return str(value) if isinstance(value, Path) else value
