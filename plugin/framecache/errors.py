@@ -9,17 +9,19 @@ FrameCacheError
 ├── Overloaded             503  too many bytes in flight; try again
 ├── Stopping               503  Orthanc is ending; try again when it is back
 ├── SettingsError               a value in the "FrameCache" section is impossible
-├── HandOver                    not ours to answer: the stock DICOMweb plugin is asked
-│   └── UnknownInstance         it is not ours to say that there is none
-└── SourceError                 the stored instance could not be read
-    ├── InstanceGone            it was deleted or replaced meanwhile
-    ├── UnreadableHeader        its header is not one that we can read
+├── HandOver                    not ours to answer: the stock DICOMweb plugin may be asked
+└── SourceError            500  the stored instance could not be read
+    ├── InstanceGone       503  it was deleted or replaced meanwhile; try again
+    ├── UnreadableHeader   500  its header is not one that we can read
+    │   └── NoPixelData         it has none: it is a document, a report, a waveform…
+    ├── NestedTooDeeply    500  its sequences lie deeper in one another than any parser should go
     └── BrokenPixelData    500  its pixel data contradicts its header, or ends too early
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 
 class FrameCacheError(Exception):
@@ -86,14 +88,20 @@ class SettingsError(FrameCacheError):
     """A setting has an unknown name, a wrong type or an impossible value."""
 
 
+# Why a request is left to the stock DICOMweb plugin. It alone plays videos and sends documents; a file that we cannot
+# read it may read; where the helper processes cannot be started it draws, and where the start-up checks found a fault,
+# or we have one, it answers what it need not decode.
+HandOverCause = Literal["video", "document", "unreadable", "no_codecs", "not_serving", "fault"]
+
+
 class HandOver(FrameCacheError):
-    """The stock DICOMweb plugin has to answer; the message says why."""
+    """The stock DICOMweb plugin has to answer, if nothing has to be decoded for that; the message says why."""
 
     status = 307
 
-
-class UnknownInstance(HandOver):
-    """Orthanc knows no instance, or several, under these UIDs; the stock plugin's rule decides what is said."""
+    def __init__(self, message: str, cause: HandOverCause = "unreadable") -> None:
+        super().__init__(message)
+        self.cause = cause
 
 
 class SourceError(FrameCacheError):
@@ -103,9 +111,26 @@ class SourceError(FrameCacheError):
 class InstanceGone(SourceError):
     """The stored file was deleted or replaced while it was being used."""
 
+    status = 503
+    retry_after = 1
+
 
 class UnreadableHeader(SourceError):
     """The elements before the pixel data are not as PS3.5 section 7 has them, or there is no pixel data."""
+
+
+class NoPixelData(UnreadableHeader):
+    """The instance is no image (PS3.3 section A.45 and others)."""
+
+    def __init__(self) -> None:
+        super().__init__("the instance has no pixel data")
+
+
+class NestedTooDeeply(SourceError):
+    """Sequences lie in one another without an end: Orthanc's own parser runs out of stack on them."""
+
+    def __init__(self) -> None:
+        super().__init__("sequences are nested too deeply")
 
 
 class BrokenPixelData(SourceError):

@@ -13,11 +13,34 @@ from framecache.dicom.transfer_syntax import lookup
 
 from tests.conformance import broken, pictures, protocol, stock
 from tests.conformance.checks import unwritable
-from tests.conformance.shapes import GROUPS, HTJ2K, JPEG_2000, JPEG_LS, STORED_FORM, Outcome, Shape
-from tests.conformance.stored import ENCAPSULATED, EXPLICIT, LAID_OUT, NATIVE, RLE, VIDEOS, Stored
+from tests.conformance.shapes import (
+    BASELINE,
+    EXTENDED,
+    GROUPS,
+    HTJ2K,
+    JPEG,
+    JPEG_2000,
+    JPEG_LS,
+    STORED_FORM,
+    Outcome,
+    Shape,
+)
+from tests.conformance.stored import ENCAPSULATED, EXPLICIT, IMPLICIT, LAID_OUT, NATIVE, RLE, VIDEOS, Stored
 
 CONFORMANCE = CHECKOUT / "docs/conformance.md"
-_NAMES = {EXPLICIT: "Explicit", RLE: "RLE", JPEG_LS: "JPEG-LS", JPEG_2000: "JPEG 2000", HTJ2K: "HTJ2K"}
+_NAMES = {
+    EXPLICIT: "Explicit",
+    IMPLICIT: "Implicit",
+    RLE: "RLE",
+    JPEG_LS: "JPEG-LS",
+    JPEG_2000: "JPEG 2000",
+    HTJ2K: "HTJ2K",
+    JPEG: "JPEG lossless",
+    BASELINE: "JPEG Baseline",
+    EXTENDED: "JPEG Extended",
+}
+# One for each encoder: .57 and .70, .80 and .81, .90 to .93, and .201 to .203 are made alike.
+_MADE = (HTJ2K, JPEG_LS, JPEG_2000, RLE, JPEG, BASELINE, EXTENDED)
 _INTRODUCTION = """# Conformance
 
 What is answered to Retrieve Frames and Retrieve Rendered (PS3.18 sections 10.4.1.1.3 and 10.4.1.1.6). This page is
@@ -37,13 +60,13 @@ length. While answers in flight hold `MaximumMemoryMB`, others wait up to 5 s an
 _SHAPES = """
 *Stored* is the stored transfer syntax, which of native frames is Explicit VR Little Endian: their bytes are sent as
 they are, but for Big Endian. *Multipart* is `multipart/related`; a *single part* is for one frame, and several are
-406 unless a multipart range is there too. *Handed over* is a 307 to the stock plugin, which transcodes the whole
-instance; for `/frames`, where its answer is wrong, it is 406 instead. Video is 406 with the reason.
+406 unless a multipart range is there too. 406 lists what there is. Video is 406 with the reason. Nothing that has to
+be decoded is handed to the stock plugin: its decoders can end Orthanc.
 """
 _STORED = """
 Each frame is compared byte for byte with what was encoded where it is sent as stored, else pixel by pixel: lossless
 ones exactly, lossy ones within the codec's loss, and within {grey_levels} grey levels of the stock plugin's. The
-compressed forms that are made of native frames are decoded again and compared. The last columns tell whether the
+compressed forms that are made are decoded again and compared. The last columns tell whether the
 stock plugin of Debian trixie (Orthanc 1.12.7) and forky (1.13.0) sends the same: **=** as stored and as Explicit,
 **s** only as stored, **e** only as Explicit, **–** neither. A † means that it ends the server.
 """
@@ -59,10 +82,9 @@ Of a file that is cut short, or that has fewer frames than its header says, the 
 served; each of the others is 500, as is `/frames` and every list with one of them. Which fragments are a frame's is
 never guessed: where an offset table does not tell, frames are missing, and not each fragment begins as a frame does,
 all of them are 500. Tested with {incomplete}; Orthanc takes in no file that is cut short, so that those are asked of
-the plugin alone. The stock plugin is asked where the header before the pixel data
-cannot be read, which its parser may forgive. Any file cut, overwritten or shifted
-at random gives such an answer too; it never ends Orthanc, and nothing is asked of the stock plugin by the tests,
-whose decoders may.
+the plugin alone. Where the header before the pixel data cannot be read, the stock plugin is asked for what it need not
+decode: its parser may forgive. Any file cut, overwritten or shifted at random gives such an answer too; it never ends
+Orthanc, and nothing is asked of the stock plugin by the tests, whose decoders may.
 """
 
 
@@ -107,8 +129,6 @@ def _shape(shape: Shape) -> tuple[str, ...]:
 
 
 def _outcome(outcome: Outcome) -> str:
-    if outcome.status == 307:
-        return "handed over"
     if outcome.status != 200:
         return str(outcome.status)
     form = "stored" if outcome.transfer_syntax_uid == STORED_FORM else _name(outcome.transfer_syntax_uid)
@@ -132,11 +152,11 @@ def _stored_tables() -> str:
 
 
 def _stored(stored: Stored) -> tuple[str, ...]:
-    forms = ["Explicit"]
-    if stored in NATIVE:
-        forms += [_name(uid) for uid in (HTJ2K, JPEG_LS, JPEG_2000, RLE) if uid not in unwritable(stored)]
-    else:
-        forms.insert(0, "stored")
+    forms = [] if stored in NATIVE else ["stored"]
+    forms += [
+        "Explicit",
+        *(_name(uid) for uid in _MADE if uid not in {*unwritable(stored), stored.transfer_syntax_uid}),
+    ]
     return (
         stored.name,
         f"{stored.transfer_syntax_uid} `{lookup(stored.transfer_syntax_uid).media_type}`",

@@ -11,7 +11,8 @@ from tests.conformance.stored import COMPRESSED, EXPLICIT, IMPLICIT, RLE, Stored
 
 STORED_FORM = "as stored"
 JPEG, JPEG_LS, JPEG_2000 = f"{COMPRESSED}.70", f"{COMPRESSED}.80", f"{COMPRESSED}.90"
-HTJ2K, JPEG_XL, BASELINE = f"{COMPRESSED}.201", f"{COMPRESSED}.110", f"{COMPRESSED}.50"
+HTJ2K, JPEG_XL = f"{COMPRESSED}.201", f"{COMPRESSED}.110"
+BASELINE, EXTENDED = f"{COMPRESSED}.50", f"{COMPRESSED}.51"
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ def single(transfer_syntax_uid: str) -> Outcome:
     return Outcome(200, transfer_syntax_uid)
 
 
-NOT_ACCEPTABLE, MALFORMED, HANDED_OVER = Outcome(406), Outcome(400), Outcome(307)
+NOT_ACCEPTABLE, MALFORMED = Outcome(406), Outcome(400)
 
 
 @dataclass(frozen=True)
@@ -102,46 +103,44 @@ def _general() -> Iterator[Shape]:
     yield Shape("single part, any image", "image/*", single(HTJ2K), single(STORED_FORM))
 
 
-def _named(name: str, uid: str, *, made: bool, handed_over: bool) -> Iterator[Shape]:
-    """A media type whose default transfer syntax is `uid`; `made` of native frames here, or by the stock plugin."""
-    elsewhere = HANDED_OVER if handed_over else NOT_ACCEPTABLE
-    own = {uid: _STORED}
-    yield Shape(name, related(name), parts(uid) if made else elsewhere, elsewhere, own)
-    lone = single(uid) if made else NOT_ACCEPTABLE
-    yield Shape(f"single part, {name}", name, lone, NOT_ACCEPTABLE, {uid: single(uid)})
+def _named(name: str, uid: str, *, made: bool = True) -> Iterator[Shape]:
+    """A media type whose default transfer syntax is `uid`; whether it is `made` of others."""
+    multipart, lone = (parts(uid), single(uid)) if made else (NOT_ACCEPTABLE, NOT_ACCEPTABLE)
+    yield Shape(name, related(name), multipart, multipart, {uid: _STORED})
+    yield Shape(f"single part, {name}", name, lone, lone, {uid: single(uid)})
 
 
 def _by_name() -> Iterator[Shape]:
-    yield from _named("image/jphc", HTJ2K, made=True, handed_over=False)
-    yield from _named("image/jp2", JPEG_2000, made=True, handed_over=True)
-    yield from _named("image/jls", JPEG_LS, made=True, handed_over=True)
-    yield from _named("image/dicom-rle", RLE, made=True, handed_over=True)
-    yield from _named("image/jpeg", JPEG, made=False, handed_over=True)
-    yield from _named("image/jpx", f"{COMPRESSED}.92", made=False, handed_over=False)
-    yield from _named("image/jxl", JPEG_XL, made=False, handed_over=False)
-    yield from _named("image/dicom+jpeg", JPEG, made=False, handed_over=True)
-    yield from _named("image/dicom+rle", RLE, made=True, handed_over=True)
-    yield from _named("image/x-dicom-rle", RLE, made=True, handed_over=True)
-    yield from _named("image/dicom+jpeg-ls", JPEG_LS, made=True, handed_over=True)
-    yield from _named("image/x-jls", JPEG_LS, made=True, handed_over=True)
-    yield from _named("image/dicom+jp2", JPEG_2000, made=True, handed_over=True)
-    yield from _named("image/dicom+jpx", f"{COMPRESSED}.92", made=False, handed_over=False)
+    yield from _named("image/jphc", HTJ2K)
+    yield from _named("image/jp2", JPEG_2000)
+    yield from _named("image/jls", JPEG_LS)
+    yield from _named("image/dicom-rle", RLE)
+    yield from _named("image/jpeg", JPEG)
+    yield from _named("image/jpx", f"{COMPRESSED}.92")
+    yield from _named("image/jxl", JPEG_XL, made=False)
+    yield from _named("image/dicom+jpeg", JPEG)
+    yield from _named("image/dicom+rle", RLE)
+    yield from _named("image/x-dicom-rle", RLE)
+    yield from _named("image/dicom+jpeg-ls", JPEG_LS)
+    yield from _named("image/x-jls", JPEG_LS)
+    yield from _named("image/dicom+jp2", JPEG_2000)
+    yield from _named("image/dicom+jpx", f"{COMPRESSED}.92")
     jpegs = {f"{COMPRESSED}.{number}": _STORED for number in (50, 51, 57, 70)}
-    yield Shape("image/jpeg of any transfer syntax", related("image/jpeg", "*"), HANDED_OVER, HANDED_OVER, jpegs)
+    yield Shape("image/jpeg of any transfer syntax", related("image/jpeg", "*"), parts(JPEG), parts(JPEG), jpegs)
     jpeg_xl = {f"{COMPRESSED}.{number}": _STORED for number in (110, 111, 112)}
     yield Shape("image/jxl of any transfer syntax", related("image/jxl", "*"), NOT_ACCEPTABLE, NOT_ACCEPTABLE, jpeg_xl)
 
 
 def _by_transfer_syntax() -> Iterator[Shape]:
-    for media_type, uid, elsewhere in (
-        ("image/jpeg", BASELINE, HANDED_OVER),
-        ("image/jls", f"{COMPRESSED}.81", HANDED_OVER),
-        ("image/jphc", f"{COMPRESSED}.203", NOT_ACCEPTABLE),
-        (_OCTETS, f"{COMPRESSED}.51", HANDED_OVER),
+    for media_type, uid in (
+        ("image/jpeg", BASELINE),
+        ("image/jls", f"{COMPRESSED}.81"),
+        ("image/jphc", f"{COMPRESSED}.203"),
+        (_OCTETS, f"{COMPRESSED}.51"),
     ):
-        yield Shape(f"{media_type} of {uid}", related(media_type, uid), elsewhere, elsewhere, {uid: _STORED})
-    yield Shape(f"octets of {HTJ2K}", related(_OCTETS, HTJ2K), parts(HTJ2K), NOT_ACCEPTABLE, {HTJ2K: _STORED})
-    yield Shape("octets of Implicit VR", related(_OCTETS, IMPLICIT), HANDED_OVER, HANDED_OVER)
+        yield Shape(f"{media_type} of {uid}", related(media_type, uid), parts(uid), parts(uid), {uid: _STORED})
+    yield Shape(f"octets of {HTJ2K}", related(_OCTETS, HTJ2K), parts(HTJ2K), parts(HTJ2K), {HTJ2K: _STORED})
+    yield Shape("octets of Implicit VR", related(_OCTETS, IMPLICIT), parts(IMPLICIT), parts(IMPLICIT))
     yield Shape("octets of an unknown UID", related(_OCTETS, "1.2.3"), NOT_ACCEPTABLE, NOT_ACCEPTABLE)
     yield Shape("image/jp2 of a UID that is not its", related("image/jp2", JPEG_LS), NOT_ACCEPTABLE, NOT_ACCEPTABLE)
 
@@ -151,19 +150,22 @@ def _several() -> Iterator[Shape]:
     yield Shape("two ranges", equal, _EXPLICIT, _EXPLICIT, {JPEG_2000: _STORED})
     ordered = f"{related('image/jp2')}; q=1.0, {related(_OCTETS)}; q=0.5"
     yield Shape(
-        "image/jp2, else octets", ordered, parts(JPEG_2000), _EXPLICIT, {JPEG_2000: _STORED}, None, None, _EXPLICIT
+        "image/jp2, else octets",
+        ordered,
+        parts(JPEG_2000),
+        parts(JPEG_2000),
+        {JPEG_2000: _STORED},
+        otherwise=_EXPLICIT,
     )
     reverse = f"{related('image/jp2')};q=0.1,{related(_OCTETS)};q=0.9"
     yield Shape("octets, else image/jp2", reverse, _EXPLICIT, _EXPLICIT)
     all_of_them = ", ".join(related(name) for name in ("image/jpeg", "image/jls", "image/jp2", "image/dicom-rle"))
     owns = dict.fromkeys((JPEG, JPEG_LS, JPEG_2000, RLE), _STORED)
-    yield Shape(
-        "dicomweb-client, compressed", all_of_them, parts(JPEG_LS), NOT_ACCEPTABLE, owns, None, None, parts(RLE)
-    )
+    yield Shape("dicomweb-client, compressed", all_of_them, parts(JPEG_LS), parts(JPEG_LS), owns, otherwise=parts(RLE))
     mixed = f"{_OCTETS}; q=0.2, {related(_OCTETS, '*')}; q=0.9"
     yield Shape("as stored, else a single part", mixed, _STORED, _STORED)
     java = "text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2"
-    yield Shape("Java", java, _EXPLICIT, _EXPLICIT, {JPEG: single(JPEG)}, None, _EXPLICIT)
+    yield Shape("Java", java, single(JPEG), single(JPEG), several=_EXPLICIT, otherwise=_EXPLICIT)
     either = f"{_OCTETS}, {related(_OCTETS)}"
     yield Shape("single part or multipart", either, single(EXPLICIT), single(EXPLICIT), {}, None, _EXPLICIT)
     yield Shape("empty elements", f", ,{related(_OCTETS)},", _EXPLICIT, _EXPLICIT)

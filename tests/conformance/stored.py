@@ -50,6 +50,12 @@ class Stored:
     def encoding(self) -> Encoding:
         return lookup(self.transfer_syntax_uid).encoding
 
+    @property
+    def photometric(self) -> str:
+        """The Photometric Interpretation."""
+        default = "RGB" if self.pixels[0].ndim == 3 else "MONOCHROME2"
+        return str(self.tags.get("PhotometricInterpretation", default))
+
     @cached_property
     def encoded(self) -> tuple[bytes, ...]:
         """Each frame as it is stored, without the padding of its last fragment."""

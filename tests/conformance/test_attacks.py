@@ -223,7 +223,7 @@ def test_sequences_nested_deeply_cost_neither_stack_nor_time(plugin: Direct, lev
     plugin.store(stored, nested(stored, levels, closed=closed), 7000, 7000 + levels)
     started = time.monotonic()
     for resource in ("frames/1", "frames", "rendered"):
-        assert plugin.get(f"{stored.path}/{resource}").status in (307, 500)
+        assert plugin.get(f"{stored.path}/{resource}").status == 500
     assert time.monotonic() - started < MOST_SECONDS
     assert plugin.errors() == []
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from dev.orthanc_folder import SUITES
 from dev.orthanc_server import OrthancFailed, OrthancServer
 from dev.sample import Sample
 from tests.integration.archive import CONFIGURATION, Archive, running, wait_until
+from tests.integration.documents import store_document
 from tests.integration.parts import parts_of
 
 pytestmark = pytest.mark.orthanc
@@ -223,8 +224,6 @@ def test_a_hand_over_passes_authentication_too(suite: str, tmp_path: Path) -> No
     user = ("doctor", "secret-of-the-test")
     configuration = {"AuthenticationEnabled": True, "RegisteredUsers": dict([user])}
     with running(suite, tmp_path, configuration, credentials=user, in_order=False) as archive:
-        instance = archive.store(replace(SMALL, seed=1))
-        answer = archive.frames(
-            instance, "1", "multipart/related; type=image/jpeg; transfer-syntax=1.2.840.10008.1.2.4.70"
-        )
+        instance = store_document(archive)
+        answer = archive.get(f"{instance.path}/rendered", accept="*/*")
         assert ([step.status_code for step in answer.history], answer.status_code) == ([307], 200)

@@ -293,7 +293,7 @@ def test_a_header_that_promises_four_thousand_million_pixels_costs_no_memory(hel
     )
     Path(f"/proc/{helped.server.pid}/clear_refs").write_text("5")
     for resource in ("frames/1/rendered", "frames/2/thumbnail", "rendered"):
-        assert helped.ask("GET", f"{instance.path}/{resource}", allow_redirects=False).status_code in (307, 500)
+        assert helped.ask("GET", f"{instance.path}/{resource}", allow_redirects=False).status_code == 500
     fields = dict(line.split(":", 1) for line in Path(f"/proc/{helped.server.pid}/status").read_text().splitlines())
     peak, now = (int(fields[name].split()[0]) << 10 for name in ("VmHWM", "VmRSS"))
     assert peak - now < 200 << 20

@@ -16,6 +16,7 @@ from dev.sample import Sample
 from dev.upload import Instance
 from tests.integration.archive import Archive, Endings, running, stop, wait_until
 from tests.integration.collector import Collector, attributes, collecting
+from tests.integration.documents import store_document
 
 pytestmark = pytest.mark.orthanc
 
@@ -120,11 +121,12 @@ def test_a_hit_a_miss_and_a_hand_over_are_told_apart(
     collector: Collector, archive: Archive, instance: Instance
 ) -> None:
     other = archive.store(Sample(seed=1, frames=3, rows=64, columns=96))
+    document = store_document(archive)
     archive.ask("POST", f"/frame-cache/instances/{other.orthanc_id}/purge", headers={"X-Frame-Cache": "1"})
     spans = [
         span_of(collector, archive, f"{instance.path}/frames/1"),
         span_of(collector, archive, f"{other.path}/frames/2"),
-        span_of(collector, archive, f"{UNKNOWN}/frames/3"),
+        span_of(collector, archive, f"{document.path}/rendered"),
     ]
 
     told = [attributes(span) for span in spans]
@@ -134,7 +136,7 @@ def test_a_hit_a_miss_and_a_hand_over_are_told_apart(
     assert [one["url.path"] for one in told] == [
         f"{instance.path}/frames/1",
         f"{other.path}/frames/2",
-        f"{UNKNOWN}/frames/3",
+        f"{document.path}/rendered",
     ]
     assert all(span.kind == Span.SPAN_KIND_SERVER and not span.parent_span_id for span in spans)
 

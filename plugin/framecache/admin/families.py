@@ -8,10 +8,10 @@ from typing import get_args
 from framecache.admin.exposition import Family, Sample, histogram, single
 from framecache.admin.findings import VERSION
 from framecache.admin.measurements import Present
+from framecache.errors import HandOverCause
 from framecache.telemetry.metrics import Event, Metrics, MissCause, RemovalCause
 
 _COUNTERS: Mapping[Event, tuple[str, str]] = {
-    "bypasses": ("bypasses", "Requests that were handed to the stock DICOMweb plugin."),
     "errors": ("errors", "Faults of the plugin itself."),
     "overloaded": ("overloaded", "Requests that were told to come again (503): too many bytes were in flight."),
     "damaged_blocks": ("damaged_blocks", "Blocks that were not what had been written, and were dropped."),
@@ -74,6 +74,10 @@ def _counters(metrics: Metrics) -> Iterator[Family]:
 def _by_cause(metrics: Metrics) -> Iterator[Family]:
     misses, removals = get_args(MissCause), get_args(RemovalCause)
     yield _causes("misses", "Answers that did not come from the cache.", metrics.causes("misses"), misses)
+    bypasses = metrics.causes("bypasses")
+    yield _causes(
+        "bypasses", "Requests that were handed to the stock DICOMweb plugin.", bypasses, get_args(HandOverCause)
+    )
     evicted = metrics.causes("evicted_instances")
     yield _causes("evicted_instances", "Instances of which something left the cache.", evicted, removals)
     yield _causes("evicted_bytes", "Bytes that left the cache.", metrics.causes("evicted_bytes"), removals)

@@ -9,6 +9,7 @@ from typing import Any, get_args
 from framecache.admin.answers import Answer
 from framecache.admin.measurements import Measurements, Present, WorkFigures
 from framecache.admin.times import iso
+from framecache.errors import HandOverCause
 from framecache.ports import Clock
 from framecache.telemetry.history import History, Series
 from framecache.telemetry.metrics import Event, Metrics, MissCause, RemovalCause
@@ -61,9 +62,10 @@ class Statistics:
     def _totals(self) -> dict[str, Any]:
         counters: dict[str, Any] = {_name(event): self._metrics[event] for event in sorted(get_args(Event))}
         counters["FillSeconds"] = round(self._metrics.filling().total, 3)
-        counters["MissesByCause"] = _by_cause(get_args(MissCause), self._metrics.causes("misses"))
+        counters["MissesByCause"] = by_cause(get_args(MissCause), self._metrics.causes("misses"))
+        counters["BypassesByCause"] = by_cause(get_args(HandOverCause), self._metrics.causes("bypasses"))
         evictions = self._metrics.causes("evicted_instances")
-        return {**counters, "EvictionsByCause": _by_cause(get_args(RemovalCause), evictions)}
+        return {**counters, "EvictionsByCause": by_cause(get_args(RemovalCause), evictions)}
 
 
 def _cache(present: Present) -> dict[str, int]:
@@ -100,7 +102,8 @@ def _series(series: Series) -> dict[str, Any]:
     }
 
 
-def _by_cause(causes: tuple[str, ...], counted: Mapping[str, int]) -> dict[str, int]:
+def by_cause(causes: tuple[str, ...], counted: Mapping[str, int]) -> dict[str, int]:
+    """What was `counted` of each cause, those that have not come up included, as JSON's keys are spelt."""
     return {_name(cause): counted.get(cause, 0) for cause in causes}
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 from framecache.admin.answers import Answer
 from framecache.admin.checks import check_store
 from framecache.admin.findings import Findings
+from framecache.admin.statistics import by_cause
 from framecache.admin.times import iso
 from framecache.config.reading import in_force
 from framecache.config.settings import MEGABYTE, Settings
 from framecache.dicomweb.public_url import PublicUrl
+from framecache.errors import HandOverCause
 from framecache.instances.catalogue import Catalogue
 from framecache.prefetch.change_feed import ChangeFeed
 from framecache.prefetch.scheduler import Scheduler
@@ -74,6 +76,7 @@ class Status:
             "Failures": self._metrics["failed_fills"],
             "FailedInstances": dict(list(failures.items())[-20:]),
             **{name: self._metrics[event] for name, event in _COUNTERS.items()},
+            "BypassesByCause": by_cause(get_args(HandOverCause), self._metrics.causes("bypasses")),
         }
 
     def _degraded(self) -> dict[str, str] | None:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from framecache.dicom.byte_reader import ByteReader
-from framecache.errors import UnreadableHeader
+from framecache.errors import NestedTooDeeply, NoPixelData, UnreadableHeader
 
 UNDEFINED_LENGTH = 0xFFFFFFFF
 PIXEL_DATA = 0x7FE00010
@@ -106,7 +106,7 @@ def read_header(reader: ByteReader, transfer_syntax_uid: str, pixel_data_offset:
             return _parse(content, transfer_syntax_uid)
         except _Incomplete:
             if len(content) < length or length >= _LARGEST_HEADER:
-                raise UnreadableHeader("the instance has no pixel data") from None
+                raise NoPixelData from None
         length = min(max(length, _FIRST_READ) * 4, _LARGEST_HEADER)
 
 
@@ -197,7 +197,7 @@ class _Walker:
             elif found.length == UNDEFINED_LENGTH:
                 open_ends.append((_ITEM_END if found.tag == _ITEM else _SEQUENCE_END, walker.inside(found)))
                 if len(open_ends) > _DEEPEST_NESTING:
-                    raise UnreadableHeader("sequences are nested too deeply")
+                    raise NestedTooDeeply
             else:
                 # An item of known length is stepped over as a whole, like any value.
                 position += found.length

@@ -114,23 +114,7 @@ class Representation:
         return f"{self.media_type}; transfer-syntax={self.transfer_syntax_uid}"
 
 
-EXPLICIT = Representation(EXPLICIT_VR_LITTLE_ENDIAN)
-# What native frames are compressed to on request: HTJ2K, JPEG-LS, JPEG 2000, RLE; all lossless, the smallest first.
-HTJ2K_LOSSLESS = f"{_COMPRESSED}.201"
-LOSSLESS_TARGETS = tuple(
-    Representation(uid) for uid in (HTJ2K_LOSSLESS, *_under(_COMPRESSED, 80, 90), "1.2.840.10008.1.2.5")
-)
-
-# What Orthanc's DCMTK and GDCM write.
-STOCK_TARGETS = tuple(
-    Representation(uid)
-    for uid in (
-        EXPLICIT_VR_LITTLE_ENDIAN,
-        IMPLICIT_VR_LITTLE_ENDIAN,
-        "1.2.840.10008.1.2.5",
-        *_under(_COMPRESSED, 50, 51, 57, 70, 80, 81, 90, 91),
-    )
-)
+EXPLICIT, IMPLICIT = Representation(EXPLICIT_VR_LITTLE_ENDIAN), Representation(IMPLICIT_VR_LITTLE_ENDIAN)
 
 
 def stored_representation(transfer_syntax_uid: str) -> Representation | None:

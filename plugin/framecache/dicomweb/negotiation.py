@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from framecache.dicom.transfer_syntax import (
     OCTET_STREAM,
-    STOCK_TARGETS,
     Representation,
     canonical_media_type,
     default_transfer_syntax,
@@ -106,16 +105,20 @@ def choose(accept: str | None, available: Sequence[Representation], *, several: 
     raise NotAcceptable(message, offered)
 
 
-def is_simple(accept: str | None) -> bool:
-    """Whether the stock plugin may understand this Accept: nothing, a wildcard, or one multipart/related range.
+def asks_as_stored(accept: str | None) -> bool:
+    """Whether every range takes the stored transfer syntax: then the stock plugin decodes nothing.
 
-    It has to be of a transfer syntax that Orthanc's transcoders write: for others it answers 400 or 500, never 406.
+    Raises BadRequest.
     """
     ranges = parse_accept(accept or "")
-    if not ranges:
-        return True
-    is_one = len(ranges) == 1 and ranges[0].media_type in (_MULTIPART, "*/*") and ranges[0].quality == 1
-    return is_one and any(_accepts(ranges[0], written) for written in STOCK_TARGETS)
+    return bool(ranges) and all(
+        media_range.parameters.get("transfer-syntax") == "*" and _names_octets(media_range) for media_range in ranges
+    )
+
+
+def _names_octets(media_range: MediaRange) -> bool:
+    inner = media_range.parameters.get("type", OCTET_STREAM).lower()
+    return media_range.media_type == _MULTIPART and inner == OCTET_STREAM
 
 
 _ANYTHING = MediaRange("*/*", {}, 1.0)

@@ -222,6 +222,13 @@ class Catalogue:
             if path is not None:
                 self._entries.pop(path, None)
 
+    def forget_path(self, path: InstancePath) -> None:
+        """The same, by its UIDs: what they are of now is looked up anew."""
+        with self._lock:
+            entry = self._entries.pop(path, None)
+            if entry is not None:
+                self._paths.pop(entry.instance.orthanc_id, None)
+
     def forget_stale(self, orthanc_ids: Sequence[str]) -> None:
         """Drop from memory and store what is not Orthanc's present version of these. Raises SourceError, StoreError.
 

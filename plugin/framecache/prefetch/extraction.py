@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
+from framecache.codecs.targets import HTJ2K_LOSSLESS
 from framecache.dicom import frame_index
 from framecache.dicom.transfer_syntax import (
     EXPLICIT,
-    HTJ2K_LOSSLESS,
     Encoding,
     Representation,
     lookup,

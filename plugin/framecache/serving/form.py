@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from framecache.dicom.transfer_syntax import Representation
+from framecache.dicom.transfer_syntax import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT, Representation
 
 
 class Codecs(Protocol):
@@ -46,11 +46,12 @@ class Transcoded:
 
     @property
     def key(self) -> str:
-        return self.representation.transfer_syntax_uid
+        """The pixels of both little endians are the same bytes: only the data set around them differs (PS3.5 7.1)."""
+        return EXPLICIT_VR_LITTLE_ENDIAN if self.representation == IMPLICIT else self.representation.transfer_syntax_uid
 
     @property
     def content_type(self) -> str:
         return self.representation.content_type
 
     def make(self, codecs: Codecs, header: bytes, frame: bytes | memoryview, frame_number: int) -> bytes:
-        return codecs.transcode(header, frame, frame_number, self.representation.transfer_syntax_uid)
+        return codecs.transcode(header, frame, frame_number, self.key)

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from framecache.codecs.process.errors import CodecUnavailable
 from framecache.dicom.frame_table import FrameTable
-from framecache.errors import BrokenPixelData, HandOver, InstanceGone, NotFound
+from framecache.errors import BrokenPixelData, NotFound
 from framecache.instances.entry import Entry
 from framecache.instances.frame_source import FrameSource, FrameSources
 from framecache.plurals import counted
@@ -47,10 +47,7 @@ class Frames:
 
     def source(self, entry: Entry, stack: ExitStack) -> FrameSource:
         """The stored frames. Raises HandOver, SourceError."""
-        try:
-            return stack.enter_context(self._sources.open(entry))
-        except InstanceGone as error:
-            raise HandOver("the instance was deleted or replaced meanwhile") from error
+        return stack.enter_context(self._sources.open(entry))
 
     def stored(self, entry: Entry, source: FrameSource, number: int) -> Piece:
         """A frame as it is stored; several who ask for it at once wait for the first. Raises SourceError."""
@@ -58,16 +55,13 @@ class Frames:
         return StoredPiece(number, source.frame_length(number - 1), source, read)
 
     def make(self, entry: Entry, source: FrameSource, form: Form, number: int) -> bytes:
-        """A form that is not stored; several who ask for it at once wait for the first."""
+        """A form that is not stored; several who ask for it at once wait for the first. Raises CodecError."""
         codecs = self._codecs
         if codecs is None:
-            raise HandOver("the frame has to be transcoded")
+            raise CodecUnavailable('there are no helper processes: "CodecProcesses" is 0')
 
         def work() -> bytes:
-            try:
-                made = form.make(codecs, source.header(), _read(source, number), number)
-            except CodecUnavailable as error:
-                raise HandOver(str(error)) from error
+            made = form.make(codecs, source.header(), _read(source, number), number)
             self._keeping.keep(entry, form.key, number, made)
             return made
 

@@ -14,7 +14,7 @@ from framecache.dicomweb import multipart
 from framecache.dicomweb.multipart import Part
 from framecache.dicomweb.negotiation import MediaRange, parse_accept
 from framecache.dicomweb.public_url import PublicUrl
-from framecache.errors import BadRequest, InstanceGone, NotAcceptable, NotFound, SourceError, UnknownInstance
+from framecache.errors import BadRequest, InstanceGone, NotAcceptable, SourceError
 from framecache.instances.entry import Entry
 from framecache.ports import OrthancApi
 from framecache.serving.responder import Answer, Responder, is_known
@@ -68,7 +68,7 @@ class InstanceRetrieval:
     def answer(self, request: InstanceRequest) -> Answer:
         """The answer to `request`. Raises BadRequest, NotFound, NotAcceptable, Overloaded, SourceError."""
         started = self._responder.now()
-        entry = self._entry(request.path)
+        entry = self._responder.entry(request.path)
         form = choose_form(request.accept or request.headers.get("accept"), entry.instance.transfer_syntax_uid)
         if form.transfer_syntax_uid != entry.instance.transfer_syntax_uid:
             return self._answer(request, form, self._transcoded(entry, form), started)
@@ -78,12 +78,6 @@ class InstanceRetrieval:
         answer = self._answer(request, form, self._stored(entry), started)
         answer.headers = {**headers, **answer.headers}
         return answer
-
-    def _entry(self, path: InstancePath) -> Entry:
-        try:
-            return self._responder.entry(path)
-        except UnknownInstance as error:
-            raise NotFound(str(error)) from error
 
     def _stored(self, entry: Entry) -> ByteReader:
         if entry.stored_path is not None:

@@ -10,7 +10,7 @@ from typing import ClassVar, Protocol
 from framecache.dicom.frame_table import Extent
 from framecache.dicom.stored_frame import read_stored_frame
 from framecache.dicom.transfer_syntax import stored_representation
-from framecache.errors import FrameCacheError, HandOver, InstanceGone
+from framecache.errors import FrameCacheError
 from framecache.instances.entry import Entry
 from framecache.instances.frame_source import FrameSource
 from framecache.store.block import Block
@@ -42,6 +42,9 @@ class Piece(Protocol):
 
 class DamagedPiece(FrameCacheError):
     """A cached frame is not what was written, or is gone; the block has been dropped, so ask again."""
+
+    status = 503
+    retry_after = 1
 
 
 def known_piece(entry: Entry, form_key: str, number: int) -> Piece | None:
@@ -105,10 +108,7 @@ class _IndexedPiece:
         return sum(extent.length for extent in self.extents)
 
     def read_into(self, target: memoryview) -> None:
-        try:
-            read_stored_frame(self.path, self.extents, target)
-        except InstanceGone as error:
-            raise HandOver("the instance was deleted or replaced meanwhile") from error
+        read_stored_frame(self.path, self.extents, target)
 
 
 @dataclass(frozen=True, slots=True)

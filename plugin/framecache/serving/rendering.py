@@ -5,17 +5,34 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
+from types import MappingProxyType
 
+from framecache.codecs.process.errors import CodecUnavailable
 from framecache.dicom.identity import InstancePath
 from framecache.dicom.transfer_syntax import Encoding, lookup
 from framecache.dicomweb.rendering_parameters import RenderingParameters, parse_rendering
-from framecache.errors import HandOver
+from framecache.errors import (
+    BrokenPixelData,
+    FrameCacheError,
+    HandOver,
+    HandOverCause,
+    InstanceGone,
+    NestedTooDeeply,
+    NoPixelData,
+    SourceError,
+)
 from framecache.instances.entry import Entry
 from framecache.serving.form import Codecs
 from framecache.serving.frames import Frames
 from framecache.serving.responder import Answer, Responder, Wanted, is_known
 from framecache.store.checksum import checksum
 from framecache.telemetry.metrics import MissCause
+
+# Why the stock plugin may draw what is stored without compression.
+_CAUSES: Mapping[type[FrameCacheError], HandOverCause] = MappingProxyType(
+    {NoPixelData: "document", CodecUnavailable: "no_codecs"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,21 +70,25 @@ class Rendering:
         self._responder, self._frames, self._wanted = responder, frames, wanted
 
     def answer(self, request: PictureRequest) -> Answer:
-        """The answer to `request`. Raises BadRequest, NotFound, NotAcceptable, Overloaded; HandOver."""
+        """The answer to `request`. Raises BadRequest, NotFound, NotAcceptable, Overloaded, SourceError; HandOver."""
+        return self._responder.settled(partial(self._answer, request), request.path)
+
+    def _answer(self, request: PictureRequest) -> Answer:
         started = self._responder.now()
         entry = self._responder.entry(request.path)
-        if lookup(entry.instance.transfer_syntax_uid).encoding not in (Encoding.NATIVE, Encoding.ENCAPSULATED):
-            raise HandOver("the stock plugin answers the rendered form of a video with the video")
-        if entry.instance.pixel_data_offset is None and entry.instance.number_of_frames == 1:
-            raise HandOver("the instance has no pixel data: the stock plugin answers documents as they are")
+        if lookup(entry.instance.transfer_syntax_uid).encoding is Encoding.VIDEO:
+            raise HandOver("the stock plugin answers the rendered form of a video with the video", "video")
         picture = Picture(parse_rendering(request.arguments, request.headers.get("accept")))
         entity_tag = f'"{entry.instance.attachment_uuid}-{picture.key}-{request.frame_number}"'
         headers = self._responder.headers(entity_tag)
         if is_known(entity_tag, request.headers.get("if-none-match")):
             return self._responder.not_modified(headers, started)
-        return self._responder.attempt(
-            lambda opened: self._draw(entry, picture, request.frame_number, headers, opened, started)
-        )
+        try:
+            return self._responder.attempt(
+                lambda opened: self._draw(entry, picture, request.frame_number, headers, opened, started)
+            )
+        except (HandOver, SourceError, CodecUnavailable) as error:
+            raise _stock_may(entry, error) from error
 
     def _draw(
         self,
@@ -87,3 +108,15 @@ class Rendering:
             missed = frames.why_missed(picture, piece, otherwise=self._wanted.wanted(entry, frame_number))
         report = self._responder.report(missed=missed, started=started)
         return Answer(200, picture.content_type, {**headers, **report}, body)
+
+
+def _stock_may(entry: Entry, error: FrameCacheError) -> FrameCacheError:
+    """What could not be drawn here may be by the stock plugin, as long as it decodes nothing.
+
+    Its decoders can end the server on an HTTP thread's small stack; and it knows no more of broken pixel data.
+    """
+    if isinstance(error, BrokenPixelData | InstanceGone | NestedTooDeeply):
+        return error
+    if lookup(entry.instance.transfer_syntax_uid).encoding is not Encoding.NATIVE:
+        return SourceError(str(error)) if isinstance(error, HandOver) else error
+    return HandOver(str(error), _CAUSES.get(type(error), "unreadable"))

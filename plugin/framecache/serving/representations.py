@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 
+from framecache.codecs.targets import HTJ2K_LOSSLESS, targets
 from framecache.dicom.transfer_syntax import (
     EXPLICIT,
-    HTJ2K_LOSSLESS,
-    LOSSLESS_TARGETS,
+    IMPLICIT,
     Encoding,
     Representation,
     lookup,
     stored_representation,
 )
-from framecache.dicomweb.negotiation import Choice, choose, is_simple
+from framecache.dicomweb.negotiation import Choice, asks_as_stored, choose
 from framecache.errors import HandOver, NotAcceptable
 from framecache.instances.entry import Entry
 from framecache.orthanc.instance import Instance
@@ -38,10 +38,10 @@ class Representations:
     ) -> Choice:
         """What these frames, or all where there are no `numbers`, are sent as; nothing that is `unwritable`.
 
-        Raises NotAcceptable, HandOver where the stock plugin may have what is asked for.
+        Raises NotAcceptable, HandOver for transfer syntaxes that nobody here knows.
         """
         small = self._cached_small_form(entry, numbers)
-        return self._choose(entry.instance.transfer_syntax_uid, accept, small, len(numbers), unwritable)
+        return self._choose(entry.instance.transfer_syntax_uid, accept, small, len(numbers) != 1, unwritable)
 
     def _cached_small_form(self, entry: Entry, numbers: Sequence[int]) -> str | None:
         """The form that the site's rules want for slow lines, as soon as it is there: `*` then gets it."""
@@ -53,36 +53,32 @@ class Representations:
         transfer_syntax_uid: str,
         accept: str | None,
         preferred: str | None,
-        frames_asked_for: int,
+        several: bool,  # noqa: FBT001 - as a cache's key it has to be given by its place
         unwritable: frozenset[Representation],
     ) -> Choice:
-        """`frames_asked_for` is 0 for all of them, which the stock plugin sends nowhere."""
+        if lookup(transfer_syntax_uid).encoding is Encoding.UNKNOWN and asks_as_stored(accept):
+            raise HandOver("the transfer syntax is not known")
         available = available_representations(transfer_syntax_uid, can_transcode=self._can_transcode)
         if preferred is not None:
             available.insert(0, Representation(preferred))
         writable = [representation for representation in available if representation not in unwritable]
-        try:
-            return choose(accept, writable, several=frames_asked_for != 1)
-        except NotAcceptable as error:
-            stock_may = is_simple(accept) or (frames_asked_for == 1 and not self._can_transcode)
-            if frames_asked_for and not unwritable and stock_may:
-                raise HandOver("the frame is asked for in a form that only the stock plugin may have") from error
-            raise
+        return choose(accept, writable, several=several)
 
 
 def available_representations(transfer_syntax_uid: str, *, can_transcode: bool) -> list[Representation]:
     """What a frame stored in this transfer syntax can be had as: what is stored first, then what is cheap.
 
-    Raises NotAcceptable for video, HandOver for transfer syntaxes that nobody here knows.
+    Nothing of a transfer syntax that is not known. Raises NotAcceptable for video.
     """
     syntax = lookup(transfer_syntax_uid)
     if syntax.encoding is Encoding.VIDEO:
         raise NotAcceptable("this instance is a video: it is one stream and has no frames", ("application/dicom",))
     if syntax.encoding is Encoding.UNKNOWN:
-        raise HandOver("the transfer syntax is not known")
+        return []
     stored = stored_representation(transfer_syntax_uid)
     available = [stored] if stored else []
+    if stored == EXPLICIT:
+        available.append(IMPLICIT)  # the same bytes
     if can_transcode:
-        available += [EXPLICIT] if stored != EXPLICIT else []
-        available += LOSSLESS_TARGETS if syntax.encoding is Encoding.NATIVE else []
+        available += [form for form in targets(transfer_syntax_uid) if form not in available]
     return available

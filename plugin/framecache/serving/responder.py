@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Protocol, Self
 
 from framecache.dicom.identity import InstancePath
-from framecache.errors import HandOver, NotFound, UnknownInstance
+from framecache.errors import InstanceGone
 from framecache.instances.catalogue import Catalogue
 from framecache.instances.entry import Entry
 from framecache.ports import Clock
@@ -75,11 +75,8 @@ class Responder:
         self.limits, self._route = limits, route
 
     def entry(self, path: InstancePath) -> Entry:
-        """The instance. Raises UnknownInstance."""
-        try:
-            return self._catalogue.lookup(path)
-        except NotFound as error:
-            raise UnknownInstance(str(error)) from error
+        """The instance. Raises NotFound, SourceError."""
+        return self._catalogue.lookup(path)
 
     def now(self) -> float:
         """Seconds, for `report`."""
@@ -118,21 +115,36 @@ class Responder:
     def attempt(self, make: Callable[[ExitStack], Answer]) -> Answer:
         """What `make` returns; what it opens stays open until the answer is closed.
 
-        A damaged block is dropped when it is met, so that the next try finds the frame elsewhere.
+        A damaged block is dropped when it is met, so that the next try finds the frame elsewhere. Raises DamagedPiece
+        where each try meets another one.
         """
-        for _ in range(_TRIES):
-            opened = ExitStack()
+        for _ in range(_TRIES - 1):
+            with suppress(DamagedPiece):
+                return _made(make)
+        return _made(make)
+
+    def settled(self, make: Callable[[], Answer], path: InstancePath) -> Answer:
+        """What `make` returns; an instance that is replaced meanwhile is looked up anew.
+
+        Raises NotFound where it is gone, InstanceGone where it is replaced again and again.
+        """
+        for _ in range(_TRIES - 1):
             try:
-                answer = make(opened)
-            except DamagedPiece:
-                opened.close()
-            except BaseException:
-                opened.close()
-                raise
-            else:
-                answer.close = opened.close
-                return answer
-        raise HandOver("the cached frames are damaged")
+                return make()
+            except InstanceGone:
+                self._catalogue.forget_path(path)
+        return make()
+
+
+def _made(make: Callable[[ExitStack], Answer]) -> Answer:
+    opened = ExitStack()
+    try:
+        answer = make(opened)
+    except BaseException:
+        opened.close()
+        raise
+    answer.close = opened.close
+    return answer
 
 
 def is_known(entity_tag: str, if_none_match: str | None) -> bool:

@@ -7,14 +7,30 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 
-from framecache.codecs.process.errors import Unwritable
+from framecache.codecs.process.errors import CodecUnavailable, Unwritable
 from framecache.dicom.identity import InstancePath, parse_frame_list
-from framecache.dicom.transfer_syntax import Representation
+from framecache.dicom.transfer_syntax import (
+    EXPLICIT,
+    IMPLICIT,
+    Encoding,
+    Representation,
+    lookup,
+    stored_representation,
+)
 from framecache.dicomweb import multipart
 from framecache.dicomweb.multipart import Layout, Part
 from framecache.dicomweb.negotiation import Choice
 from framecache.dicomweb.public_url import PublicUrl
-from framecache.errors import HandOver, InstanceGone
+from framecache.errors import (
+    BrokenPixelData,
+    FrameCacheError,
+    HandOver,
+    InstanceGone,
+    NestedTooDeeply,
+    NoPixelData,
+    NotFound,
+    SourceError,
+)
 from framecache.instances.entry import Entry
 from framecache.serving.form import Form, Transcoded
 from framecache.serving.frames import Frames, OpenFrames
@@ -55,15 +71,10 @@ class Retrieval:
     def answer(self, request: FrameRequest) -> Answer:
         """The answer to `request`.
 
-        Raises BadRequest, NotFound (the frame), NotAcceptable, BrokenPixelData, Overloaded; HandOver where the stock
-        plugin is to be asked.
+        Raises BadRequest, NotFound, NotAcceptable, SourceError, Overloaded; HandOver where the stock plugin is to be
+        asked.
         """
-        try:
-            return self._answer(request)
-        except (HandOver, InstanceGone) as error:
-            if request.frame_list or not (isinstance(error, InstanceGone) or isinstance(error.__cause__, InstanceGone)):
-                raise
-        return self._answer(request)  # all frames have no second spelling: those that are there now, or 404
+        return self._responder.settled(partial(self._answer, request), request.path)
 
     def _answer(self, request: FrameRequest) -> Answer:
         started = self._responder.now()
@@ -83,8 +94,25 @@ class Retrieval:
                 return answer
             try:
                 return self._responder.attempt(partial(self._body, prepared, started))
-            except Unwritable:  # the next best that is acceptable
+            except (Unwritable, CodecUnavailable):  # the next best that is acceptable
                 unwritable |= {choice.representation}
+            except (HandOver, SourceError) as error:
+                raise self._stock_may(prepared, error) from error
+
+    def _stock_may(self, prepared: _Prepared, error: FrameCacheError) -> FrameCacheError:
+        """What could not be read here may be read by the stock plugin, as long as it has to decode nothing for it.
+
+        Its decoders can end the server on an HTTP thread's small stack; and it knows no more of broken pixel data.
+        """
+        if isinstance(error, NoPixelData):
+            return NotFound(str(error))
+        if isinstance(error, BrokenPixelData | InstanceGone | NestedTooDeeply):
+            return error
+        is_native = lookup(prepared.entry.instance.transfer_syntax_uid).encoding is Encoding.NATIVE
+        asked = prepared.choice.representation
+        if prepared.request.frame_list and (asked in (EXPLICIT, IMPLICIT) if is_native else asked == prepared.stored):
+            return HandOver(str(error))
+        return SourceError(str(error))
 
     def _known_frame(self, prepared: _Prepared, started: float) -> Answer | None:
         """One frame that is cached or indexed: what viewers mostly ask for, so that only its body is set up here.
@@ -92,7 +120,7 @@ class Retrieval:
         None where it is not, or damaged.
         """
         representation = prepared.choice.representation
-        piece = known_piece(prepared.entry, representation.transfer_syntax_uid, prepared.numbers[0])
+        piece = known_piece(prepared.entry, Transcoded(representation).key, prepared.numbers[0])
         if piece is None:
             return None
         content_type, header, closing = self._around(prepared, representation.content_type, piece)
@@ -220,6 +248,11 @@ class _Prepared:
     choice: Choice
     numbers: Sequence[int]
     headers: Mapping[str, str]
+
+    @property
+    def stored(self) -> Representation | None:
+        """What the frames are stored as."""
+        return stored_representation(self.entry.instance.transfer_syntax_uid)
 
 
 def _entity_tag(entry: Entry, choice: Choice, frame_list: str, frames_asked_for: int) -> str:

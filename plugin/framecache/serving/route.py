@@ -8,19 +8,9 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from framecache.codecs.process.errors import CodecError
 from framecache.dicom.identity import InstancePath
 from framecache.dicomweb import query
-from framecache.errors import (
-    BadRequest,
-    BrokenPixelData,
-    FrameCacheError,
-    NotAcceptable,
-    NotFound,
-    Overloaded,
-    Stopping,
-    reason,
-)
+from framecache.errors import FrameCacheError, HandOver, NotAcceptable, Overloaded, Stopping, reason
 from framecache.ports import RestOutput
 from framecache.serving.responder import Answer
 from framecache.serving.send_limiter import LARGE, SendLimiter
@@ -73,7 +63,8 @@ class RetrieveRoute:
         elif self._is_stopping():
             send_error(output, Stopping())
         elif not self._is_serving():
-            self._hand_over(output, _http_request(request), None)
+            reason = "the frame cache does not serve: /frame-cache/status says why"
+            self._hand_over(output, _http_request(request), HandOver(reason, "not_serving"))
         else:
             self._answer(output, _http_request(request))
 
@@ -81,19 +72,17 @@ class RetrieveRoute:
         try:
             with self._transaction.answer(request) as answer:
                 self._send(output, answer)
-        except (BadRequest, NotFound, NotAcceptable, Overloaded, Stopping, CodecError, BrokenPixelData) as error:
-            # The stock plugin knows no more of broken pixel data; its decoders may end the server, or make up a frame.
-            # A header that we cannot read it may read: DCMTK's parser forgives more than ours.
+        except HandOver as error:
+            logger.info("handing a request over to the stock DICOMweb plugin: %s", error)
+            self._hand_over(output, request, error)
+        except FrameCacheError as error:
             if isinstance(error, Overloaded):
                 self._metrics.count("overloaded")
             send_error(output, error)
-        except FrameCacheError as error:
-            logger.info("handing a request over to the stock DICOMweb plugin: %s", error)
-            self._hand_over(output, request, error)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with us, the stock plugin can answer
             self._metrics.count("errors")
             logger.error("a request failed: %s", reason(error))
-            self._hand_over(output, request, None)
+            self._answer_in_our_place(output, request)
 
     def _send(self, output: RestOutput, answer: Answer) -> None:
         for name, value in answer.headers.items():
@@ -118,18 +107,28 @@ class RetrieveRoute:
         with self._turns.turn():
             output.AnswerBuffer(body, content_type)
 
-    def _hand_over(self, output: RestOutput, request: HttpRequest, error: FrameCacheError | None) -> None:
+    def _answer_in_our_place(self, output: RestOutput, request: HttpRequest) -> None:
+        """We have a fault: the stock plugin is asked for what it sends as it is stored.
+
+        Its decoders can end the server on an HTTP thread's small stack (docs/how-it-works.md).
+        """
+        fault = HandOver("internal error; Orthanc's log has more", "fault")
+        if self._transaction.is_sent_as_stored(request):
+            self._hand_over(output, request, fault)
+        else:
+            send_error(output, FrameCacheError(str(fault)))
+
+    def _hand_over(self, output: RestOutput, request: HttpRequest, why: HandOver) -> None:
         """307 (RFC 9110 section 15.4.8): the client repeats its request, and nothing is buffered here."""
-        self._metrics.count("bypasses")
         try:
-            location = self._transaction.stock_location(request, error)
+            location = self._transaction.stock_location(request)
         except FrameCacheError as unknown:
             send_error(output, unknown)
             return
         if location is None:
-            reason = error or "the frame cache does not serve, /frame-cache/status tells why"
-            send_error(output, FrameCacheError(f"this cannot be had at once, only frame by frame: {reason}"))
+            send_error(output, FrameCacheError(str(why)))
             return
+        self._metrics.handed_over(why.cause)
         arguments = query.encoded(request.arguments)
         output.SetHttpHeader("X-Frame-Cache", "bypass")
         output.SetHttpHeader("Cache-Control", "no-store")

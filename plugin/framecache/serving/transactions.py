@@ -5,6 +5,7 @@ The stock plugin reads `01` as 1, which our patterns do not match: that is the w
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,7 +13,8 @@ from typing import Protocol
 
 from framecache.dicom.identity import InstancePath
 from framecache.dicomweb import query
-from framecache.errors import FrameCacheError, UnknownInstance
+from framecache.dicomweb.negotiation import asks_as_stored
+from framecache.errors import BadRequest
 from framecache.instances.catalogue import Catalogue
 from framecache.serving.instance_retrieval import InstanceRequest, InstanceRetrieval
 from framecache.serving.rendering import PictureRequest, Rendering
@@ -43,8 +45,11 @@ class Transaction(Protocol):
     def answer(self, request: HttpRequest) -> Answer:
         """The answer, lent. Raises FrameCacheError."""
 
-    def stock_location(self, request: HttpRequest, error: FrameCacheError | None) -> str | None:
+    def stock_location(self, request: HttpRequest) -> str | None:
         """Where the stock plugin has the same, relative to the request; None where it has it nowhere, or wrong."""
+
+    def is_sent_as_stored(self, request: HttpRequest) -> bool:
+        """Whether the stock plugin decodes nothing to answer the same."""
 
 
 class FrameList:
@@ -61,8 +66,13 @@ class FrameList:
         study, series, instance, frame_list = request.groups
         return self._retrieval.answer(_frames(self._path(study, series, instance), frame_list, request))
 
-    def stock_location(self, request: HttpRequest, error: FrameCacheError | None) -> str | None:  # noqa: ARG002
+    def stock_location(self, request: HttpRequest) -> str | None:
         return f"0{request.groups[3]}"
+
+    def is_sent_as_stored(self, request: HttpRequest) -> bool:
+        with contextlib.suppress(BadRequest):
+            return asks_as_stored(_accept(request))
+        return False
 
 
 class AllFrames:
@@ -77,12 +87,23 @@ class AllFrames:
         study, series, instance = request.groups
         return self._retrieval.answer(_frames(InstancePath(study, series, instance), "", request))
 
-    def stock_location(self, request: HttpRequest, error: FrameCacheError | None) -> str | None:  # noqa: ARG002
-        """The stock plugin's answer to …/frames lacks frame 1 and breaks off; its 404 is right."""
-        return "frames/01" if isinstance(error, UnknownInstance) else None
+    def stock_location(self, _request: HttpRequest) -> str | None:
+        """The stock plugin's answer to …/frames lacks frame 1 and breaks off."""
+        return None
+
+    def is_sent_as_stored(self, _request: HttpRequest) -> bool:
+        return False
 
 
-class FramePicture:
+class _PictureOfOne:
+    """What all transactions of a picture have in common."""
+
+    def is_sent_as_stored(self, _request: HttpRequest) -> bool:
+        """A picture is drawn of decoded pixels."""
+        return False
+
+
+class FramePicture(_PictureOfOne):
     """GET …/frames/{number}/rendered and …/thumbnail."""
 
     pattern = f"{_INSTANCE}/frames/([1-9][0-9]{{0,9}})/{_PICTURE}"
@@ -94,11 +115,11 @@ class FramePicture:
         study, series, instance, number, _ = request.groups
         return self._rendering.answer(_picture(InstancePath(study, series, instance), int(number), request))
 
-    def stock_location(self, request: HttpRequest, error: FrameCacheError | None) -> str | None:  # noqa: ARG002
+    def stock_location(self, request: HttpRequest) -> str | None:
         return f"../0{request.groups[3]}/rendered"
 
 
-class InstancePicture:
+class InstancePicture(_PictureOfOne):
     """GET …/instances/{uid}/rendered and …/thumbnail: the first frame, as the stock plugin has it."""
 
     pattern = f"{_INSTANCE}/{_PICTURE}"
@@ -110,11 +131,11 @@ class InstancePicture:
         study, series, instance, _ = request.groups
         return self._rendering.answer(_picture(InstancePath(study, series, instance), 1, request))
 
-    def stock_location(self, request: HttpRequest, error: FrameCacheError | None) -> str | None:  # noqa: ARG002
+    def stock_location(self, _request: HttpRequest) -> str | None:
         return "frames/01/rendered"
 
 
-class SeriesPicture:
+class SeriesPicture(_PictureOfOne):
     """GET …/series/{uid}/rendered and …/thumbnail: the first frame of one instance, as the stock plugin has it."""
 
     pattern = f"{_SERIES}/{_PICTURE}"
@@ -125,7 +146,7 @@ class SeriesPicture:
     def answer(self, request: HttpRequest) -> Answer:
         return self._rendering.answer(_picture(self._first(request), 1, request))
 
-    def stock_location(self, request: HttpRequest, error: FrameCacheError | None) -> str | None:  # noqa: ARG002
+    def stock_location(self, request: HttpRequest) -> str | None:
         return f"instances/{self._first(request).sop_instance_uid}/frames/01/rendered"
 
     def _first(self, request: HttpRequest) -> InstancePath:
@@ -143,17 +164,29 @@ class WholeInstance:
 
     def answer(self, request: HttpRequest) -> Answer:
         study, series, instance = request.groups
-        accept = query.decoded(request.arguments).get("accept") if request.arguments else None
-        return self._retrieval.answer(InstanceRequest(InstancePath(study, series, instance), request.headers, accept))
+        return self._retrieval.answer(
+            InstanceRequest(InstancePath(study, series, instance), request.headers, _accept_argument(request))
+        )
 
-    def stock_location(self, request: HttpRequest, error: FrameCacheError | None) -> str | None:  # noqa: ARG002
+    def stock_location(self, _request: HttpRequest) -> str | None:
         """The stock plugin has one spelling of it, and that is taken; Orthanc's core was asked already."""
-        raise error or FrameCacheError("internal error; Orthanc's log has more")
+        return None
+
+    def is_sent_as_stored(self, _request: HttpRequest) -> bool:
+        return False
 
 
 def _frames(path: InstancePath, frame_list: str, request: HttpRequest) -> FrameRequest:
-    accept = query.decoded(request.arguments).get("accept") if request.arguments else None
-    return FrameRequest(path, frame_list, request.headers, accept)
+    return FrameRequest(path, frame_list, request.headers, _accept_argument(request))
+
+
+def _accept_argument(request: HttpRequest) -> str | None:
+    return query.decoded(request.arguments).get("accept") if request.arguments else None
+
+
+def _accept(request: HttpRequest) -> str | None:
+    """The parameter of the query goes first (PS3.18 section 8.3.3.1)."""
+    return _accept_argument(request) or request.headers.get("accept")
 
 
 def _picture(path: InstancePath, frame_number: int, request: HttpRequest) -> PictureRequest:

@@ -8,16 +8,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Literal, get_args
 
+from framecache.errors import HandOverCause
 from framecache.telemetry.histogram import FILLING_BOUNDS, SERVING_BOUNDS, Histogram, Reading
 from framecache.telemetry.history import Sums
 
-Counted = Literal[
-    "bypasses", "errors", "overloaded", "damaged_blocks", "filled_instances", "failed_fills", "dropped_from_queue"
-]
+Counted = Literal["errors", "overloaded", "damaged_blocks", "filled_instances", "failed_fills", "dropped_from_queue"]
 # What can be read: also what follows from how answers were found, instances filled and rows removed.
-Event = Literal[
-    Counted, "hits", "misses", "not_modified", "filled_frames", "filled_bytes", "evicted_instances", "evicted_bytes"
-]
+Found = Literal["hits", "misses", "bypasses", "not_modified"]
+Event = Literal[Counted, Found, "filled_frames", "filled_bytes", "evicted_instances", "evicted_bytes"]
 # Why a frame did not come from the cache: it was never in it or is no longer known to have been; it waits to be cut
 # out; that failed; the settings leave it out; it is kept, but not in the form that was asked for; its block was not
 # what had been written; its block had left the cache.
@@ -68,6 +66,11 @@ class Metrics:
         with self._lock:
             self._add("misses", 1, cause)
         self._on_missed(cause)
+
+    def handed_over(self, cause: HandOverCause) -> None:
+        """A request was left to the stock DICOMweb plugin."""
+        with self._lock:
+            self._add("bypasses", 1, cause)
 
     def filled(self, frames: int, size: int, seconds: float) -> None:
         """One form of an instance was cut out and kept, `size` bytes."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from framecache.dicom.transfer_syntax import (
     EXPLICIT,
-    LOSSLESS_TARGETS,
     Encoding,
     Representation,
     canonical_media_type,
@@ -92,15 +91,6 @@ def test_a_type_of_no_frame_has_no_default() -> None:
 )
 def test_older_names_of_media_types_are_understood(older: str, today: str) -> None:
     assert canonical_media_type(older) == today
-
-
-def test_what_native_frames_are_compressed_to_is_lossless() -> None:
-    assert [t.transfer_syntax_uid for t in LOSSLESS_TARGETS] == [
-        COMPRESSED + "201",
-        COMPRESSED + "80",
-        COMPRESSED + "90",
-        "1.2.840.10008.1.2.5",
-    ]
 
 
 @given(st.text())

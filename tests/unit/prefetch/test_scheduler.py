@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from framecache.codecs.targets import HTJ2K_LOSSLESS
 from framecache.dicom.identity import InstancePath
-from framecache.dicom.transfer_syntax import HTJ2K_LOSSLESS
 from framecache.errors import Overloaded
 from framecache.instances.catalogue import Catalogue
 from framecache.policy.parsing import parse_rules

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from framecache.dicom.transfer_syntax import EXPLICIT, HTJ2K_LOSSLESS, Representation
+from framecache.codecs.targets import HTJ2K_LOSSLESS
+from framecache.dicom.transfer_syntax import EXPLICIT, Representation
 from framecache.errors import FrameCacheError, HandOver, NotAcceptable
 from framecache.instances.entry import Entry
 from framecache.serving.representations import Representations
@@ -14,6 +15,7 @@ from framecache.store.disk.block_file import BlockFile
 
 from tests.unit.fakes import instance
 
+IMPLICIT, BASELINE = "1.2.840.10008.1.2", "1.2.840.10008.1.2.4.50"
 NATIVE, JPEG_2000, VIDEO, UNKNOWN = (
     EXPLICIT.transfer_syntax_uid,
     "1.2.840.10008.1.2.4.90",
@@ -21,6 +23,7 @@ NATIVE, JPEG_2000, VIDEO, UNKNOWN = (
     "1.2.3.4",
 )
 ANYTHING = 'multipart/related; type="application/octet-stream"; transfer-syntax=*'
+JPEG_XL = 'multipart/related; type="image/jxl"'
 JPEG = 'multipart/related; type="image/jpeg"; transfer-syntax=1.2.840.10008.1.2.4.50'
 
 
@@ -39,6 +42,9 @@ def entry_of(transfer_syntax_uid: str, *small: int) -> Entry:
         pytest.param(NATIVE, f"application/octet-stream, {ANYTHING};q=0.1", (1, 2), HTJ2K_LOSSLESS, id="two frames"),
         pytest.param(JPEG_2000, ANYTHING, (), JPEG_2000, id="compressed as stored"),
         pytest.param(JPEG_2000, "*/*", (), NATIVE, id="the default of PS3.18 8.7.8"),
+        pytest.param(JPEG_2000, f"{JPEG_XL};q=0.9, {ANYTHING};q=0.1", (), JPEG_2000, id="the next that there is"),
+        pytest.param(JPEG_2000, JPEG, (), BASELINE, id="made of what is compressed, too"),
+        pytest.param(JPEG_2000, ANYTHING.replace("*", IMPLICIT), (), IMPLICIT, id="the other little endian"),
     ],
 )
 def test_a_request_gets_the_best_that_it_accepts(stored: str, accept: str, small: tuple[int, ...], wanted: str) -> None:
@@ -64,11 +70,12 @@ def test_what_turned_out_not_to_be_writable_is_passed_over() -> None:
     ("stored", "accept", "numbers", "can_transcode", "error"),
     [
         pytest.param(VIDEO, ANYTHING, (1,), True, NotAcceptable, id="video"),
-        pytest.param(UNKNOWN, ANYTHING, (1,), True, HandOver, id="unknown transfer syntax"),
-        pytest.param(NATIVE, JPEG, (1,), True, HandOver, id="simple: the stock plugin may have it"),
-        pytest.param(NATIVE, f"{JPEG}, {JPEG};q=0.5", (1,), True, NotAcceptable, id="the stock plugin reads one range"),
-        pytest.param(NATIVE, f"{JPEG}, {JPEG};q=0.5", (1,), False, HandOver, id="without codecs it is asked"),
-        pytest.param(NATIVE, JPEG, (), True, NotAcceptable, id="all frames, which it sends nowhere"),
+        pytest.param(UNKNOWN, ANYTHING, (1,), True, HandOver, id="unknown transfer syntax, as it is stored"),
+        pytest.param(UNKNOWN, "*/*", (1,), True, NotAcceptable, id="unknown transfer syntax, decoded"),
+        pytest.param(NATIVE, JPEG_XL, (1,), True, NotAcceptable, id="what nobody makes"),
+        pytest.param(NATIVE, JPEG, (1,), False, NotAcceptable, id="the stock plugin would have to encode it"),
+        pytest.param(JPEG_2000, "*/*", (1,), False, NotAcceptable, id="without codecs it would have to decode it"),
+        pytest.param(NATIVE, JPEG_XL, (), True, NotAcceptable, id="all frames"),
     ],
 )
 def test_what_cannot_be_had_is_refused_or_left_to_the_stock_plugin(

@@ -14,19 +14,28 @@ from framecache.errors import (
     BrokenPixelData,
     FrameCacheError,
     HandOver,
+    InstanceGone,
     NotAcceptable,
     NotFound,
     Overloaded,
     SourceError,
     Stopping,
-    UnknownInstance,
     UnreadableHeader,
 )
 from framecache.orthanc.api import ModuleApi, for_good
 from framecache.serving.responder import Answer
 from framecache.serving.route import SENTINEL_ANSWER, RetrieveRoute
 from framecache.serving.send_limiter import LARGE, SendLimiter
-from framecache.serving.transactions import AllFrames, FrameList, HttpRequest, Transaction, WholeInstance
+from framecache.serving.transactions import (
+    AllFrames,
+    FrameList,
+    FramePicture,
+    HttpRequest,
+    InstancePicture,
+    SeriesPicture,
+    Transaction,
+    WholeInstance,
+)
 from framecache.telemetry.metrics import Metrics
 
 from tests.unit.fakes import FakeLog, FakeModule, FakeOutput, OrthancException
@@ -51,8 +60,11 @@ class Answering:
             raise self._answer
         return self._answer
 
-    def stock_location(self, request: HttpRequest, error: FrameCacheError | None) -> str | None:
-        return self._stock.stock_location(request, error)
+    def stock_location(self, request: HttpRequest) -> str | None:
+        return self._stock.stock_location(request)
+
+    def is_sent_as_stored(self, request: HttpRequest) -> bool:
+        return self._stock.is_sent_as_stored(request)
 
 
 class Bench:
@@ -135,7 +147,8 @@ def test_an_answer_that_is_known_has_no_body() -> None:
     ("arguments", "location"),
     [
         ({}, "02,3"),
-        ({"accept": "image/jp2"}, "02,3?accept=image%2Fjp2"),
+        ({"accept": "image/jp2"}, "02,3?accept=image/jp2"),
+        ({"viewport": "32,32"}, "02,3?viewport=32,32"),
         ({"token": "a b&c=d%"}, "02,3?token=a%20b%26c%3Dd%25"),
         ({"token": "a%20b%26c"}, "02,3?token=a%20b%26c"),
         ({"a": "1", "b": ""}, "02,3?a=1&b="),
@@ -147,29 +160,42 @@ def test_a_hand_over_is_a_307_to_the_stock_spelling_with_the_query(arguments: di
 
     assert (output.status, output.body) == (307, b"")
     assert output.headers == {"X-Frame-Cache": "bypass", "Cache-Control": "no-store", "Location": location}
-    assert bench.metrics["bypasses"] == 1
+    assert bench.metrics.causes("bypasses") == {"unreadable": 1}
+
+
+FAULTS = (RuntimeError("x"), KeyError("x"), MemoryError(), RecursionError(), OSError(5, "Input/output error"))
+AS_STORED = "multipart/related; type=application/octet-stream; transfer-syntax=*"
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize(
+    ("accept", "status"),
+    [(AS_STORED, 307), ("*/*", 500), ("", 500), ("image/jpeg", 500), (f"{AS_STORED}, */*;q=0.1", 500), (";", 500)],
+)
+def test_in_a_fault_of_ours_the_stock_plugin_is_asked_for_what_it_need_not_decode(
+    fault: Exception, accept: str, status: int, log: FakeLog
+) -> None:
+    """Its decoders can end the server."""
+    bench = Bench(fault)
+
+    assert bench.get({"accept": accept}).status == status
+    assert bench.metrics.causes("bypasses") == ({"fault": 1} if status == 307 else {})
+    assert (bench.metrics["errors"], len(log.of("error"))) == (1, 1)
 
 
 @pytest.mark.parametrize(
-    "error",
+    "stock",
     [
-        HandOver("x"),
-        SourceError("x"),
-        UnreadableHeader("x"),
-        UnknownInstance("x"),
-        FrameCacheError("x"),
-        RuntimeError("x"),
-        KeyError("x"),
-        MemoryError(),
-        RecursionError(),
-        OSError(5, "Input/output error"),
+        AllFrames(None),  # type: ignore[arg-type]
+        FramePicture(None),  # type: ignore[arg-type]
+        InstancePicture(None),  # type: ignore[arg-type]
+        SeriesPicture(None, None),  # type: ignore[arg-type]
+        WholeInstance(None),  # type: ignore[arg-type]
     ],
+    ids=lambda stock: type(stock).__name__,
 )
-def test_every_fault_of_ours_is_handed_over(error: Exception, log: FakeLog) -> None:
-    bench = Bench(error)
-
-    assert bench.get().status == 307
-    assert bool(log.of("error")) is not isinstance(error, FrameCacheError)
+def test_in_a_fault_of_ours_nothing_else_is_handed_over(stock: Transaction) -> None:
+    assert Bench(KeyError("x"), stock=stock).get({"accept": AS_STORED}).status == 500
 
 
 @pytest.mark.parametrize(
@@ -180,6 +206,10 @@ def test_every_fault_of_ours_is_handed_over(error: Exception, log: FakeLog) -> N
         (NotFound("why"), 404),
         (NotAcceptable("why", ("image/jp2",)), 406),
         (Overloaded("why"), 503),
+        (InstanceGone("why"), 503),
+        (SourceError("why"), 500),
+        (UnreadableHeader("why"), 500),
+        (FrameCacheError("why"), 500),
     ],
 )
 def test_what_is_the_client_s_to_mend_is_told_in_json(error: FrameCacheError, status: int) -> None:
@@ -188,7 +218,7 @@ def test_what_is_the_client_s_to_mend_is_told_in_json(error: FrameCacheError, st
     content = json.loads(output.body)
 
     assert (output.status, content["HttpStatus"], content["Message"]) == (status, status, "why")
-    assert bench.metrics["overloaded"] == (status == 503)
+    assert bench.metrics["overloaded"] == isinstance(error, Overloaded)
     assert output.headers.get("Retry-After") == ("1" if status == 503 else None)
     assert content.get("Available") == (["image/jp2"] if status == 406 else None)
 
@@ -230,6 +260,7 @@ def test_while_we_do_not_serve_everything_is_handed_over() -> None:
 
     assert bench.get().status == 307
     assert bench.transaction.requests == []
+    assert bench.metrics.causes("bypasses") == {"not_serving": 1}
 
 
 @pytest.mark.parametrize("stock", [FrameList, AllFrames, WholeInstance])
@@ -258,14 +289,12 @@ def test_the_sentinel_is_answered_without_asking_anything() -> None:
     assert bench.transaction.requests == []
 
 
-@pytest.mark.parametrize(("error", "status"), [(UnknownInstance("x"), 307), (HandOver("x"), 500), (KeyError("x"), 500)])
-def test_all_frames_are_never_handed_to_the_stock_plugin_s_broken_answer(error: Exception, status: int) -> None:
-    """It lacks frame 1 and breaks off; its 404 is right."""
-    bench = Bench(error, stock=AllFrames(None))  # type: ignore[arg-type]
-    output = bench.get(groups=GROUPS[:3])
+def test_all_frames_are_never_handed_to_the_stock_plugin_s_broken_answer() -> None:
+    """It lacks frame 1 and breaks off."""
+    bench = Bench(HandOver("x"), stock=AllFrames(None))  # type: ignore[arg-type]
 
-    assert output.status == status
-    assert output.headers.get("Location") == ("frames/01" if status == 307 else None)
+    assert bench.get(groups=GROUPS[:3]).status == 500
+    assert bench.metrics["bypasses"] == 0
 
 
 @pytest.mark.parametrize(
