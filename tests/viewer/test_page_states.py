@@ -122,6 +122,79 @@ def test_a_silent_server_is_told_and_what_is_shown_is_called_old(chromium: Brows
         expect(page.locator("#state")).to_contain_text("Working")
 
 
+REFUSALS = [
+    pytest.param(401, "Not allowed", "Not allowed since", id="no login any more"),
+    pytest.param(403, "Not allowed", "refused for a test", id="not for this user any more"),
+    pytest.param(404, "Off", '"AdminRoutes" is off', id="another configuration"),
+    pytest.param(503, "No answer", "refused for a test", id="it stops"),
+]
+
+
+@pytest.mark.parametrize(("status", "verdict", "reason"), REFUSALS)
+def test_a_server_that_refuses_is_not_called_silent(chromium: Browser, status: int, verdict: str, reason: str) -> None:
+    told = usual()
+    with shown(chromium, told) as page:
+        before, told.routes["/frame-cache/status"] = told.routes["/frame-cache/status"], status
+        expect(page.locator("#silence")).to_contain_text(reason, timeout=10000)
+        expect(page.locator("#silence")).to_contain_text("What is shown below is older")
+        expect(page.locator("#state")).to_contain_text(verdict)
+        told.routes["/frame-cache/status"] = before
+        expect(page.locator("#state")).to_contain_text("Working", timeout=10000)
+
+
+def test_a_plugin_that_is_off_and_then_started_anew_shows_all_it_has(chromium: Browser) -> None:
+    off = {"Version": "0.1.0", "Versions": {}, "Serving": False, "Checks": []}
+    told = Told(routes={"/frame-cache/status": off})
+    with shown(chromium, told) as page:
+        expect(page.locator("#state")).to_contain_text("Off")
+        told.routes.update(usual().routes)
+        expect(page.locator("#traffic")).to_be_visible(timeout=10000)
+        expect(page.locator("#activity")).to_be_visible()
+
+
+@pytest.mark.parametrize(("button", "next_one"), [("Pin: Doe", "Unpin: Doe"), ("Unpin: Roe", "Pin: Roe")])
+def test_who_pins_by_keyboard_goes_on_at_the_button_that_takes_its_place(
+    chromium: Browser, button: str, next_one: str
+) -> None:
+    told = usual()
+    with shown(chromium, told) as page:
+        page.get_by_role("button", name=re.compile(f"^{button}")).press("Enter")
+        for study in told.studies:
+            study["Pinned"] = button.startswith("Pin")
+        page.get_by_role("dialog").get_by_role("button", name=button.partition(":")[0], exact=True).press("Enter")
+        expect(page.get_by_role("button", name=re.compile(f"^{next_one}"))).to_be_focused()
+
+
+def test_the_legend_of_times_says_of_when_they_are(chromium: Browser) -> None:
+    """A median has no sum: figures of the last minute beside sums of an hour were taken for those of the hour."""
+    told = usual()
+    times = told.routes["/frame-cache/statistics"]["Hour"]
+    times["MedianSeconds"][-1] = times["P99Seconds"][-1] = None  # nobody asked in the minute under way
+    with shown(chromium, told) as page:
+        chart = page.locator("figure", has_text="Time to answer")
+        expect(chart.locator(".when")).to_have_text("latest, 11:58–11:59")
+        expect(chart.locator("dd").first).to_have_text(re.compile(r"2\sms"))
+        expect(chart.get_by_role("slider")).to_have_attribute(
+            "aria-valuetext", re.compile("^latest, 11:58–11:59: median")
+        )
+
+
+def test_events_name_the_patient_where_orthanc_does(chromium: Browser) -> None:
+    """An ID says nothing to anybody; where Orthanc tells no name it is all there is."""
+    of = {"Time": make.NOW, "Text": ""}
+    events = [
+        {"Sequence": 1, "Kind": "pinned", "Level": "studies", "ID": orthanc_id(1), **of},
+        {"Sequence": 2, "Kind": "cached", "Level": "instances", "ID": orthanc_id(5), **of},
+        {"Sequence": 3, "Kind": "deleted", "Level": "instances", "ID": orthanc_id(6), **of},
+    ]
+    told = usual(events={"Events": events, "Last": 3, "Done": True})
+    told.series, told.names[orthanc_id(8)] = {orthanc_id(5): orthanc_id(8)}, patient("Roe^Rita")
+    with shown(chromium, told) as page:
+        lines = page.locator("#event-list li")
+        for place, text in enumerate(["deleted instance 00000006", "Roe, Rita, 2026-03-01, instance 0", "Doe, Jane"]):
+            expect(lines.nth(place)).to_contain_text(text)
+
+
 def test_who_may_see_no_names_sees_the_uid_alone(chromium: Browser) -> None:
     told = usual()
     del told.names[orthanc_id(1)]

@@ -105,6 +105,7 @@ class Told:
     studies: list[dict[str, Any]] = field(default_factory=list)
     names: dict[str, Any] = field(default_factory=dict)
     found: list[dict[str, Any]] = field(default_factory=list)
+    series: dict[str, str] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     acted: list[tuple[str, str | None]] = field(default_factory=list)
     elsewhere: list[str] = field(default_factory=list)
@@ -147,10 +148,17 @@ class Told:
             return self.routes.get(path, {"Instances": 2, "PurgedInstances": 2})
         if path == "/frame-cache/studies":
             return self._page(parse_qs(urlsplit(request.url).query))
+        return self._orthanc(request, path)
+
+    def _orthanc(self, request: Request, path: str) -> Any:
+        """Its own routes."""
         if path == "/tools/find":
             return self.found
-        if found := re.fullmatch(r"/studies/([^/]+)", path):
-            return self.names.get(found[1], 403)
+        if path == "/tools/bulk-content":
+            ids = (request.post_data_json or {})["Resources"]
+            return [{"ID": one, "ParentSeries": self.series[one]} for one in ids if one in self.series]
+        if found := re.fullmatch(r"/studies/([^/]+)|/series/([^/]+)/study", path):
+            return self.names.get(found[1] or found[2], 403)
         return self.routes.get(path, 404)
 
     def _page(self, query: Mapping[str, list[str]]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 from framecache.admin.access import Access
@@ -10,7 +11,6 @@ from framecache.dicomweb import query
 from framecache.errors import FrameCacheError
 from framecache.ports import RestOutput
 from framecache.serving.responder import is_known
-from framecache.serving.route import send_error
 
 PATTERN = "/frame-cache/app(|/.*)"
 
@@ -35,7 +35,14 @@ class PageRoute:
             else:
                 _send(output, self._page.file(path), request["headers"].get("if-none-match"))
         except FrameCacheError as error:
-            send_error(output, error)
+            _refuse(output, error)
+
+
+def _refuse(output: RestOutput, error: FrameCacheError) -> None:
+    """In words: it is a person's browser that shows this. Orthanc sends it as text/plain."""
+    # It fails where the client has left, and then there is nobody to tell.
+    with contextlib.suppress(Exception):
+        output.SendHttpStatus(error.status, f"Frame cache: {error}.\n".encode())
 
 
 def _redirect(output: RestOutput, location: str, arguments: dict[str, str]) -> None:

@@ -70,3 +70,4 @@ def test_who_is_not_named_gets_no_page(path: str) -> None:
 
     assert output.status == 403
     assert b"<html" not in output.body
+    assert output.body.decode().startswith("Frame cache: this is for the users that")

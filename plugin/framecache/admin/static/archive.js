@@ -24,6 +24,24 @@ export class Archive {
     return study;
   }
 
+  /** The studies of instances, by the instances' Orthanc IDs, as far as Orthanc tells: one question, and one a series. */
+  async studiesOf(instanceIds) {
+    if (!instanceIds.length) return new Map();
+    const body = JSON.stringify({ Resources: instanceIds, Level: "Instance" });
+    const instances = await json(new URL("tools/bulk-content", ORTHANC), { method: "POST", body });
+    const series = new Map(instances.map((one) => [one.ParentSeries, null]));
+    await Promise.all([...series.keys()].map(async (id) => series.set(id, await this.#studyOf(id))));
+    return new Map(instances.map((one) => [one.ID, series.get(one.ParentSeries)]));
+  }
+
+  async #studyOf(seriesId) {
+    try {
+      return described(await json(new URL(`series/${seriesId}/study`, ORTHANC)));
+    } catch {
+      return null;
+    }
+  }
+
   /** What a series is called, or "" where Orthanc does not say. */
   async series(id) {
     try {

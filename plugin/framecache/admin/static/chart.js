@@ -36,6 +36,7 @@ export class Chart {
   #title;
   #kind;
   #format;
+  #latest;
   #svg = shape("svg", { "aria-hidden": "true" });
   #entries = [];
   #shown = null;
@@ -46,10 +47,11 @@ export class Chart {
   /**
    * `kind` is "bars" (stacked, from 0) or "lines" (in powers of ten); `format` makes a text of a mark of the scale.
    * Each of `series` has a `label`, a `key` in the points and the `name` of its colour, or neither where it is told and
-   * not drawn; `tell(points, index)` is the text of one moment, or of all when `index` is null.
+   * not drawn; `tell(points, index)` is the text of one moment, or of all when `index` is null. What has no sum gives
+   * `latest(points)`, the index of the last moment with a figure, or -1: the legend tells that one instead of all.
    */
-  constructor(title, series, { kind = "bars", format }) {
-    [this.#title, this.#series, this.#kind, this.#format] = [title, series, kind, format];
+  constructor(title, series, { kind = "bars", format, latest = null }) {
+    [this.#title, this.#series, this.#kind, this.#format, this.#latest] = [title, series, kind, format, latest];
     this.#when = element("span", { className: "when quiet" });
     this.#plot = element("div", { className: "plot", tabIndex: 0, role: "slider", "aria-label": `${title}: moment` }, this.#svg);
     const legend = element("dl", { className: "legend" }, ...series.map((one) => this.#entry(one)));
@@ -185,15 +187,18 @@ export class Chart {
     return [shape("rect", { class: "cursor", x: left, y: MARGIN.top, width: right - left, height: inner.height })];
   }
 
-  /** The legend tells the moment that is pointed at, else all of the time shown. */
+  /** The legend tells the moment that is pointed at, else all of the time shown, or its latest moment. */
   #tell() {
-    const told = this.#series.map((one) => one.tell(this.#shown, this.#index));
+    const latest = this.#latest?.(this.#shown) ?? null;
+    const told = this.#series.map((one) => one.tell(this.#shown, this.#index ?? latest));
     told.forEach((text, index) => write(this.#entries[index], text));
-    const moment = this.#index ?? this.#length - 1;
-    const when = `${clock(this.#moment(moment))}–${clock(this.#moment(moment + 1))}`;
-    write(this.#when, this.#index === null ? "" : when);
-    const text = `${when}: ${this.#series.map((one, index) => `${one.label} ${told[index]}`).join(", ")}`;
-    const state = { min: 0, max: this.#length - 1, now: moment, text: this.#index === null ? `in all: ${text.slice(when.length + 2)}` : text };
+    const moment = this.#index ?? (latest >= 0 ? latest : null) ?? this.#length - 1;
+    const period = `${clock(this.#moment(moment))}–${clock(this.#moment(moment + 1))}`;
+    const when = this.#index === null && latest !== null ? (latest < 0 ? "" : `latest, ${period}`) : period;
+    const isOfAll = this.#index === null && latest === null;
+    write(this.#when, isOfAll ? "" : when);
+    const text = `${isOfAll || !when ? "in all" : when}: ${this.#series.map((one, index) => `${one.label} ${told[index]}`).join(", ")}`;
+    const state = { min: 0, max: this.#length - 1, now: moment, text };
     for (const [name, value] of Object.entries(state)) this.#plot.setAttribute(`aria-value${name}`, value);
   }
 }

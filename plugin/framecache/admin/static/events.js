@@ -1,8 +1,9 @@
 // What happened since the start, newest first.
 
-import { byId, element, KeyedList } from "./element.js";
+import { byId, element, KeyedList, write } from "./element.js";
 import { clock, shortId } from "./format.js";
 import { tellIfAny } from "./server.js";
+import { title } from "./study.js";
 
 const KEPT = 50;
 const MOST = 1000;
@@ -12,15 +13,27 @@ const ONE = { studies: "study", series: "series", instances: "instance" };
 
 function line({ Time: time, Kind: kind, Level: level, ID: id, Text: text }) {
   const when = element("time", { dateTime: time, textContent: clock(time, { hour: "2-digit", minute: "2-digit", second: "2-digit" }) });
-  const what = [id ? `${ONE[level] ?? level} ${shortId(id)}` : "", text].filter(Boolean).join(": ");
+  const what = element("span");
   const node = element("li", {}, when, " ", element("span", { className: `kind ${kind}`, textContent: kind }), " ", what);
-  return { node, update() {} };
+  const tell = (name) => {
+    const resource = id ? `${ONE[level] ?? level} ${shortId(id)}` : "";
+    const subject = name && level === "studies" ? name : [name, resource].filter(Boolean).join(", ");
+    write(what, [subject, text].filter(Boolean).join(": "));
+  };
+  tell("");
+  return { node, update: ({ name = "" }) => tell(name) };
 }
 
 export class Events {
   #list = new KeyedList(byId("event-list"), (event) => event.Sequence, line);
+  #archive;
   #events = [];
   #last = 0;
+
+  /** `archive` tells whose study an event is about. */
+  constructor(archive) {
+    this.#archive = archive;
+  }
 
   /** Fetch what is new. Returns whether the table of studies may have changed; true where that is not known. */
   async refresh() {
@@ -38,6 +51,20 @@ export class Events {
     }
     this.#list.show(this.#events);
     byId("events-none").hidden = this.#events.length > 0;
+    this.#name();
     return heard;
+  }
+
+  /** Put names to what is shown; where Orthanc tells none, because it is gone or not for this login, the IDs stay. */
+  async #name() {
+    const nameless = this.#events.filter((event) => event.ID && event.name === undefined);
+    if (!nameless.length) return;
+    const instances = nameless.filter((event) => event.Level === "instances").map((event) => event.ID);
+    const studies = await this.#archive.studiesOf(instances).catch(() => new Map());
+    for (const event of nameless) {
+      const study = event.Level === "studies" ? await this.#archive.study(event.ID).catch(() => null) : studies.get(event.ID);
+      event.name = study ? title(study, "") : "";
+    }
+    this.#list.show(this.#events);
   }
 }

@@ -13,6 +13,13 @@ export function verdict({ Serving: serving, Degraded: degraded, Checks: checks }
   return checks.every((check) => check.Passed) ? ["good", "Working"] : ["warn", "Working, with advice"];
 }
 
+/** What an error means for the page, in a word or two, and the reason. */
+function refusal({ name, status, message }) {
+  if (status === 401 || status === 403) return ["Not allowed", message];
+  if (status === 404) return ["Off", 'the frame cache has no routes here: it is not loaded, or its setting "AdminRoutes" is off'];
+  return ["No answer", name === "TypeError" || name === "TimeoutError" ? "Orthanc cannot be reached" : message];
+}
+
 function line({ Name: name }) {
   const icon = element("span", { className: "icon", "aria-hidden": "true" });
   const verdict = element("span", { className: "hidden" });
@@ -60,13 +67,16 @@ export class Health {
     write(byId("updated"), `as of ${clock(Date.now(), { hour: "2-digit", minute: "2-digit", second: "2-digit" })}`);
   }
 
-  /** It has not: `reason` says why. What is shown is old, and said to be. */
-  silent(reason) {
+  /** It has not, but for the `error`. What is shown is old, and said to be. */
+  silent(error) {
+    const isFirst = byId("health").hidden;
     this.#silentSince ??= clock(Date.now(), { hour: "2-digit", minute: "2-digit", second: "2-digit" });
-    this.#pill("bad", "No answer");
+    const [word, reason] = refusal(error);
+    this.#pill("bad", word);
     byId("main").classList.add("stale");
     byId("silence").hidden = false;
-    write(byId("silence"), `No answer since ${this.#silentSince}: ${reason}. What is shown below is older. Trying again.`);
+    const older = isFirst ? "" : " What is shown below is older.";
+    write(byId("silence"), `${word} since ${this.#silentSince}: ${reason.replace(/\.$/, "")}.${older} Trying again.`);
   }
 
   #pill(level, text) {

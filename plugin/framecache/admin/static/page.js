@@ -9,7 +9,7 @@ import { Health } from "./health.js";
 import { Overview } from "./overview.js";
 import { Poll } from "./poll.js";
 import { Preview } from "./preview.js";
-import { json, ORTHANC, tell, tellIfAny } from "./server.js";
+import { forgetAbsent, json, ORTHANC, tell, tellIfAny } from "./server.js";
 import { Studies } from "./studies.js";
 import { Traffic } from "./traffic.js";
 import { Work } from "./work.js";
@@ -23,7 +23,7 @@ class Page {
   #health = new Health();
   #overview = new Overview();
   #traffic = new Traffic();
-  #events = new Events();
+  #events = new Events(this.#archive);
   #preview = new Preview(this.#archive);
   #confirmation = new Confirmation();
   #backfill = new Backfill(this.#confirmation, () => this.#look());
@@ -50,6 +50,8 @@ class Page {
     try {
       const [status, ...others] = await Promise.all([tell("status"), ...["statistics", "jobs", "backfill"].map((path) => tellIfAny(path))]);
       const [statistics, jobs, backfill] = others;
+      // One that stands aside has few routes; started anew it may have all of them.
+      if (!status.Serving) forgetAbsent();
       if (status.DicomWeb) this.#preview.useRoots(status.DicomWeb);
       this.#overview.show(status, statistics);
       this.#traffic.show(statistics);
@@ -58,7 +60,8 @@ class Page {
       if ("Entries" in status) await this.#table(statistics);
       this.#health.show(status);
     } catch (error) {
-      this.#health.silent(error.name === "TypeError" || error.name === "TimeoutError" ? "Orthanc cannot be reached" : error.message);
+      forgetAbsent();
+      this.#health.silent(error);
     }
   }
 

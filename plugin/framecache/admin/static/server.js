@@ -45,6 +45,9 @@ export const tell = (path, query = {}) => {
 
 const absent = new Set();
 
+/** Ask for all routes again: another configuration may be in force. */
+export const forgetAbsent = () => absent.clear();
+
 /** As `tell`, but null where this server has no such route; it is not asked for again. */
 export async function tellIfAny(path, query) {
   if (absent.has(path)) return null;

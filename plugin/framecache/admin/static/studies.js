@@ -97,8 +97,17 @@ export class Studies {
     byId("rows").parentElement.hidden = !rows.length;
     byId("pages").hidden = total <= PAGE;
     write(byId("shown"), `${this.#offset + 1}–${this.#offset + rows.length} of ${total}`);
-    byId("previous").disabled = this.#offset === 0;
-    byId("next").disabled = this.#offset + PAGE >= total;
+    this.#disable("previous", this.#offset === 0, "next");
+    this.#disable("next", this.#offset + PAGE >= total, "previous");
+  }
+
+  /** A disabled button hears no key: who has just pressed it goes on at the `other`. */
+  #disable(id, isDisabled, other) {
+    const hadFocus = document.activeElement === byId(id);
+    byId(id).disabled = isDisabled;
+    if (!hadFocus || !isDisabled) return;
+    byId(other).disabled = false;
+    byId(other).focus({ preventScroll: true });
   }
 
   #submit(event) {

@@ -109,12 +109,11 @@ export class StudyRow {
   }
 
   #offer(offered) {
-    for (const [action, button] of this.#buttons) {
-      // Who pins with the keyboard goes on at the button that takes its place.
-      const hadFocus = document.activeElement === button;
-      button.hidden = !offered[action];
-      if (hadFocus && button.hidden) (this.#buttons.get({ pin: "unpin", unpin: "pin" }[action]) ?? this.#buttons.get("warm")).focus();
-    }
+    const focused = [...this.#buttons.keys()].find((action) => this.#buttons.get(action) === document.activeElement);
+    for (const [action, button] of this.#buttons) button.hidden = !offered[action];
+    // Who pins with the keyboard goes on at the button that takes its place; a hidden one takes no focus.
+    const next = { pin: "unpin", unpin: "pin" }[focused] ?? "warm";
+    if (focused && !offered[focused]) this.#buttons.get(next).focus();
   }
 
   #label() {

@@ -6,11 +6,8 @@ import { bytes, count, duration, percent } from "./format.js";
 
 export const sum = (values) => values.reduce((total, value) => total + (value ?? 0), 0);
 
-/** The last figure that there is; null where there is none. */
-const latest = (values) => values.findLast((value) => (value ?? null) !== null) ?? null;
-
 const total = (key, format) => (points, index) => format(index === null ? sum(points[key]) : points[key][index]);
-const last = (key) => (points, index) => duration(index === null ? latest(points[key]) : points[key][index]);
+const at = (key) => (points, index) => duration(points[key][index] ?? null);
 
 /** Hits of all that the cache answered itself. */
 export function ratio(points, index = null) {
@@ -19,7 +16,7 @@ export function ratio(points, index = null) {
 }
 
 const counted = (key, label, name) => ({ key, label, name, tell: total(key, count) });
-const timed = (key, label, name) => ({ key, label, name, tell: last(key) });
+const timed = (key, label, name) => ({ key, label, name, tell: at(key) });
 
 const requests = () => new Chart("Requests", [
   counted("Hits", "from the cache", "hits"),
@@ -32,7 +29,7 @@ const requests = () => new Chart("Requests", [
 const answers = () => new Chart("Time to answer", [
   timed("MedianSeconds", "median", "median"),
   timed("P99Seconds", "99 of 100 within", "p99"),
-], { kind: "lines", format: duration });
+], { kind: "lines", format: duration, latest: (points) => points.MedianSeconds.findLastIndex((value) => (value ?? null) !== null) });
 
 const filling = () => new Chart("Frames brought into the cache", [
   counted("FilledFrames", "frames", "filled"),

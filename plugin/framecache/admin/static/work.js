@@ -57,7 +57,7 @@ export class Work {
     const { AtWork: atWork, Length: waiting } = statistics?.Queue ?? { AtWork: [], Length: 0 };
     this.#instances.show(atWork);
     byId("work-none").hidden = atWork.length > 0;
-    write(byId("work-none"), waiting ? "About to begin." : "Nothing: all that arrived is looked after.");
+    write(byId("work-none"), waiting ? "About to begin." : "Idle: all new instances are looked after.");
     const all = jobs?.Jobs ?? [];
     this.#jobs.show([...all.filter((job) => !ended(job)), ...all.filter(ended).slice(0, KEPT)]);
     byId("jobs-none").hidden = all.length > 0;
@@ -74,6 +74,7 @@ export class Work {
     const update = (told) => {
       const subject = name || (told.Subject ? `${told.Level ?? ""} ${shortId(told.Subject)}`.trim() : "");
       const title = `${KINDS[told.Kind] ?? told.Kind} ${subject}`.trim();
+      if (ended(told) && document.activeElement === cancel) node.closest("[tabindex]").focus({ preventScroll: true });
       cancel.hidden = ended(told);
       cancel.setAttribute("aria-label", `Cancel: ${title}`);
       node.dataset.state = told.State;
