@@ -47,13 +47,13 @@ def side_by_side(function: Callable[[_Value], object], values: Iterable[_Value],
         helper.join()
 
 
-def make_way() -> None:
+def lower_priority() -> None:
     """Give this thread the lowest share of the processor; requests go first. Linux counts niceness per thread."""
     with contextlib.suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
 
 
-def make_way_at_the_disk() -> None:
+def lower_disk_priority() -> None:
     """Let this thread's reads and writes wait for all others', where the kernel's scheduler of the disk looks at it.
 
     Not the idle class: whoever holds the index's lock must not wait for ever.

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 from framecache import threads
 from framecache.errors import FrameCacheError, NotFound, Stopping
-from framecache.threads import Desk, make_way, side_by_side, start_thread
+from framecache.threads import Desk, lower_priority, side_by_side, start_thread
 
 
 def test_threads_are_daemons() -> None:
@@ -58,7 +58,7 @@ def test_a_closed_desk_ends_after_the_calls_that_wait() -> None:
 def test_making_way_changes_no_other_thread() -> None:
 
     before = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
-    start_thread("test", make_way).join(5)
+    start_thread("test", lower_priority).join(5)
     time.sleep(0)
 
     assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == before

@@ -14,7 +14,7 @@ from framecache.admin.times import iso
 from framecache.errors import FrameCacheError, NotFound, Overloaded, reason
 from framecache.ports import Clock
 from framecache.telemetry.events import Events
-from framecache.threads import make_way, start_thread
+from framecache.threads import lower_priority, start_thread
 
 logger = logging.getLogger(__name__)
 
@@ -163,7 +163,7 @@ class Jobs:
             self._changed.notify_all()
 
     def _serve(self, waiting: deque[tuple[Job, Work]]) -> None:
-        make_way()
+        lower_priority()
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: bool(waiting) or self._is_stopping)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Sequence
 
 from framecache.errors import reason
 from framecache.ports import Clock
-from framecache.threads import make_way, start_thread
+from framecache.worker import Worker
 
 logger = logging.getLogger(__name__)
 
@@ -23,27 +22,19 @@ class Periodic:
     def __init__(self, tasks: Sequence[Callable[[], None]], clock: Clock) -> None:
         self._tasks, self._clock = tasks, clock
         self._shift = clock.time() - clock.monotonic()
-        self._stopping = threading.Event()
+        self._worker = Worker("periodic", self.turn, task="publishing metrics")
+        self.start, self.stop, self.join = self._worker.start, self._worker.stop, self._worker.join
 
-    def start(self) -> threading.Thread:
-        """Begin, at once."""
-        return start_thread("frame-cache-pulse", self._work)
-
-    def stop(self) -> None:
-        """End behind the task that is being done."""
-        self._stopping.set()
-
-    def _work(self) -> None:
-        make_way()
-        while not self._stopping.is_set():
-            for task in self._tasks:
-                self._attempt(task)
-            position = self._shift + self._clock.monotonic() - _BEHIND
-            self._stopping.wait(_SECONDS - position % _SECONDS)
+    def turn(self) -> float:
+        """Do all of them; the seconds until the next time."""
+        for task in self._tasks:
+            self._attempt(task)
+        position = self._shift + self._clock.monotonic() - _BEHIND
+        return _SECONDS - position % _SECONDS
 
     def _attempt(self, task: Callable[[], None]) -> None:
         try:
-            if not self._stopping.is_set():
+            if not self._worker.is_stopping:
                 task()
         except Exception as error:  # noqa: BLE001 - the next beat comes whatever happened at this one
             logger.info("publishing metrics failed: %s", reason(error))

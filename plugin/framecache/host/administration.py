@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 
 from framecache.admin.access import Access
@@ -45,19 +44,17 @@ class Administration:
         monitoring = Monitoring(context.metrics, measurements, context.module)
         self._areas = [*_areas(context, keeping, filling, self._jobs), statistics, monitoring, Document()]
         self._pulse = Periodic([statistics.note, monitoring.publish], context.clock)
-        self._workers = list[threading.Thread]()
         context.findings.checks.append(check_admin_users(self._settings.admin_users, verified=self._access.verifies))
 
     def start(self) -> None:
         """Orthanc answers from now on, and takes metrics."""
-        self._workers.append(self._pulse.start())
+        self._pulse.start()
 
     def stop(self) -> None:
         """Have the jobs end."""
         self._jobs.stop()
         self._pulse.stop()
-        for worker in self._workers:  # it may be writing to Orthanc's metrics, which end with Orthanc
-            worker.join(_PATIENCE_AT_THE_END)
+        self._pulse.join(_PATIENCE_AT_THE_END)  # it may be writing to Orthanc's metrics, which end with Orthanc
 
     def routes(self) -> Iterator[tuple[str, Callable[..., None]]]:
         """The callbacks by the patterns of their paths, unless the settings want none."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 
@@ -32,6 +31,7 @@ from framecache.prefetch.work_queue import Task
 from framecache.prefetch.write_behind import WriteBehind
 from framecache.store.spare_room import SpareRoom
 from framecache.telemetry.events import Events
+from framecache.worker import Worker
 
 _PATIENCE_AT_THE_END = 2.0  # seconds
 
@@ -78,14 +78,15 @@ class Filling:
         self.invalidation = Invalidation(catalogue, store, self.scheduler)
         self.write_behind = WriteBehind(catalogue, store, policy)
         self._reconciliation = Reconciliation(api, store, self.invalidation.deleted)
-        self._housekeeping = Housekeeping(store, keeping.pool)
-        self._settings, self._workers = settings, list[threading.Thread]()
+        self._housekeeping = Housekeeping(store, keeping.pool, self._start_writing)
+        self._settings, self._workers = settings, list[Worker]()
         self._tracing = context.tracing
 
     def start(self) -> None:
         """Orthanc answers from now on."""
         self.change_feed.start()
-        self._workers += [self.invalidation.start(), self._housekeeping.start(self._start_writing)]
+        self.invalidation.start()
+        self._housekeeping.start()
 
     def _start_writing(self) -> None:
         """Behind the check of the folder: a block's file is there before its row is."""
@@ -129,8 +130,9 @@ class Filling:
     def join(self) -> None:
         """Wait a little for those who write."""
         deadline = time.monotonic() + _PATIENCE_AT_THE_END
-        for worker in self._workers:
-            worker.join(max(0.0, deadline - time.monotonic()))
+        joins = [self.invalidation.join, self._housekeeping.join, *(worker.join for worker in self._workers)]
+        for join in joins:
+            join(max(0.0, deadline - time.monotonic()))
 
 
 def _plan(settings: Settings) -> Plan:

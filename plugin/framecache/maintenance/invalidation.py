@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-import queue
-import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -14,7 +13,7 @@ from framecache.errors import reason
 from framecache.instances.catalogue import Catalogue
 from framecache.prefetch.scheduler import Scheduler
 from framecache.store.frame_store import FrameStore, StoreError
-from framecache.threads import start_thread
+from framecache.worker import Worker
 
 logger = logging.getLogger(__name__)
 
@@ -27,56 +26,45 @@ _MOST_FAILED = 100_000
 class Invalidation:
     """One thread; Orthanc's events only leave a note for it."""
 
-    def __init__(self, catalogue: Catalogue, store: FrameStore, scheduler: Scheduler) -> None:
+    def __init__(
+        self, catalogue: Catalogue, store: FrameStore, scheduler: Scheduler, flush_seconds: float = _FLUSH_SECONDS
+    ) -> None:
         self._catalogue, self._store, self._scheduler = catalogue, store, scheduler
-        self._deleted: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        self._failed: dict[str, None] = {}
-        self._next_flush = 0.0
-        self._is_ending = False
-
-    def start(self) -> threading.Thread:
-        """Begin to work; what was deleted before is not lost."""
-        return start_thread("frame-cache-janitor", self._work)
-
-    def stop(self) -> None:
-        """Write down the last accesses and end."""
-        self._deleted.put(None)
+        self._deleted, self._failed = deque[str](), dict[str, None]()
+        self._flush_seconds, self._next_flush = flush_seconds, 0.0
+        self._worker = Worker("invalidation", self._turn, end=self._end, task="removing deleted instances")
+        self.start, self.stop, self.join = self._worker.start, self._worker.stop, self._worker.join
 
     def deleted(self, orthanc_id: str) -> None:
         """An instance was deleted or replaced. Memory forgets it now, the disk a little later."""
         self._catalogue.forget(orthanc_id)
         self._scheduler.forget(orthanc_id)
-        self._deleted.put(orthanc_id)
+        self._deleted.append(orthanc_id)
+        self._worker.wake()
 
-    def _work(self) -> None:
-        """Until the end: deletions as they come, accesses every few seconds, also between deletions."""
-        self._next_flush = time.monotonic() + _FLUSH_SECONDS
-        while not self._is_ending:
-            batch = self._batch()
-            if batch:
-                self._attempt(partial(self._catalogue.forget_stale, batch), batch)
-            if self._is_ending or time.monotonic() >= self._next_flush:
-                self._flush_and_retry()
+    def _turn(self) -> float:
+        """Deletions as they come, accesses every few seconds, also between deletions."""
+        self._remove_batch()
+        if time.monotonic() >= self._next_flush:
+            self._flush_and_retry()
+        return 0.0 if self._deleted else max(0.0, self._next_flush - time.monotonic())
 
-    def _batch(self) -> list[str]:
-        """What was deleted, some at a time."""
-        batch: list[str] = []
-        patience = max(0.0, self._next_flush - time.monotonic())
-        while len(batch) < _LARGEST_BATCH and not self._is_ending:
-            try:
-                orthanc_id = self._deleted.get(timeout=0 if batch else patience)
-            except queue.Empty:
-                break
-            self._is_ending = orthanc_id is None
-            batch += [orthanc_id] if orthanc_id else []
-        return list(dict.fromkeys(batch))
+    def _end(self) -> None:
+        while self._deleted:
+            self._remove_batch()
+        self._flush_and_retry()
+
+    def _remove_batch(self) -> None:
+        batch = [self._deleted.popleft() for _ in range(min(len(self._deleted), _LARGEST_BATCH))]
+        if batch:
+            self._attempt(partial(self._catalogue.forget_stale, list(dict.fromkeys(batch))), batch)
 
     def _flush_and_retry(self) -> None:
         self._attempt(self._flush)
         failed, self._failed = list(self._failed), {}
         for batch in batches(failed, _LARGEST_BATCH):
             self._attempt(partial(self._catalogue.forget_stale, batch), batch)
-        self._next_flush = time.monotonic() + _FLUSH_SECONDS
+        self._next_flush = time.monotonic() + self._flush_seconds
 
     def _attempt(self, task: Callable[[], None], batch: Sequence[str] = ()) -> None:
         try:

@@ -12,7 +12,7 @@ import threading
 from datetime import date, datetime, timedelta
 from typing import Literal
 
-from framecache.errors import reason
+from framecache.errors import Stopping, reason
 from framecache.orthanc.studies import Studies
 from framecache.plurals import counted
 from framecache.ports import Clock
@@ -22,7 +22,7 @@ from framecache.prefetch.backfill_search import Found, Search
 from framecache.prefetch.priority import Priority
 from framecache.prefetch.scheduler import Scheduler
 from framecache.store.frame_store import FrameStore
-from framecache.threads import make_way, start_thread
+from framecache.worker import Worker
 
 logger = logging.getLogger(__name__)
 
@@ -37,10 +37,6 @@ _PATIENCE = 2.0
 
 _PAUSED = "somebody paused it"
 _RUNNING: tuple[State, str] = "running", ""
-
-
-class _Stopped(Exception):
-    """Orthanc ends."""
 
 
 class Backfill:
@@ -63,16 +59,17 @@ class Backfill:
         self.total: int | None = None
         self.is_wanted, self._study_date = plan.starts, ""
         self._changed, self._is_stopping = threading.Condition(), False
+        self._worker = Worker(
+            "backfill", self._run, task="the backfill", begin=self._read_progress, on_error=self._interrupted
+        )
+        self.start = self._worker.start
         self._fed, self._began = "", 0.0
         self._may_go_on, self._noted_at, self._is_noted = 0.0, 0.0, True
         self._busy_seconds, self._idle_seconds, self._looked_at_now = 0.0, 0.0, 0
 
-    def start(self) -> None:
-        """Begin where the last run was; the store has to be open for writing."""
-        start_thread("frame-cache-backfill", self._work)
-
     def stop(self) -> None:
-        """End; an instance at work ends with the filler."""
+        """End; an instance at work ends with the scheduler."""
+        self._worker.stop()
         with self._changed:
             self._is_stopping = True
             self._changed.notify_all()
@@ -117,28 +114,20 @@ class Backfill:
         left = max(0, self.total - self.progress.looked_at)
         return left * self._busy_seconds / self._looked_at_now
 
-    def _work(self) -> None:
-        make_way()
+    def _read_progress(self) -> None:
         noted = Progress.from_text(self._store.note(_NOTE))
         with self._changed:
             if not self._is_noted:  # somebody was faster
                 noted.is_paused = self.progress.is_paused
             self.progress = noted
-        with contextlib.suppress(_Stopped):
-            while not self._is_stopping:
-                self._attempt()
 
-    def _attempt(self) -> None:
-        try:
-            self._run()
-        except _Stopped:
-            raise
-        except Exception as error:  # noqa: BLE001 - it goes on where it was, whatever this is
-            logger.warning("the backfill was interrupted: %s", reason(error))
-            self._tell("waiting", reason(error))
+    def _interrupted(self, error: Exception) -> None:
+        """It goes on where it was."""
+        self._tell("waiting", reason(error))
+        with contextlib.suppress(Stopping):
             self._pause(_LOOK_SECONDS)
 
-    def _run(self) -> None:
+    def _run(self) -> float:
         """Once through the archive; returns when somebody wants it again."""
         self._wait_for_leave(0)
         today = self._today()
@@ -155,6 +144,7 @@ class Backfill:
         logger.info("the backfill is complete: cached %d of %s", progress.cached, looked_at)
         with self._changed:
             self._changed.wait_for(lambda: self.state != "done" or self._is_stopping)
+        return 0.0
 
     def _take_in(self, found: Found) -> None:
         self._study_date = found.study.study_date
@@ -237,7 +227,7 @@ class Backfill:
 
     def _raise_if_stopping(self) -> None:
         if self._is_stopping:
-            raise _Stopped
+            raise Stopping
 
     def _note_if_asked(self) -> None:
         if not self._is_noted:

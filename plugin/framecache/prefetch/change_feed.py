@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 
 from framecache.errors import FrameCacheError
@@ -21,15 +20,15 @@ from framecache.prefetch.priority import ARRIVALS, Priority
 from framecache.prefetch.scheduler import Scheduler
 from framecache.store.frame_store import FrameStore
 from framecache.telemetry.metrics import Metrics
-from framecache.threads import make_way, start_thread
+from framecache.worker import Worker
 
 logger = logging.getLogger(__name__)
 
 _NOTE = "changes"
 # How often the log is looked at though no event came: another Orthanc may have written to the database.
 _POLL_SECONDS = 10.0
-# How often it is written down how far the work is; after a crash so much is looked at once more.
-_NOTE_SECONDS = 1.0
+# How often it is saved how far the work is; after a crash so much is checked once more.
+_SAVE_SECONDS = 1.0
 # One instance is looked at as soon as it came. In a burst the events of so many seconds are read together: each
 # question costs Orthanc's database as much as an instance that it could have stored.
 _GATHER_SECONDS = 0.5
@@ -51,51 +50,46 @@ class ChangeFeed:
         metrics: Metrics,
         admission: Admission,
         on_new_study: Callable[[str], None] = lambda _: None,
+        *,
+        poll_seconds: float = _POLL_SECONDS,
+        save_seconds: float = _SAVE_SECONDS,
+        gather_seconds: float = _GATHER_SECONDS,
     ) -> None:
         self._on_new_study = on_new_study
         self._changes, self._scheduler, self._checkpoint = Changes(api), scheduler, checkpoint
         self._store, self._metrics, self._admission = store, metrics, admission
         self._announced, self._counting = 0, threading.Lock()
-        self._wake, self._stopping = threading.Event(), threading.Event()
-        self._noted: int | None = None
-        checkpoint.on_room = self._wake.set
-
-    def start(self) -> None:
-        """Begin to sift; what arrived before is not lost."""
-        start_thread("frame-cache-intake", self._work)
-
-    def stop(self) -> None:
-        """Stop sifting; what is unfinished is read again at the next start."""
-        self._stopping.set()
-        self._wake.set()
+        self._has_begun, self._saved = False, -1
+        self._poll_seconds, self._save_seconds = poll_seconds, save_seconds
+        self._worker = Worker(
+            "change-feed",
+            self._turn,
+            task="checking new instances",
+            on_error=lambda _: metrics.count("errors"),
+            retry_seconds=poll_seconds,
+            rest_seconds=gather_seconds,
+        )
+        # What is pending at the end is read again at the next start.
+        self.start, self.stop = self._worker.start, self._worker.stop
+        checkpoint.on_room = self._worker.wake
 
     def arrived(self) -> None:
         """An instance was stored. Returns at once: Orthanc's events wait for each other."""
         with self._counting:
             self._announced += 1
-        self._wake.set()
+        self._worker.wake()
 
     @property
     def queue_length(self) -> int:
         """Instances that Orthanc told of and that were not looked at yet."""
         return self._announced
 
-    def _work(self) -> None:
-        make_way()
-        has_begun = False
-        while not self._stopping.is_set():
-            self._wake.clear()
-            try:
-                has_begun = has_begun or self._begin()
-                self._read_on()
-                self._note()
-            except Exception as error:  # noqa: BLE001 - it is tried again, whatever this was
-                self._complain(error)
-                self._stopping.wait(_POLL_SECONDS)
-            is_idle = self._noted == self._checkpoint.read_up_to
-            read_at = time.monotonic()
-            self._wake.wait(_POLL_SECONDS if is_idle else _NOTE_SECONDS)
-            self._stopping.wait(max(0.0, read_at + _GATHER_SECONDS - time.monotonic()))
+    def _turn(self) -> float:
+        self._has_begun = self._has_begun or self._begin()
+        self._read_on()
+        self._save()
+        is_idle = self._saved == self._checkpoint.read_up_to
+        return self._poll_seconds if is_idle else self._save_seconds
 
     def _complain(self, error: Exception) -> None:
         self._metrics.count("errors")
@@ -108,7 +102,7 @@ class ChangeFeed:
             return True
         for _ in range(_LOOKS):
             announced, last = self._announced, self._changes.last()
-            self._stopping.wait(_SETTLE_SECONDS)
+            self._worker.pause(_SETTLE_SECONDS)
             if self._announced == announced:
                 break  # else an instance may be in the log already whose event came only now
         self._checkpoint.begin(max(0, last - announced * _CHANGES_OF_AN_INSTANCE))
@@ -117,7 +111,7 @@ class ChangeFeed:
     def _read_on(self) -> None:
         """Up to the end of the log, or until there is enough to do."""
         announced = self._announced
-        while self._checkpoint.has_room() and not self._stopping.is_set():
+        while self._checkpoint.has_room() and not self._worker.is_stopping:
             page = self._changes.page(self._checkpoint.read_up_to)
             if page.last < self._checkpoint.read_up_to:
                 logger.warning("Orthanc's database is older than at the last start: resuming at its last change")
@@ -131,11 +125,11 @@ class ChangeFeed:
                     self._announced -= announced
                 return
 
-    def _note(self) -> None:
+    def _save(self) -> None:
         finished = self._checkpoint.finished
-        if finished != self._noted:
+        if finished != self._saved:
             self._store.remember(_NOTE, str(finished))
-            self._noted = finished
+            self._saved = finished
 
     def _sift(self, new_instances: Sequence[tuple[int, str]]) -> None:
         if new_instances:

@@ -8,25 +8,23 @@ from __future__ import annotations
 
 import json
 import logging
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
 from framecache.dicom.identity import is_orthanc_id
-from framecache.errors import reason
 from framecache.plurals import counted
 from framecache.prefetch.priority import Priority
 from framecache.prefetch.related import RelatedNote, RelatedStudies, is_note
 from framecache.prefetch.scheduler import Scheduler
 from framecache.store.frame_store import FrameStore
-from framecache.threads import make_way, start_thread
+from framecache.worker import Worker
 
 logger = logging.getLogger(__name__)
 
 _NOTE = "asked for"
-# How often it is written down; a crash loses what was asked for since.
-_NOTE_SECONDS = 10.0
+# How often the queue is saved; a crash loses what was asked for since.
+_SAVE_SECONDS = 10.0
 # Of an ID 46 bytes are written each time.
 _MOST = 5000
 _PATIENCE = 1.0
@@ -57,38 +55,32 @@ class QueuedInstance:
 
 
 class QueueState:
-    """One thread that writes down what waits, and takes it up again at the next start."""
+    """Saves the queue every few seconds, and restores it at the next start."""
 
-    def __init__(self, scheduler: Scheduler, related: RelatedStudies, store: FrameStore) -> None:
+    def __init__(
+        self, scheduler: Scheduler, related: RelatedStudies, store: FrameStore, save_seconds: float = _SAVE_SECONDS
+    ) -> None:
         self._scheduler, self._related, self._store = scheduler, related, store
-        self._stopping, self._thread = threading.Event(), threading.Thread()
-        self._written = ""
+        self._written, self._seconds = "", save_seconds
+        self._worker = Worker(
+            "queue-state",
+            self._save_again,
+            begin=self._restore,
+            end=self._save,
+            task="saving the queue",
+            retry_seconds=save_seconds,
+        )
 
     def start(self) -> None:
-        """Begin with what the last run left; the store has to be open for writing."""
-        self._thread = start_thread("frame-cache-carry-over", self._work)
+        """Queue again what the last run left; the store has to be open for writing."""
+        self._worker.start()
 
     def stop(self) -> None:
-        """Write down what waits, before those end who work on it."""
-        self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join(_PATIENCE)
+        """Save the queue once more, before those end who work on it."""
+        self._worker.stop()
+        self._worker.join(_PATIENCE)
 
-    def _work(self) -> None:
-        make_way()
-        self._attempt(self._take_up)
-        is_last = False
-        while not is_last:
-            is_last = self._stopping.wait(_NOTE_SECONDS)
-            self._attempt(self._write)
-
-    def _attempt(self, act: Callable[[], None]) -> None:
-        try:
-            act()
-        except Exception as error:  # noqa: BLE001 - it is tried again with the next note
-            logger.warning("saving the queue failed: %s", reason(error))
-
-    def _take_up(self) -> None:
+    def _restore(self) -> None:
         self._written = self._store.note(_NOTE) or ""
         left = QueuedInstance.from_text(self._written)
         for note in left.notes:
@@ -100,7 +92,11 @@ class QueueState:
             number = len(left.instances)
             logger.info("queued again what was pending when Orthanc stopped: %s", counted(number, "instance"))
 
-    def _write(self) -> None:
+    def _save_again(self) -> float:
+        self._save()
+        return self._seconds
+
+    def _save(self) -> None:
         text = QueuedInstance(self._scheduler.asked_for(_MOST), self._related.waiting()).to_text()
         if text != self._written:
             self._store.remember(_NOTE, text)

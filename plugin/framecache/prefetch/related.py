@@ -10,16 +10,13 @@ from typing import Literal, NamedTuple, TypeGuard, get_args
 
 from framecache.batches import batches
 from framecache.config.settings import Extent
-from framecache.errors import reason
 from framecache.instances.entry import Entry
 from framecache.orthanc.studies import Studies
 from framecache.ports import Clock
 from framecache.prefetch.admission import Admission
 from framecache.prefetch.priority import Priority
 from framecache.prefetch.scheduler import Scheduler
-from framecache.threads import make_way, start_thread
-
-logger = logging.getLogger(__name__)
+from framecache.worker import Worker
 
 _BATCH = 200
 # Notes that wait, and notes that were dealt with: the same one comes with every frame that a viewer waits for.
@@ -63,17 +60,9 @@ class RelatedStudies:
         self._opens, self._priors, self._same_modality = opens, priors, same_modality
         self._notes: OrderedDict[str, tuple[float, RelatedNote]] = OrderedDict()
         self._known: OrderedDict[str, float] = OrderedDict()
-        self._changed, self._is_stopping = threading.Condition(), False
-
-    def start(self) -> None:
-        """Begin to work."""
-        start_thread("frame-cache-relatives", self._work)
-
-    def stop(self) -> None:
-        """End; what waits is what `waiting` tells."""
-        with self._changed:
-            self._is_stopping = True
-            self._changed.notify_all()
+        self._lock = threading.Lock()
+        self._worker = Worker("related", self.turn, task="finding related instances", level=logging.INFO)
+        self.start, self.stop = self._worker.start, self._worker.stop
 
     def opened(self, entry: Entry) -> None:
         """A viewer waits for a frame of this instance. Returns at once."""
@@ -90,7 +79,7 @@ class RelatedStudies:
 
     def waiting(self) -> list[RelatedNote]:
         """What was not looked at to its end yet."""
-        with self._changed:
+        with self._lock:
             return [note for _, note in self._notes.values()]
 
     def take_up(self, note: RelatedNote) -> None:
@@ -99,7 +88,7 @@ class RelatedStudies:
 
     def _leave(self, key: str, delay: float, note: RelatedNote) -> None:
         now = self._clock.monotonic()
-        with self._changed:
+        with self._lock:
             if now - self._known.get(key, -_REMEMBERED_SECONDS) < _REMEMBERED_SECONDS:
                 return
             self._known[key] = now
@@ -108,28 +97,26 @@ class RelatedStudies:
             for notes in (self._known, self._notes):
                 while len(notes) > _MOST_NOTES:
                     notes.popitem(last=False)
-            self._changed.notify_all()
+        self._worker.wake()
 
-    def _work(self) -> None:
-        make_way()
-        while (found := self._next()) is not None:
-            key, note = found
-            try:
-                self._look_at(note)
-            except Exception as error:  # noqa: BLE001 - the next note is looked at all the same
-                logger.info("finding related instances failed: %s", reason(error))
+    def turn(self) -> float | None:
+        """Look at the first note whose time has come; else the seconds until then, None without a note.
+
+        What is opened does not wait for what settles.
+        """
+        with self._lock:
+            key = min(self._notes, key=lambda one: self._notes[one][0], default=None)
+            if key is None:
+                return None
+            due, note = self._notes[key]
+        seconds = due - self._clock.monotonic()
+        if seconds > 0:
+            return seconds
+        try:
+            self._look_at(note)
+        finally:
             self._done(key)
-
-    def _next(self) -> tuple[str, RelatedNote] | None:
-        """The next note, with its key, whose time has come; what is opened does not wait for what settles."""
-        with self._changed:
-            while not self._is_stopping:
-                key = min(self._notes, key=lambda one: self._notes[one][0], default=None)
-                wait = self._notes[key][0] - self._clock.monotonic() if key is not None else None
-                if key is not None and wait is not None and wait <= 0:
-                    return key, self._notes[key][1]
-                self._changed.wait(wait)
-            return None
+        return 0.0
 
     def _look_at(self, note: RelatedNote) -> None:
         if note.what == "priors":
@@ -139,7 +126,7 @@ class RelatedStudies:
 
     def _done(self, key: str) -> None:
         """Only now: who ends meanwhile has to look at it again."""
-        with self._changed:
+        with self._lock:
             self._notes.pop(key, None)
 
     def _open(self, orthanc_id: str, level: Literal["series", "study"]) -> None:

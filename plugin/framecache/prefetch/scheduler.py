@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import heapq
 import logging
-import threading
 from collections.abc import Callable, Mapping
 
 from framecache.dicom.transfer_syntax import EXPLICIT, stored_representation
@@ -31,7 +30,8 @@ from framecache.prefetch.priority import Priority, Ticket
 from framecache.prefetch.work_queue import Task, WorkQueue
 from framecache.store.frame_store import DoesNotFit, FrameStore, StoreError
 from framecache.telemetry.metrics import Metrics, MissCause
-from framecache.threads import make_way, make_way_at_the_disk, start_thread
+from framecache.threads import lower_disk_priority
+from framecache.worker import Worker
 
 logger = logging.getLogger(__name__)
 
@@ -71,16 +71,25 @@ class Scheduler:
         self._line, self._near = WorkQueue(clock), dict[str, int]()
         self._states, self._stock = ExtractionStates(clock), Inventory(store, metrics)
         self._changed = self._line.changed
-        self._stopping = False
+        self._stopping, self._workers = False, list[Worker]()
 
-    def start(self, workers: int) -> list[threading.Thread]:
-        """Start so many workers, and one for what is done in the background."""
-        front = [start_thread(f"frame-cache-filler-{i}", self._work) for i in range(workers)]
-        return [*front, start_thread("frame-cache-backfill-worker", self._work_in_background)]
+    def start(self, workers: int) -> list[Worker]:
+        """Start so many workers, and one for the backfill."""
+        task = "caching an instance"
+        front = [Worker(f"extraction-{i}", self._take_next, task=task) for i in range(workers)]
+        back = Worker("backfill-extraction", self._take_next_of_backfill, task=task, begin=lower_disk_priority)
+        self._workers = [*front, back]
+        for worker in self._workers:
+            worker.start()
+        if self._stopping:
+            self.stop()
+        return self._workers
 
     def stop(self) -> None:
         """Make the workers end after the block that they are writing."""
         self._stopping = True
+        for worker in self._workers:
+            worker.stop()
         self._line.close()
 
     def submit(self, orthanc_id: str, priority: Priority, near: int = 1) -> bool:
@@ -183,14 +192,19 @@ class Scheduler:
         """The instances that failed, with their errors, as long as they are remembered."""
         return self._states.failures()
 
-    def _work(self, *, in_background: bool = False) -> None:
-        make_way()
-        while (work := self._line.take(in_background=in_background)) is not None:
-            orthanc_id, place = work
-            if place.step == 0:
-                self._states.note(orthanc_id, ExtractionState("running"))
-            state = self._fill_safely(orthanc_id, place)
-            self._finish(orthanc_id, place, self._take_back(orthanc_id) if self._line.is_cancelled(place) else state)
+    def _take_next(self, *, in_background: bool = False) -> float | None:
+        """Wait for the next instance, and work at it."""
+        if (taken := self._line.take(in_background=in_background)) is None:
+            return None  # closed
+        orthanc_id, place = taken
+        if place.step == 0:
+            self._states.note(orthanc_id, ExtractionState("running"))
+        state = self._fill_safely(orthanc_id, place)
+        self._finish(orthanc_id, place, self._take_back(orthanc_id) if self._line.is_cancelled(place) else state)
+        return 0.0
+
+    def _take_next_of_backfill(self) -> float | None:
+        return self._take_next(in_background=True)
 
     def _take_back(self, orthanc_id: str) -> ExtractionState:
         """Purged while it was cut out: what was written since goes as well."""
@@ -198,10 +212,6 @@ class Scheduler:
             self._store.forget(orthanc_id)
         self._catalogue.forget(orthanc_id)
         return ExtractionState("skipped", "purged meanwhile")
-
-    def _work_in_background(self) -> None:
-        make_way_at_the_disk()
-        self._work(in_background=True)
 
     def _finish(self, orthanc_id: str, place: Ticket, state: ExtractionState) -> None:
         """What was interrupted by the stop is not done, nor whose next form or next version waits or is at work."""

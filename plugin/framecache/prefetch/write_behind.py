@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import logging
-import queue
 import threading
+from collections import deque
 
-from framecache.errors import reason
 from framecache.instances.catalogue import Catalogue
 from framecache.instances.entry import Entry
 from framecache.policy.policy import Policy
 from framecache.store.frame_store import FrameStore
-from framecache.threads import make_way, start_thread
-
-logger = logging.getLogger(__name__)
+from framecache.worker import Worker
 
 _MOST_BYTES = 256 << 20
 
@@ -23,18 +20,13 @@ class WriteBehind:
 
     def __init__(self, catalogue: Catalogue, store: FrameStore, policy: Policy) -> None:
         self._catalogue, self._store, self._policy = catalogue, store, policy
-        self._queue: queue.SimpleQueue[tuple[Entry, str, int, bytes] | None] = queue.SimpleQueue()
+        self._queue: deque[tuple[Entry, str, int, bytes]] = deque()
         self._bytes = 0
         self._forgotten: set[str] = set()
         self._lock = threading.Lock()
-
-    def start(self) -> None:
-        """Begin to write."""
-        start_thread("frame-cache-keeper", self._work)
-
-    def stop(self) -> None:
-        """End after what is being written."""
-        self._queue.put(None)
+        # The answer is out; only the next one will be slow again.
+        self._worker = Worker("write-behind", self._write_next, task="caching a frame", level=logging.INFO)
+        self.start, self.stop = self._worker.start, self._worker.stop
 
     def keep(self, entry: Entry, form: str, frame_number: int, content: bytes) -> None:
         """Keep one frame of `entry` in the form of that key. Returns at once."""
@@ -45,7 +37,8 @@ class WriteBehind:
             if self._bytes + len(content) > _MOST_BYTES:
                 return
             self._bytes += len(content)
-        self._queue.put((entry, form, frame_number, content))
+        self._queue.append((entry, form, frame_number, content))
+        self._worker.wake()
 
     def forget(self, orthanc_id: str) -> None:
         """The instance is about to be purged: what waits of it is not written, and what is being written taken back."""
@@ -53,18 +46,18 @@ class WriteBehind:
             if self._bytes:
                 self._forgotten.add(orthanc_id)
 
-    def _work(self) -> None:
-        make_way()
-        while (item := self._queue.get()) is not None:
-            try:
-                self._write(*item)
-            except Exception as error:  # noqa: BLE001 - the answer is out; only the next one will be slow again
-                logger.info("caching a frame failed: %s", reason(error))
-            finally:
-                with self._lock:
-                    self._bytes -= len(item[3])
-                    if not self._bytes:
-                        self._forgotten.clear()
+    def _write_next(self) -> float | None:
+        if not self._queue:
+            return None
+        item = self._queue.popleft()
+        try:
+            self._write(*item)
+        finally:
+            with self._lock:
+                self._bytes -= len(item[3])
+                if not self._bytes:
+                    self._forgotten.clear()
+        return 0.0
 
     def _write(self, entry: Entry, form: str, frame_number: int, content: bytes) -> None:
         if entry.instance.orthanc_id in self._forgotten:

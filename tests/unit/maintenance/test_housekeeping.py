@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
-from framecache.maintenance import housekeeping
 from framecache.maintenance.housekeeping import Housekeeping
 from framecache.store.buffers import BufferPool
 
@@ -17,7 +16,6 @@ from tests.unit.fakes import FakeLog, MemoryStore, eventually
 def test_an_error_ends_neither_the_start_nor_the_rounds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log: FakeLog
 ) -> None:
-    monkeypatch.setattr(housekeeping, "_PAUSE_SECONDS", 0.01)
     store, rounds, begun = MemoryStore(tmp_path), list[int](), list[int]()
 
     def refuse(_: Callable[[], bool]) -> NoReturn:
@@ -29,12 +27,13 @@ def test_an_error_ends_neither_the_start_nor_the_rounds(
 
     monkeypatch.setattr(store, "check", refuse)
     monkeypatch.setattr(store, "tend", tend)
-    looking = Housekeeping(store, BufferPool(1, 0))
-    thread = looking.start(lambda: begun.append(1))
+    looking = Housekeeping(store, BufferPool(1, 0), lambda: begun.append(1), seconds=0.01)
+    looking.start()
 
     assert eventually(lambda: len(rounds) >= 3)
     assert begun == [1]
     assert "housekeeping failed: TypeError" in log.of("error")[0]
     looking.stop()
-    thread.join(5)
-    assert not thread.is_alive()
+    looking.join(5)
+    ended = len(rounds)
+    assert not eventually(lambda: len(rounds) > ended, 0.1)

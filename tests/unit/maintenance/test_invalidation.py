@@ -21,7 +21,7 @@ FILE = native(bytes(72))
 class Bench(FillerBench):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        self.invalidation = Invalidation(self.catalogue, self.store, self.scheduler)
+        self.invalidation = Invalidation(self.catalogue, self.store, self.scheduler, flush_seconds=0.02)
 
     def kept(self, **values: str) -> str:
         """An instance with its record and a block in the store."""
@@ -33,8 +33,7 @@ class Bench(FillerBench):
 
 
 @pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
-    monkeypatch.setattr("framecache.maintenance.invalidation._FLUSH_SECONDS", 0.02)
+def bench(tmp_path: Path) -> Iterator[Bench]:
     made = Bench(tmp_path)
     yield made
     made.store.fails = None

@@ -1,4 +1,4 @@
-"""The audit finds what is kept of instances that are gone, and of versions that are."""
+"""The reconciliation finds what is kept of instances that are gone, and of versions that are."""
 
 from __future__ import annotations
 
@@ -17,7 +17,13 @@ class Bench:
     def __init__(self, folder: Path) -> None:
         self.api, self.store = FakeApi(), MemoryStore(folder)
         self.suspects: list[str] = []
-        self.audit = Reconciliation(self.api, self.store, self.suspects.append)
+        self.begin()
+
+    def begin(self, *, round_seconds: float = 0.02, batch: int = 200) -> None:
+        """One run of the plugin."""
+        self.reconciliation = Reconciliation(
+            self.api, self.store, self.suspects.append, round_seconds=round_seconds, pause_seconds=0.0, batch=batch
+        )
 
     def keep(self, number: int, *, is_stored: bool = True, with_block: bool = True) -> Instance:
         one = instance(number)
@@ -30,12 +36,10 @@ class Bench:
 
 
 @pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
-    monkeypatch.setattr("framecache.maintenance.reconciliation._PAUSE_SECONDS", 0.0)
-    monkeypatch.setattr("framecache.maintenance.reconciliation._ROUND_SECONDS", 0.02)
+def bench(tmp_path: Path) -> Iterator[Bench]:
     made = Bench(tmp_path)
     yield made
-    made.audit.stop()
+    made.reconciliation.stop()
 
 
 def test_what_is_gone_and_what_was_replaced_are_suspects_and_nothing_else(bench: Bench) -> None:
@@ -45,19 +49,18 @@ def test_what_is_gone_and_what_was_replaced_are_suspects_and_nothing_else(bench:
     only_a_record = bench.keep(4, is_stored=False, with_block=False)
     replaced = bench.keep(5)
     bench.api.store(bytes(900), orthanc_id=replaced.orthanc_id, uuid=uuid(99))
-    bench.audit.start()
+    bench.reconciliation.start()
 
     wanted = {gone.orthanc_id, only_a_record.orthanc_id, replaced.orthanc_id}
     assert eventually(lambda: len(bench.suspects) >= 6)
     assert set(bench.suspects) == wanted
 
 
-def test_a_large_store_is_gone_through_in_batches(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("framecache.maintenance.reconciliation._BATCH", 3)
-    monkeypatch.setattr("framecache.maintenance.reconciliation._ROUND_SECONDS", 60)
+def test_a_large_store_is_gone_through_in_batches(bench: Bench) -> None:
+    bench.begin(round_seconds=60, batch=3)
     for number in range(10):
         bench.keep(number, is_stored=number != 7)
-    bench.audit.start()
+    bench.reconciliation.start()
 
     assert eventually(lambda: bench.suspects == [orthanc_id(7)])
     assert eventually(lambda: bench.api.calls == ["POST /tools/bulk-content"] * 4)
@@ -66,7 +69,7 @@ def test_a_large_store_is_gone_through_in_batches(bench: Bench, monkeypatch: pyt
 def test_orthanc_s_refusal_makes_no_suspects(bench: Bench, log: FakeLog) -> None:
     bench.keep(1)
     bench.api.broken = True
-    bench.audit.start()
+    bench.reconciliation.start()
     assert eventually(lambda: len(log.of("warning")) >= 2)
 
     assert bench.suspects == []

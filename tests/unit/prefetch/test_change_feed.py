@@ -58,7 +58,7 @@ class Bench:
         self.rules: list[dict[str, object]] = [{"MinimumFrames": 2}]
         self.begin()
 
-    def begin(self) -> None:
+    def begin(self, poll_seconds: float = 0.03, gather_seconds: float = 0.0) -> None:
         self.queue, self.checkpoint = Queue(), Checkpoint()
         self.change_feed = ChangeFeed(
             self.api,
@@ -68,6 +68,9 @@ class Bench:
             self.metrics,
             Admission(self.api, SeeingPolicy(parse_rules(self.rules), self.seen)),
             self.new_studies.append,
+            poll_seconds=poll_seconds,
+            save_seconds=0.01,
+            gather_seconds=gather_seconds,
         )
 
     def put(self, number: int, **values: Any) -> str:
@@ -83,9 +86,7 @@ class Bench:
 
 
 @pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
-    for name, seconds in {"_POLL_SECONDS": 0.03, "_NOTE_SECONDS": 0.01, "_GATHER_SECONDS": 0.0}.items():
-        monkeypatch.setattr(f"framecache.prefetch.change_feed.{name}", seconds)
+def bench(tmp_path: Path) -> Iterator[Bench]:
     made = Bench(tmp_path)
     yield made
     made.change_feed.stop()
@@ -120,11 +121,8 @@ def test_what_arrived_before_the_start_is_asked_for_in_batches(bench: Bench) -> 
     assert eventually(lambda: bench.change_feed.queue_length == 0)
 
 
-def test_one_instance_is_looked_at_at_once_and_those_of_a_burst_together(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, seconds in {"_POLL_SECONDS": 10.0, "_GATHER_SECONDS": 0.5}.items():
-        monkeypatch.setattr(f"framecache.prefetch.change_feed.{name}", seconds)
+def test_one_instance_is_looked_at_at_once_and_those_of_a_burst_together(bench: Bench) -> None:
+    bench.begin(poll_seconds=10.0, gather_seconds=0.5)
     bench.change_feed.start()
     time.sleep(0.6)  # it has looked at the log once and waits
     names = [bench.arrive(1)]

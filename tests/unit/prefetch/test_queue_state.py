@@ -47,11 +47,11 @@ class Bench:
         self.store = MemoryStore(folder)
         self.begin()
 
-    def begin(self) -> None:
+    def begin(self, save_seconds: float = 10.0) -> None:
         """One run of the plugin."""
         self.parts = Parts()
         parts: Any = self.parts
-        self.queue_state = QueueState(parts, parts, self.store)
+        self.queue_state = QueueState(parts, parts, self.store, save_seconds)
 
     @property
     def written(self) -> QueuedInstance:
@@ -78,10 +78,8 @@ def test_what_waits_at_the_end_is_queued_at_the_next_start_though_no_viewer_wait
     assert bench.parts.taken_up == [RelatedNote("priors", STUDY)]
 
 
-def test_it_is_written_down_meanwhile_too_and_only_when_it_has_changed(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("framecache.prefetch.queue_state._NOTE_SECONDS", 0.01)
+def test_it_is_written_down_meanwhile_too_and_only_when_it_has_changed(bench: Bench) -> None:
+    bench.begin(save_seconds=0.01)
     bench.parts.left = LEFT
     bench.queue_state.start()
     assert eventually(lambda: bench.written == LEFT)
@@ -95,7 +93,7 @@ def test_it_is_written_down_meanwhile_too_and_only_when_it_has_changed(
 def test_an_error_ends_neither_the_thread_nor_what_it_does_next(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, log: FakeLog
 ) -> None:
-    monkeypatch.setattr("framecache.prefetch.queue_state._NOTE_SECONDS", 0.01)
+    bench.begin(save_seconds=0.01)
     remember = bench.store.remember
 
     def fail(*_: str) -> None:

@@ -1040,7 +1040,7 @@ def test_the_backfill_stops_within_an_instance_for_what_arrives_and_goes_on_wher
     arrived, gave_way = list[bool](), list[bool]()
 
     def arrive() -> None:
-        if threading.current_thread().name == "frame-cache-filler-0":
+        if threading.current_thread().name == "frame-cache-extraction-0":
             gave_way.append(eventually(lambda: (old, "queued") in bench.states))
         elif len(bench.store.rows) == 1 and not arrived:
             arrived.append(bench.scheduler.submit(new, Priority.ARRIVED))

@@ -6,7 +6,6 @@ import contextlib
 import json
 import logging
 import subprocess
-import threading
 from collections.abc import Callable
 from typing import IO
 
@@ -14,7 +13,8 @@ from framecache.ports import Clock
 from framecache.processes import environment
 from framecache.telemetry.tracing.journal import Journal
 from framecache.telemetry.tracing.records import pack
-from framecache.threads import make_way, start_thread
+from framecache.threads import start_thread
+from framecache.worker import Worker
 
 logger = logging.getLogger(__name__)
 
@@ -31,35 +31,25 @@ class Exporter:
     def __init__(self, journal: Journal, python: str, clock: Clock, on_ready: Callable[[str | None], None]) -> None:
         """`on_ready` is told why no traces can be sent here, or None when they can."""
         self._journal, self._python, self._clock = journal, python, clock
-        self._on_ready, self._stopping = on_ready, threading.Event()
+        self._on_ready = on_ready
         self._process: subprocess.Popen[bytes] | None = None
-        self._thread: threading.Thread | None = None
+        self._worker = Worker("tracing", self._turn, task="tracing", retry_seconds=_RESTART_SECONDS)
+        self.start, self.stop = self._worker.start, self._worker.stop
         self._quiet_until = clock.monotonic()
-
-    def start(self) -> None:
-        """Begin."""
-        self._thread = start_thread("frame-cache-tracing", self._work)
-
-    def stop(self) -> None:
-        """Send what there is, and end. Returns at once."""
-        self._stopping.set()
 
     def join(self) -> None:
         """Wait a little for the end, then bring it about."""
-        if self._thread is not None:
-            self._thread.join(_PATIENCE)
+        self._worker.join(_PATIENCE)
         if self._process is not None:
             self._process.kill()
 
-    def _work(self) -> None:
-        make_way()
-        while not self._stopping.is_set():
-            error = self._serve()
-            if error is not None:
-                self._journal.close()
-                self._on_ready(error)
-                return
-            self._stopping.wait(_RESTART_SECONDS)
+    def _turn(self) -> float | None:
+        error = self._serve()
+        if error is None:
+            return _RESTART_SECONDS
+        self._journal.close()
+        self._on_ready(error)
+        return None
 
     def _serve(self) -> str | None:
         """Feed one process until it or Orthanc ends; why none can do anything here."""
@@ -71,7 +61,7 @@ class Exporter:
                     self._feed(process)
         except OSError as failure:
             return f"{self._python} cannot be started: {failure.strerror}"
-        return None if self._stopping.is_set() else error
+        return None if self._worker.is_stopping else error
 
     def _start(self) -> subprocess.Popen[bytes]:
         # -P: nothing is imported from the folder that Orthanc was started in.
@@ -94,7 +84,7 @@ class Exporter:
         assert process.stdin is not None  # noqa: S101 - it is a pipe
         self._on_ready(None)
         try:
-            while not self._stopping.wait(_SECONDS):
+            while not self._worker.pause(_SECONDS):
                 self._hand_over(process.stdin)
             self._hand_over(process.stdin)
             process.stdin.close()
@@ -127,6 +117,6 @@ class Exporter:
     def _complain(self, message: str) -> None:
         """A collector that is down would be told of with each batch."""
         now = self._clock.monotonic()
-        if now >= self._quiet_until and not self._stopping.is_set():
+        if now >= self._quiet_until and not self._worker.is_stopping:
             self._quiet_until = now + _QUIET_SECONDS
             logger.warning("tracing: %s (such messages are logged once in ten minutes)", message)
