@@ -1,4 +1,4 @@
-"""Colour pixels to RGB of 8 bits (PS3.3 sections C.7.6.3.1.2 and C.7.9); no window changes them."""
+"""Colour pixels to RGB of 8 bits (PS3.3 section C.7.6.3.1.2); no window changes them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydicom import Dataset
-from pydicom.pixels.processing import apply_color_lut
 
 from framecache.codecs.process.errors import Undecodable
 
@@ -39,15 +37,3 @@ def _from_ybr_full(colours: Colours) -> Colours:
     rgb = y + _RED_FROM_CR * cr, y - _GREEN_FROM_CB * cb - _GREEN_FROM_CR * cr, y + _BLUE_FROM_CB * cb
     rounded: Colours = np.clip(np.stack(rgb, axis=-1), 0, 255).astype(np.uint8)
     return rounded
-
-
-def palette_colour(indices: npt.NDArray[Any], data_set: Dataset) -> Colours:
-    """The entries of the Palette Color Lookup Tables, of shape (…, 3). Raises Undecodable where they are broken."""
-    try:
-        colours = apply_color_lut(indices, data_set)
-        bits = int(data_set.RedPaletteColorLookupTableDescriptor[2])
-    except (AttributeError, TypeError, ValueError, IndexError, KeyError) as error:
-        raise Undecodable("the Palette Color Lookup Tables are incomplete or wrong") from error
-    # Tables of more than 8 bits have their most significant ones shown; a fourth channel would be Alpha.
-    shift = max(0, bits - _BYTE) if colours.itemsize > 1 else 0
-    return (colours[..., :3] >> shift).astype(np.uint8)

@@ -9,8 +9,9 @@ import imagecodecs
 import numpy as np
 from pydicom import Dataset
 
-from framecache.codecs.process.colour import palette_colour, true_colour
+from framecache.codecs.process.colour import true_colour
 from framecache.codecs.process.errors import Undecodable
+from framecache.codecs.process.palette import Palette
 from framecache.codecs.process.pixels import DecodedFrame, PixelDescription
 from framecache.codecs.process.viewport import Picture, Placement
 from framecache.codecs.process.voi_lut import grey_function, grey_levels, rescale, stored_values
@@ -51,7 +52,7 @@ def _colour(data_set: Dataset, decoded: DecodedFrame, placement: Placement) -> P
     description = PixelDescription.from_data_set(data_set)
     shown = placement.sample(decoded.pixels[placement.region])
     if decoded.photometric_interpretation == _PALETTE:
-        return palette_colour(stored_values(shown, description), data_set)
+        return Palette.from_data_set(data_set).look_up(stored_values(shown, description))
     return true_colour(shown, decoded.photometric_interpretation, description.bits_stored)
 
 
