@@ -13,7 +13,8 @@ _END_OF_CODE_STREAM = 0xFFD9
 _TILE_PART, _TILE_PART_HEADER = 0xFF90, struct.Struct(">HHHL")
 _SEGMENT, _MARKER_CODE = struct.Struct(">HH"), struct.Struct(">H")
 _RLE_HEADER = struct.Struct("<16L")
-_SIZ = struct.Struct(">HHLLLLLLLLH")
+_SIZ = struct.Struct(">HHLLLLLLLLHB")
+_PRECISION = 0x7F  # of Ssiz; its highest bit is the sign
 _MOST_TILES = 0xFFFF
 
 
@@ -46,13 +47,13 @@ def of_jpeg_2000(frame: bytes) -> Geometry:
     The grid of tiles is looked at too: OpenJPH may work for ever on one that begins behind the image.
     """
     try:
-        _, _, *axes, components = _SIZ.unpack_from(frame, len(_START_OF_CODESTREAM))
+        _, _, *axes, components, depth = _SIZ.unpack_from(frame, len(_START_OF_CODESTREAM))
     except struct.error:
         raise Undecodable("the code stream ends before its size") from None
     if not 0 < _tiles(*axes[0::2]) * _tiles(*axes[1::2]) <= _MOST_TILES:
         raise Undecodable("the tiles do not cover the image")
     right, bottom, left, top, *_ = axes
-    return Geometry(bottom - top, right - left, components)
+    return Geometry(bottom - top, right - left, components, (depth & _PRECISION) + 1)
 
 
 def _tiles(end: int, start: int, size: int, first: int) -> int:

@@ -12,13 +12,20 @@ import numpy as np
 from framecache.codecs.process import codestream, native
 from framecache.codecs.process.colour import true_colour
 from framecache.codecs.process.errors import Undecodable, Unwritable
-from framecache.codecs.process.jpeg_header import geometry_of_jpeg, whole_jpeg
+from framecache.codecs.process.geometry import Geometry
+from framecache.codecs.process.jpeg_header import JpegHeader, whole_jpeg
 from framecache.codecs.process.pixels import DecodedFrame, PixelDescription, Pixels
+from framecache.codecs.process.rle_decoder import decode_rle
 from framecache.dicom.transfer_syntax import Encoding, lookup
 
 Decoder = Callable[[bytes, PixelDescription], Pixels]
 _LONGEST_REASON = 200
-_LOSSLESS_JPEG = frozenset({"1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70"})
+_RGB = 3  # samples
+# Of their frames samples may lie above 2 ** BitsStored - 1, which are values as others are: PS3.5 section 8.1.1 lets
+# other things lie in those bits of lossless ones.
+_WITH_LOSS = frozenset(
+    f"1.2.840.10008.1.2.4.{number}" for number in (50, 51, 52, 53, 54, 55, 56, 81, 91, 93, 111, 112, 203)
+)
 _JPEG_COLOURS = MappingProxyType({"RGB": "RGB", "YBR_FULL": "YCBCR", "YBR_FULL_422": "YCBCR"})
 _YBR_FULL = ("YBR_FULL", "YBR_FULL_422")
 _LEAVE_RGB = frozenset({"image/jpeg", "image/jp2", "image/jpx", "image/jphc", "image/jxl"})
@@ -44,7 +51,20 @@ def decode(frame: bytes, description: PixelDescription) -> DecodedFrame:
         raise Undecodable("the frame needs more memory than a helper process may have") from None
     except Exception as error:  # each library has its own; all of them mean that the frame is broken
         raise Undecodable(f"{type(error).__name__}: {error}"[:_LONGEST_REASON]) from error
-    return DecodedFrame(_conforming(pixels, description), _photometric(syntax.media_type, description))
+    whole_samples = syntax.uid in _WITH_LOSS and not _is_pattern(frame, pixels, description)
+    return DecodedFrame(_conforming(pixels, description), _photometric(syntax.media_type, description), whole_samples)
+
+
+def decode_shown(frame: bytes, description: PixelDescription) -> DecodedFrame:
+    """As `decode`, for a picture: no larger than the header says, but as large as the frame itself says that it is.
+
+    Octets of such a frame would not be what the metadata describes; what it shows is in no doubt. Raises Undecodable.
+    """
+    geometry = _geometry(frame, description)
+    if geometry is None or not geometry.fits(description):
+        return decode(frame, description)
+    rows, columns, samples = geometry.rows, geometry.columns, geometry.components
+    return decode(frame, replace(description, rows=rows, columns=columns, samples_per_pixel=samples))
 
 
 def decode_samples(frame: bytes, description: PixelDescription) -> DecodedFrame:
@@ -58,7 +78,7 @@ def decode_samples(frame: bytes, description: PixelDescription) -> DecodedFrame:
     if syntax.media_type == "image/jxl":
         raise Unwritable("the samples of JPEG XL are not those that the Photometric Interpretation names")
     decoded = decode(frame, replace(description, photometric_interpretation="RGB"))
-    return DecodedFrame(decoded.pixels, "YBR_FULL")
+    return replace(decoded, photometric_interpretation="YBR_FULL")
 
 
 def _conforming(pixels: Pixels, description: PixelDescription) -> Pixels:
@@ -69,6 +89,21 @@ def _conforming(pixels: Pixels, description: PixelDescription) -> Pixels:
         raise Undecodable(f"samples of {pixels.dtype} do not fit into {description.bits_allocated} bits")
     container = np.dtype(f"{pixels.dtype.kind}{description.dtype.itemsize}")
     return np.ascontiguousarray(pixels.astype(container, copy=False)).view(description.dtype)
+
+
+def _is_pattern(frame: bytes, pixels: Pixels, description: PixelDescription) -> bool:
+    """Whether samples are the stored bits of signed values, compressed as if they had no sign."""
+    if pixels.dtype.kind == "i" or not description.pixel_representation:
+        return False
+    geometry = _geometry(frame, description)
+    has_all_bits = geometry is not None and geometry.precision == description.bits_allocated
+    return not (has_all_bits and int(pixels.max()) >> description.bits_stored)
+
+
+def _geometry(frame: bytes, description: PixelDescription) -> Geometry | None:
+    """As the stream says it; of RLE and JPEG XL it is not read."""
+    of_stream = _GEOMETRIES.get(lookup(description.transfer_syntax_uid).media_type)
+    return of_stream(frame) if of_stream else None
 
 
 def _photometric(media_type: str, description: PixelDescription) -> str:
@@ -84,12 +119,8 @@ def _is_ybr(photometric_interpretation: str) -> bool:
 
 
 def _rle(frame: bytes, description: PixelDescription) -> Pixels:
-    """PS3.5 annex G: a segment for each byte of each sample, the most significant first."""
     codestream.check_rle(frame, description)
-    planes = imagecodecs.dicomrle_decode(frame, description.dtype.newbyteorder("<"))
-    samples = np.frombuffer(planes, description.dtype)
-    if samples.size != description.rows * description.columns * description.samples_per_pixel:
-        raise Undecodable("the frame's segments do not have the length that its header says")
+    samples = np.frombuffer(decode_rle(frame, description), description.dtype)
     shape = (description.samples_per_pixel, description.rows, description.columns)
     return np.moveaxis(samples.reshape(shape), 0, 2).reshape(description.shape)
 
@@ -99,13 +130,16 @@ def _jpeg(frame: bytes, description: PixelDescription) -> Pixels:
 
     What no JPEG is ever made of (YBR_RCT) is a name left over from elsewhere: there the markers decide.
     """
-    geometry_of_jpeg(frame).check(description)
+    header = JpegHeader.parse(frame)
+    header.geometry.check(description)
     stream = whole_jpeg(frame)
     if description.samples_per_pixel == 1:
         return np.asarray(imagecodecs.jpeg_decode(stream))
-    if description.transfer_syntax_uid in _LOSSLESS_JPEG:
+    if header.is_lossless:
         pixels = np.asarray(imagecodecs.jpeg_decode(stream, colorspace="RGB", outcolorspace="RGB"))
         return _without_ybr(pixels, description)
+    if description.samples_per_pixel > _RGB:
+        return np.asarray(imagecodecs.jpeg_decode(stream, colorspace="CMYK", outcolorspace="CMYK"))
     stored = _JPEG_COLOURS.get(description.photometric_interpretation)
     return np.asarray(imagecodecs.jpeg_decode(stream, colorspace=stored, outcolorspace="RGB"))
 
@@ -116,8 +150,16 @@ def _without_ybr(pixels: Pixels, description: PixelDescription) -> Pixels:
     return true_colour(pixels, "YBR_FULL", description.bits_stored) if is_ybr else pixels
 
 
+def _of_jpeg(frame: bytes) -> Geometry:
+    return JpegHeader.parse(frame).geometry
+
+
+def _of_jpeg_2000(frame: bytes) -> Geometry:
+    return codestream.of_jpeg_2000(codestream.code_stream(frame))
+
+
 def _jpeg_ls(frame: bytes, description: PixelDescription) -> Pixels:
-    geometry_of_jpeg(frame).check(description)
+    _of_jpeg(frame).check(description)
     return np.asarray(imagecodecs.jpegls_decode(whole_jpeg(frame)))
 
 
@@ -150,5 +192,11 @@ _DECODERS: Mapping[str, Decoder] = MappingProxyType(
         "image/jpx": _jpeg_2000,
         "image/jphc": _high_throughput_jpeg_2000,
         "image/jxl": _jpeg_xl,
+    }
+)
+_GEOMETRIES: Mapping[str, Callable[[bytes], Geometry]] = MappingProxyType(
+    {
+        **dict.fromkeys(("image/jpeg", "image/jls"), _of_jpeg),
+        **dict.fromkeys(("image/jp2", "image/jpx", "image/jphc"), _of_jpeg_2000),
     }
 )

@@ -70,8 +70,7 @@ def _lossy(decoded: DecodedFrame, description: PixelDescription) -> bytes:
         raise Unwritable("the stored bits are not the lowest ones")
     if decoded.photometric_interpretation not in (*_GREYS, _YBR, "RGB"):
         raise Unwritable(f"{decoded.photometric_interpretation} is not compressed with loss")
-    # What lies above the stored bits, overlays of old, would be noise all over the picture.
-    pixels = _masked(decoded.pixels, description.bits_stored)
+    pixels = _within(decoded, description.bits_stored)
     # Two pixels that share their chrominance go on doing so: nothing of it is lost.
     sampling = "422" if description.photometric_interpretation == "YBR_FULL_422" else "444"
     colour = _colour(decoded, sampling)
@@ -79,11 +78,11 @@ def _lossy(decoded: DecodedFrame, description: PixelDescription) -> bytes:
     return bytes(stream)
 
 
-def _masked(pixels: Pixels, bits: int) -> Pixels:
-    if bits >= _BYTE * pixels.dtype.itemsize:
-        return pixels
-    masked: Pixels = pixels & np.array((1 << bits) - 1, pixels.dtype)
-    return masked
+def _within(decoded: DecodedFrame, bits: int) -> Pixels:
+    """What lies above the stored bits, overlays of old, would be noise all over the picture."""
+    last = np.array((1 << bits) - 1, decoded.pixels.dtype)
+    within: Pixels = np.minimum(decoded.pixels, last) if decoded.whole_samples else decoded.pixels & last
+    return within
 
 
 def _colour(decoded: DecodedFrame, sampling: str = "444") -> dict[str, Any]:

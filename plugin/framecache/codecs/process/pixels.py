@@ -59,7 +59,7 @@ class PixelDescription:
             rows=int(data_set.Rows),
             columns=int(data_set.Columns),
             samples_per_pixel=int(data_set.get("SamplesPerPixel") or 1),
-            photometric_interpretation=str(data_set.get("PhotometricInterpretation") or "MONOCHROME2").strip(),
+            photometric_interpretation=str(data_set.get("PhotometricInterpretation") or "MONOCHROME2").strip().upper(),
             planar_configuration=int(data_set.get("PlanarConfiguration") or 0),
             bits_allocated=bits_allocated,
             bits_stored=bits_stored,
@@ -106,9 +106,11 @@ def unsigned(pixels: Pixels) -> Pixels:
 class DecodedFrame:
     """One frame: `pixels` of the description's shape and dtype, colour by pixel whatever PlanarConfiguration says.
 
-    Bits above HighBit are as they were stored: whoever shows the frame masks them. `photometric_interpretation`
-    is that of `pixels`: RGB where a YBR JPEG was decoded, YBR_FULL where chrominance is still to be converted.
+    Bits above HighBit are as they were stored: whoever shows the frame masks them, but not those of `whole_samples`:
+    loss makes values that are larger than any that was stored. `photometric_interpretation` is that of `pixels`: RGB
+    where a YBR JPEG was decoded, YBR_FULL where chrominance is still to be converted.
     """
 
     pixels: Pixels
     photometric_interpretation: str
+    whole_samples: bool = False

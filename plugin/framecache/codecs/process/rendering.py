@@ -12,7 +12,7 @@ from pydicom import Dataset
 from framecache.codecs.process.colour import true_colour
 from framecache.codecs.process.errors import Undecodable
 from framecache.codecs.process.palette import Palette
-from framecache.codecs.process.pixels import DecodedFrame, PixelDescription
+from framecache.codecs.process.pixels import DecodedFrame, PixelDescription, Pixels
 from framecache.codecs.process.viewport import Picture, Placement
 from framecache.codecs.process.voi_lut import grey_function, grey_levels, rescale, stored_values
 from framecache.dicomweb.rendering_parameters import JPEG, RenderingParameters, Viewport
@@ -21,6 +21,7 @@ from framecache.dicomweb.rendering_parameters import JPEG, RenderingParameters, 
 _PNG_OPTIONS = {"level": 1, "strategy": imagecodecs.PNG.STRATEGY.RLE, "filter": imagecodecs.PNG.FILTER.SUB}
 _COLOUR = 3  # dimensions
 _PALETTE = "PALETTE COLOR"
+_GREYS = ("MONOCHROME1", "MONOCHROME2")
 
 
 def render(data_set: Dataset, decoded: DecodedFrame, frame_number: int, parameters: Mapping[str, Any]) -> bytes:
@@ -43,25 +44,31 @@ def draw(data_set: Dataset, decoded: DecodedFrame, frame_number: int, parameters
     """The picture, uint8 of shape (height, width) or (height, width, 3) RGB. Raises Undecodable."""
     rows, columns = decoded.pixels.shape[:2]
     placement = Placement.of(rows, columns, parameters.viewport or Viewport())
-    if decoded.pixels.ndim == _COLOUR or decoded.photometric_interpretation == _PALETTE:
-        return placement.place(_colour(data_set, decoded, placement))
-    return placement.place(_grey(data_set, decoded, frame_number, parameters, placement))
-
-
-def _colour(data_set: Dataset, decoded: DecodedFrame, placement: Placement) -> Picture:
-    description = PixelDescription.from_data_set(data_set)
-    shown = placement.sample(decoded.pixels[placement.region])
+    region = decoded.pixels[placement.region]
+    if not decoded.whole_samples:
+        region = stored_values(region, PixelDescription.from_data_set(data_set))
+    # The samples say whether a frame is grey, whatever it is called.
+    if decoded.pixels.ndim == _COLOUR:
+        return placement.place(_colour(data_set, decoded, placement.sample(region)))
     if decoded.photometric_interpretation == _PALETTE:
-        return Palette.from_data_set(data_set).look_up(stored_values(shown, description))
-    return true_colour(shown, decoded.photometric_interpretation, description.bits_stored)
+        return placement.place(Palette.from_data_set(data_set).look_up(placement.sample(region)))
+    return placement.place(_grey(data_set, decoded, region, frame_number, parameters, placement))
+
+
+def _colour(data_set: Dataset, decoded: DecodedFrame, shown: Pixels) -> Picture:
+    is_called_grey = decoded.photometric_interpretation in _GREYS
+    photometric_interpretation = "RGB" if is_called_grey else decoded.photometric_interpretation
+    return true_colour(shown, photometric_interpretation, PixelDescription.from_data_set(data_set).bits_stored)
 
 
 def _grey(
-    data_set: Dataset, decoded: DecodedFrame, frame_number: int, parameters: RenderingParameters, placement: Placement
+    data_set: Dataset,
+    decoded: DecodedFrame,
+    region: Pixels,
+    frame_number: int,
+    parameters: RenderingParameters,
+    placement: Placement,
 ) -> Picture:
-    if decoded.photometric_interpretation not in ("MONOCHROME1", "MONOCHROME2"):
-        raise Undecodable(f"{decoded.photometric_interpretation} is not shown")
-    region = stored_values(decoded.pixels[placement.region], PixelDescription.from_data_set(data_set))
     if not region.size:
         return np.zeros((0, 0), np.uint8)
     extremes = np.array([region.min(), region.max()], np.float32)

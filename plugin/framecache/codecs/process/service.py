@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from framecache.codecs import targets
 from framecache.codecs.process import native, rendering
-from framecache.codecs.process.decoding import decode, decode_samples
+from framecache.codecs.process.decoding import decode, decode_samples, decode_shown
 from framecache.codecs.process.encoding import encode
 from framecache.codecs.process.errors import Undecodable, Unwritable
 from framecache.codecs.process.headers import Headers
@@ -49,7 +49,7 @@ class Service:
             case {"transcode": str(target)}:
                 return _transcode(frame, description, target)
             case {"render": dict(parameters), "frame_number": int(frame_number)}:
-                return rendering.render(data_set, decode(frame, description), frame_number, parameters)
+                return rendering.render(data_set, decode_shown(frame, description), frame_number, parameters)
         raise ProtocolError("the message asks for nothing that is known")
 
 

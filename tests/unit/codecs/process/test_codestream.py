@@ -9,7 +9,7 @@ import pytest
 from framecache.codecs.process.codestream import check_tile_parts, code_stream, of_jpeg_2000
 from framecache.codecs.process.errors import Undecodable
 from framecache.codecs.process.geometry import Geometry
-from framecache.codecs.process.jpeg_header import geometry_of_jpeg
+from framecache.codecs.process.jpeg_header import JpegHeader
 from framecache.dicom.transfer_syntax import lookup
 from hypothesis import given
 from hypothesis import strategies as st
@@ -28,7 +28,7 @@ def expected(frame: Frame) -> Geometry:
 
 @pytest.mark.parametrize("frame", JPEGS, ids=lambda f: f.name)
 def test_the_size_of_a_jpeg_is_read(frame: Frame) -> None:
-    assert geometry_of_jpeg(frame.stored) == expected(frame)
+    assert JpegHeader.parse(frame.stored).geometry == expected(frame)
 
 
 @pytest.mark.parametrize("frame", JPEG_2000S, ids=lambda f: f.name)
@@ -53,7 +53,7 @@ def test_a_tile_part_that_goes_on_until_the_end_has_an_end(frame: Frame, missing
 
 def siz(*axes: int) -> bytes:
     """A code stream that begins with these: Xsiz, Ysiz, XOsiz, YOsiz, XTsiz, YTsiz, XTOsiz, YTOsiz."""
-    return b"\xff\x4f\xff\x51" + struct.pack(">HH8LH", 41, 0, *axes, 1)
+    return b"\xff\x4f\xff\x51" + struct.pack(">HH8LHB", 41, 0, *axes, 1, 7)
 
 
 @pytest.mark.parametrize(
@@ -80,6 +80,6 @@ def test_tiles_have_to_cover_the_image(axes: tuple[int, ...], geometry: Geometry
 
 @given(st.binary(max_size=200), st.sampled_from([b"", b"\xff\xd8", b"\xff\xd8\xff", b"\xff\x4f\xff\x51"]))
 def test_any_bytes_are_read_or_refused(content: bytes, start: bytes) -> None:
-    for read in (geometry_of_jpeg, of_jpeg_2000, code_stream, check_tile_parts):
+    for read in (JpegHeader.parse, of_jpeg_2000, code_stream, check_tile_parts):
         with contextlib.suppress(Undecodable):
             read(start + content)

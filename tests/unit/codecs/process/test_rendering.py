@@ -191,12 +191,36 @@ def test_a_palette_is_looked_up_even_where_a_viewport_shows_nothing() -> None:
         (np.zeros((2, 2, 3), np.uint8), {"PhotometricInterpretation": "YBR_PARTIAL_422"}),
         (np.zeros((2, 2, 4), np.uint8), {"PhotometricInterpretation": "CMYK", "SamplesPerPixel": 4}),
         (np.zeros((2, 2), np.uint8), {"PhotometricInterpretation": "PALETTE COLOR"}),
-        (np.zeros((2, 2), np.uint8), {"PhotometricInterpretation": "RGB"}),
     ],
 )
 def test_what_is_not_known_is_not_drawn(pixels: Pixels, tags: dict[str, Any]) -> None:
     with pytest.raises(Undecodable):
         picture(pixels, **tags)
+
+
+@pytest.mark.parametrize("name", ["RGB", "YBR_FULL", "YBR_FULL_422", "monochrome2", "MONOCHROME3"])
+def test_one_sample_is_grey_whatever_it_is_called(name: str) -> None:
+    np.testing.assert_array_equal(picture(SLOPE, PhotometricInterpretation=name), picture(SLOPE))
+
+
+@pytest.mark.parametrize("name", ["MONOCHROME1", "MONOCHROME2", "rgb"])
+def test_three_samples_that_are_called_grey_are_colours(name: str) -> None:
+    rgb = np.random.default_rng(1).integers(0, 256, (9, 7, 3), np.uint8)
+    np.testing.assert_array_equal(picture(rgb, PhotometricInterpretation=name), rgb)
+
+
+@pytest.mark.parametrize("shape", [(3, 5), (3, 5, 3)])
+def test_what_loss_made_brighter_than_the_brightest_is_not_black(shape: tuple[int, ...]) -> None:
+    pixels = np.zeros(shape, np.uint16)
+    pixels[0], pixels[1] = 4095, 4100
+    drawn = draw(
+        data_set(pixels, BitsStored=12, HighBit=11),
+        DecodedFrame(pixels, "RGB" if pixels.ndim == 3 else "MONOCHROME2", whole_samples=True),
+        1,
+        parse_rendering({}, PNG),
+    )
+    assert drawn[0].min() >= 254
+    assert drawn[1].min() == 255
 
 
 def test_a_region_is_cut_flipped_and_centred() -> None:
