@@ -198,11 +198,13 @@ def test_what_is_not_known_is_not_drawn(pixels: Pixels, tags: dict[str, Any]) ->
         picture(pixels, **tags)
 
 
+@pytest.mark.filterwarnings("ignore:Invalid value")
 @pytest.mark.parametrize("name", ["RGB", "YBR_FULL", "YBR_FULL_422", "monochrome2", "MONOCHROME3"])
 def test_one_sample_is_grey_whatever_it_is_called(name: str) -> None:
     np.testing.assert_array_equal(picture(SLOPE, PhotometricInterpretation=name), picture(SLOPE))
 
 
+@pytest.mark.filterwarnings("ignore:Invalid value")
 @pytest.mark.parametrize("name", ["MONOCHROME1", "MONOCHROME2", "rgb"])
 def test_three_samples_that_are_called_grey_are_colours(name: str) -> None:
     rgb = np.random.default_rng(1).integers(0, 256, (9, 7, 3), np.uint8)
