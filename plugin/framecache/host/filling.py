@@ -45,7 +45,7 @@ class Filling:
         policy, self._checkpoint = context.policy, Checkpoint()
         self.extraction_cost = ExtractionCost(store, context.clock)
         extractor, background = (
-            Extractor(keeping.sources, room, keeping.pool, codecs.background, policy, self.extraction_cost)
+            Extractor(keeping.sources, room, keeping.pool, codecs.background, self.extraction_cost)
             for room in (store, SpareRoom(store))
         )
         self.scheduler = Scheduler(
@@ -54,7 +54,6 @@ class Filling:
             store,
             metrics,
             context.clock,
-            policy,
             on_done=self._done,
             on_state=_noted(context.events, context.tracing),
             on_kept=self._checkpoint.kept,
@@ -76,7 +75,7 @@ class Filling:
         arrived = self._related.study_arrived
         self.change_feed = ChangeFeed(api, self.scheduler, self._checkpoint, store, metrics, admission, arrived)
         self.invalidation = Invalidation(catalogue, store, self.scheduler)
-        self.write_behind = WriteBehind(catalogue, store, policy)
+        self.write_behind = WriteBehind(catalogue, store)
         self._reconciliation = Reconciliation(api, store, self.invalidation.deleted)
         self._housekeeping = Housekeeping(store, keeping.pool, self._start_writing)
         self._settings, self._workers = settings, list[Worker]()

@@ -38,7 +38,7 @@ class Keeping:
             context.clock,
             context.storage,
             settings.revalidate_seconds,
-            uses_index=lambda instance: context.policy.decide(instance).mode != "copy",
+            decide=context.policy.decide,
             back_desk=self._back_desk,
         )
         self.catalogue.trusts_files = False  # until Orthanc has told that it keeps and deletes them itself

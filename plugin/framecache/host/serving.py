@@ -40,9 +40,7 @@ class Serving:
         settings, url, catalogue = context.settings, context.url, keeping.catalogue
         frames = Frames(keeping.sources, codecs.foreground, filling.write_behind)
         responder = partial(Responder, catalogue, keeping.pool, context.metrics, context.clock, _limits(settings))
-        representations = Representations(
-            lambda one: context.policy.decide(one).has_small_form, can_transcode=frames.can_transcode
-        )
+        representations = Representations(can_transcode=frames.can_transcode)
         retrieval = Retrieval(responder("frames"), frames, filling.scheduler, url, representations)
         self._transactions: list[Transaction] = [FrameList(retrieval), AllFrames(retrieval)]
         if codecs.foreground is not None:

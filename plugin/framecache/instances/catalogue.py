@@ -16,9 +16,10 @@ from framecache.dicom.byte_reader import FileReader
 from framecache.dicom.frame_index import BrokenIndex, IndexedFrames
 from framecache.dicom.identity import InstancePath, is_uid
 from framecache.errors import BadRequest, InstanceGone, NotFound, SharedUids
-from framecache.instances.entry import Entry
+from framecache.instances.entry import USUAL_TREATMENT, Entry
 from framecache.orthanc.instance import Instance, beginning_of, stored_path
 from framecache.orthanc.instance_index import InstanceIndex
+from framecache.policy.policy import Treatment
 from framecache.ports import Clock, OrthancApi
 from framecache.store.frame_store import FrameStore
 from framecache.threads import Desk
@@ -40,14 +41,14 @@ class Catalogue:
         storage_directory: Path,
         revalidate_seconds: float,
         *,
-        uses_index: Callable[[Instance], bool] = lambda _: True,
+        decide: Callable[[Instance], Treatment] = lambda _: USUAL_TREATMENT,
         back_desk: Desk | None = None,
     ) -> None:
-        """`uses_index` says whether an index that the store has of an instance counts.
+        """`decide` says what the rules want of an instance: once whenever Orthanc describes it.
 
         At the `back_desk` waits what administrators ask for: no viewer's lookup waits behind a large purge.
         """
-        self._uses_index, self._back_desk = uses_index, back_desk or desk
+        self._decide, self._back_desk = decide, back_desk or desk
         self._index, self._store, self._desk, self._clock = InstanceIndex(api), store, desk, clock
         self._storage_directory, self._revalidate_seconds = storage_directory, revalidate_seconds
         self._entries: OrderedDict[InstancePath, Entry] = OrderedDict()
@@ -140,7 +141,7 @@ class Catalogue:
         placed = replace(instance, study_id=self._study_of(instance.series_id))
         known = self._entries.get(instance.path)
         if known and known.instance == placed:
-            known.instance = placed
+            known.instance, known.treatment = placed, self._decide(placed)
             return known
         return self._enter(placed)
 
@@ -178,6 +179,7 @@ class Catalogue:
             entry.stored_path = None  # compressed by Orthanc
         elif entry.stored_path and not instance.transfer_syntax_uid:
             entry.instance = replace(instance, transfer_syntax_uid=_stored_transfer_syntax(entry.stored_path))
+            entry.treatment = self._decide(entry.instance)
         return self._keep(entry)
 
     def _confirm(self, instance: Instance) -> None:
@@ -189,14 +191,16 @@ class Catalogue:
             raise InstanceGone("the instance was replaced meanwhile")
 
     def _new_entry(self, instance: Instance) -> Entry:
-        path, index = stored_path(self._storage_directory, instance.attachment_uuid), self._stored_index(instance)
-        entry = Entry(instance, path, self._clock.monotonic(), index=index, proof_path=path)
+        path, treatment = stored_path(self._storage_directory, instance.attachment_uuid), self._decide(instance)
+        # Where frames are to be copied an index of before is left alone.
+        index = self._stored_index(instance) if treatment.mode != "copy" else None
+        entry = Entry(instance, path, self._clock.monotonic(), treatment, index=index, proof_path=path)
         for row in self._store.blocks(instance):
             entry.add(row)
         return entry
 
     def _stored_index(self, instance: Instance) -> IndexedFrames | None:
-        content = self._store.index(instance) if self._uses_index(instance) else None
+        content = self._store.index(instance)
         try:
             return frame_index.unpack(content, instance.attachment_uuid, instance.file_size) if content else None
         except BrokenIndex:
@@ -207,6 +211,7 @@ class Catalogue:
             old = self._entries.pop(entry.instance.path, None)
             if old is not None and old.instance == entry.instance:
                 old.checked_at, old.stored_path, old.proof_path = entry.checked_at, entry.stored_path, entry.proof_path
+                old.treatment = entry.treatment
                 entry = old
             self._entries[entry.instance.path] = entry
             self._paths[entry.instance.orthanc_id] = entry.instance.path

@@ -8,9 +8,12 @@ from dataclasses import dataclass, field
 from framecache.dicom.frame_index import IndexedFrames
 from framecache.dicom.frame_table import FrameTable
 from framecache.orthanc.instance import Instance
+from framecache.policy.policy import Treatment
 from framecache.store.block import Block
 from framecache.store.block_format import BlockGone, BrokenBlock
 from framecache.telemetry.metrics import MissCause
+
+USUAL_TREATMENT = Treatment("arrival", "auto")
 
 
 @dataclass(slots=True)
@@ -18,6 +21,7 @@ class Entry:
     """One instance in memory. `stored_path` is the file that its frames can be read from, if there is one.
 
     `proof_path` is the file by whose existence it is true: Orthanc may have compressed that one, or keep it elsewhere.
+    `treatment` is what the rules said when Orthanc last described it: who caches, serves or writes asks no more.
     With an `index` its frames are served from the stored file, and count as cached. `lost` says of frames whose
     blocks turned out not to be there, by form and number, why.
     """
@@ -25,6 +29,7 @@ class Entry:
     instance: Instance
     stored_path: str | None
     checked_at: float
+    treatment: Treatment = USUAL_TREATMENT
     blocks: dict[tuple[str, int], Block] = field(default_factory=dict)
     frame_table: FrameTable | None = None
     index: IndexedFrames | None = None

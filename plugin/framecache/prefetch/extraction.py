@@ -19,7 +19,6 @@ from framecache.dicom.transfer_syntax import (
 from framecache.errors import FrameCacheError, HandOver
 from framecache.instances.entry import Entry
 from framecache.instances.frame_source import FrameSource, FrameSources, lie_open
-from framecache.policy.policy import Policy
 from framecache.policy.rule import Mode
 from framecache.prefetch.extraction_cost import ExtractionCost, KeptForm
 from framecache.serving.form import Codecs, Transcoded
@@ -55,11 +54,10 @@ class Extractor:
         store: FrameStore | SpareRoom,
         pool: BufferPool,
         codecs: Codecs | None,
-        policy: Policy,
         extraction_cost: ExtractionCost,
     ) -> None:
         self._extraction_cost = extraction_cost
-        self._sources, self._store, self._pool, self._codecs, self._policy = sources, store, pool, codecs, policy
+        self._sources, self._store, self._pool, self._codecs = sources, store, pool, codecs
 
     def extract(
         self, entry: Entry, form: Transcoded, near: Callable[[], int], is_stopping: Callable[[], bool]
@@ -69,7 +67,7 @@ class Extractor:
         `near` is asked before each block: who scrolls elsewhere meanwhile is followed there.
         Raises HandOver where there is nothing to keep, SourceError, StoreError, CodecError.
         """
-        done, mode, started = ExtractionResult(), self._policy.decide(entry.instance).mode, time.thread_time()
+        done, mode, started = ExtractionResult(), entry.treatment.mode, time.thread_time()
         kept: KeptForm = "stored" if form == self.forms(entry)[0] else "HTJ2K"
         if kept == "stored" and mode != "copy" and self._index_if_possible(entry, mode, done):
             kept = "index"
@@ -83,7 +81,7 @@ class Extractor:
 
     def is_indexed(self, entry: Entry) -> bool:
         """Whether the frames of `entry` stay in the stored file, and only their places are kept."""
-        return self._policy.decide(entry.instance).mode != "copy" and lie_open(entry)
+        return entry.treatment.mode != "copy" and lie_open(entry)
 
     def _index_if_possible(self, entry: Entry, mode: Mode, done: ExtractionResult) -> bool:
         """False where the mode is "auto" and the frames are to be copied, because they are not sent as they lie."""
@@ -130,7 +128,7 @@ class Extractor:
         if stored is None and self._codecs is None:
             raise HandOver("frames of this transfer syntax are not sent as they are stored")
         forms = [Transcoded(stored or EXPLICIT)]
-        has_small_form = self._codecs is not None and self._policy.decide(entry.instance).has_small_form
+        has_small_form = self._codecs is not None and entry.treatment.has_small_form
         return [*forms, Transcoded(Representation(HTJ2K_LOSSLESS))] if has_small_form else forms
 
     def _keep(

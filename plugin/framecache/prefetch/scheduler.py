@@ -21,7 +21,6 @@ from framecache.errors import (
 from framecache.instances.catalogue import Catalogue
 from framecache.instances.entry import Entry
 from framecache.plurals import counted
-from framecache.policy.policy import Policy
 from framecache.ports import Clock
 from framecache.prefetch.extraction import ExtractionResult, Extractor
 from framecache.prefetch.extraction_states import ExtractionState, ExtractionStates
@@ -52,7 +51,6 @@ class Scheduler:
         store: FrameStore,
         metrics: Metrics,
         clock: Clock,
-        policy: Policy,
         on_done: Callable[[str], None] = lambda _: None,
         on_state: Callable[[str, ExtractionState, Task], None] = lambda *_: None,
         on_kept: Callable[[str], None] = lambda _: None,
@@ -67,7 +65,7 @@ class Scheduler:
         self._background = background or extractor
         self._on_state, self._on_done, self._on_kept, self._on_opened = on_state, on_done, on_kept, on_opened
         self._catalogue, self._extractor, self._store = catalogue, extractor, store
-        self._metrics, self._clock, self._policy = metrics, clock, policy
+        self._metrics, self._clock = metrics, clock
         self._line, self._near = WorkQueue(clock), dict[str, int]()
         self._states, self._stock = ExtractionStates(clock), Inventory(store, metrics)
         self._changed = self._line.changed
@@ -123,7 +121,7 @@ class Scheduler:
             is_waiting = self._line.waiting(instance.orthanc_id) is not None
         if (cause := self._states.resting(instance.orthanc_id)) is not None:
             return cause
-        if not self._policy.decide(instance).is_kept:
+        if not entry.treatment.is_kept:
             return "left_out"
         if not _is_kept(entry, frame_number):  # it may be since he asked, or what he asked for was made of it
             self.submit(instance.orthanc_id, Priority.VIEWER, frame_number)
@@ -272,10 +270,9 @@ class Scheduler:
         kept = self._store.versions_of([orthanc_id])  # before Orthanc is asked: what came later stays
         entry = self._catalogue.describe(orthanc_id)
         instance = entry.instance
-        treatment = self._policy.decide(instance)
-        if not treatment.is_kept:
+        if not entry.treatment.is_kept:
             return ExtractionState("skipped", "the settings leave it out")
-        if not treatment.is_kept_at_arrival and Priority(place.priority).is_arrival:
+        if not entry.treatment.is_kept_at_arrival and Priority(place.priority).is_arrival:
             return ExtractionState("skipped", "the settings let it wait until a viewer asks for it")
         self._store.forget_versions({name: set(uuids) - {instance.attachment_uuid} for name, uuids in kept.items()})
         return self._fill_form(entry, place)

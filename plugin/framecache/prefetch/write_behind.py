@@ -8,7 +8,6 @@ from collections import deque
 
 from framecache.instances.catalogue import Catalogue
 from framecache.instances.entry import Entry
-from framecache.policy.policy import Policy
 from framecache.store.frame_store import FrameStore
 from framecache.worker import Worker
 
@@ -18,8 +17,8 @@ _MOST_BYTES = 256 << 20
 class WriteBehind:
     """One thread and a queue that is bounded in bytes: what does not fit is made again when it is asked for again."""
 
-    def __init__(self, catalogue: Catalogue, store: FrameStore, policy: Policy) -> None:
-        self._catalogue, self._store, self._policy = catalogue, store, policy
+    def __init__(self, catalogue: Catalogue, store: FrameStore) -> None:
+        self._catalogue, self._store = catalogue, store
         self._queue: deque[tuple[Entry, str, int, bytes]] = deque()
         self._bytes = 0
         self._forgotten: set[str] = set()
@@ -30,8 +29,7 @@ class WriteBehind:
 
     def keep(self, entry: Entry, form: str, frame_number: int, content: bytes) -> None:
         """Keep one frame of `entry` in the form of that key. Returns at once."""
-        treatment = self._policy.decide(entry.instance)
-        if not treatment.is_kept or treatment.mode == "index":
+        if not entry.treatment.is_kept or entry.treatment.mode == "index":
             return  # who asked for an index alone wants nothing else written
         with self._lock:
             if self._bytes + len(content) > _MOST_BYTES:

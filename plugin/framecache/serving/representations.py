@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 
 from framecache.codecs.targets import HTJ2K_LOSSLESS, targets
@@ -17,15 +17,13 @@ from framecache.dicom.transfer_syntax import (
 from framecache.dicomweb.negotiation import Choice, asks_as_stored, choose
 from framecache.errors import HandOver, NotAcceptable
 from framecache.instances.entry import Entry
-from framecache.orthanc.instance import Instance
 
 
 class Representations:
     """Chooses one for each request."""
 
-    def __init__(self, has_small_form: Callable[[Instance], bool], *, can_transcode: bool) -> None:
-        """`has_small_form` says whether HTJ2K lossless is kept of an instance beside the stored form."""
-        self._has_small_form, self._can_transcode = has_small_form, can_transcode
+    def __init__(self, *, can_transcode: bool) -> None:
+        self._can_transcode = can_transcode
         # Viewers send the same Accept with each of their requests.
         self._choose = lru_cache(1024)(self._choose_anew)
 
@@ -46,7 +44,7 @@ class Representations:
     def _cached_small_form(self, entry: Entry, numbers: Sequence[int]) -> str | None:
         """The form that the site's rules want for slow lines, as soon as it is there: `*` then gets it."""
         is_there = bool(numbers) and all((HTJ2K_LOSSLESS, number) in entry.blocks for number in numbers)
-        return HTJ2K_LOSSLESS if is_there and self._has_small_form(entry.instance) else None
+        return HTJ2K_LOSSLESS if is_there and entry.treatment.has_small_form else None
 
     def _choose_anew(
         self,

@@ -39,12 +39,11 @@ class Bench:
         api = FakeApi(folder / "db")
         self.name = api.store(native(bytes(72)))
         self.store = ResilientStore(lambda: DiskStore(settings.directory, 256 * MB), 256 * MB, self.clock)
-        catalogue = Catalogue(api, self.store, self.desk, self.clock, folder / "db", 5.0)
+        decide = settings.policy().decide
+        catalogue = Catalogue(api, self.store, self.desk, self.clock, folder / "db", 5.0, decide=decide)
         pool = BufferPool(64 * MB, 0)
-        extractor = Extractor(
-            sources(api), self.store, pool, None, settings.policy(), ExtractionCost(self.store, self.clock)
-        )
-        self.scheduler = Scheduler(catalogue, extractor, self.store, self.metrics, self.clock, settings.policy())
+        extractor = Extractor(sources(api), self.store, pool, None, ExtractionCost(self.store, self.clock))
+        self.scheduler = Scheduler(catalogue, extractor, self.store, self.metrics, self.clock)
         self.findings = Findings(serving=True)
         self.measurements = Measurements(
             self.findings, settings, self.clock, catalogue, self.store, self.scheduler, self, pool

@@ -12,6 +12,8 @@ import pytest
 from framecache.dicom.identity import InstancePath
 from framecache.errors import InstanceGone, NotFound, SharedUids, SourceError
 from framecache.instances.catalogue import Catalogue
+from framecache.orthanc.instance import Instance
+from framecache.policy.policy import Treatment
 from framecache.store.block_format import BlockGone, BrokenBlock
 from framecache.telemetry.metrics import MissCause
 from framecache.threads import Desk
@@ -363,3 +365,26 @@ def test_memory_is_bounded_and_the_oldest_entry_goes(
 
     assert list(catalogue._entries) == paths[2:]
     assert len(catalogue._paths) == 3
+
+
+def test_the_rules_are_asked_whenever_orthanc_describes_an_instance_and_not_at_a_hit(
+    api: FakeApi, store: MemoryStore, clock: FakeClock, desk: Desk, tmp_path: Path
+) -> None:
+    """They may look at the age of a study, and an entry lives for days."""
+    treatments, asked = {"today": Treatment("demand"), "later": Treatment("never")}, list[str]()
+    day = "today"
+
+    def decide(one: Instance) -> Treatment:
+        asked.append(one.orthanc_id)
+        return treatments[day]
+
+    catalogue = Catalogue(api, store, desk, clock, tmp_path / "db", 5, decide=decide)
+    name = api.store(FILE)
+    entry = catalogue.lookup(PATH)
+    assert entry.treatment == treatments["today"]
+
+    day = "later"
+    assert catalogue.lookup(PATH).treatment == treatments["today"]
+    assert catalogue.describe(name) is entry
+    assert entry.treatment == treatments["later"]
+    assert asked == [name, name]

@@ -17,7 +17,7 @@ from tests.unit.prefetch.test_scheduler import Bench as FillerBench
 class Bench(FillerBench):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        self.write_behind = WriteBehind(self.catalogue, self.store, self.policy)
+        self.write_behind = WriteBehind(self.catalogue, self.store)
 
     def stored(self, number: int) -> Entry:
         self.api.store(native(bytes(72)), uuid=uuid(number))

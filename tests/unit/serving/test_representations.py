@@ -9,6 +9,7 @@ from framecache.codecs.targets import HTJ2K_LOSSLESS
 from framecache.dicom.transfer_syntax import EXPLICIT, Representation
 from framecache.errors import FrameCacheError, HandOver, NotAcceptable
 from framecache.instances.entry import Entry
+from framecache.policy.policy import Treatment
 from framecache.serving.representations import Representations
 from framecache.store.block import Block
 from framecache.store.disk.block_file import BlockFile
@@ -27,10 +28,11 @@ JPEG_XL = 'multipart/related; type="image/jxl"'
 JPEG = 'multipart/related; type="image/jpeg"; transfer-syntax=1.2.840.10008.1.2.4.50'
 
 
-def entry_of(transfer_syntax_uid: str, *small: int) -> Entry:
+def entry_of(transfer_syntax_uid: str, *small: int, wants_small: bool = True) -> Entry:
     """An instance of which these frames are cached in the small form."""
     rows = {(HTJ2K_LOSSLESS, number): Block("", HTJ2K_LOSSLESS, number, 1, 1, BlockFile("")) for number in small}
-    return Entry(replace(instance(), transfer_syntax_uid=transfer_syntax_uid), None, 0.0, blocks=rows)
+    one, treatment = instance(), Treatment("arrival", has_small_form=wants_small)
+    return Entry(replace(one, transfer_syntax_uid=transfer_syntax_uid), None, 0.0, treatment, blocks=rows)
 
 
 @pytest.mark.parametrize(
@@ -48,7 +50,7 @@ def entry_of(transfer_syntax_uid: str, *small: int) -> Entry:
     ],
 )
 def test_a_request_gets_the_best_that_it_accepts(stored: str, accept: str, small: tuple[int, ...], wanted: str) -> None:
-    representations = Representations(lambda _: True, can_transcode=True)
+    representations = Representations(can_transcode=True)
 
     choice = representations.choose(entry_of(stored, *small), accept, (1, 2))
 
@@ -56,12 +58,12 @@ def test_a_request_gets_the_best_that_it_accepts(stored: str, accept: str, small
 
 
 def test_the_small_form_is_not_preferred_where_no_rule_wants_it() -> None:
-    representations = Representations(lambda _: False, can_transcode=True)
-    assert representations.choose(entry_of(NATIVE, 1), ANYTHING, (1,)).representation == EXPLICIT
+    representations = Representations(can_transcode=True)
+    assert representations.choose(entry_of(NATIVE, 1, wants_small=False), ANYTHING, (1,)).representation == EXPLICIT
 
 
 def test_what_turned_out_not_to_be_writable_is_passed_over() -> None:
-    representations, entry = Representations(lambda _: True, can_transcode=True), entry_of(NATIVE, 1)
+    representations, entry = Representations(can_transcode=True), entry_of(NATIVE, 1)
     unwritable = frozenset({Representation(HTJ2K_LOSSLESS)})
     assert representations.choose(entry, ANYTHING, (1,), unwritable).representation == EXPLICIT
 
@@ -81,6 +83,6 @@ def test_what_turned_out_not_to_be_writable_is_passed_over() -> None:
 def test_what_cannot_be_had_is_refused_or_left_to_the_stock_plugin(
     stored: str, accept: str, numbers: tuple[int, ...], *, can_transcode: bool, error: type[FrameCacheError]
 ) -> None:
-    representations = Representations(lambda _: False, can_transcode=can_transcode)
+    representations = Representations(can_transcode=can_transcode)
     with pytest.raises(error):
         representations.choose(entry_of(stored), accept, numbers)

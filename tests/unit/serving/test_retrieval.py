@@ -14,6 +14,7 @@ from framecache.errors import BadRequest, FrameCacheError, HandOver, NotAcceptab
 from framecache.instances.catalogue import Catalogue
 from framecache.instances.entry import Entry
 from framecache.instances.frame_source import FrameSource
+from framecache.policy.policy import Treatment
 from framecache.serving.form import Codecs
 from framecache.serving.frames import Frames
 from framecache.serving.representations import Representations
@@ -51,7 +52,7 @@ class Bench:
         responder = Responder(self.catalogue, self.pool, self.metrics, self.clock, limits)
         frames = Frames(sources(self.api), codecs, self)
         url = PublicUrl.from_configuration({})
-        representations = Representations(lambda _: False, can_transcode=codecs is not None)
+        representations = Representations(can_transcode=codecs is not None)
         self.retrieval = Retrieval(responder, frames, self, url, representations)
 
     def wanted(self, _entry: Entry, frame_number: int) -> MissCause:
@@ -440,7 +441,15 @@ def test_a_stored_file_that_goes_between_looking_and_reading_is_looked_up_anew(
 
 def test_an_index_is_left_alone_where_frames_are_to_be_copied(tmp_path: Path, bench: Bench) -> None:
     indexed(bench)
-    copying = Catalogue(bench.api, bench.store, bench.desk, bench.clock, tmp_path / "db", 5, uses_index=lambda _: False)
+    copying = Catalogue(
+        bench.api,
+        bench.store,
+        bench.desk,
+        bench.clock,
+        tmp_path / "db",
+        5,
+        decide=lambda _: Treatment("arrival", "copy"),
+    )
 
     assert copying.lookup(PATH).index is None
 
