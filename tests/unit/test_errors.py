@@ -16,7 +16,7 @@ from framecache import errors
         (errors.HandOver, 307),
         (errors.SettingsError, 500),
         (errors.SourceError, 500),
-        (errors.InstanceGone, 500),
+        (errors.InstanceGone, 503),
         (errors.UnreadableHeader, 500),
         (errors.BrokenPixelData, 500),
     ],
