@@ -58,7 +58,8 @@ def main() -> None:
     dependencies = [one for lock in LOCKS for one in audit(REQUIREMENTS / lock)]
     unknown, found = not_audited(dependencies), sorted(set(findings(dependencies)))
     if unknown:
-        say(f"WARNING: no advisories could be looked up for {', '.join(unknown[:5])}{' …' if unknown[5:] else ''}")
+        number = f"{len(unknown)} package{'' if len(unknown) == 1 else 's'}"
+        say(f"WARNING: no advisories could be looked up for {number}: {', '.join(unknown[:5])}")
     if found:
         raise SetupError("known advisories: " + "; ".join(found))
     known = len({one["name"] for one in dependencies}) - len(unknown)

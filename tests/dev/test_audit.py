@@ -49,7 +49,7 @@ def answer(monkeypatch: pytest.MonkeyPatch, output: str) -> None:
     ("output", "warned"),
     [
         (json.dumps({"dependencies": [EXCEPTED]}), None),
-        (json.dumps({"dependencies": [{"name": "numpy", "skip_reason": "not found"}]}), "1 packages: numpy"),
+        (json.dumps({"dependencies": [{"name": "numpy", "skip_reason": "not found"}]}), "1 package: numpy"),
         ("", "3 packages: dev.txt, otel.txt, plugin.txt"),
         ("Traceback", "3 packages: dev.txt, otel.txt, plugin.txt"),
     ],

@@ -18,7 +18,7 @@ from framecache.dicom.data_set import (
     read_header,
     read_transfer_syntax_uid,
 )
-from framecache.errors import FrameCacheError, UnreadableHeader
+from framecache.errors import FrameCacheError, NestedTooDeeply, UnreadableHeader
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom import Dataset, dcmread
@@ -210,7 +210,7 @@ def test_nesting_has_an_end(depth: int, *, is_read: bool) -> None:
     if is_read:
         assert scanned(content).length == start + depth * len(opening + closing)
     else:
-        with pytest.raises(UnreadableHeader, match="nested"):
+        with pytest.raises(NestedTooDeeply, match="nested"):
             scanned(content)
 
 
