@@ -154,3 +154,16 @@ def resource_of(archive: Archive, instance: Instance, level: str) -> str:
         "ID"
     ]
     return identifier
+
+
+def test_what_arrived_is_cached_though_the_log_of_changes_is_emptied_at_once(suite: str, tmp_path: Path) -> None:
+    with running(suite, tmp_path, in_order=False) as archive:
+        instances = []
+        for seed in range(8):
+            instances.append(archive.store(replace(SMALL, seed=seed), cached=False))
+            archive.delete("/changes")
+        assert archive.get_json("/changes")["Changes"] == []
+        for instance in instances:
+            archive.wait_until_cached(instance)
+        last = archive.store(replace(SMALL, seed=20), cached=False)
+        archive.wait_until_cached(last)

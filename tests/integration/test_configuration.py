@@ -115,7 +115,7 @@ def test_strict_stops_the_start_and_says_why(suite: str, tmp_path: Path, configu
 def test_switched_off_the_stock_plugin_serves_and_nothing_is_cached(suite: str, tmp_path: Path) -> None:
     with running(suite, tmp_path, {"FrameCache": {"Enable": False}}, in_order=False) as archive:
         assert_the_stock_plugin_serves(archive)
-        assert archive.advice() == {}
+        assert [*archive.advice()] == ["Enable"]
         assert not archive.status()["Serving"]
         assert not (tmp_path / "FrameCache").exists()
 
@@ -183,6 +183,14 @@ def test_a_relative_storage_directory_is_found(suite: str, tmp_path: Path) -> No
         instance = archive.store(SMALL)
         assert archive.frames(instance, "1").headers["X-Frame-Cache"] == "hit"
         assert (tmp_path / "deep/FrameCache").is_dir()
+
+
+def test_a_relative_cache_directory_lies_where_a_relative_storage_directory_would(suite: str, tmp_path: Path) -> None:
+    configuration = {"StorageDirectory": "storage", "FrameCache": {"Directory": "frames"}}
+    with running(suite, tmp_path, configuration, in_order=False) as archive:
+        assert archive.frames(archive.store(SMALL), "1").headers["X-Frame-Cache"] == "hit"
+    assert (tmp_path / "storage").is_dir()
+    assert any((tmp_path / "frames").iterdir())
 
 
 def test_the_configuration_that_is_shipped_passes_all_checks(suite: str, tmp_path: Path) -> None:

@@ -173,6 +173,7 @@ class FakeApi:
         self.expected: dict[str, int] = {}
         self.calls: list[str] = []
         self.broken = False
+        self.has_database_plugin = False
 
     def store(self, content: bytes, **values: Any) -> str:
         """Take an instance in, its file first; the one with the same Orthanc ID is replaced. Returns its ID."""
@@ -205,19 +206,30 @@ class FakeApi:
         self._note(f"GET {uri}")
         if uri.startswith("/changes"):
             return json.dumps(self._changes(dict(parse_qsl(urlsplit(uri).query, keep_blank_values=True)))).encode()
+        if uri in ("/system", "/statistics"):
+            return json.dumps(self._about_itself(uri)).encode()
         _, kind, orthanc_id, *rest = uri.split("/")
         if kind in ("studies", "series"):
             return json.dumps(self._parent(kind, orthanc_id, *rest)).encode()
         if kind != "instances" or orthanc_id not in self.instances:
             raise NotFound("Unknown resource")
-        stored = self.instances[orthanc_id]
-        if rest == ["file"]:
+        return self._of_instance(self.instances[orthanc_id], rest)
+
+    def _of_instance(self, stored: StoredInstance, what: list[str]) -> bytes:
+        if what == ["file"]:
             return stored.content
-        if rest == ["attachments", "dicom", "info"]:
+        if what == ["attachments", "dicom", "info"]:
             return json.dumps(stored.answer["Attachments"][0]).encode()
-        if rest:
+        if what:
             raise NotFound("Unknown resource")
-        return json.dumps({"ID": orthanc_id, "MainDicomTags": stored.answer["MainDicomTags"]}).encode()
+        return json.dumps({"ID": stored.answer["ID"], "MainDicomTags": stored.answer["MainDicomTags"]}).encode()
+
+    def _about_itself(self, uri: str) -> dict[str, Any]:
+        if uri == "/system":
+            plugin = "PostgreSQL" if self.has_database_plugin else None
+            return {"Version": "1.12.7", "StorageAreaPlugin": None, "DatabaseBackendPlugin": plugin}
+        size = sum(len(stored.content) for stored in self.instances.values())
+        return {"CountInstances": len(self.instances), "TotalDiskSize": str(size)}
 
     def _parent(self, kind: str, parent: str, what: str = "") -> Any:
         """A study or series, the series of the study, or the instances; the archive has one study."""

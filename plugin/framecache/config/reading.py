@@ -13,8 +13,11 @@ from framecache.declaration import Declaration
 from framecache.errors import SettingsError
 
 
-def read_settings(section: object, default_directory: Path) -> Settings:
-    """The settings in force. Raises SettingsError that names every wrong key, its value and what is allowed."""
+def read_settings(section: object, default_directory: Path, base: Path = Path()) -> Settings:
+    """The settings in force; a relative Directory counts from the folder `base`.
+
+    Raises SettingsError that names every wrong key, its value and what is allowed.
+    """
     if not isinstance(section, Mapping):
         raise SettingsError('"FrameCache" has to be an object: { … }')
     known = {setting.name: name for name, setting in SETTINGS.items()}
@@ -33,7 +36,7 @@ def read_settings(section: object, default_directory: Path) -> Settings:
         complaints.append(str(error))
     if complaints:
         raise SettingsError('"FrameCache": ' + "; ".join(complaints))
-    values["directory"] = Path(values["directory"]) if values["directory"] else default_directory
+    values["directory"] = base / values["directory"] if values["directory"] else default_directory
     return Settings(**values)
 
 

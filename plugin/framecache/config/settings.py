@@ -51,7 +51,8 @@ class Settings:
             "Directory",
             Text(),
             "",
-            "The cache's folder; it belongs to one Orthanc alone. Empty: `FrameCache` beside StorageDirectory.",
+            "The cache's folder; it belongs to one Orthanc alone. A relative one counts from the "
+            "folder of the configuration, as StorageDirectory does. Empty: `FrameCache` beside StorageDirectory.",
         )
     )
     mode: Mode = field(

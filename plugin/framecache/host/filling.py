@@ -16,6 +16,7 @@ from framecache.maintenance.housekeeping import Housekeeping
 from framecache.maintenance.invalidation import Invalidation
 from framecache.maintenance.reconciliation import Reconciliation
 from framecache.orthanc.studies import Studies
+from framecache.plurals import counted
 from framecache.prefetch.admission import Admission
 from framecache.prefetch.backfill import Backfill
 from framecache.prefetch.backfill_progress import Plan
@@ -76,7 +77,7 @@ class Filling:
         self.change_feed = ChangeFeed(api, self.scheduler, self._checkpoint, store, metrics, admission, arrived)
         self.invalidation = Invalidation(catalogue, store, self.scheduler)
         self.write_behind = WriteBehind(catalogue, store)
-        self._reconciliation = Reconciliation(api, store, self.invalidation.deleted)
+        self._reconciliation = Reconciliation(api, store, self.invalidation.deleted, catalogue.has_file)
         self._housekeeping = Housekeeping(store, keeping.pool, self._start_writing)
         self._settings, self._workers = settings, list[Worker]()
         self._tracing = context.tracing
@@ -98,7 +99,7 @@ class Filling:
 
     def arrived(self, orthanc_id: str) -> None:
         """An instance was stored. Returns at once: Orthanc's events wait for each other."""
-        self.change_feed.arrived()
+        self.change_feed.arrived(orthanc_id)
         if self._tracing is not None:
             self._tracing.stored(orthanc_id)
 
@@ -150,8 +151,9 @@ def _noted(events: Events, tracing: Tracing | None) -> Callable[[str, Extraction
     def note(orthanc_id: str, state: ExtractionState, work: Task) -> None:
         if tracing is not None:
             tracing.extracted(work, state)
-        if state.state == "cached":
-            events.note("cached", "instances", orthanc_id, state.error or "")
+        if state.state == "cached" and state.frames:  # else all of it was cached before
+            text = counted(state.frames, "frame")
+            events.note("cached", "instances", orthanc_id, f"{text}; {state.error}" if state.error else text)
         elif state.state == "failed":
             events.note("failed", "instances", orthanc_id, state.error or "")
 

@@ -77,7 +77,7 @@ def install(module: OrthancModule, on_change: OnChange | None = None, explorer: 
 
 def _read_settings(module: OrthancModule, configuration: Mapping[str, Any]) -> Settings:
     default = _storage_directory(module, configuration).parent / "FrameCache"
-    return read_settings(configuration.get("FrameCache", {}), default)
+    return read_settings(configuration.get("FrameCache", {}), default, _configuration_folder(module))
 
 
 def _check_core(module: OrthancModule) -> checks.Check:
@@ -86,10 +86,13 @@ def _check_core(module: OrthancModule) -> checks.Check:
 
 
 def _storage_directory(module: OrthancModule, configuration: Mapping[str, Any]) -> Path:
-    """Orthanc reads a relative StorageDirectory from the folder of its configuration."""
-    configured = Path(str(configuration.get("StorageDirectory") or "OrthancStorage"))
+    return _configuration_folder(module) / str(configuration.get("StorageDirectory") or "OrthancStorage")
+
+
+def _configuration_folder(module: OrthancModule) -> Path:
+    """Where Orthanc reads a relative path of its configuration from, such as StorageDirectory."""
     source = Path(module.GetConfigurationPath() or ".")
-    return ((source if source.is_dir() else source.parent) / configured).absolute()
+    return (source if source.is_dir() else source.parent).absolute()
 
 
 def _stand_aside(

@@ -67,6 +67,10 @@ class Catalogue:
         self._touched[path] = self._clock.time()
         return entry
 
+    def has_file(self, attachment_uuid: str) -> bool:
+        """Whether the stored file is there, where that proves that Orthanc has it."""
+        return self.trusts_files and os.path.exists(stored_path(self._storage_directory, attachment_uuid))
+
     def is_current(self, entry: Entry) -> bool:
         """Whether Orthanc still holds this version.
 

@@ -1,15 +1,18 @@
 """Whether what is cached is still in Orthanc: asked for in the background, some instances at a time.
 
-Orthanc tells of a deletion once, while it happens, and nowhere afterwards. Nothing that was deleted is sent: each
-answer is checked. But the frames of what was deleted while the plugin was off, or by another Orthanc on the same
-database, have to leave the disk as well.
+Orthanc tells of a deletion once, while it happens, and nowhere afterwards: its log of changes has none. Nothing that
+was deleted is sent: each answer is checked. But the frames of what was deleted while the plugin was off, or by another
+Orthanc on the same database, have to leave the disk as well.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 
+from framecache.errors import FrameCacheError
 from framecache.orthanc.instance_index import InstanceIndex
+from framecache.orthanc.system import ArchiveSize, read_archive_size, read_system
 from framecache.ports import OrthancApi
 from framecache.store.frame_store import FrameStore
 from framecache.worker import Worker
@@ -17,42 +20,82 @@ from framecache.worker import Worker
 _BATCH = 200
 _PAUSE_SECONDS = 0.5
 _ROUND_SECONDS = 3600.0
+# Where several Orthancs share a database, the size of their archive tells whether a round is due already.
+_LOOK_SECONDS = 20.0
+
+# Those of some instances, with the attachments that anything is kept of, which are gone or were replaced.
+_Suspects = Callable[[Mapping[str, Collection[str]]], Iterator[str]]
 
 
 class Reconciliation:
-    """Goes through the store at the start and once an hour, at most 400 instances a second."""
+    """Goes through the store at the start and once an hour, and soon after another Orthanc may have deleted something.
+
+    At most 400 instances a second are looked at.
+    """
 
     def __init__(
         self,
         api: OrthancApi,
         store: FrameStore,
         on_suspect: Callable[[str], None],
+        has_file: Callable[[str], bool] = lambda _: False,
         *,
         round_seconds: float = _ROUND_SECONDS,
+        look_seconds: float = _LOOK_SECONDS,
         pause_seconds: float = _PAUSE_SECONDS,
         batch: int = _BATCH,
     ) -> None:
-        """`on_suspect` is called with the Orthanc ID of what is gone, or is kept in another version than Orthanc's."""
-        self._index, self._store, self._on_suspect = InstanceIndex(api), store, on_suspect
-        self._round_seconds, self._pause_seconds, self._batch = round_seconds, pause_seconds, batch
+        """`on_suspect` is called with the Orthanc ID of what is gone, or is kept in another version than Orthanc's.
+
+        `has_file` says whether the stored file of an attachment's UUID is there, which proves that Orthanc has it.
+        """
+        self._api, self._index, self._store, self._on_suspect = api, InstanceIndex(api), store, on_suspect
+        self._has_file, self._batch, self._pause_seconds = has_file, batch, pause_seconds
+        self._round_seconds, self._look_seconds = round_seconds, min(look_seconds, round_seconds)
+        self._due = 0.0
+        self._size: ArchiveSize | None = None
+        self._is_shared: bool | None = None
         self._worker = Worker(
             "reconciliation",
             self._compare,
             task="comparing the cache with Orthanc",
-            retry_seconds=round_seconds,
+            retry_seconds=self._look_seconds,
         )
         self.start, self.stop = self._worker.start, self._worker.stop
 
     def _compare(self) -> float:
-        """One round."""
+        """A round if one is due, or a short one if the archive has changed since the last."""
+        size = self._shared_size()  # before the round: what is deleted meanwhile is for the next one
+        if (now := time.monotonic()) >= self._due:
+            self._due = now + self._round_seconds
+            self._round(self._suspects)
+        elif size != self._size:
+            self._round(self._suspects_without_file)
+        self._size = size
+        return min(self._look_seconds, max(0.0, self._due - time.monotonic()))
+
+    def _shared_size(self) -> ArchiveSize | None:
+        """None where no other Orthanc can use the database: its own SQLite; and where Orthanc does not tell."""
+        try:
+            if self._is_shared is None:
+                self._is_shared = read_system(self._api).has_database_plugin
+            return read_archive_size(self._api) if self._is_shared else None
+        except (FrameCacheError, KeyError, TypeError, ValueError):
+            return None
+
+    def _round(self, suspects: _Suspects) -> None:
         last = ""
         while kept := self._store.versions(last, self._batch):
-            for orthanc_id in self._suspects(kept):
+            for orthanc_id in suspects(kept):
                 self._on_suspect(orthanc_id)
             last = max(kept)
             if self._worker.pause(self._pause_seconds):
-                break
-        return self._round_seconds
+                return
+
+    def _suspects_without_file(self, kept: Mapping[str, Collection[str]]) -> Iterator[str]:
+        """Orthanc is asked only about those whose file is not there: who deletes or replaces one unlinks it."""
+        doubtful = {name: uuids for name, uuids in kept.items() if not all(map(self._has_file, uuids))}
+        return self._suspects(doubtful) if doubtful else iter(())
 
     def _suspects(self, kept: Mapping[str, Collection[str]]) -> Iterator[str]:
         current = self._index.attachments(kept)

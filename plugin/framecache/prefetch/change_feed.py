@@ -1,20 +1,22 @@
 """New instances: taken from Orthanc's log of changes, sifted in batches, and handed to the filler.
 
-Orthanc's events only say that there is something to read. So a burst waits in Orthanc's database, what another Orthanc
-stored in the same database is seen as well, and whoever starts again reads on where work was left.
+Orthanc's events say that there is something to read, and name what somebody may have taken out of the log since. So a
+burst waits in Orthanc's database, what another Orthanc stored in the same database is seen as well, and whoever starts
+again reads on where work was left.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import threading
 from collections.abc import Callable, Mapping, Sequence
 
+from framecache.batches import batches
 from framecache.errors import FrameCacheError
 from framecache.orthanc.changes import Changes
 from framecache.ports import OrthancApi
 from framecache.prefetch.admission import Admission
+from framecache.prefetch.announcements import Announcements
 from framecache.prefetch.checkpoint import Checkpoint
 from framecache.prefetch.priority import ARRIVALS, Priority
 from framecache.prefetch.scheduler import Scheduler
@@ -25,6 +27,7 @@ from framecache.worker import Worker
 logger = logging.getLogger(__name__)
 
 _NOTE = "changes"
+_BATCH = 200
 # How often the log is looked at though no event came: another Orthanc may have written to the database.
 _POLL_SECONDS = 10.0
 # How often it is saved how far the work is; after a crash so much is checked once more.
@@ -58,7 +61,7 @@ class ChangeFeed:
         self._on_new_study = on_new_study
         self._changes, self._scheduler, self._checkpoint = Changes(api), scheduler, checkpoint
         self._store, self._metrics, self._admission = store, metrics, admission
-        self._announced, self._counting = 0, threading.Lock()
+        self._announcements = Announcements()
         self._has_begun, self._saved = False, -1
         self._poll_seconds, self._save_seconds = poll_seconds, save_seconds
         self._worker = Worker(
@@ -73,16 +76,15 @@ class ChangeFeed:
         self.start, self.stop = self._worker.start, self._worker.stop
         checkpoint.on_room = self._worker.wake
 
-    def arrived(self) -> None:
+    def arrived(self, orthanc_id: str) -> None:
         """An instance was stored. Returns at once: Orthanc's events wait for each other."""
-        with self._counting:
-            self._announced += 1
+        self._announcements.announce(orthanc_id)
         self._worker.wake()
 
     @property
     def queue_length(self) -> int:
         """Instances that Orthanc told of and that were not looked at yet."""
-        return self._announced
+        return self._announcements.number
 
     def _turn(self) -> float:
         self._has_begun = self._has_begun or self._begin()
@@ -101,29 +103,35 @@ class ChangeFeed:
             self._checkpoint.begin(int(self._store.note(_NOTE) or ""))
             return True
         for _ in range(_LOOKS):
-            announced, last = self._announced, self._changes.last()
+            announced, last = self._announcements.number, self._changes.last()
             self._worker.pause(_SETTLE_SECONDS)
-            if self._announced == announced:
+            if self._announcements.number == announced:
                 break  # else an instance may be in the log already whose event came only now
         self._checkpoint.begin(max(0, last - announced * _CHANGES_OF_AN_INSTANCE))
         return True
 
     def _read_on(self) -> None:
         """Up to the end of the log, or until there is enough to do."""
-        announced = self._announced
+        announced, waiting = self._announcements.number, self._announcements.waiting()
         while self._checkpoint.has_room() and not self._worker.is_stopping:
             page = self._changes.page(self._checkpoint.read_up_to)
             if page.last < self._checkpoint.read_up_to:
                 logger.warning("Orthanc's database is older than at the last start: resuming at its last change")
             else:
+                self._announcements.log(orthanc_id for _, orthanc_id in page.new_instances)
                 self._sift(page.new_instances)
             for study_id in page.new_studies:
                 self._on_new_study(study_id)
             self._checkpoint.read(page.last)
             if page.is_end:
-                with self._counting:
-                    self._announced -= announced
+                self._sift_missing(self._announcements.take_missing(waiting), page.last)
+                self._announcements.looked_at(announced)
                 return
+
+    def _sift_missing(self, orthanc_ids: Sequence[str], sequence: int) -> None:
+        """What was announced before the log was read to its end, and is not in it: deleted, or the log was emptied."""
+        for batch in batches(orthanc_ids, _BATCH):
+            self._sift([(sequence, orthanc_id) for orthanc_id in batch])
 
     def _save(self) -> None:
         finished = self._checkpoint.finished

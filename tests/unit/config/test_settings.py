@@ -140,6 +140,12 @@ def test_a_directory_that_is_given_is_taken() -> None:
     assert read_settings({"Directory": "/ssd/frames"}, BESIDE).directory == Path("/ssd/frames")
 
 
+def test_a_relative_directory_counts_from_the_configuration_as_orthanc_s_own_do() -> None:
+    assert read_settings({"Directory": "frames"}, BESIDE, Path("/etc/orthanc")).directory == Path("/etc/orthanc/frames")
+    assert read_settings({"Directory": "/ssd"}, BESIDE, Path("/etc/orthanc")).directory == Path("/ssd")
+    assert read_settings({}, BESIDE, Path("/etc/orthanc")).directory == BESIDE
+
+
 @pytest.mark.parametrize("value", ["alice", ["alice", 1], [""], [["alice"]], {"alice": 1}, None, True])
 def test_what_is_no_list_of_names_is_refused(value: object) -> None:
     with pytest.raises(SettingsError, match=r'"AdminUsers" is .*allowed is a list of texts'):

@@ -17,13 +17,26 @@ class Bench:
     def __init__(self, folder: Path) -> None:
         self.api, self.store = FakeApi(), MemoryStore(folder)
         self.suspects: list[str] = []
+        self.files: set[str] = set()
         self.begin()
 
     def begin(self, *, round_seconds: float = 0.02, batch: int = 200) -> None:
         """One run of the plugin."""
         self.reconciliation = Reconciliation(
-            self.api, self.store, self.suspects.append, round_seconds=round_seconds, pause_seconds=0.0, batch=batch
+            self.api,
+            self.store,
+            self.suspects.append,
+            self.files.__contains__,
+            round_seconds=round_seconds,
+            look_seconds=0.02,
+            pause_seconds=0.0,
+            batch=batch,
         )
+
+    @property
+    def questions(self) -> list[str]:
+        """What Orthanc was asked about instances."""
+        return [call for call in self.api.calls if call not in ("GET /system", "GET /statistics")]
 
     def keep(self, number: int, *, is_stored: bool = True, with_block: bool = True) -> Instance:
         one = instance(number)
@@ -63,7 +76,7 @@ def test_a_large_store_is_gone_through_in_batches(bench: Bench) -> None:
     bench.reconciliation.start()
 
     assert eventually(lambda: bench.suspects == [orthanc_id(7)])
-    assert eventually(lambda: bench.api.calls == ["POST /tools/bulk-content"] * 4)
+    assert eventually(lambda: bench.questions == ["POST /tools/bulk-content"] * 4)
 
 
 def test_orthanc_s_refusal_makes_no_suspects(bench: Bench, log: FakeLog) -> None:
@@ -76,3 +89,53 @@ def test_orthanc_s_refusal_makes_no_suspects(bench: Bench, log: FakeLog) -> None
     gone = bench.keep(2, is_stored=False)
     bench.api.broken = False
     assert eventually(lambda: gone.orthanc_id in bench.suspects)
+
+
+@pytest.mark.parametrize("has_files", [True, False], ids=["files in a folder", "files elsewhere"])
+def test_what_another_orthanc_deletes_is_found_soon(bench: Bench, *, has_files: bool) -> None:
+    """Orthanc sends no event for it, and its log of changes has no deletions."""
+    bench.api.has_database_plugin = True
+    ones = [bench.keep(number) for number in range(3)]
+    bench.files.update(one.attachment_uuid for one in ones if has_files)
+    bench.begin(round_seconds=60)
+    bench.reconciliation.start()
+    assert eventually(lambda: "POST /tools/bulk-content" in bench.api.calls)
+    assert not eventually(lambda: bool(bench.suspects), seconds=0.1)
+    bench.api.delete(ones[1].orthanc_id)
+    bench.files.discard(ones[1].attachment_uuid)
+
+    assert eventually(lambda: bench.suspects == [ones[1].orthanc_id])
+
+
+def test_while_nothing_changes_orthanc_is_asked_for_the_size_alone(bench: Bench) -> None:
+    bench.api.has_database_plugin = True
+    bench.keep(1)
+    bench.begin(round_seconds=60)
+    bench.reconciliation.start()
+
+    assert eventually(lambda: bench.api.calls.count("GET /statistics") > 3)
+    assert bench.questions == ["POST /tools/bulk-content"]
+
+
+def test_what_arrives_costs_no_question_about_what_has_its_file(bench: Bench) -> None:
+    bench.api.has_database_plugin = True
+    bench.files.add(bench.keep(1).attachment_uuid)
+    bench.begin(round_seconds=60)
+    bench.reconciliation.start()
+    assert eventually(lambda: bench.api.calls.count("GET /statistics") > 3)
+    bench.api.store(bytes(700), orthanc_id=orthanc_id(8), uuid=uuid(8))
+    looks = bench.api.calls.count("GET /statistics")
+
+    assert eventually(lambda: bench.api.calls.count("GET /statistics") > looks + 3)
+    assert bench.questions == ["POST /tools/bulk-content"]
+
+
+def test_an_index_of_its_own_is_not_looked_at_between_the_rounds(bench: Bench) -> None:
+    one = bench.keep(1)
+    bench.begin(round_seconds=60)
+    bench.reconciliation.start()
+    assert eventually(lambda: "POST /tools/bulk-content" in bench.api.calls)
+    bench.api.delete(one.orthanc_id)
+
+    assert not eventually(lambda: bool(bench.suspects), seconds=0.2)
+    assert "GET /statistics" not in bench.api.calls

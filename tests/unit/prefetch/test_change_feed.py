@@ -78,7 +78,7 @@ class Bench:
 
     def arrive(self, number: int, **values: Any) -> str:
         name = self.put(number, **values)
-        self.change_feed.arrived()
+        self.change_feed.arrived(name)
         return name
 
     def noted(self) -> int:
@@ -162,7 +162,7 @@ def test_the_first_run_takes_in_what_orthanc_told_of_after_its_log_had_it(
     def look_before_the_event() -> int:
         monkeypatch.setattr(bench.change_feed._changes, "last", last)
         found = last()
-        bench.change_feed.arrived()
+        bench.change_feed.arrived(name)
         return found
 
     monkeypatch.setattr(bench.change_feed._changes, "last", look_before_the_event)
@@ -229,6 +229,29 @@ def test_a_burst_waits_in_orthanc_s_database_and_not_in_memory(bench: Bench, mon
     assert eventually(work)
     assert bench.queue.names == names
     assert eventually(lambda: bench.noted() == 1400)
+
+
+def test_what_is_deleted_from_the_log_right_after_it_arrived_is_looked_at_all_the_same(bench: Bench) -> None:
+    """`DELETE /changes` empties the log; the numbers go on."""
+    names = [bench.put(number) for number in range(450)]
+    bench.api.changes.clear()
+    for name in names:
+        bench.change_feed.arrived(name)
+    bench.change_feed.start()
+
+    assert eventually(lambda: bench.queue.names == names)
+    assert eventually(lambda: bench.change_feed.queue_length == 0)
+
+
+def test_an_instance_whose_event_comes_after_the_log_was_read_is_looked_at_once(bench: Bench) -> None:
+    bench.change_feed.start()
+    name = bench.put(1)
+    assert eventually(lambda: bench.queue.names == [name])
+    bench.change_feed.arrived(name)
+    other = bench.arrive(2)
+
+    assert eventually(lambda: bench.queue.names == [name, other])
+    assert not eventually(lambda: len(bench.queue.names) > 2, seconds=0.1)
 
 
 def test_an_instance_that_is_gone_again_is_passed_over(bench: Bench, log: FakeLog) -> None:
