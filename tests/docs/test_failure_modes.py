@@ -119,6 +119,8 @@ def texts(tree: ast.AST) -> Iterator[str]:
         elif isinstance(node, ast.JoinedStr):
             parts = (str(part.value) if isinstance(part, ast.Constant) else ELLIPSIS for part in node.values)
             yield "".join(parts)
+        elif isinstance(node, ast.keyword) and node.arg == "task" and isinstance(node.value, ast.Constant):
+            yield f"{node.value.value!s} failed: {ELLIPSIS}"  # as a Worker logs it
 
 
 CODE = texts_of_the_code()
