@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from framecache.dicom.byte_reader import ByteReader
 from framecache.dicom.data_set import Header
 from framecache.dicom.frame_table import Extent, Extents, FramePlace, PackedBits
+from framecache.dicom.native_layout import bits_per_frame, stored_samples
 from framecache.errors import BrokenPixelData, HandOver
 
 _SAMPLES_PER_PIXEL, _PHOTOMETRIC = 0x00280002, 0x00280004
@@ -33,26 +34,29 @@ class NativeFrames:
 
 
 def locate_native(header: Header, number_of_frames: int, file_size: int) -> NativeFrames:
-    """Where a frame begins is certain by the header, whether or not the pixel data goes on until the last one.
+    """Where a frame begins is certain by the header and the length of the pixel data.
 
-    Raises BrokenPixelData where not even the first frame is there, HandOver.
+    It may be that the file ends before the last one. Raises BrokenPixelData where not even the first frame is there,
+    and where the pixel data has another length than its header says, HandOver.
     """
-    bits = _bits_per_frame(header)
+    pixel_data = header.pixel_data
+    bits = bits_per_frame(_readings(header), number_of_frames, pixel_data.length)
     if bits % 8 and header.big_endian and header.pixel_data.vr == b"OW":
         raise HandOver("frames of single bits in words of Big Endian are not cut")
-    # The value may have a pad byte: its length divided by the number of frames would not be a frame's.
-    pixel_data = header.pixel_data
-    available = 8 * min(pixel_data.length, file_size - pixel_data.offset)
-    present = min(number_of_frames, available // bits) if bits else 0
+    present = min(number_of_frames, 8 * min(pixel_data.length, file_size - pixel_data.offset) // bits)
     if present < 1:
-        raise BrokenPixelData("the pixel data ends within its first frame" if bits else "Rows or Columns is zero")
+        raise BrokenPixelData("the pixel data ends within its first frame")
     return NativeFrames(header.length, number_of_frames, present, pixel_data.offset, bits)
 
 
-def _bits_per_frame(header: Header) -> int:
-    pixels = header.unsigned_short(_ROWS) * header.unsigned_short(_COLUMNS)
+def _readings(header: Header) -> tuple[int, ...]:
+    """Bits of a frame, by each way in which the header may be read."""
     bits_allocated = header.unsigned_short(_BITS_ALLOCATED)
-    photometric = (header.value(_PHOTOMETRIC) or b"").strip(b" \0")
-    if photometric in (b"YBR_FULL_422", b"YBR_PARTIAL_422"):
-        return pixels * 2 * bits_allocated  # PS3.3 C.7.6.3.1.2: two pixels share their chrominance
-    return pixels * header.unsigned_short(_SAMPLES_PER_PIXEL, 1) * bits_allocated
+    if bits_allocated != 1 and (bits_allocated % 8 or not bits_allocated):
+        raise BrokenPixelData("BitsAllocated is neither 1 nor a multiple of 8")  # PS3.5 section 8.1.1
+    pixels = header.unsigned_short(_ROWS) * header.unsigned_short(_COLUMNS)
+    samples_per_pixel = header.unsigned_short(_SAMPLES_PER_PIXEL, 1)
+    if not pixels * samples_per_pixel:
+        raise BrokenPixelData("Rows, Columns or SamplesPerPixel is zero")
+    photometric = (header.value(_PHOTOMETRIC) or b"").decode("ascii", "replace")
+    return tuple(pixels * bits_allocated * samples for samples in stored_samples(photometric, samples_per_pixel))

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from framecache.codecs.process.errors import Undecodable
 from framecache.codecs.process.pixels import DecodedFrame, PixelDescription, Pixels
+from framecache.dicom.native_layout import SHARED_CHROMINANCE, shares_chrominance, stored_samples
 from framecache.dicom.transfer_syntax import EXPLICIT_VR_BIG_ENDIAN
 
-_SUBSAMPLED = ("YBR_FULL_422", "YBR_PARTIAL_422")
+_BYTE = 8  # bits
 
 
 def to_little_endian(frame: bytes, description: PixelDescription) -> bytes:
     """The frame as Explicit VR Little Endian has it: the same bytes, but for Big Endian. Raises Undecodable."""
-    if len(frame) != _native_size(description):
-        raise Undecodable("the frame does not have the length that its header says")
+    _samples(frame, description)
     if description.transfer_syntax_uid != EXPLICIT_VR_BIG_ENDIAN or description.word_size == 1:
         return frame
     if len(frame) % description.word_size:
@@ -24,28 +26,43 @@ def to_little_endian(frame: bytes, description: PixelDescription) -> bytes:
 
 def decode(frame: bytes, description: PixelDescription) -> DecodedFrame:
     """The pixels of a frame that is not compressed. Raises Undecodable."""
-    stored = to_little_endian(frame, description)
+    stored, samples = to_little_endian(frame, description), _samples(frame, description)
     photometric = description.photometric_interpretation
-    if photometric in _SUBSAMPLED:
+    if shares_chrominance(photometric, samples):
         return DecodedFrame(_upsampled(stored, description), photometric.removesuffix("_422"))
+    return DecodedFrame(_pixels(stored, replace(description, samples_per_pixel=samples)), _of_each_pixel(photometric))
+
+
+def is_subsampled(frame: bytes, description: PixelDescription) -> bool:
+    """Whether two pixels share their chrominance. Raises Undecodable."""
+    return shares_chrominance(description.photometric_interpretation, _samples(frame, description))
+
+
+def _of_each_pixel(photometric: str) -> str:
+    """What three samples of each pixel are, also under the name of shared chrominance."""
+    return photometric.removesuffix("_422") if photometric in SHARED_CHROMINANCE else photometric
+
+
+def _pixels(stored: bytes, description: PixelDescription) -> Pixels:
     if description.bits_allocated == 1:
         # PS3.5 section 8.1.1: the first pixel is in the least significant bit.
         count = description.rows * description.columns * description.samples_per_pixel
         bits = np.unpackbits(np.frombuffer(stored, np.uint8), bitorder="little", count=count)
-        return DecodedFrame(bits.reshape(description.shape).view(description.dtype), photometric)
+        return bits.reshape(description.shape).view(description.dtype)
     samples = np.frombuffer(stored, description.dtype.newbyteorder("<"))
     if description.planar_configuration == 1 and description.samples_per_pixel > 1:
         planes = samples.reshape(description.samples_per_pixel, description.rows, description.columns)
-        return DecodedFrame(np.ascontiguousarray(np.moveaxis(planes, 0, 2)), photometric)
-    return DecodedFrame(samples.reshape(description.shape), photometric)
+        return np.ascontiguousarray(np.moveaxis(planes, 0, 2))
+    return samples.reshape(description.shape)
 
 
-def _native_size(description: PixelDescription) -> int:
-    """Bytes of a frame; of single bits, zeros fill the last one."""
-    pixels = description.rows * description.columns
-    if description.photometric_interpretation in _SUBSAMPLED:
-        return pixels * 2 * description.bits_allocated // 8
-    return -(-pixels * description.samples_per_pixel * description.bits_allocated // 8)
+def _samples(frame: bytes, description: PixelDescription) -> int:
+    """How many samples a pixel of this frame has, by its length: of single bits, zeros fill the last byte."""
+    bits = description.rows * description.columns * description.bits_allocated
+    for samples in stored_samples(description.photometric_interpretation, description.samples_per_pixel):
+        if -(-bits * samples // _BYTE) == len(frame):
+            return samples
+    raise Undecodable("the frame does not have the length that its header says")
 
 
 def _upsampled(stored: bytes, description: PixelDescription) -> Pixels:

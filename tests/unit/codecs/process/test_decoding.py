@@ -126,6 +126,17 @@ def test_native_ybr_full_422_gives_each_pixel_the_chrominance_of_its_pair() -> N
     assert decoded.photometric_interpretation == "YBR_FULL"
 
 
+@pytest.mark.parametrize("photometric", ["YBR_FULL_422", "YBR_PARTIAL_422"])
+@pytest.mark.parametrize("planar", [0, 1])
+def test_native_frames_of_three_samples_under_a_name_of_two_are_of_three(photometric: str, planar: int) -> None:
+    """Their length tells; the same question is answered where frames are found."""
+    pixels = colour()
+    stored = (np.moveaxis(pixels, 2, 0) if planar else pixels).tobytes()
+    decoded = decode(stored, of(Frame("444", EXPLICIT, stored, pixels, photometric, 8, planar)))
+    assert np.array_equal(decoded.pixels, pixels)
+    assert decoded.photometric_interpretation == photometric.removesuffix("_422")
+
+
 @pytest.mark.parametrize(("vr", "word"), [("OW", "u2"), ("OB", "u1"), ("", "u1")])
 def test_big_endian_bytes_are_swapped_where_the_pixel_data_is_of_words(vr: str, word: str) -> None:
     pixels = grey("u1", 8)
