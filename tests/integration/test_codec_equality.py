@@ -12,7 +12,7 @@ import pytest
 import requests
 from framecache.codecs.process.decoding import decode
 from framecache.codecs.process.encoding import encode
-from framecache.codecs.process.native import to_little_endian
+from framecache.codecs.process.native import explicit
 from framecache.codecs.process.pixels import PixelDescription
 from framecache.dicom.transfer_syntax import Encoding, lookup
 
@@ -79,9 +79,9 @@ def orthanc(suite: str, folder: Path) -> Iterator[Transcoder]:
 
 
 def to_explicit(frame: Frame) -> bytes:
-    description = PixelDescription.from_data_set(frame.data_set(), "OW" if frame.pixels.itemsize > 1 else "OB")
+    description = PixelDescription.from_data_set(frame.data_set())
     if lookup(frame.transfer_syntax_uid).encoding is Encoding.NATIVE:
-        return to_little_endian(frame.stored, description)
+        return explicit(frame.stored, description)
     return encode(decode(frame.stored, description), description, EXPLICIT)
 
 

@@ -11,7 +11,14 @@ from typing import Protocol, Self
 from framecache.errors import InstanceGone, SourceError
 
 
-class ByteReader(Protocol):
+class Fills(Protocol):
+    """What fills memory with the bytes of one stored instance."""
+
+    def read_into(self, offset: int, target: memoryview) -> None:
+        """Fill `target` from `offset`. Raises SourceError where the bytes end before it."""
+
+
+class ByteReader(Fills, Protocol):
     """Random access to the bytes of one stored instance."""
 
     @property
@@ -20,9 +27,6 @@ class ByteReader(Protocol):
 
     def read_at(self, offset: int, length: int) -> bytes:
         """Up to `length` bytes from `offset`; fewer only at the end."""
-
-    def read_into(self, offset: int, target: memoryview) -> None:
-        """Fill `target` from `offset`. Raises SourceError where the bytes end before it."""
 
     def close(self) -> None:
         """Give back what the reader holds."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from framecache.dicom.byte_reader import ByteReader
+from framecache.dicom.byte_reader import ByteReader, Fills
 
 
 class FramePlace(Protocol):
@@ -15,7 +15,7 @@ class FramePlace(Protocol):
     def length(self) -> int:
         """Bytes of the frame."""
 
-    def read_into(self, reader: ByteReader, target: memoryview) -> None:
+    def read_into(self, reader: Fills, target: memoryview) -> None:
         """Read the frame into `target`, which has its length. Raises SourceError."""
 
 
@@ -59,7 +59,7 @@ class Extents:
     def length(self) -> int:
         return sum(run.length for run in self.runs)
 
-    def read_into(self, reader: ByteReader, target: memoryview) -> None:
+    def read_into(self, reader: Fills, target: memoryview) -> None:
         position = 0
         for run in self.runs:
             reader.read_into(run.offset, target[position : position + run.length])
@@ -82,7 +82,7 @@ class PackedBits:
     def length(self) -> int:
         return -(-self.bits // 8)
 
-    def read_into(self, reader: ByteReader, target: memoryview) -> None:
+    def read_into(self, reader: Fills, target: memoryview) -> None:
         stored = bytearray(-(-(self.first_bit + self.bits) // 8))
         reader.read_into(self.offset, memoryview(stored))
         bits = int.from_bytes(stored, "little") >> self.first_bit & ((1 << self.bits) - 1)

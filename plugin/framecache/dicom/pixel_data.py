@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from framecache.dicom import data_set
 from framecache.dicom.byte_reader import ByteReader
-from framecache.dicom.data_set import PIXEL_DATA, UNDEFINED_LENGTH
+from framecache.dicom.data_set import PIXEL_DATA
+from framecache.dicom.element_walker import UNDEFINED_LENGTH
 from framecache.dicom.encapsulated_frames import locate_encapsulated
 from framecache.dicom.frame_table import FrameTable
 from framecache.dicom.native_frames import locate_native

@@ -39,19 +39,26 @@ def _under(prefix: str, *numbers: int) -> tuple[str, ...]:
     return tuple(f"{prefix}.{number}" for number in numbers)
 
 
+def _fragmentable(prefix: str, *numbers: int) -> tuple[str, ...]:
+    """Videos in one fragment, and those that may have several."""
+    return _under(prefix, *numbers) + tuple(f"{uid}.1" for uid in _under(prefix, *numbers))
+
+
 _COMPRESSED = "1.2.840.10008.1.2.4"
 _TABLE = MappingProxyType(
     _rows(Encoding.NATIVE, OCTET_STREAM, IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN)
     | _rows(Encoding.NATIVE, OCTET_STREAM, DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN)
     | _rows(Encoding.ENCAPSULATED, "image/dicom-rle", "1.2.840.10008.1.2.5")
     | _rows(Encoding.ENCAPSULATED, "image/jpeg", *_under(_COMPRESSED, 50, 51, 57, 70))
+    # Retired in 1998 (PS3.6 annex A), still in archives; PS3.18 gives them no media type of their own.
+    | _rows(Encoding.ENCAPSULATED, "image/jpeg", *_under(_COMPRESSED, 52, 53, 54, 55, 56, *range(58, 67)))
     | _rows(Encoding.ENCAPSULATED, "image/jls", *_under(_COMPRESSED, 80, 81))
     | _rows(Encoding.ENCAPSULATED, "image/jp2", *_under(_COMPRESSED, 90, 91))
     | _rows(Encoding.ENCAPSULATED, "image/jpx", *_under(_COMPRESSED, 92, 93))
     | _rows(Encoding.ENCAPSULATED, "image/jxl", *_under(_COMPRESSED, 110, 111, 112))
     | _rows(Encoding.ENCAPSULATED, "image/jphc", *_under(_COMPRESSED, 201, 202, 203))
-    | _rows(Encoding.VIDEO, "video/mpeg", *_under(_COMPRESSED, 100, 101))
-    | _rows(Encoding.VIDEO, "video/mp4", *_under(_COMPRESSED, 102, 103, 104, 105, 106))
+    | _rows(Encoding.VIDEO, "video/mpeg", *_fragmentable(_COMPRESSED, 100, 101))
+    | _rows(Encoding.VIDEO, "video/mp4", *_fragmentable(_COMPRESSED, 102, 103, 104, 105, 106))
     | _rows(Encoding.VIDEO, "video/H265", *_under(_COMPRESSED, 107, 108))
 )
 # The transfer syntax that a media type means when none is named (PS3.18 table 8.7.3-2 and -5).
@@ -118,13 +125,19 @@ EXPLICIT, IMPLICIT = Representation(EXPLICIT_VR_LITTLE_ENDIAN), Representation(I
 
 
 def stored_representation(transfer_syntax_uid: str) -> Representation | None:
-    """What the stored bytes of a frame are, as they lie in the file, in terms that may go over the wire.
+    """What the bytes of a frame are, as they are read from the file, in terms that may go over the wire.
 
-    The pixels of Implicit VR Little Endian and of an inflated data set are Explicit VR Little Endian ones; Implicit VR
-    and Big Endian "shall not be used with Web Services" (PS3.18 section 8.7.3.1).
-    None: the bytes cannot be sent as they are stored.
+    The pixels of Implicit VR Little Endian and of an inflated data set are Explicit VR Little Endian ones, and those of
+    Big Endian become so when they are read; both "shall not be used with Web Services" (PS3.18 section 8.7.3.1).
+    None: there are no frames.
     """
     syntax = lookup(transfer_syntax_uid)
-    if syntax.encoding is Encoding.NATIVE and transfer_syntax_uid != EXPLICIT_VR_BIG_ENDIAN:
+    if syntax.encoding is Encoding.NATIVE:
         return EXPLICIT
     return Representation(transfer_syntax_uid) if syntax.encoding is Encoding.ENCAPSULATED else None
+
+
+def is_sent_as_it_lies(transfer_syntax_uid: str) -> bool:
+    """Whether the bytes of a frame are in the file as they are sent: not inflated or turned round before."""
+    is_turned = transfer_syntax_uid in (DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN)
+    return not is_turned and stored_representation(transfer_syntax_uid) is not None

@@ -12,7 +12,7 @@ from framecache.dicom.byte_reader import ByteReader, FileReader, MemoryReader
 from framecache.dicom.deflated import readable
 from framecache.dicom.frame_table import FramePlace, FrameTable
 from framecache.dicom.pixel_data import locate_frames
-from framecache.dicom.transfer_syntax import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, stored_representation
+from framecache.dicom.transfer_syntax import is_sent_as_it_lies
 from framecache.errors import HandOver, InstanceGone
 from framecache.instances.entry import Entry
 from framecache.orthanc.instance import Instance
@@ -143,6 +143,4 @@ def _locate(entry: Entry, reader: ByteReader) -> FrameTable:
 
 def lie_open(entry: Entry) -> bool:
     """Whether the frames lie in a plain file in the form in which they are sent."""
-    syntax = entry.instance.transfer_syntax_uid
-    is_inflated_first = syntax == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
-    return entry.stored_path is not None and not is_inflated_first and stored_representation(syntax) is not None
+    return entry.stored_path is not None and is_sent_as_it_lies(entry.instance.transfer_syntax_uid)

@@ -6,12 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from framecache.dicom.transfer_syntax import (
-    DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
-    Encoding,
-    lookup,
-    stored_representation,
-)
+from framecache.dicom.transfer_syntax import Encoding, is_sent_as_it_lies, lookup
 from framecache.orthanc.instance import DescribedInstance
 from framecache.policy.policy import Treatment
 from framecache.prefetch.extraction_cost import KeptForm, MeasuredCost
@@ -66,12 +61,9 @@ def _forms(transfer_syntax_uid: str, treatment: Treatment) -> Iterator[KeptForm]
         return
     if lookup(transfer_syntax_uid).encoding not in (Encoding.NATIVE, Encoding.ENCAPSULATED):
         return  # a video, or what nobody knows
-    is_sent_as_it_lies = transfer_syntax_uid != DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN and stored_representation(
-        transfer_syntax_uid
-    )
-    if treatment.mode == "copy" or (treatment.mode == "auto" and not is_sent_as_it_lies):
+    if treatment.mode == "copy" or (treatment.mode == "auto" and not is_sent_as_it_lies(transfer_syntax_uid)):
         yield "stored"
-    elif is_sent_as_it_lies:
+    elif is_sent_as_it_lies(transfer_syntax_uid):
         yield "index"
     if treatment.has_small_form:
         yield "HTJ2K"

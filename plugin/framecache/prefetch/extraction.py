@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from framecache.codecs.targets import HTJ2K_LOSSLESS
 from framecache.dicom import frame_index
 from framecache.dicom.transfer_syntax import (
-    EXPLICIT,
     Encoding,
     Representation,
     lookup,
@@ -118,16 +117,16 @@ class Extractor:
                     self._keep(entry, source, form, numbers, done)
 
     def forms(self, entry: Entry) -> list[Transcoded]:
-        """What is sent as it is stored, else Explicit VR Little Endian; then the small form, if a rule wants one.
+        """What is sent as it is stored; then the small form, if a rule wants one.
 
         Raises HandOver where there is nothing to keep.
         """
         stored = stored_representation(entry.instance.transfer_syntax_uid)
-        if lookup(entry.instance.transfer_syntax_uid).encoding not in (Encoding.NATIVE, Encoding.ENCAPSULATED):
-            raise HandOver("a video is one stream and has no frames")
-        if stored is None and self._codecs is None:
-            raise HandOver("frames of this transfer syntax are not sent as they are stored")
-        forms = [Transcoded(stored or EXPLICIT)]
+        if stored is None:
+            if lookup(entry.instance.transfer_syntax_uid).encoding is Encoding.VIDEO:
+                raise HandOver("a video is one stream and has no frames")
+            raise HandOver("the transfer syntax is not known")
+        forms = [Transcoded(stored)]
         has_small_form = self._codecs is not None and entry.treatment.has_small_form
         return [*forms, Transcoded(Representation(HTJ2K_LOSSLESS))] if has_small_form else forms
 

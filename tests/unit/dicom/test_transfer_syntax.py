@@ -9,6 +9,7 @@ from framecache.dicom.transfer_syntax import (
     Representation,
     canonical_media_type,
     default_transfer_syntax,
+    is_sent_as_it_lies,
     lookup,
     stored_representation,
 )
@@ -43,9 +44,20 @@ def test_compressed_frames_are_sent_as_they_are_stored(uid: str, media_type: str
     assert representation.content_type == f"{media_type}; transfer-syntax={uid}"
 
 
-@pytest.mark.parametrize("uid", [LITTLE, "1.2.840.10008.1.2", "1.2.840.10008.1.2.1.99"])
-def test_native_little_endian_frames_are_explicit_ones(uid: str) -> None:
-    """PS3.18 section 8.7.3.1: Implicit VR is not used with web services; the pixels are the same."""
+@pytest.mark.parametrize("number", [52, 53, 54, 55, 56, *range(58, 67)])
+def test_retired_jpeg_is_sent_as_it_is_stored_under_its_own_name(number: int) -> None:
+    """Neither video nor unknown, and never what an image/jpeg without transfer-syntax means."""
+    uid = f"{COMPRESSED}{number}"
+
+    assert lookup(uid).encoding is Encoding.ENCAPSULATED
+    assert stored_representation(uid) == Representation(uid)
+    assert Representation(uid).content_type == f"image/jpeg; transfer-syntax={uid}"
+    assert default_transfer_syntax("image/jpeg") == COMPRESSED + "70"
+
+
+@pytest.mark.parametrize("uid", [LITTLE, "1.2.840.10008.1.2", "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.2"])
+def test_native_frames_are_explicit_ones(uid: str) -> None:
+    """PS3.18 section 8.7.3.1: Implicit VR and Big Endian are not used with web services; the pixels are the same."""
     representation = stored_representation(uid)
 
     assert representation == EXPLICIT
@@ -53,10 +65,28 @@ def test_native_little_endian_frames_are_explicit_ones(uid: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "uid", ["1.2.840.10008.1.2.2", *(f"{COMPRESSED}{n}" for n in range(100, 109)), "1.2.3", "", "1.2.840.10008.1.2.4"]
+    "uid",
+    [*(f"{COMPRESSED}{n}" for n in range(100, 109)), f"{COMPRESSED}102.1", "1.2.3", "", "1.2.840.10008.1.2.4"],
 )
-def test_big_endian_video_and_the_unknown_are_not_sent_as_they_are_stored(uid: str) -> None:
+def test_video_and_the_unknown_are_not_sent_as_they_are_stored(uid: str) -> None:
     assert stored_representation(uid) is None
+
+
+@pytest.mark.parametrize(
+    ("uid", "is_so"),
+    [
+        (LITTLE, True),
+        ("1.2.840.10008.1.2", True),
+        (COMPRESSED + "70", True),
+        ("1.2.840.10008.1.2.5", True),
+        ("1.2.840.10008.1.2.1.99", False),
+        ("1.2.840.10008.1.2.2", False),
+        (COMPRESSED + "102", False),
+        ("1.2.3", False),
+    ],
+)
+def test_what_is_inflated_or_turned_round_does_not_lie_in_the_file_as_it_is_sent(uid: str, *, is_so: bool) -> None:
+    assert is_sent_as_it_lies(uid) == is_so
 
 
 @pytest.mark.parametrize("uid", AllTransferSyntaxes)

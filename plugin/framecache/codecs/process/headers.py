@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import io
 from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import replace
 
-import pydicom
-from pydicom import Dataset
+from pydicom import DataElement, Dataset
+from pydicom.dataelem import RawDataElement
+from pydicom.dataset import FileMetaDataset
+from pydicom.tag import BaseTag
+from pydicom.uid import UID
 
 from framecache.codecs.process.errors import Undecodable
 from framecache.codecs.process.pixels import PixelDescription
+from framecache.dicom.byte_reader import MemoryReader
+from framecache.dicom.data_set import FLOAT_PIXEL_DATA, read_transfer_syntax_uid, start_of_data_set, walker_of
+from framecache.dicom.element_walker import KNOWN_VRS
+from framecache.dicom.transfer_syntax import EXPLICIT_VR_BIG_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
+from framecache.errors import SourceError
 
 _MOST_KEPT = 4
-_PIXEL_DATA_HEAD = 12  # bytes before the value: tag, VR, two reserved, length
-_IMPLICIT_HEAD = 8
-_FLOAT_TAGS = tuple(bytes.fromhex(tag) for tag in ("e07f0800", "e07f0900", "7fe00008", "7fe00009"))
-_PIXEL_DATA_TAGS = tuple(bytes.fromhex(tag) for tag in ("7fe00008", "7fe00009", "7fe00010"))
 
 
 class Headers:
@@ -37,23 +41,32 @@ class Headers:
 
 
 def _parse(header: bytes) -> tuple[Dataset, PixelDescription]:
-    """`header` may go on with the first bytes of the pixel data element, which tell its VR."""
+    """By the walk that found the frames, so that what it was lenient with is no obstacle here.
+
+    `header` may go on with the head of Float or Double Float Pixel Data, whose tag tells what they are.
+    """
     try:
-        data_set = pydicom.dcmread(io.BytesIO(header), stop_before_pixels=True)
-    except Undecodable:
-        raise
-    except Exception as error:  # pydicom raises what it meets; its message may hold values
-        raise Undecodable(f"the header cannot be parsed ({type(error).__name__})") from error
-    description = PixelDescription.from_data_set(data_set, _big_endian_vr(header))
-    return data_set, replace(description, is_float=_is_float(header))
+        transfer_syntax_uid = read_transfer_syntax_uid(MemoryReader(header))
+        elements: dict[BaseTag, DataElement | RawDataElement] = dict(_elements(header, transfer_syntax_uid))
+    except SourceError as error:
+        raise Undecodable(f"the header cannot be parsed: {error}") from error
+    data_set = Dataset(elements)
+    data_set.set_original_encoding(
+        is_implicit_vr=transfer_syntax_uid == IMPLICIT_VR_LITTLE_ENDIAN,
+        is_little_endian=transfer_syntax_uid != EXPLICIT_VR_BIG_ENDIAN,
+    )
+    data_set.file_meta = FileMetaDataset()
+    data_set.file_meta.TransferSyntaxUID = UID(transfer_syntax_uid)
+    description = PixelDescription.from_data_set(data_set)
+    return data_set, replace(description, is_float=not FLOAT_PIXEL_DATA.isdisjoint(elements))
 
 
-def _is_float(header: bytes) -> bool:
-    """Whether `header` ends with the head of Float or Double Float Pixel Data, which is shorter in Implicit VR."""
-    return header[-_PIXEL_DATA_HEAD:][:4] in _FLOAT_TAGS or header[-_IMPLICIT_HEAD:][:4] in _FLOAT_TAGS
-
-
-def _big_endian_vr(header: bytes) -> str:
-    """The pixel data's VR where its element's head is the end of a Big Endian header, else an empty text."""
-    head = header[-_PIXEL_DATA_HEAD:]
-    return head[4:6].decode("ascii", "replace") if head[:4] in _PIXEL_DATA_TAGS else ""
+def _elements(header: bytes, transfer_syntax_uid: str) -> Iterator[tuple[BaseTag, RawDataElement]]:
+    """pydicom converts a value when it is asked for, and knows the VR of each tag where the file has none."""
+    start = start_of_data_set(header)
+    walker = walker_of(header, start, transfer_syntax_uid)
+    is_little_endian = transfer_syntax_uid != EXPLICIT_VR_BIG_ENDIAN
+    for element in walker.top_level(start):
+        tag, vr = BaseTag(element.tag), element.vr.decode() if element.vr in KNOWN_VRS else None
+        value = header[element.offset : walker.end(element)]
+        yield tag, RawDataElement(tag, vr, len(value), value, element.offset, not element.vr, is_little_endian)

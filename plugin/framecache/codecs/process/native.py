@@ -1,4 +1,4 @@
-"""Pixels that are not compressed (PS3.5 section 8.1 and annexes A.1 to A.3)."""
+"""Pixels that are not compressed (PS3.5 section 8.1 and annexes A.1 to A.3), Little Endian as all frames are read."""
 
 from __future__ import annotations
 
@@ -9,28 +9,23 @@ import numpy as np
 from framecache.codecs.process.errors import Undecodable
 from framecache.codecs.process.pixels import DecodedFrame, PixelDescription, Pixels
 from framecache.dicom.native_layout import SHARED_CHROMINANCE, shares_chrominance, stored_samples
-from framecache.dicom.transfer_syntax import EXPLICIT_VR_BIG_ENDIAN
 
 _BYTE = 8  # bits
 
 
-def to_little_endian(frame: bytes, description: PixelDescription) -> bytes:
-    """The frame as Explicit VR Little Endian has it: the same bytes, but for Big Endian. Raises Undecodable."""
+def explicit(frame: bytes, description: PixelDescription) -> bytes:
+    """The frame as Explicit VR Little Endian has it, which is how native frames are read. Raises Undecodable."""
     _samples(frame, description)
-    if description.transfer_syntax_uid != EXPLICIT_VR_BIG_ENDIAN or description.word_size == 1:
-        return frame
-    if len(frame) % description.word_size:
-        raise Undecodable("the frame does not end with a word")
-    return np.frombuffer(frame, f">u{description.word_size}").astype(f"<u{description.word_size}").tobytes()
+    return frame
 
 
 def decode(frame: bytes, description: PixelDescription) -> DecodedFrame:
     """The pixels of a frame that is not compressed. Raises Undecodable."""
-    stored, samples = to_little_endian(frame, description), _samples(frame, description)
+    samples = _samples(frame, description)
     photometric = description.photometric_interpretation
     if shares_chrominance(photometric, samples):
-        return DecodedFrame(_upsampled(stored, description), photometric.removesuffix("_422"))
-    return DecodedFrame(_pixels(stored, replace(description, samples_per_pixel=samples)), _of_each_pixel(photometric))
+        return DecodedFrame(_upsampled(frame, description), photometric.removesuffix("_422"))
+    return DecodedFrame(_pixels(frame, replace(description, samples_per_pixel=samples)), _of_each_pixel(photometric))
 
 
 def is_subsampled(frame: bytes, description: PixelDescription) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any, Self
 
 import numpy as np
@@ -16,16 +15,13 @@ Pixels = npt.NDArray[np.unsignedinteger[Any]] | npt.NDArray[np.signedinteger[Any
 _BYTE = 8  # bits
 _BITS_ALLOCATED = frozenset({1, 8, 16, 32, 64})
 _LARGEST_SIDE = 0xFFFF
-_WORD_SIZES = MappingProxyType({"OB": 1, "UN": 1, "OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8})
 
 
 @dataclass(frozen=True, slots=True)
 class PixelDescription:
     """The Image Pixel module (PS3.3 table C.7-11a) and the transfer syntax that the frame is stored in.
 
-    `word_size` in bytes is that of the pixel data element's VR: OW has words of two, whatever a sample's size,
-    and Big Endian swaps the bytes in each (PS3.5 sections 6.2 and 7.3). `is_float` is for Float and Double Float Pixel
-    Data (PS3.3 section C.7.6.24).
+    `is_float` is for Float and Double Float Pixel Data (PS3.3 section C.7.6.24).
     """
 
     rows: int
@@ -38,21 +34,20 @@ class PixelDescription:
     high_bit: int
     pixel_representation: int
     transfer_syntax_uid: str
-    word_size: int = 1
     is_float: bool = False
 
     @classmethod
-    def from_data_set(cls, data_set: Dataset, pixel_data_vr: str = "") -> Self:
+    def from_data_set(cls, data_set: Dataset) -> Self:
         """From a data set with its File Meta Information. Raises Undecodable for what no image can be."""
         try:
-            return cls._checked(data_set, pixel_data_vr)
+            return cls._checked(data_set)
         except Undecodable:
             raise
         except Exception as error:  # pydicom converts values when they are asked for, and raises what it meets
             raise Undecodable(f"the Image Pixel module is incomplete or wrong ({type(error).__name__})") from error
 
     @classmethod
-    def _checked(cls, data_set: Dataset, pixel_data_vr: str) -> Self:
+    def _checked(cls, data_set: Dataset) -> Self:
         bits_allocated = int(data_set.BitsAllocated)
         bits_stored = int(data_set.get("BitsStored") or bits_allocated)
         description = cls(
@@ -66,8 +61,6 @@ class PixelDescription:
             high_bit=int(data_set.get("HighBit", bits_stored - 1)),
             pixel_representation=int(data_set.get("PixelRepresentation") or 0),
             transfer_syntax_uid=str(data_set.file_meta.TransferSyntaxUID),
-            # Where the VR is not known: OB is for samples of a byte or less.
-            word_size=_WORD_SIZES.get(pixel_data_vr, 2 if bits_allocated > _BYTE else 1),
         )
         if not (0 < description.rows <= _LARGEST_SIDE and 0 < description.columns <= _LARGEST_SIDE):
             raise Undecodable("Rows or Columns is not from 1 to 65535")

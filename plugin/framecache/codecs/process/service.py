@@ -57,7 +57,7 @@ def _transcode(frame: bytes, description: PixelDescription, target: str) -> byte
     is_native = lookup(description.transfer_syntax_uid).encoding is Encoding.NATIVE
     if target in targets.NATIVE_TARGETS:
         if is_native:
-            return native.to_little_endian(frame, description)
+            return native.explicit(frame, description)
         return encode(decode(frame, description), description, target)
     if target in _SAME_STREAM.get(description.transfer_syntax_uid, ()):
         return frame

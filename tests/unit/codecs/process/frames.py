@@ -18,6 +18,7 @@ from pydicom.pixels.encoders.base import get_encoder
 from pydicom.uid import UID, HTJ2KLossless, RLELossless, generate_uid
 
 ROWS, COLUMNS = 46, 60
+BIG_ENDIAN = "1.2.840.10008.1.2.2"
 Pixels = npt.NDArray[Any]
 _COMPRESSED = "1.2.840.10008.1.2.4"
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
@@ -25,7 +26,7 @@ SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 
 @dataclass(frozen=True)
 class Frame:
-    """One frame as stored, what its data set says of it, and the pixels that went in.
+    """One frame as it is read from its file, what its data set says of it, and the pixels that went in.
 
     `lossy` ones decode to something near them. Of `mislabelled` ones the data set names other colours than the
     stream holds, so that a decoder that believes it gives neither.
@@ -88,8 +89,12 @@ class Frame:
             data_set.PixelData = encapsulate([self.stored])
             data_set["PixelData"].VR = "OB"
         else:
-            data_set.PixelData = self.stored + b"\0" * (len(self.stored) % 2)
-            data_set["PixelData"].VR = "OW" if data_set.BitsAllocated > 8 else "OB"
+            value = self.stored + b"\0" * (len(self.stored) % 2)
+            vr = "OW" if data_set.BitsAllocated > 8 else "OB"
+            # OW: the bytes are swapped in words of 16 bits (PS3.5 section 7.3), whatever the size of a sample.
+            is_swapped = self.transfer_syntax_uid == BIG_ENDIAN and vr == "OW"
+            data_set.PixelData = np.frombuffer(value, "u2").byteswap().tobytes() if is_swapped else value
+            data_set["PixelData"].VR = vr
         return _written(data_set)
 
 
@@ -151,8 +156,8 @@ def native() -> Iterator[Frame]:
     """PS3.5 annex A.1 to A.3."""
     for name, uid in (("implicit", "1.2.840.10008.1.2"), ("explicit", "1.2.840.10008.1.2.1")):
         yield from _greys(name, uid, lambda pixels, _: pixels.tobytes())
-    big = "1.2.840.10008.1.2.2"
-    yield from _greys("big endian", big, lambda pixels, _: pixels.astype(pixels.dtype.newbyteorder(">")).tobytes())
+    big = BIG_ENDIAN
+    yield from _greys("big endian", big, lambda pixels, _: pixels.tobytes())
     rgb = colour()
     for name, uid in (("implicit", "1.2.840.10008.1.2"), ("explicit", "1.2.840.10008.1.2.1"), ("big endian", big)):
         yield Frame(f"{name} RGB by pixel", uid, rgb.tobytes(), rgb, "RGB", 8)
@@ -161,8 +166,7 @@ def native() -> Iterator[Frame]:
         yield Frame(f"{name} palette", uid, grey("u1", 8).tobytes(), grey("u1", 8), "PALETTE COLOR", 8)
     wide = grey("u4", 32)
     yield Frame("explicit 32 bits", "1.2.840.10008.1.2.1", wide.tobytes(), wide, "MONOCHROME2", 32)
-    # OW: the bytes are swapped in words of 16 bits (PS3.5 section 7.3), whatever the size of a sample.
-    yield Frame("big endian 32 bits", big, wide.view("u2").byteswap().tobytes(), wide, "MONOCHROME2", 32)
+    yield Frame("big endian 32 bits", big, wide.tobytes(), wide, "MONOCHROME2", 32)
 
 
 def rle() -> Iterator[Frame]:

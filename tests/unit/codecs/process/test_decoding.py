@@ -137,15 +137,6 @@ def test_native_frames_of_three_samples_under_a_name_of_two_are_of_three(photome
     assert decoded.photometric_interpretation == photometric.removesuffix("_422")
 
 
-@pytest.mark.parametrize(("vr", "word"), [("OW", "u2"), ("OB", "u1"), ("", "u1")])
-def test_big_endian_bytes_are_swapped_where_the_pixel_data_is_of_words(vr: str, word: str) -> None:
-    pixels = grey("u1", 8)
-    stored = pixels.view(word).byteswap().tobytes()
-    frame = Frame("big endian", BIG_ENDIAN, stored, pixels, "MONOCHROME2", 8)
-    description = PixelDescription.from_data_set(frame.data_set(), vr)
-    assert np.array_equal(decode(stored, description).pixels, pixels)
-
-
 @pytest.mark.parametrize(
     "wrong",
     [

@@ -34,12 +34,19 @@ def test_the_same_header_is_parsed_once_and_few_are_kept() -> None:
     assert headers.parse(first)[0] is not data_set
 
 
-@pytest.mark.parametrize(("vr", "size"), [(b"OB", 1), (b"OW", 2), (b"OF", 4), (b"OD", 8)])
-def test_the_head_of_big_endian_pixel_data_tells_its_words(vr: bytes, size: int) -> None:
-    frame = Frame("big endian", "1.2.840.10008.1.2.2", b"", grey("u1", 8), "MONOCHROME2", 8)
-    header = frame.header() + bytes.fromhex("7fe00010") + vr + bytes(2) + (1000).to_bytes(4, "big")
-    _, description = Headers().parse(header)
-    assert description.word_size == size
+@pytest.mark.parametrize(
+    ("syntax", "head"),
+    [
+        (EXPLICIT, "e07f08004f460000e8030000"),
+        (EXPLICIT, "e07f09004f440000e8030000"),
+        ("1.2.840.10008.1.2", "e07f0800e8030000"),
+        ("1.2.840.10008.1.2.2", "7fe000084f460000000003e8"),
+    ],
+)
+def test_the_head_of_float_pixel_data_tells_what_it_is(syntax: str, head: str) -> None:
+    header = Frame("float", syntax, b"", grey("u4", 32), "MONOCHROME2", 32).header()
+    assert not Headers().parse(header)[1].is_float
+    assert Headers().parse(header + bytes.fromhex(head))[1].is_float
 
 
 @given(st.binary(max_size=300))

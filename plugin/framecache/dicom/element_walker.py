@@ -1,0 +1,153 @@
+"""Steps over the elements of a data set, as its bytes have them (PS3.5 section 7.1)."""
+
+from __future__ import annotations
+
+import itertools
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from framecache.errors import NestedTooDeeply, UnreadableHeader
+
+UNDEFINED_LENGTH = 0xFFFFFFFF
+_ITEM_GROUP = 0xFFFE
+_ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
+# PS3.5 section 7.1.2: these have two reserved bytes and a length of four, the others a length of two.
+_LONG_VRS = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"})
+_SHORT_VRS = frozenset({b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FD", b"FL", b"IS", b"LO", b"LT", b"PN"}) | (
+    frozenset({b"SH", b"SL", b"SS", b"ST", b"TM", b"UI", b"UL", b"US"})
+)
+KNOWN_VRS = _LONG_VRS | _SHORT_VRS
+_DEEPEST_NESTING = 64
+# A whole slide's header has some millions of them in its items; crafted ones could keep a thread busy for minutes.
+_MOST_ELEMENTS, _MOST_AT_TOP = 10_000_000, 50_000
+
+
+class Incomplete(UnreadableHeader):
+    """The elements go on at `position`, past the bytes that were read."""
+
+    def __init__(self, position: int) -> None:
+        super().__init__("the stored file ends inside its header")
+        self.position = position
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """One data element, which begins at byte `start` of the file and its value at `offset`.
+
+    `vr` is empty in Implicit VR; `length` may be UNDEFINED_LENGTH.
+    """
+
+    tag: int
+    vr: bytes
+    offset: int
+    length: int
+    start: int
+
+
+class ElementWalker:
+    """Reads `content` in one encoding; recursion is bounded because HTTP threads have 100 kB of stack."""
+
+    def __init__(self, content: bytes, *, explicit: bool, order: str, steps: Iterator[int] | None = None) -> None:
+        """`order` is "<" or ">", as `struct` has them."""
+        self._content, self._explicit = content, explicit
+        self._tag = struct.Struct(order + "HH")
+        self._short = struct.Struct(order + "H")
+        self._long = struct.Struct(order + "L")
+        self._steps = steps or itertools.count()
+        self.position = 0
+
+    def top_level(self, position: int) -> Iterator[Element]:
+        """The elements from `position` on, until the bytes end in between two of them, at `self.position`."""
+        number, self.position = 0, position
+        while self.position < len(self._content):
+            element = self.element(self.position)
+            yield element
+            number, self.position = number + 1, self.end(element)
+            if number > _MOST_AT_TOP:
+                raise UnreadableHeader("the header has too many elements")
+
+    def element(self, position: int) -> Element:
+        """The element at `position`. Raises Incomplete."""
+        try:
+            group, number = self._tag.unpack_from(self._content, position)
+            tag = group << 16 | number
+            if not self._explicit or group == _ITEM_GROUP:
+                return self._implicit(position, tag)
+            vr = self._content[position + 4 : position + 6]
+            if vr in _LONG_VRS:
+                return self._long_form(position, tag)
+            if vr in _SHORT_VRS:
+                return self._short_form(position, tag)
+            return self._of_impossible_vr(position, tag)
+        except struct.error:
+            raise Incomplete(position) from None
+
+    def _implicit(self, position: int, tag: int) -> Element:
+        (length,) = self._long.unpack_from(self._content, position + 4)
+        return Element(tag, b"", position + 8, length, position)
+
+    def _long_form(self, position: int, tag: int) -> Element:
+        (length,) = self._long.unpack_from(self._content, position + 8)
+        return Element(tag, self._content[position + 4 : position + 6], position + 12, length, position)
+
+    def _short_form(self, position: int, tag: int) -> Element:
+        (length,) = self._short.unpack_from(self._content, position + 6)
+        return Element(tag, self._content[position + 4 : position + 6], position + 8, length, position)
+
+    def _of_impossible_vr(self, position: int, tag: int) -> Element:
+        """In the form behind which another element is; else as DCMTK, and so Orthanc, would take it.
+
+        Two capitals may be a VR of a later edition, all of which have the long form. Else the VR may be missing.
+        """
+        vr = self._content[position + 4 : position + 6]
+        forms = [self._short_form, self._implicit, self._long_form]
+        if vr.isalpha() and vr.isupper():
+            forms = [self._long_form, self._short_form, self._implicit]
+        found = [form(position, tag) for form in forms]
+        return next(filter(self._leads_on, found), found[0])
+
+    def _leads_on(self, element: Element) -> bool:
+        """Whether an element of a greater tag and of a known VR, or this one, is behind it, or items are in it."""
+        is_open = element.length == UNDEFINED_LENGTH
+        position = element.offset if is_open else element.offset + element.length
+        head = self._content[position : position + 6]
+        if len(head) < 6:  # noqa: PLR2004 - tag and VR
+            return False
+        group, number = self._tag.unpack_from(head)
+        following = group << 16 | number
+        return following == _ITEM if is_open else following > element.tag and head[4:] in KNOWN_VRS | {element.vr}
+
+    def end(self, element: Element) -> int:
+        """The position behind `element`, through every level of items of undefined length below it.
+
+        Raises Incomplete, UnreadableHeader, NestedTooDeeply.
+        """
+        if element.length != UNDEFINED_LENGTH:
+            return element.offset + element.length
+        open_ends = [(_SEQUENCE_END, self.inside(element))]
+        position = element.offset
+        while open_ends:
+            if next(self._steps) > _MOST_ELEMENTS:
+                raise UnreadableHeader("the header has too many elements")
+            end, walker = open_ends[-1]
+            found = walker.element(position)
+            position = found.offset
+            if found.tag in (_ITEM_END, _SEQUENCE_END):
+                if found.tag != end:
+                    raise UnreadableHeader("a sequence is not closed where it should be")
+                open_ends.pop()
+            elif found.length == UNDEFINED_LENGTH:
+                open_ends.append((_ITEM_END if found.tag == _ITEM else _SEQUENCE_END, walker.inside(found)))
+                if len(open_ends) > _DEEPEST_NESTING:
+                    raise NestedTooDeeply
+            else:
+                # An item of known length is stepped over as a whole, like any value.
+                position += found.length
+        return position
+
+    def inside(self, element: Element) -> ElementWalker:
+        """What reads the items of `element`: UN of undefined length is in Implicit VR Little Endian (PS3.5 6.2.2)."""
+        if element.vr != b"UN":
+            return self
+        return ElementWalker(self._content, explicit=False, order="<", steps=self._steps)
