@@ -28,11 +28,6 @@ def decode(frame: bytes, description: PixelDescription) -> DecodedFrame:
     return DecodedFrame(_pixels(frame, replace(description, samples_per_pixel=samples)), _of_each_pixel(photometric))
 
 
-def is_subsampled(frame: bytes, description: PixelDescription) -> bool:
-    """Whether two pixels share their chrominance. Raises Undecodable."""
-    return shares_chrominance(description.photometric_interpretation, _samples(frame, description))
-
-
 def _of_each_pixel(photometric: str) -> str:
     """What three samples of each pixel are, also under the name of shared chrominance."""
     return photometric.removesuffix("_422") if photometric in SHARED_CHROMINANCE else photometric
