@@ -37,7 +37,7 @@ class EncapsulatedFrames:
         if frame_index >= self.frames_present:
             raise BrokenPixelData(f"the pixel data has {self.frames_present} whole frames of {self.number_of_frames}")
         fragments = range(self.first_fragment[frame_index], self.first_fragment[frame_index + 1])
-        return Extents(tuple(Extent(self.offsets[i], self.lengths[i]) for i in fragments))
+        return _whole(frame_index, *(Extent(self.offsets[i], self.lengths[i]) for i in fragments))
 
 
 @dataclass(slots=True)
@@ -65,7 +65,7 @@ class TabledFrames:
         if self._scanned is None:
             item = item_at(reader, self._position(frame_index))
             if item and item.offset + item.length == self._position(frame_index + 1):
-                return Extents((item,))
+                return _whole(frame_index, item)
             self._scanned = _scan(reader, self.header_length, self.grouping)
         return self._scanned.place(frame_index, reader)
 
@@ -104,6 +104,14 @@ def _end_of_frames(reader: ByteReader, grouping: Grouping) -> int | None:
         return None
     end = last.offset + last.length
     return end - base if is_end(reader, end) else None
+
+
+def _whole(frame_index: int, *runs: Extent) -> Extents:
+    """The frame in these fragments; some writers have an empty one where they had none to write."""
+    frame = Extents(runs)
+    if not frame.length:
+        raise BrokenPixelData(f"frame {frame_index + 1} is empty")
+    return frame
 
 
 def _scan(reader: ByteReader, header_length: int, grouping: Grouping) -> EncapsulatedFrames:

@@ -23,6 +23,8 @@ _STARTS: Mapping[str, tuple[bytes, ...]] = MappingProxyType(
         "image/jp2": _JPEG_2000,
         "image/jpx": _JPEG_2000,
         "image/jphc": _JPEG_2000,
+        # ISO/IEC 18181-2: a code stream, or a file of boxes.
+        "image/jxl": (b"\xff\x0a", b"\0\0\0\x0cJXL "),
         # PS3.5 section G.5: the number of segments, 15 at most, and the offset of the first, behind 64 bytes.
         "image/dicom-rle": tuple(struct.pack("<LL", segments, 64) for segments in range(1, 16)),
     }
@@ -60,8 +62,6 @@ class Grouping:
 
     def _complete(self, reader: ByteReader, fragments: Fragments) -> Sequence[int] | None:
         """Where all frames are there. One frame, or as many as fragments: then a wrong table does no harm."""
-        if self.number_of_frames == 1:
-            return (0, len(fragments))
         if self.number_of_frames == len(fragments):
             return range(len(fragments) + 1)
         by_table = self._by_table(fragments)
@@ -70,7 +70,14 @@ class Grouping:
         starts = list(self._starts(reader, fragments))
         if len(starts) == self.number_of_frames and starts[0] == 0:
             return [*starts, len(fragments)]
-        return None
+        if len(starts) > self.number_of_frames and starts in (list(by_table), list(range(len(fragments)))):
+            return starts[: self.number_of_frames + 1]  # NumberOfFrames is too small
+        return (0, len(fragments)) if self.number_of_frames == 1 else self._but_for_empty_ones(fragments)
+
+    def _but_for_empty_ones(self, fragments: Fragments) -> Sequence[int] | None:
+        """As many frames as there are fragments with something in them."""
+        full = [i for i, length in enumerate(fragments.lengths) if length]
+        return [0, *full[1:], len(fragments)] if len(full) == self.number_of_frames else None
 
     def _as_far_as_there(self, reader: ByteReader, fragments: Fragments) -> Sequence[int]:
         """Where the last frames are missing: those that the table ends, or of which each is one fragment."""
@@ -79,6 +86,9 @@ class Grouping:
         by_table = self._by_table(fragments)
         if len(self.table) == self.number_of_frames:
             return by_table
+        if len(self.table) > self.number_of_frames:
+            is_right = set(by_table) <= {*self._starts(reader, fragments), len(fragments)}
+            return by_table[: self.number_of_frames + 1] if is_right else ()
         is_each_listed = fragments.are_delimited and list(by_table) == list(range(len(fragments)))
         return range(len(fragments) + 1) if is_each_listed and len(fragments) < self.number_of_frames else ()
 
