@@ -108,7 +108,7 @@ class ElementWalker:
         return next(filter(self._leads_on, found), found[0])
 
     def _leads_on(self, element: Element) -> bool:
-        """Whether an element of a greater tag and of a known VR, or this one, is behind it, or items are in it."""
+        """Whether items are in this element, or one of a greater tag is behind it, and of a known VR or as odd."""
         is_open = element.length == UNDEFINED_LENGTH
         position = element.offset if is_open else element.offset + element.length
         head = self._content[position : position + 6]
@@ -116,7 +116,10 @@ class ElementWalker:
             return False
         group, number = self._tag.unpack_from(head)
         following = group << 16 | number
-        return following == _ITEM if is_open else following > element.tag and head[4:] in KNOWN_VRS | {element.vr}
+        if is_open:
+            return following == _ITEM
+        is_as_odd = head[4:] == element.vr if element.vr else following >> 16 == element.tag >> 16
+        return following > element.tag and (is_as_odd or head[4:] in KNOWN_VRS)
 
     def end(self, element: Element) -> int:
         """The position behind `element`, through every level of items of undefined length below it.
