@@ -70,9 +70,8 @@ class ElementWalker:
     def element(self, position: int) -> Element:
         """The element at `position`. Raises Incomplete."""
         try:
-            group, number = self._tag.unpack_from(self._content, position)
-            tag = group << 16 | number
-            if not self._explicit or group == _ITEM_GROUP:
+            tag = self._tag_of(self._content, position)
+            if not self._explicit or tag >> 16 == _ITEM_GROUP:
                 return self._implicit(position, tag)
             vr = self._content[position + 4 : position + 6]
             if vr in _LONG_VRS:
@@ -82,6 +81,10 @@ class ElementWalker:
             return self._of_impossible_vr(position, tag)
         except struct.error:
             raise Incomplete(position) from None
+
+    def _tag_of(self, content: bytes, position: int = 0) -> int:
+        group, number = self._tag.unpack_from(content, position)
+        return int(group << 16 | number)
 
     def _implicit(self, position: int, tag: int) -> Element:
         (length,) = self._long.unpack_from(self._content, position + 4)
@@ -114,8 +117,7 @@ class ElementWalker:
         head = self._content[position : position + 6]
         if len(head) < 6:  # noqa: PLR2004 - tag and VR
             return False
-        group, number = self._tag.unpack_from(head)
-        following = group << 16 | number
+        following = self._tag_of(head)
         if is_open:
             return following == _ITEM
         is_as_odd = head[4:] == element.vr if element.vr else following >> 16 == element.tag >> 16
