@@ -70,7 +70,8 @@ class Grouping:
         starts = list(self._starts(reader, fragments))
         if len(starts) == self.number_of_frames and starts[0] == 0:
             return [*starts, len(fragments)]
-        if len(starts) > self.number_of_frames and starts in (list(by_table), list(range(len(fragments)))):
+        is_each_certain = starts in (list(by_table), list(range(len(fragments))))
+        if is_each_certain and len(starts) > self.number_of_frames != len(self.table):
             return starts[: self.number_of_frames + 1]  # NumberOfFrames is too small
         return (0, len(fragments)) if self.number_of_frames == 1 else self._but_for_empty_ones(fragments)
 

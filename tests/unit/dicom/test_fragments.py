@@ -69,13 +69,16 @@ def frames_of(content: bytes, syntax: str) -> list[bytes]:
 
 
 @SYNTAXES
-@pytest.mark.parametrize("held", [3, 4, 7])
+@pytest.mark.parametrize("held", [4, 5, 7])
 @pytest.mark.parametrize("said", [1, 2, 3])
 @pytest.mark.parametrize("table", ["basic", "extended", "none", "wrong"])
 def test_of_more_frames_than_said_the_first_are_had(syntax: str, held: int, said: int, table: str) -> None:
     stored = frames(syntax, held)
     offsets = offset_table([[frame] for frame in stored])
-    basic = {"basic": packed([[frame] for frame in stored]), "wrong": struct.pack("<2L", 0, 5)}.get(table, b"")
+    basic = {
+        "basic": packed([[frame] for frame in stored]),
+        "wrong": struct.pack(f"<{held}L", 0, *(o + 2 for o in offsets[1:])),
+    }.get(table, b"")
     tags = {"ExtendedOffsetTable": struct.pack(f"<{held}Q", *offsets)} if table == "extended" else {}
 
     content = encapsulated([basic, *stored], syntax, NumberOfFrames=said, **tags)
