@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from framecache.cli.errors import CommandError, ExitCode
-from framecache.cli.load import LoadTurn, load
-from framecache.cli.measurement import Measured, ratio
+from framecache.cli.load import LoadTurn, Measured, load, ratio
 from framecache.cli.output import counted, size, table
 from framecache.cli.resources import resolve
 from framecache.cli.session import Session

@@ -1,14 +1,161 @@
-"""The entry point of the command line."""
+"""The command line: what may stand behind `framecache`, and its entry point."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter, _SubParsersAction
+from collections.abc import Callable, Sequence
+from importlib.metadata import PackageNotFoundError, version
 
-from framecache.cli.arguments import parser
+from framecache.cli import actions, backfill, bench, events, jobs, resources, rules, size, status
 from framecache.cli.errors import CommandError, ExitCode
-from framecache.cli.session import open_session
+from framecache.cli.session import Session, open_session
+
+_DEFAULT_URL = "http://127.0.0.1:8042"
+_EPILOG = """login: FRAMECACHE_USER and FRAMECACHE_PASSWORD in the environment, or ~/.netrc
+
+exit codes: 0 done; 1 the server says no, a job failed, or a check did; 2 wrong usage; 3 not reachable;
+4 login missing or not allowed; 5 no frame cache there, or one that does not know this; 130 ended by Ctrl-C"""
+
+Run = Callable[[Session], ExitCode]
+_Subparsers = _SubParsersAction  # its name in argparse says that it is private, but nothing else names the type
+
+
+def parser() -> ArgumentParser:
+    """Of the whole command line. `run` of what it parses is the command."""
+    made = ArgumentParser(
+        "framecache",
+        description="Steers the frame cache in a running Orthanc.",
+        epilog=_EPILOG,
+        formatter_class=RawDescriptionHelpFormatter,
+    )
+    made.add_argument("--version", action="version", version=f"framecache {_version()}")
+    made.set_defaults(url=os.environ.get("FRAMECACHE_URL") or _DEFAULT_URL, ca=None, insecure=False, json=False)
+    _add_common(made)
+    commands = made.add_subparsers(metavar="COMMAND", required=True)
+    _add_what_tells(commands)
+    _add_what_acts(commands)
+    _add_jobs(commands)
+    _add_backfill(commands)
+    _add_rules(commands)
+    _add_size(commands)
+    _add_bench(commands)
+    return made
+
+
+def _add_common(to: ArgumentParser) -> None:
+    """Before the command and behind it; without defaults, so that the one does not undo the other."""
+    to.add_argument("--url", default=SUPPRESS, help=f"where Orthanc answers (FRAMECACHE_URL, else {_DEFAULT_URL})")
+    to.add_argument("--ca", metavar="FILE", default=SUPPRESS, help="certificates that sign the server's (PEM)")
+    to.add_argument("--insecure", action="store_true", default=SUPPRESS, help="do not check the server's certificate")
+    to.add_argument("--json", action="store_true", default=SUPPRESS, help="answer in JSON, for scripts")
+
+
+def _add(commands: _Subparsers[ArgumentParser], name: str, run: Run, description: str) -> ArgumentParser:
+    made = commands.add_parser(name, help=description, description=f"{description[0].upper()}{description[1:]}.")
+    made.set_defaults(run=run)
+    _add_common(made)
+    return made
+
+
+def _add_what_tells(commands: _Subparsers[ArgumentParser]) -> None:
+    _add(commands, "status", status.status, "whether it works, and what it did")
+    listed = _add(commands, "studies", resources.studies, "the studies in the cache, or one of them")
+    listed.add_argument("study", nargs="?", help="Orthanc ID or Study Instance UID")
+    listed.add_argument("--limit", type=_whole(1, 1000), default=100, help="the most that are listed (100)")
+    listed.add_argument("--offset", type=_whole(0, 1_000_000_000), default=0, help="how many to leave out before (0)")
+    listed.add_argument("--sort", choices=("LastViewed", "Bytes", "Frames"), default="LastViewed")
+    happened = _add(commands, "events", events.events, "what happened in the cache")
+    happened.add_argument(
+        "--since", type=_whole(0, 1 << 62), default=0, metavar="NUMBER", help="only what came after this event"
+    )
+    happened.add_argument("--follow", action="store_true", help="go on with what comes, until Ctrl-C")
+
+
+def _add_what_acts(commands: _Subparsers[ArgumentParser]) -> None:
+    for name, run, description in (
+        ("warm", actions.warm, "bring what the archive holds into the cache"),
+        ("verify", actions.verify, "compare what is in the cache with what Orthanc has stored"),
+    ):
+        _no_wait(_named(_add(commands, name, run, description), "studies, series or instances"))
+    purged = _add(commands, "purge", actions.purge, "drop studies, series or instances from the cache")
+    _named(purged, "studies, series or instances").add_argument("--yes", action="store_true", help="do not ask before")
+    _named(_add(commands, "pin", actions.pin, "keep studies in the cache, whatever else comes"), "studies")
+    _named(_add(commands, "unpin", actions.unpin, "let pinned studies go like any other"), "studies")
+
+
+def _add_jobs(commands: _Subparsers[ArgumentParser]) -> None:
+    made = _add(commands, "jobs", jobs.jobs, "list the server's jobs, follow or cancel them")
+    below = made.add_subparsers(metavar="{follow,cancel}")
+    for name, run, description in (
+        ("follow", jobs.follow_named, "show how far jobs are until they end"),
+        ("cancel", jobs.cancel, "end jobs; what they have done stays"),
+    ):
+        _add(below, name, run, description).add_argument("jobs", nargs="+", metavar="JOB", help="as `jobs` lists them")
+
+
+def _add_backfill(commands: _Subparsers[ArgumentParser]) -> None:
+    made = _add(commands, "backfill", backfill.backfill, "how far the archive that was there before is cached")
+    below = made.add_subparsers(metavar="{start,pause}")
+    _add(below, "start", backfill.start, "begin, or go on")
+    _add(below, "pause", backfill.pause, "stop until it is started again")
+
+
+def _add_rules(commands: _Subparsers[ArgumentParser]) -> None:
+    made = _add(commands, "rules", rules.rules, "what rules would do with the studies of the last days (a dry run)")
+    made.add_argument("--last", type=rules.days, default=30, metavar="TIME", help="such as 30d, 4w or 1y (30d)")
+    made.add_argument("--rules", metavar="FILE", help="JSON with other rules than those in force; - reads from a pipe")
+
+
+def _add_size(commands: _Subparsers[ArgumentParser]) -> None:
+    made = _add(commands, "size", size.size, "how large the cache has to be, from what arrived over the last weeks")
+    made.add_argument("--days", type=_whole(1, 36_500), default=30, help="for how long what arrives is to be kept (30)")
+    made.add_argument("--weeks", type=_whole(1, 520), default=4, help="over how many weeks arrivals are looked at (4)")
+    most = "the most series that are looked at, chosen by chance (2000): more, and it is less uncertain"
+    made.add_argument("--series", type=_whole(100, 1_000_000), default=2000, help=most)
+
+
+def _add_bench(commands: _Subparsers[ArgumentParser]) -> None:
+    description = "measure the frames of a cached study beside Orthanc's own route; it loads the server"
+    made = _add(commands, "bench", bench.bench, description)
+    made.add_argument("study", nargs="?", help="Orthanc ID or Study Instance UID (the one with most frames cached)")
+    made.add_argument("--connections", type=_whole(1, 32), default=4, help="how many ask at the same time (4)")
+    made.add_argument("--seconds", type=_seconds, default=5, help="how long each of the two routes is asked (5)")
+
+
+def _seconds(text: str) -> float:
+    """For argparse. Raises ArgumentTypeError, and ValueError for what is no number."""
+    if 0.1 <= (seconds := float(text)) <= 300:  # noqa: PLR2004
+        return seconds
+    raise ArgumentTypeError(f"{text} is not within 0.1 to 300")
+
+
+def _whole(smallest: int, largest: int) -> Callable[[str], int]:
+    """A whole number between two, for argparse. Raises ArgumentTypeError."""
+
+    def number(text: str) -> int:
+        if text.isascii() and text.isdigit() and smallest <= int(text) <= largest:
+            return int(text)
+        raise ArgumentTypeError(f"{text!r} is no whole number from {smallest} to {largest}")
+
+    return number
+
+
+def _named(to: ArgumentParser, kinds: str) -> ArgumentParser:
+    to.add_argument("names", nargs="+", metavar="NAME", help=f"Orthanc IDs or UIDs of {kinds}")
+    return to
+
+
+def _no_wait(to: ArgumentParser) -> None:
+    to.add_argument("--no-wait", dest="wait", action="store_false", help="do not follow the job until it ends")
+
+
+def _version() -> str:
+    try:
+        return version("framecache")
+    except PackageNotFoundError:
+        return "from a checkout"
 
 
 def main(argv: Sequence[str] | None = None) -> int:

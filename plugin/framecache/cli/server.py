@@ -6,8 +6,7 @@ from typing import Any
 
 import requests
 
-from framecache.cli.errors import CommandError, ExitCode
-from framecache.cli.explanation import explain_missing
+from framecache.cli.errors import CommandError, ExitCode, explain_missing
 
 # What changes something is refused without it: no page of another site can make a browser send it.
 _ACTION = {"X-Frame-Cache": "1"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from framecache.config.hours import parse_hours
+from framecache.config.reading import parse_hours
 from framecache.config.settings import MEGABYTE, Settings
 from framecache.host.codecs import Codecs
 from framecache.host.context import Context

@@ -14,10 +14,8 @@ from framecache.ports import Clock, RestOutput
 from framecache.prefetch.extraction_states import ExtractionState
 from framecache.prefetch.work_queue import Task
 from framecache.serving.route import SENTINEL
-from framecache.telemetry.tracing.environment import protocol_error, wants_traces
-from framecache.telemetry.tracing.exporter import Exporter
-from framecache.telemetry.tracing.journal import Journal
-from framecache.telemetry.tracing.records import ExtractionRecord, FinishedRecord, RequestRecord, StoredRecord
+from framecache.telemetry.tracing.exporter import Exporter, protocol_error, wants_traces
+from framecache.telemetry.tracing.records import ExtractionRecord, FinishedRecord, Journal, RequestRecord, StoredRecord
 
 logger = logging.getLogger(__name__)
 

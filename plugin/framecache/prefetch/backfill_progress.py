@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Self
 
-from framecache.config.hours import Hours
+from framecache.config.reading import Hours
 
 
 @dataclass(frozen=True, slots=True)

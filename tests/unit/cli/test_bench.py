@@ -7,8 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from framecache.cli.load import LoadSample, LoadTurn
-from framecache.cli.measurement import Measured
+from framecache.cli.load import LoadSample, LoadTurn, Measured
 
 from tests.unit.cli.conftest import Command
 from tests.unit.cli.server import FakeOrthanc, Reply, Request

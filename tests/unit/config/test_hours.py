@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import time
 
 import pytest
-from framecache.config.hours import parse_hours
+from framecache.config.reading import parse_hours
 from framecache.errors import SettingsError
 
 

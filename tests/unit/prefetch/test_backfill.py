@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from framecache.config.hours import Hours, parse_hours
+from framecache.config.reading import Hours, parse_hours
 from framecache.dicom.identity import InstancePath
 from framecache.errors import SourceError
 from framecache.orthanc.instance import Instance

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from framecache.telemetry.tracing.environment import protocol_error, wants_traces
+from framecache.telemetry.tracing.exporter import protocol_error, wants_traces
 
 ENDPOINT = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318"}
 

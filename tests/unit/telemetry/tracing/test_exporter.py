@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 from framecache.telemetry.tracing import exporter as module
 from framecache.telemetry.tracing.exporter import Exporter
-from framecache.telemetry.tracing.journal import Journal
-from framecache.telemetry.tracing.records import FinishedRecord, pack
+from framecache.telemetry.tracing.records import FinishedRecord, Journal, pack
 
 from tests.unit.fakes import FakeClock, FakeLog, eventually
 

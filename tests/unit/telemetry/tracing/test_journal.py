@@ -5,8 +5,7 @@ from __future__ import annotations
 import threading
 
 from framecache.telemetry.metrics import Metrics
-from framecache.telemetry.tracing.journal import Journal
-from framecache.telemetry.tracing.records import FinishedRecord
+from framecache.telemetry.tracing.records import FinishedRecord, Journal
 
 
 def test_what_is_noted_is_taken_once_and_in_order() -> None:

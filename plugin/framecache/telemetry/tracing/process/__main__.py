@@ -32,7 +32,7 @@ def serve(lines: IO[bytes]) -> None:
     """The whole life of the process."""
     with ExitStack() as stack:
         try:
-            sending = importlib.import_module("framecache.telemetry.tracing.process.sending")
+            sending = importlib.import_module("framecache.telemetry.tracing.process.spans")
             spans = stack.enter_context(sending.spans())
         except Exception as error:  # noqa: BLE001 - the extra is missing, or whatever else the SDK finds wrong
             _greet(str(error))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from framecache.telemetry.tracing.process.sending import Spans
+from framecache.telemetry.tracing.process.spans import Spans
 from framecache.telemetry.tracing.records import Record
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from framecache.telemetry.tracing.process.instances import Instances
+from framecache.telemetry.tracing.process.spans import Instances
 from framecache.telemetry.tracing.records import ExtractionRecord, FinishedRecord, StoredRecord
 from opentelemetry.trace import NoOpTracer, StatusCode
 

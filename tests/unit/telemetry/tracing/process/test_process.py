@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 from framecache.telemetry.tracing.process import __main__ as process
-from framecache.telemetry.tracing.process import sending
+from framecache.telemetry.tracing.process import spans as sending
 from framecache.telemetry.tracing.records import FinishedRecord, Record, pack
 from opentelemetry.sdk.trace import Tracer
 

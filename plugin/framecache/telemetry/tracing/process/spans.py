@@ -1,0 +1,216 @@
+"""Spans of requests and of instances, made of records and handed to the SDK."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from opentelemetry.context import Context
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import SERVICE_NAME, OTELResourceDetector, Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.trace import SpanKind, StatusCode, Tracer, set_span_in_context
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from framecache.dicom.identity import is_uid
+from framecache.ports import Clock
+from framecache.telemetry.tracing.records import ExtractionRecord, FinishedRecord, Record, RequestRecord, StoredRecord
+
+Attributes = dict[str, str | int]
+# From the machine's monotonic clock to nanoseconds since the epoch.
+Wall = Callable[[float], int]
+
+_UIDS = ("dicom.study_instance_uid", "dicom.series_instance_uid", "dicom.sop_instance_uid")
+
+
+def of_uids(uids: Sequence[str]) -> Attributes:
+    """Up to three UIDs, study first."""
+    return dict(zip(_UIDS, uids, strict=False))
+
+
+_MOST = 100_000
+
+
+@dataclass(slots=True)
+class _Instance:
+    """One that something is left to do for."""
+
+    stored: float | None = None
+    extractions: list[ExtractionRecord] = field(default_factory=list)
+
+
+class Instances:
+    """Remembers what is told of an instance until nothing is left to do for it.
+
+    Of one that the rules leave out nothing is told but that it was stored: the oldest are forgotten.
+    """
+
+    def __init__(self, tracer: Tracer, most: int = _MOST) -> None:
+        self._tracer, self._most = tracer, most
+        self._open: OrderedDict[str, _Instance] = OrderedDict()
+
+    def stored(self, event: StoredRecord) -> None:
+        """Orthanc told of it."""
+        self._known(event.orthanc_id).stored = event.at
+
+    def extracted(self, extraction: ExtractionRecord) -> None:
+        """One form of it was cut out, or could not be."""
+        self._known(extraction.orthanc_id).extractions.append(extraction)
+
+    def finished(self, orthanc_id: str, wall: Wall) -> None:
+        """Make its trace, if anything was done for it."""
+        instance = self._open.pop(orthanc_id, None)
+        if instance is not None and instance.extractions:
+            self._trace(instance, wall)
+
+    def _known(self, orthanc_id: str) -> _Instance:
+        if len(self._open) >= self._most and orthanc_id not in self._open:
+            self._open.popitem(last=False)
+        return self._open.setdefault(orthanc_id, _Instance())
+
+    def _trace(self, instance: _Instance, wall: Wall) -> None:
+        """The moment of storing is unknown where another Orthanc did it, or this one before it was started again."""
+        first, last = instance.extractions[0], instance.extractions[-1]
+        stored = instance.stored if instance.stored is not None and instance.stored <= first.queued else None
+        begin = wall(first.queued if stored is None else stored)
+        root = self._tracer.start_span("instance", Context(), attributes=_of_instance(last), start_time=begin)
+        parent = set_span_in_context(root, Context())
+        if stored is not None:
+            self._tracer.start_span("stored", parent, start_time=wall(stored)).end(wall(first.queued))
+        for extraction in instance.extractions:
+            self._stages(extraction, parent, wall)
+        if last.state == "failed":
+            root.set_status(StatusCode.ERROR)
+        root.end(wall(last.ended))
+
+    def _stages(self, extraction: ExtractionRecord, parent: Context, wall: Wall) -> None:
+        """Waiting and work of one form."""
+        waited: Attributes = {"frame_cache.priority": extraction.priority}
+        queued = self._tracer.start_span("queued", parent, attributes=waited, start_time=wall(extraction.queued))
+        queued.end(wall(extraction.began))
+        span = self._tracer.start_span(
+            "extracted", parent, attributes=_of_work(extraction), start_time=wall(extraction.began)
+        )
+        if extraction.state == "failed":
+            span.set_status(StatusCode.ERROR, extraction.error)
+        span.end(wall(extraction.ended))
+
+
+def _of_instance(last: ExtractionRecord) -> Attributes:
+    return {"orthanc.instance_id": last.orthanc_id, "frame_cache.state": last.state, **of_uids(last.uids)}
+
+
+def _of_work(extraction: ExtractionRecord) -> Attributes:
+    """`form` is a transfer syntax UID."""
+    told: Attributes = {
+        "frame_cache.state": extraction.state,
+        "frame_cache.frames": extraction.frames,
+        "frame_cache.bytes": extraction.length,
+    }
+    if extraction.form:
+        told["frame_cache.form"] = extraction.form
+    if extraction.error and extraction.state != "failed":
+        told["frame_cache.reason"] = extraction.error
+    return told
+
+
+_PICTURES = ("rendered", "thumbnail")
+_NOT_MODIFIED, _TEMPORARY_REDIRECT, _SERVER_ERROR = 304, 307, 500
+
+
+class Requests:
+    """Spans named as `GET frames`."""
+
+    def __init__(self, tracer: Tracer) -> None:
+        self._tracer, self._propagator = tracer, TraceContextTextMapPropagator()
+
+    def answered(self, request: RequestRecord, wall: Wall) -> None:
+        """Make the span of a request."""
+        sent = {"traceparent": request.traceparent, "tracestate": request.tracestate}
+        span = self._tracer.start_span(
+            f"{request.method} {_kind(request.path)}",
+            self._propagator.extract({name: value for name, value in sent.items() if value}, Context()),
+            SpanKind.SERVER,
+            _attributes(request),
+            start_time=wall(request.began),
+        )
+        if request.sending is not None:
+            span.add_event("sending", timestamp=wall(request.sending))
+        if (request.status or _SERVER_ERROR) >= _SERVER_ERROR:
+            span.set_status(StatusCode.ERROR)
+        span.end(wall(request.ended))
+
+
+def _kind(path: str) -> str:
+    """What is asked for: frames, rendered, thumbnail or the instance."""
+    *_, before, last = path.split("/")
+    if last in _PICTURES:
+        return last
+    return "frames" if "frames" in (before, last) else "instance"
+
+
+def _attributes(request: RequestRecord) -> Attributes:
+    """What a client writes into a path in the place of UIDs may be anything, and is not passed on."""
+    told: Attributes = {"http.request.method": request.method}
+    if request.groups and all(is_uid(group) or group in _PICTURES for group in request.groups[:3]):
+        told |= {"url.path": request.path, **of_uids([group for group in request.groups[:3] if is_uid(group)])}
+    values = {
+        "http.response.status_code": request.status,
+        "http.response.body.size": request.length,
+        "frame_cache.outcome": _outcome(request),
+        "frame_cache.miss_cause": request.cause,
+    }
+    return told | {name: value for name, value in values.items() if value is not None}
+
+
+def _outcome(request: RequestRecord) -> str | None:
+    """As the metrics name it, and `handed_over` for what the stock plugin is to answer."""
+    if request.status == _NOT_MODIFIED:
+        return "not_modified"
+    if request.found == "bypass":
+        return "handed_over" if request.status == _TEMPORARY_REDIRECT else "core"
+    return request.found
+
+
+_NAME = "framecache"
+_SECOND = 10**9  # nanoseconds
+
+
+class Spans:
+    """Records in, spans out."""
+
+    def __init__(self, tracer: Tracer, clock: Clock = time) -> None:
+        self._clock, self._requests, self._instances = clock, Requests(tracer), Instances(tracer)
+
+    def add(self, record: Record) -> None:
+        """Take the next record."""
+        match record:
+            case RequestRecord():
+                self._requests.answered(record, self._wall())
+            case StoredRecord():
+                self._instances.stored(record)
+            case ExtractionRecord():
+                self._instances.extracted(record)
+            case FinishedRecord():
+                self._instances.finished(record.orthanc_id, self._wall())
+
+    def _wall(self) -> Wall:
+        """One for all times of a trace: the clock on the wall may be set meanwhile."""
+        shift = round((self._clock.time() - self._clock.monotonic()) * _SECOND)
+        return lambda monotonic: shift + round(monotonic * _SECOND)
+
+
+@contextmanager
+def spans() -> Iterator[Spans]:
+    """Where spans are made and sent in the background; what is left is sent at the end."""
+    named = SERVICE_NAME in OTELResourceDetector().detect().attributes
+    provider = TracerProvider(resource=Resource.create({} if named else {SERVICE_NAME: _NAME}), shutdown_on_exit=False)
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    try:
+        yield Spans(provider.get_tracer(_NAME))
+    finally:
+        provider.shutdown()
