@@ -33,6 +33,7 @@ _MOST_LINES = 100  # of standard error between two starts of a process
 class CodecPool:
     """Up to `processes` helper processes, each with one frame at a time; they start when they are first needed.
 
+    `check` starts the first ahead, and where none is left one that ended is replaced before the next frame comes.
     `memory_limit` is in bytes of address space for each process, `deadline` in seconds for each frame, and as long
     is waited for a process that is free. `niceness` is for frames that nobody waits for.
     """
@@ -113,12 +114,12 @@ class CodecPool:
                 raise Stopping from error
             self.counts["timeouts" if isinstance(error, CodecTimeout) else "crashes"] += 1
             logger.warning("replacing a helper process: %s", error)
-            self._drop(process)
+            self._replace(process)
             raise
         if process.uses < _MOST_USES:
             self._give_back(process)
         else:
-            self._drop(process)
+            self._replace(process)
 
     def _take(self) -> HelperProcess | None:
         """A free process, or None for leave to start one. Raises Overloaded, CodecUnavailable, Stopping."""
@@ -183,6 +184,19 @@ class CodecPool:
                 # The one used last is used next: its memory is warm, and the others may never start.
                 self._free.append(process)
                 self._changed.notify()
+
+    def _replace(self, process: HelperProcess) -> None:
+        """Start the next at once: that takes longer than most frames."""
+        self._drop(process)
+        start_thread("frame-cache-codec-start", self._start_ahead)
+
+    def _start_ahead(self) -> None:
+        """Where no process waits for a frame; one place is left for a frame that comes meanwhile."""
+        with self._changed:
+            is_wanted = len(self._free) > 1 and not any(self._free)
+        if is_wanted:
+            with contextlib.suppress(FrameCacheError):
+                self.check()
 
     def _drop(self, process: HelperProcess) -> None:
         with self._changed:

@@ -126,6 +126,16 @@ def test_no_process_starts_before_it_is_needed_and_one_is_enough_for_one_caller(
     assert len(set(children()) - before) == 1
 
 
+def test_a_process_that_ended_is_replaced_before_the_next_frame(new_pool: NewPool) -> None:
+    before, pool = set(children()), new_pool(processes=2)
+    transcode(pool)
+    (first,) = set(children()) - before
+    os.kill(first, signal.SIGKILL)
+    with pytest.raises(CodecCrashed):
+        transcode(pool)
+    assert eventually(lambda: len(set(children()) - before - {first}) == 1, 20)
+
+
 def test_several_callers_are_served_at_once(new_pool: NewPool) -> None:
     before, pool = set(children()), new_pool(processes=2)
     with ThreadPoolExecutor(8) as callers:
