@@ -23,6 +23,7 @@ from framecache.codecs.codec_pool import (
     CodecUnavailable,
     Undecodable,
 )
+from framecache.codecs.targets import LOSSLESS_TARGETS, LOSSY_TARGETS
 from framecache.dicomweb.rendering_parameters import parse_rendering
 from framecache.errors import Overloaded, Stopping
 from hypothesis import HealthCheck, given, settings
@@ -382,21 +383,46 @@ def test_what_a_process_says_goes_to_the_log_and_not_for_ever(
     assert max(map(len, log.of("info"))) < 600
 
 
-@pytest.mark.slow
-@settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    frame=st.sampled_from([frame for frame in FRAMES if frame.stored[:4] != frame.pixels.tobytes()[:4]]),
-    position=st.floats(0, 1, exclude_max=True),
-    change=st.binary(max_size=8),
+def mangled(frame: Frame, position: float, change: bytes, *, cut: bool) -> bytes:
+    at = int(position * len(frame.stored))
+    return frame.stored[:at] + change + (b"" if cut else frame.stored[at + len(change) :])
+
+
+COMPRESSED = st.shared(st.sampled_from([f for f in FRAMES if f.stored[:4] != f.pixels.tobytes()[:4]]))
+MANGLED = st.builds(
+    mangled,
+    COMPRESSED,
+    st.floats(0, 1, exclude_max=True),
+    st.binary(max_size=8),
     cut=st.booleans(),
 )
+
+
+@pytest.mark.slow
+@settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(frame=COMPRESSED, stored=MANGLED)
 def test_a_mangled_frame_is_an_error_or_a_frame_of_the_right_size(
-    shared_pool: CodecPool, frame: Frame, position: float, change: bytes, *, cut: bool
+    shared_pool: CodecPool, frame: Frame, stored: bytes
 ) -> None:
-    at = int(position * len(frame.stored))
-    mangled = frame.stored[:at] + change + (b"" if cut else frame.stored[at + len(change) :])
     try:
-        answer = shared_pool.transcode(frame.header(), mangled, 1, EXPLICIT)
+        answer = shared_pool.transcode(frame.header(), stored, 1, EXPLICIT)
     except (Undecodable, CodecCrashed):
         return
     assert len(answer) == frame.pixels.nbytes
+
+
+@pytest.mark.slow
+@settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(frame=COMPRESSED, stored=MANGLED, target=st.none() | st.sampled_from([*LOSSLESS_TARGETS, *LOSSY_TARGETS]))
+def test_a_mangled_frame_in_any_form_ends_no_pool(
+    shared_pool: CodecPool, frame: Frame, stored: bytes, target: str | None
+) -> None:
+    picture = parse_rendering({}, "image/png").to_message()
+    try:
+        if target is None:
+            shared_pool.render(frame.header(), stored, 1, picture)
+        else:
+            shared_pool.transcode(frame.header(), stored, 1, target)
+    except (Undecodable, CodecCrashed):
+        pass
+    assert transcode(shared_pool) == SMALL.pixels.tobytes()
