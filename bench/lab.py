@@ -142,7 +142,7 @@ class Lab:
             user = "root" if os.geteuid() == 0 else ""
             workers = os.cpu_count() or 1
             folder, port = self.places.temporary, self.places.port + 1
-            nginx = NginxServer(self.tools, folder / "nginx", folder / "bodies", port, workers=workers, user=user)
+            nginx = NginxServer(self.tools.nginx, folder / "nginx", folder / "bodies", port, workers=workers, user=user)
             self._nginx = self._stack.enter_context(nginx)
         return self._nginx
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
-from bench.tools import Tools
 from dev.console import SetupError
 from dev.orthanc_server import answers, refuse_taken_port
 
@@ -47,14 +47,23 @@ FILE_SERVER = """
 class NginxServer:
     """Serves the files below `root` on loopback; use as a context manager. Raises SetupError when it cannot.
 
-    `servers` is what serves instead, as nginx's configuration has it; it listens at `port`.
+    `command` makes of arguments how nginx is started with them. `servers` is what serves instead, as nginx's
+    configuration has it; it listens at `port`.
     """
 
     def __init__(
-        self, tools: Tools, folder: Path, root: Path, port: int, *, workers: int, user: str = "", servers: str = ""
+        self,
+        command: Callable[..., list[str]],
+        folder: Path,
+        root: Path,
+        port: int,
+        *,
+        workers: int,
+        user: str = "",
+        servers: str = "",
     ) -> None:
         self.url = f"http://127.0.0.1:{port}"
-        self._tools, self._folder, self._port = tools, folder, port
+        self._command, self._folder, self._port = command, folder, port
         self._configuration = CONFIGURATION.format(
             folder=folder,
             workers=workers,
@@ -69,7 +78,7 @@ class NginxServer:
         configuration = self._folder / "nginx.conf"
         configuration.write_text(self._configuration)
         log = str(self._folder / "nginx.log")
-        command = self._tools.command("usr/sbin/nginx", "-p", str(self._folder), "-c", str(configuration), "-e", log)
+        command = self._command("-p", str(self._folder), "-c", str(configuration), "-e", log)
         # Ends with the benchmark, however that one ends; its workers end with it.
         self._process = subprocess.Popen(["setpriv", "--pdeathsig", "TERM", *command], start_new_session=True)
         deadline = time.monotonic() + START_SECONDS

@@ -27,6 +27,10 @@ class Tools:
             raise SetupError(f"{self.root} is incomplete: delete it and start again")
         return [str(loader), "--library-path", str(loader.parent), str(self.root / program), *arguments]
 
+    def nginx(self, *arguments: str) -> list[str]:
+        """How to start nginx."""
+        return self.command("usr/sbin/nginx", *arguments)
+
     @property
     def environment(self) -> dict[str, str]:
         """What dcmtk's programs need to know: where their data dictionary is."""

@@ -6,8 +6,10 @@ import base64
 import getpass
 import os
 import re
+import shutil
+import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -30,29 +32,53 @@ CREDENTIALS = ("radiologist", "synthetic")
 WITH_PASSWORD = {"AuthenticationEnabled": True, "RegisteredUsers": dict([CREDENTIALS]), "KeepAlive": True}
 
 
-def documented(archive: Archive, folder: Path, port: int) -> str:
-    """The configuration in the documentation, with this machine's addresses, and without TLS."""
-    found = re.search(r"```nginx\n(.*?)```", (CHECKOUT / "docs/nginx.md").read_text(), re.DOTALL)
-    assert found
+Command = Callable[..., list[str]]
+
+
+def of_debian_13(*arguments: str) -> list[str]:
+    """nginx 1.26, unpacked."""
+    return unpack().nginx(*arguments)
+
+
+def of_this_machine(*arguments: str) -> list[str]:
+    """Such as 1.22 of Debian 12."""
+    program = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin")
+    if program is None:
+        pytest.skip("this machine has no nginx of its own")
+    return [program, *arguments]
+
+
+NGINX = {"Debian 13": of_debian_13, "this machine": of_this_machine}
+
+
+def documented(*, keeps_frames: bool) -> str:
+    """The configuration in the documentation, with or without its section on frames that nginx keeps."""
+    text = (CHECKOUT / "docs/nginx.md").read_text()
+    whole, path, location = re.findall(r"```nginx\n(.*?)```", text, re.DOTALL)
+    before, after = whole.split("    location / {")
+    return f"{path}{before}{location}    location / {{{after}" if keeps_frames else whole
+
+
+def adapted(text: str, archive: Archive | None, folder: Path, port: int, *, with_tls: bool) -> str:
+    """`text` with this machine's addresses."""
     here = {
-        r"server 127\.0\.0\.1:8042;": f"server 127.0.0.1:{archive.server.port};",
-        r"listen 443 ssl;": f"listen 127.0.0.1:{port};",
-        r"ssl_certificate.*": "",
-        r"/var/cache/nginx/frames": str(folder / "kept"),
+        r"server 127\.0\.0\.1:8042;": f"server 127.0.0.1:{archive.server.port if archive else 8042};",
+        r"listen 443 ssl http2;": f"listen 127.0.0.1:{port}{' ssl http2' if with_tls else ''};",
+        r"/etc/ssl/\S+/pacs\.example\.org": str(folder / "pacs"),
+        r"(?m)^\s*ssl_certificate.*$": "\\g<0>" if with_tls else "",
     }
-    text = found[1]
     for pattern, replacement in here.items():
         text, count = re.subn(pattern, replacement, text)
         assert count, pattern
-    return text
+    return text.replace("/var/cache/framecache-nginx", str(folder / "kept"))
 
 
 @contextmanager
-def nginx_before(archive: Archive, folder: Path) -> Iterator[Archive]:
+def nginx_before(archive: Archive, folder: Path, command: Command, *, keeps_frames: bool) -> Iterator[Archive]:
     """`archive`, asked through nginx."""
     port, user = free_port(), getpass.getuser() if os.getuid() == 0 else ""
-    servers = documented(archive, folder, port)
-    with NginxServer(unpack(), folder, folder, port, workers=1, user=user, servers=servers) as nginx:
+    servers = adapted(documented(keeps_frames=keeps_frames), archive, folder, port, with_tls=False)
+    with NginxServer(command, folder, folder, port, workers=1, user=user, servers=servers) as nginx:
         yield Through(archive, nginx.url)
 
 
@@ -75,14 +101,57 @@ def archive(suite: str, folder: Path) -> Iterator[Archive]:
         yield archive
 
 
+@pytest.fixture(scope="module", params=list(NGINX.values()), ids=list(NGINX))
+def nginx(request: pytest.FixtureRequest) -> Command:
+    command: Command = request.param
+    command("-v")  # skipped here where it is missing
+    return command
+
+
 @pytest.fixture(scope="module")
-def proxied(archive: Archive, folder: Path) -> Iterator[Archive]:
-    with nginx_before(archive, folder / "nginx") as through:
+def proxied(archive: Archive, folder: Path, nginx: Command) -> Iterator[Archive]:
+    shutil.rmtree(folder / "nginx", ignore_errors=True)
+    with nginx_before(archive, folder / "nginx", nginx, keeps_frames=True) as through:
         yield through
 
 
 def kept_files(folder: Path) -> int:
     return sum(path.is_file() for path in (folder / "nginx/kept").rglob("*"))
+
+
+@pytest.mark.parametrize("keeps_frames", [False, True])
+def test_it_is_right_as_it_is_typed(nginx: Command, tmp_path: Path, *, keeps_frames: bool) -> None:
+    """With TLS and HTTP/2, and into a folder that nginx can make: what is above it is on every Debian."""
+    key, certificate = tmp_path / "pacs.key", tmp_path / "pacs.pem"
+    request = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=pacs.example.org"
+    subprocess.run([*request.split(), "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    text = documented(keeps_frames=keeps_frames)
+    for path in re.findall(r"proxy_cache_path (\S+)", text):
+        assert Path(path).parent == Path("/var/cache")
+    servers = adapted(text, None, tmp_path, free_port(), with_tls=True)
+    configuration = tmp_path / "nginx.conf"
+    configuration.write_text(f"events {{}} pid {tmp_path}/pid; http {{ access_log off; {servers} }}")
+    log = str(tmp_path / "log")
+    told = subprocess.run(
+        nginx("-t", "-p", str(tmp_path), "-c", str(configuration), "-e", log),
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert told.returncode == 0, told.stderr
+
+
+def test_with_default_settings_a_browser_s_copy_is_confirmed(suite: str, tmp_path: Path, nginx: Command) -> None:
+    """No frame is sent once more: 304 comes through, for each of them."""
+    with (
+        running(suite, tmp_path / "orthanc", WITH_PASSWORD, credentials=CREDENTIALS, in_order=False) as archive,
+        nginx_before(archive, tmp_path / "nginx", nginx, keeps_frames=False) as through,
+    ):
+        instance = through.store(SMALL)
+        tags = [through.frames(instance, str(number)).headers["ETag"] for number in (1, 2, 3, 4)]
+        again = [through.frames(instance, str(number), if_none_match=tag) for number, tag in enumerate(tags, start=1)]
+        assert [(answer.status_code, answer.content) for answer in again] == [(304, b"")] * 4
+        assert archive.status()["NotModified"] == 4
 
 
 def test_all_routes_pass_through(proxied: Archive) -> None:

@@ -71,7 +71,7 @@ def address(archive: Archive, tmp_path_factory: pytest.TempPathFactory) -> Itera
     folder, port = tmp_path_factory.mktemp("nginx"), free_port()
     servers = SERVER.format(port=port, prefix=PREFIX, orthanc=archive.server.port)
     user = getpass.getuser() if os.getuid() == 0 else ""
-    with NginxServer(unpack(), folder, folder, port, workers=1, user=user, servers=servers) as nginx:
+    with NginxServer(unpack().nginx, folder, folder, port, workers=1, user=user, servers=servers) as nginx:
         yield f"{nginx.url}{PREFIX}"
 
 
