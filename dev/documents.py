@@ -58,7 +58,7 @@ def _with(document: str, name: str, content: str) -> str:
 
 def with_declarations(document: str) -> str:
     """openapi.json with today's declarations in their places; all else stays as it is written there."""
-    from framecache.admin.preview import PREVIEW_ARGUMENTS  # noqa: PLC0415 - plugin/ is not on the path of dev/
+    from framecache.admin.dry_run import PREVIEW_ARGUMENTS  # noqa: PLC0415 - plugin/ is not on the path of dev/
     from framecache.admin.resources import STUDIES_ARGUMENTS  # noqa: PLC0415
     from framecache.admin.work import EVENTS_ARGUMENTS  # noqa: PLC0415
     from framecache.config.settings import SETTINGS  # noqa: PLC0415

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from framecache.admin.exposition import Family
-from framecache.admin.families import families
 from framecache.admin.measurements import KeptFigures, Present
+from framecache.admin.prometheus import Family, families
 from framecache.store.usage import TotalUsage
 from framecache.telemetry.metrics import Metrics
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import schemathesis
-from framecache.admin.document import Document
+from framecache.admin.page import Document
 from hypothesis import HealthCheck, given, settings
 from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from framecache.admin.answers import Answer
+from framecache.admin.area import Answer
 from framecache.admin.jobs import Jobs, Work
 from framecache.batches import batches
 from framecache.dicom.identity import is_uid

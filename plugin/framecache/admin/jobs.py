@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from framecache.admin.times import iso
+from framecache.admin.area import iso
 from framecache.errors import FrameCacheError, NotFound, Overloaded, reason
 from framecache.ports import Clock
 from framecache.telemetry.events import Events

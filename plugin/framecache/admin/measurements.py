@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Protocol
 
-from framecache.admin.findings import Findings
+from framecache.admin.checks import Findings
 from framecache.config.settings import MEGABYTE, Settings
 from framecache.instances.catalogue import Catalogue
 from framecache.instances.entry import Entry

@@ -1,15 +1,38 @@
-"""The page /frame-cache/app/: its files, and the buttons in Orthanc Explorer that lead there."""
+"""What is sent as it lies in the package: the page /frame-cache/app/, and openapi.json."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import PurePosixPath
 from types import MappingProxyType
+from typing import Any
 
-from framecache.errors import NotFound
+from framecache.admin.area import Answer
+from framecache.admin.routes import Access
+from framecache.dicomweb import query
+from framecache.errors import FrameCacheError, NotFound
+from framecache.ports import RestOutput
+from framecache.serving.responder import is_known
+
+
+class Document:
+    """The area of the description of all areas. A test compares it with the routes that are registered."""
+
+    def __init__(self) -> None:
+        text = files("framecache.admin").joinpath("openapi.json").read_text(encoding="utf-8")
+        self._document: dict[str, Any] = json.loads(text)
+        self.told: Mapping[str, Answer] = {"openapi[.]json": self.document}
+        self.done: Mapping[str, Answer] = {}
+
+    def document(self) -> dict[str, Any]:
+        """GET /frame-cache/openapi.json."""
+        return self._document
+
 
 _START = "index.html"
 _CONTENT_TYPES = MappingProxyType(
@@ -78,3 +101,53 @@ def explorer_script() -> str:
 def _file(name: str, content: bytes) -> File:
     digest = hashlib.blake2b(content, digest_size=12).hexdigest()
     return File(content, _CONTENT_TYPES[PurePosixPath(name).suffix], f'"{digest}"')
+
+
+PATTERN = "/frame-cache/app(|/.*)"
+
+
+class PageRoute:
+    """GET of one of the page's files; who may not use the other routes gets none."""
+
+    def __init__(self, page: Page, access: Access) -> None:
+        self._page, self._access = page, access
+
+    def __call__(self, output: RestOutput, _uri: str, **request: Any) -> None:
+        """Orthanc's callback."""
+        if request["method"] != "GET":
+            output.SendMethodNotAllowed("GET")
+            return
+        path = request["groups"][0].removeprefix("/")
+        try:
+            self._access.check(request["headers"])
+            location = self._page.location(path)
+            if location is not None:
+                _redirect(output, location, request["get"])
+            else:
+                _send(output, self._page.file(path), request["headers"].get("if-none-match"))
+        except FrameCacheError as error:
+            _refuse(output, error)
+
+
+def _refuse(output: RestOutput, error: FrameCacheError) -> None:
+    """In words: it is a person's browser that shows this. Orthanc sends it as text/plain."""
+    # It fails where the client has left, and then there is nobody to tell.
+    with contextlib.suppress(Exception):
+        output.SendHttpStatus(error.status, f"Frame cache: {error}.\n".encode())
+
+
+def _redirect(output: RestOutput, location: str, arguments: dict[str, str]) -> None:
+    encoded = query.encoded(arguments)
+    output.SetHttpHeader("Cache-Control", "no-store")
+    output.SetHttpHeader("Location", f"{location}?{encoded}" if encoded else location)
+    output.SendHttpStatus(307, b"")
+
+
+def _send(output: RestOutput, file: File, if_none_match: str | None) -> None:
+    """The file, or 304 when the browser has it (RFC 9110 section 13.1.2)."""
+    for name, value in {**HEADERS, "ETag": file.entity_tag}.items():
+        output.SetHttpHeader(name, value)
+    if is_known(file.entity_tag, if_none_match):
+        output.SendHttpStatus(304, b"")
+    else:
+        output.AnswerBuffer(file.content, file.content_type)

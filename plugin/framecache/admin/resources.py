@@ -6,9 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from framecache.admin.answers import Answer
-from framecache.admin.arguments import Asked, OrthancIds
-from framecache.admin.times import iso
+from framecache.admin.area import Answer, Asked, OrthancIds, iso
 from framecache.declaration import Choice, Declaration, Number
 from framecache.dicom.transfer_syntax import EXPLICIT, stored_representation
 from framecache.instances.catalogue import Catalogue

@@ -6,9 +6,8 @@ import threading
 from collections.abc import Mapping
 from typing import Any, get_args
 
-from framecache.admin.answers import Answer
+from framecache.admin.area import Answer, iso
 from framecache.admin.measurements import Measurements, Present, WorkFigures
-from framecache.admin.times import iso
 from framecache.errors import HandOverCause
 from framecache.ports import Clock
 from framecache.telemetry.history import History, Series

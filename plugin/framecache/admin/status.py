@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, get_args
 
-from framecache.admin.answers import Answer
-from framecache.admin.checks import check_store
-from framecache.admin.findings import Findings
+from framecache.admin.area import Answer, iso
+from framecache.admin.checks import Findings, check_store
 from framecache.admin.statistics import by_cause
-from framecache.admin.times import iso
 from framecache.config.reading import in_force
 from framecache.config.settings import MEGABYTE, Settings
 from framecache.dicomweb.public_url import PublicUrl

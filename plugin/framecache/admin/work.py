@@ -1,15 +1,14 @@
-"""What goes on and what has happened: the routes jobs and events."""
+"""Jobs, events and the backfill, as routes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from framecache.admin.answers import Answer
-from framecache.admin.arguments import Asked
-from framecache.admin.jobs import Jobs
-from framecache.admin.times import iso
+from framecache.admin.area import Answer, Asked, iso
+from framecache.admin.jobs import Job, Jobs, State
 from framecache.declaration import Declaration, Number
+from framecache.prefetch import backfill as filling
 from framecache.telemetry.events import Events
 
 _MOST_EVENTS = 1000
@@ -61,3 +60,66 @@ class JobWork:
             for event in page.events
         ]
         return {"Events": events, "Last": page.last, "Done": page.is_end, "Missed": page.is_gap}
+
+
+_FOLLOW_SECONDS = 0.5
+# What runs by itself and waits for something is a job that was paused.
+_STATES: Mapping[filling.State, State] = {"running": "running", "done": "done"}
+
+
+class Backfill:
+    """The area of the backfill, which is a job as well while it has something to do."""
+
+    def __init__(self, backfill: filling.Backfill, jobs: Jobs) -> None:
+        self._backfill, self._jobs = backfill, jobs
+        self._job: Job | None = None
+        self.told: Mapping[str, Answer] = {"backfill": self.tell}
+        self.done: Mapping[str, Answer] = {"backfill/start": self.start, "backfill/pause": self.pause}
+        if backfill.is_wanted:
+            self._follow_it()
+
+    def tell(self) -> dict[str, Any]:
+        """GET /frame-cache/backfill."""
+        backfill, progress = self._backfill, self._backfill.progress
+        left = backfill.seconds_left
+        return {
+            "State": backfill.state,
+            "Reason": backfill.reason,
+            "Done": progress.looked_at,
+            "Total": backfill.total,
+            "Unit": "instances",
+            "CachedInstances": progress.cached,
+            "Bytes": progress.size,
+            "StudyDate": backfill.study_date or None,
+            "SecondsLeft": None if left is None else round(left),
+        }
+
+    def start(self) -> dict[str, Any]:
+        """POST /frame-cache/backfill/start: begin, or go on after a pause; all over when it was done."""
+        self._backfill.go_on()
+        self._follow_it()
+        return self.tell()
+
+    def pause(self) -> dict[str, Any]:
+        """POST /frame-cache/backfill/pause: wait until it is started again, also over a restart."""
+        self._backfill.pause()
+        return self.tell()
+
+    def _follow_it(self) -> None:
+        """Let it be seen among the jobs."""
+        if self._job is None or self._job.has_ended:
+            self._job = self._jobs.begin("backfill", self._follow)
+
+    def _follow(self, job: Job) -> None:
+        while self._backfill.state != "done" and not job.is_cancelled:
+            self._look(job)
+            job.state = _STATES.get(self._backfill.state, "paused")
+            job.pause(_FOLLOW_SECONDS)
+        self._look(job)
+        job.result = self.tell()
+        if job.is_cancelled and not self._jobs.is_stopping:
+            self._backfill.pause()
+
+    def _look(self, job: Job) -> None:
+        progress = self._backfill.progress
+        job.done, job.total, job.size = progress.looked_at, self._backfill.total, progress.size

@@ -4,26 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from framecache.admin.access import Access
 from framecache.admin.actions import Actions
-from framecache.admin.answers import Area
-from framecache.admin.backfill import Backfill
+from framecache.admin.area import Area
 from framecache.admin.checks import check_admin_users
-from framecache.admin.document import Document
+from framecache.admin.dry_run import Preview
+from framecache.admin.instance_jobs import Verification, Warming
 from framecache.admin.jobs import Jobs
 from framecache.admin.measurements import Measurements
-from framecache.admin.monitoring import Monitoring
-from framecache.admin.page import Page
-from framecache.admin.page_route import PATTERN, PageRoute
+from framecache.admin.page import PATTERN, Document, Page, PageRoute
 from framecache.admin.periodic import Periodic
-from framecache.admin.preview import Preview
+from framecache.admin.prometheus import Monitoring
 from framecache.admin.resources import Resources
-from framecache.admin.routes import ActionRoute, JsonRoute
+from framecache.admin.routes import Access, ActionRoute, JsonRoute
 from framecache.admin.statistics import Statistics
 from framecache.admin.status import Status
-from framecache.admin.verification import Verification
-from framecache.admin.warming import Warming
-from framecache.admin.work import JobWork
+from framecache.admin.work import Backfill, JobWork
 from framecache.host.context import Context
 from framecache.host.filling import Filling
 from framecache.host.keeping import Keeping

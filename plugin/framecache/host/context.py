@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from framecache.admin.findings import Findings
+from framecache.admin.checks import Findings
 from framecache.config.settings import Settings
 from framecache.dicomweb.public_url import PublicUrl
 from framecache.host.tracing import Tracing

@@ -10,11 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from framecache.admin import checks
-from framecache.admin.access import Access
-from framecache.admin.findings import Findings
-from framecache.admin.page import Page, explorer_script
-from framecache.admin.page_route import PATTERN, PageRoute
-from framecache.admin.routes import JsonRoute
+from framecache.admin.checks import Findings
+from framecache.admin.page import PATTERN, Page, PageRoute, explorer_script
+from framecache.admin.routes import Access, JsonRoute
 from framecache.config.reading import is_strict, lenient_admin_settings, read_settings
 from framecache.config.settings import Settings
 from framecache.errors import SettingsError

@@ -8,8 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from framecache.admin.checks import check_tracing
-from framecache.admin.findings import Findings
+from framecache.admin.checks import Findings, check_tracing
 from framecache.ports import Clock, RestOutput
 from framecache.prefetch.extraction_states import ExtractionState
 from framecache.prefetch.work_queue import Task

@@ -8,12 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from framecache.admin.actions import Actions
-from framecache.admin.answers import Answer
-from framecache.admin.arguments import read_arguments
+from framecache.admin.area import Answer, read_arguments
+from framecache.admin.instance_jobs import Verification, Warming
 from framecache.admin.jobs import Job, Jobs
 from framecache.admin.resources import Resources
-from framecache.admin.verification import Verification
-from framecache.admin.warming import Warming
 from framecache.admin.work import JobWork
 from framecache.dicom.identity import InstancePath
 from framecache.instances.catalogue import Catalogue

@@ -6,7 +6,7 @@ import base64
 from typing import Any
 
 import pytest
-from framecache.admin.access import Access, authenticates
+from framecache.admin.routes import Access, authenticates
 from framecache.errors import Forbidden
 from hypothesis import given
 from hypothesis import strategies as st

@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from framecache.admin import warming
+from framecache.admin import instance_jobs as warming
 from framecache.errors import NotFound
 from framecache.prefetch.priority import Priority
 

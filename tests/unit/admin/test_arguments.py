@@ -6,7 +6,7 @@ import contextlib
 from typing import Any
 
 import pytest
-from framecache.admin.arguments import Asked, OrthancIds, read_arguments
+from framecache.admin.area import Asked, OrthancIds, read_arguments
 from framecache.declaration import Choice, Declaration, Number
 from framecache.errors import BadRequest
 from hypothesis import given

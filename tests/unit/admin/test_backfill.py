@@ -7,8 +7,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from framecache.admin.backfill import Backfill
 from framecache.admin.jobs import Job, Jobs
+from framecache.admin.work import Backfill
 from framecache.prefetch.backfill_progress import Progress
 from framecache.telemetry.events import Events
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 from framecache import install
-from framecache.admin.arguments import Asked
-from framecache.admin.document import Document
-from framecache.admin.findings import VERSION
+from framecache.admin.area import Asked
+from framecache.admin.checks import VERSION
+from framecache.admin.page import Document
 from framecache.admin.routes import JsonRoute
 from openapi_spec_validator import OpenAPIV31SpecValidator
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from framecache.admin.exposition import Family, Sample, histogram, series_name, single, text
+from framecache.admin.prometheus import Family, Sample, histogram, series_name, single, text
 from framecache.telemetry.histogram import Histogram
 from hypothesis import given
 from hypothesis import strategies as st

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from framecache.admin.checks import Check
-from framecache.admin.findings import Findings
+from framecache.admin.checks import Check, Findings
 
 
 def test_a_check_that_is_made_again_takes_its_old_place() -> None:

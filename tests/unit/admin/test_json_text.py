@@ -6,7 +6,7 @@ import json
 import time
 
 import pytest
-from framecache.admin.json_text import read_json
+from framecache.admin.area import read_json
 from hypothesis import given
 from hypothesis import strategies as st
 

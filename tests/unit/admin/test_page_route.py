@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from framecache.admin.access import Access
-from framecache.admin.page import Page
-from framecache.admin.page_route import PageRoute
+from framecache.admin.page import Page, PageRoute
+from framecache.admin.routes import Access
 
 from tests.unit.fakes import FakeOutput
 

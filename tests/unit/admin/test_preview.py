@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from framecache.admin.arguments import read_arguments
+from framecache.admin.area import read_arguments
+from framecache.admin.dry_run import Preview
 from framecache.admin.jobs import Job, Jobs
-from framecache.admin.preview import Preview
 from framecache.config.reading import read_settings
 from framecache.errors import BadRequest, NotFound
 from framecache.prefetch.extraction_cost import ExtractionCost

@@ -7,10 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from framecache.admin.access import Access
-from framecache.admin.answers import Answer, Content
-from framecache.admin.arguments import Asked
-from framecache.admin.routes import ActionRoute, JsonRoute
+from framecache.admin.area import Answer, Asked, Content
+from framecache.admin.routes import Access, ActionRoute, JsonRoute
 from framecache.declaration import Declaration, Number
 from framecache.errors import NotFound
 

@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from framecache.admin.families import families
-from framecache.admin.findings import Findings
+from framecache.admin.checks import Findings
 from framecache.admin.measurements import Measurements
-from framecache.admin.monitoring import Monitoring
+from framecache.admin.prometheus import Monitoring, families
 from framecache.admin.statistics import Statistics
 from framecache.config.reading import read_settings
 from framecache.instances.catalogue import Catalogue

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from framecache.admin.answers import Answer
-from framecache.admin.arguments import read_arguments
+from framecache.admin.area import Answer, read_arguments
 from framecache.admin.jobs import Jobs
 from framecache.admin.work import JobWork
 from framecache.telemetry.events import Events

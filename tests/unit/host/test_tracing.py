@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 import pytest
-from framecache.admin.findings import Findings
+from framecache.admin.checks import Findings
 from framecache.host.tracing import Tracing, trace
 from framecache.ports import RestOutput
 from framecache.prefetch.extraction_states import ExtractionState

@@ -1,15 +1,81 @@
-"""What Prometheus is told, and under which names."""
+"""GET /frame-cache/metrics: the text format of Prometheus, and what it is told under which names."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import get_args
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Literal, get_args
 
-from framecache.admin.exposition import Family, Sample, histogram, single
-from framecache.admin.findings import VERSION
-from framecache.admin.measurements import Present
+from framecache.admin.area import Answer, Content
+from framecache.admin.checks import VERSION
+from framecache.admin.measurements import Measurements, Present
 from framecache.errors import HandOverCause
+from framecache.ports import OrthancModule
+from framecache.telemetry.histogram import Reading
 from framecache.telemetry.metrics import Event, Metrics, MissCause, RemovalCause
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One number. `suffix` follows the family's name, as _bucket does."""
+
+    value: float
+    labels: Mapping[str, str]
+    suffix: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Numbers of one name, and what they are."""
+
+    name: str
+    kind: Literal["counter", "gauge", "histogram"]
+    meaning: str
+    samples: Sequence[Sample]
+
+
+def single(value: float) -> list[Sample]:
+    """A number without labels."""
+    return [Sample(value, {})]
+
+
+def histogram(reading: Reading, labels: Mapping[str, str]) -> Iterator[Sample]:
+    """A histogram's samples: each bucket counts all up to its bound."""
+    bounds = [*map(_number, reading.bounds), "+Inf"]
+    for bound, count in zip(bounds, accumulate(reading.counts), strict=True):
+        yield Sample(count, {**labels, "le": bound}, "_bucket")
+    yield Sample(reading.total, labels, "_sum")
+    yield Sample(reading.count, labels, "_count")
+
+
+def text(families: Iterable[Family]) -> str:
+    """All of it, as a scrape reads it."""
+    return "".join(line + "\n" for family in families for line in _lines(family))
+
+
+def series_name(family: Family, sample: Sample) -> str:
+    """The name of a sample with its labels."""
+    labels = ",".join(f'{name}="{_escaped(value)}"' for name, value in sample.labels.items())
+    return f"{family.name}{sample.suffix}{{{labels}}}" if labels else f"{family.name}{sample.suffix}"
+
+
+def _lines(family: Family) -> Iterator[str]:
+    yield f"# HELP {family.name} {family.meaning}"
+    yield f"# TYPE {family.name} {family.kind}"
+    for sample in family.samples:
+        yield f"{series_name(family, sample)} {_number(sample.value)}"
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if value == int(value) else repr(float(value))
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+
 
 _COUNTERS: Mapping[Event, tuple[str, str]] = {
     "errors": ("errors", "Faults of the plugin itself."),
@@ -102,3 +168,26 @@ def _causes(name: str, meaning: str, counted: Mapping[str, int], causes: tuple[s
     """Also of causes that have not come up, so that the first time is an increase."""
     samples = [Sample(counted.get(cause, 0), {"cause": cause}) for cause in causes]
     return Family(f"frame_cache_{name}_total", "counter", meaning, samples)
+
+
+class Monitoring:
+    """The area of Prometheus."""
+
+    def __init__(self, metrics: Metrics, measurements: Measurements, module: OrthancModule) -> None:
+        self._metrics, self._measurements, self._module = metrics, measurements, module
+        self.told: Mapping[str, Answer] = {"metrics": self.metrics}
+        self.done: Mapping[str, Answer] = {}
+
+    def metrics(self) -> Content:
+        """GET /frame-cache/metrics."""
+        return Content(text(families(self._measurements.take(), self._metrics)).encode(), CONTENT_TYPE)
+
+    def publish(self) -> None:
+        """Write all but the histograms into Orthanc's own metrics, where each number is a float of 32 bits.
+
+        Only while Orthanc runs: before ORTHANC_STARTED it takes nothing.
+        """
+        kind = self._module.MetricsType.DEFAULT
+        for family in families(self._measurements.take(), self._metrics):
+            for sample in family.samples if family.kind != "histogram" else ():
+                self._module.SetMetricsValue(series_name(family, sample), float(sample.value), kind)
