@@ -100,9 +100,6 @@ logger = logging.getLogger(__name__)
 _MOST_RULES = 1000
 _RULES = "As the setting of that name has them (docs/rules.md); null: those in force."
 _MOST_DAYS = 36_500
-_INSTANCES = 200
-# Between two questions Orthanc's database is there for others.
-_PAUSE_SECONDS = 0.02
 
 
 class RulesOrNone:
@@ -136,7 +133,18 @@ PREVIEW_ARGUMENTS = (
 class Preview:
     """The area of the dry run."""
 
-    def __init__(self, api: OrthancApi, settings: Settings, jobs: Jobs, extraction_cost: ExtractionCost) -> None:
+    def __init__(
+        self,
+        api: OrthancApi,
+        settings: Settings,
+        jobs: Jobs,
+        extraction_cost: ExtractionCost,
+        *,
+        batch: int = 200,
+        pause: float = 0.02,
+    ) -> None:
+        """It asks for `batch` instances at once, and leaves Orthanc alone for `pause` seconds after each answer."""
+        self._batch, self._pause = batch, pause
         self._api, self._studies = api, Studies(api)
         self._settings, self._jobs, self._extraction_cost = settings, jobs, extraction_cost
         self.told: Mapping[str, Answer] = {}
@@ -157,12 +165,12 @@ class Preview:
         policy, forecast = self._settings.policy(rules), Forecast(rules, today - timedelta(days), today)
         arrivals = Arrivals(self._api, sorted({*policy.tags, "StudyDate"}))
         instances = self._instances(today - timedelta(days), forecast)
-        while not job.is_cancelled and (batch := list(islice(instances, _INSTANCES))):
+        while not job.is_cancelled and (batch := list(islice(instances, self._batch))):
             for arrival in arrivals.of(batch, self._complain):
                 forecast.add(arrival, policy.decide(arrival))
                 job.advance(1, arrival.file_size)
             job.result = forecast.to_json(self._settings.maximum_size_mb << 20, self._extraction_cost.measured())
-            job.pause(_PAUSE_SECONDS)
+            job.pause(self._pause)
         job.result = forecast.to_json(self._settings.maximum_size_mb << 20, self._extraction_cost.measured())
 
     def _instances(self, first: date, forecast: Forecast) -> Iterator[str]:

@@ -59,12 +59,14 @@ class Studies(FakeApi):
 
 
 class Bench:
-    def __init__(self, folder: Path, **settings: Any) -> None:
+    def __init__(self, folder: Path, *, batch: int = 200, pause: float = 0.0, **settings: Any) -> None:
         self.api, clock = Studies(), FakeClock()
         self.jobs = Jobs(clock, Events(clock))
         self.extraction_cost = ExtractionCost(MemoryStore(folder), clock)
         section = {"MaximumSizeMB": 16, **settings}
-        self.area = Preview(self.api, read_settings(section, folder), self.jobs, self.extraction_cost)
+        self.area = Preview(
+            self.api, read_settings(section, folder), self.jobs, self.extraction_cost, batch=batch, pause=pause
+        )
 
     def begin(self, **arguments: Any) -> Job:
         """With arguments as the route reads them from a body."""
@@ -80,8 +82,7 @@ class Bench:
 
 
 @pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    monkeypatch.setattr("framecache.admin.preview._PAUSE_SECONDS", 0.0)
+def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path)
 
 
@@ -130,7 +131,6 @@ def test_an_archive_is_read_page_by_page_and_what_goes_meanwhile_is_passed_over(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, log: FakeLog
 ) -> None:
     monkeypatch.setattr("framecache.orthanc.studies._SHORT_PAGE", 10)
-    monkeypatch.setattr("framecache.admin.preview._INSTANCES", 7)
     for number in range(25):
         bench.api.put(number, number % 20, {"StudyDate": "unknown"} if number == 3 else {})
     bench.api.on_page = lambda: bench.api.delete(orthanc_id(24))
@@ -141,9 +141,8 @@ def test_an_archive_is_read_page_by_page_and_what_goes_meanwhile_is_passed_over(
     assert not log.lines
 
 
-def test_a_dry_run_ends_when_it_is_cancelled(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("framecache.admin.preview._INSTANCES", 1)
-    monkeypatch.setattr("framecache.admin.preview._PAUSE_SECONDS", 60)
+def test_a_dry_run_ends_when_it_is_cancelled(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, batch=1, pause=60)
     for number in range(5):
         bench.api.put(number, 1)
     job = bench.begin()
