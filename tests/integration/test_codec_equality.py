@@ -14,6 +14,7 @@ from framecache.codecs.process.decoding import decode
 from framecache.codecs.process.encoding import encode
 from framecache.codecs.process.native import explicit
 from framecache.codecs.process.pixels import PixelDescription
+from framecache.codecs.targets import JPEG_BASELINE, JPEG_EXTENDED
 from framecache.dicom.transfer_syntax import Encoding, lookup
 
 from dev.orthanc_server import OrthancServer
@@ -23,6 +24,7 @@ pytestmark = pytest.mark.orthanc
 
 EXPLICIT, RLE = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.5"
 JPEG_LOSSLESS, JPEG_LS, JPEG_2000 = (f"1.2.840.10008.1.2.4.{number}" for number in (70, 80, 90))
+JPEG_LOSSLESS_ANY, JPEG_LS_NEAR = "1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.81"
 # As Debian's own configuration file has it: DCMTK decodes all but JPEG 2000, which is left to GDCM.
 CONFIGURATION = {"Gdcm": {"Enable": True, "Throttling": 4}}
 # GDCM makes 8 bits of what BitsAllocated says to be 16.
@@ -103,7 +105,7 @@ def test_explicit_little_endian_is_what_orthanc_makes_of_a_frame(orthanc: Transc
         assert ours == theirs
 
 
-@pytest.mark.parametrize("target", [RLE, JPEG_LS, JPEG_2000])
+@pytest.mark.parametrize("target", [RLE, JPEG_LOSSLESS_ANY, JPEG_LOSSLESS, JPEG_LS, JPEG_LS_NEAR, JPEG_2000])
 @pytest.mark.parametrize("frame", NATIVE, ids=lambda f: f.name)
 def test_orthanc_reads_what_we_encode(orthanc: Transcoder, frame: Frame, target: str) -> None:
     description = PixelDescription.from_data_set(frame.data_set())
@@ -113,9 +115,28 @@ def test_orthanc_reads_what_we_encode(orthanc: Transcoder, frame: Frame, target:
         "YBR_RCT" if target == JPEG_2000 and frame.samples_per_pixel == 3 else frame.photometric_interpretation
     )
     stored = replace(frame, stored=stream, transfer_syntax_uid=target, photometric_interpretation=photometric)
-    by_pixel = frame.samples_per_pixel == 1 or frame.planar_configuration == 0 or target == JPEG_2000
+    keeps_planes = target in (RLE, JPEG_LS, JPEG_LS_NEAR)
+    by_pixel = frame.samples_per_pixel == 1 or frame.planar_configuration == 0 or not keeps_planes
     expected = frame.pixels if by_pixel else np.moveaxis(frame.pixels, 2, 0)
     assert orthanc.transcode(stored.file(), EXPLICIT) == expected.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("frame", "target"),
+    [
+        (frame, target)
+        for frame in UNSIGNED
+        for target, depths in {JPEG_BASELINE: [(1, 8)], JPEG_EXTENDED: [(1, 8), (2, 12)]}.items()
+        if (frame.pixels.itemsize, frame.bits_stored) in depths and frame.photometric_interpretation != "PALETTE COLOR"
+    ],
+    ids=lambda value: value if isinstance(value, str) else value.name,
+)
+def test_orthanc_sees_in_our_lossy_frames_what_went_in(orthanc: Transcoder, frame: Frame, target: str) -> None:
+    description = PixelDescription.from_data_set(frame.data_set())
+    stream = encode(decode(frame.stored, description), description, target)
+    content = orthanc.transcode(replace(frame, stored=stream, transfer_syntax_uid=target).file(), EXPLICIT)
+    pixels = np.frombuffer(content, frame.pixels.dtype).reshape(frame.pixels.shape)
+    assert np.abs(pixels.astype(int) - frame.pixels).max() < (1 << frame.bits_stored) / 16
 
 
 @pytest.mark.parametrize("syntax", [JPEG_LOSSLESS, JPEG_LS, JPEG_2000])
