@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from framecache.cli.errors import CommandError, ExitCode
+from framecache.cli.names import StudyNames
 from framecache.cli.output import counted, properties, size, table
 from framecache.cli.server import Server
 from framecache.cli.session import Session
@@ -64,8 +65,8 @@ def _singular(level: str) -> str:
     return {"studies": "study", "instances": "instance"}.get(level, level)
 
 
-_COLUMNS = ("study", "frames", "kept", "last viewed", "pinned", "Study Instance UID")
-_SERIES_COLUMNS = ("series", "instances", "frames", "kept", "Series Instance UID")
+_COLUMNS = ("patient, date, description", "frames", "cached", "last viewed", "pinned", "study", "Study Instance UID")
+_SERIES_COLUMNS = ("series", "instances", "frames", "cached", "Series Instance UID")
 
 
 def studies(session: Session) -> ExitCode:
@@ -74,7 +75,8 @@ def studies(session: Session) -> ExitCode:
         return _study(session)
     wanted = session.arguments
     told = session.server.get("frame-cache/studies", limit=wanted.limit, offset=wanted.offset, sort=wanted.sort)
-    rows = [_row(study) for study in told["Studies"]]
+    names = StudyNames(session.server).of("studies", {study["ID"] for study in told["Studies"] if study["ID"]})
+    rows = [(names.get(study["ID"]), *_row(study)) for study in told["Studies"]]
     session.output.tell(told, table(_COLUMNS, rows), f"{len(rows)} of {counted(told['Total'], 'study', 'studies')}")
     return ExitCode.DONE
 
@@ -92,18 +94,19 @@ def _study(session: Session) -> ExitCode:
         )
         for one in told["SeriesList"]
     ]
-    summary = {key: value for key, value in told.items() if key != "SeriesList"}
+    name = StudyNames(session.server).of("studies", [study.orthanc_id]).get(study.orthanc_id)
+    summary = {"Study": name, **{key: told[key] for key in told if key != "SeriesList"}}
     session.output.tell(told, properties(summary), "", table(_SERIES_COLUMNS, series))
     return ExitCode.DONE
 
 
 def _row(study: Mapping[str, Any]) -> tuple[object, ...]:
     return (
-        study["ID"],
         _frames(study),
         size(study["Bytes"]),
         study["LastViewed"],
         study["Pinned"],
+        study["ID"],
         study["StudyInstanceUID"],
     )
 
