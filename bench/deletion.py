@@ -54,9 +54,9 @@ def measure(folder: Path, count: int, blocks: int) -> None:
     """Fill, copy the files, and delete both."""
     store, names = DiskStore(folder / "cache", 1 << 40), []
     for instance in instances(count):
-        store.keep_record(instance)
+        store.records.keep(instance.to_json())
         for number in range(1, blocks + 1):
-            store.keep(instance, SYNTAX, {number: FRAME})
+            store.blocks.keep(instance, SYNTAX, {number: FRAME})
         names.append(instance.orthanc_id)
     shutil.copytree(folder / "cache", folder / "copy")
     os.sync()
@@ -68,12 +68,12 @@ def measure(folder: Path, count: int, blocks: int) -> None:
 
     def forget() -> None:
         for start in range(0, count, BATCH):
-            store.forget_versions(store.versions_of(names[start : start + BATCH]))
+            store.versions.remove(store.versions.of(names[start : start + BATCH]))
 
     plain = timed(unlink)
     os.sync()
     ours = timed(forget)
-    left = store.count(), len(list((folder / "cache").rglob("*.block")))
+    left = store.space.rows(), len(list((folder / "cache").rglob("*.block")))
     store.close()
     files = count * blocks
     say(f"{count} instances of {blocks} blocks of {len(FRAME) >> 10} kB; left: {left}")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from framecache.store.block import Block
 from framecache.store.disk.block_file import BlockFile
+from framecache.store.memory_store import MemoryContent
 
 
 def read_frame(block: Block, number: int) -> bytes:
@@ -30,9 +31,15 @@ def content_of(block: Block) -> bytes:
 
 def overwrite(block: Block, content: bytes | bytearray) -> None:
     """Let a block have other bytes."""
-    path_of(block).write_bytes(content)
+    if isinstance(block.content, MemoryContent):
+        block.content.content = bytes(content)
+    else:
+        path_of(block).write_bytes(content)
 
 
 def take_away(block: Block) -> None:
     """Let a block be gone, though the store knows it."""
-    path_of(block).unlink()
+    if isinstance(block.content, MemoryContent):
+        block.content.content = None
+    else:
+        path_of(block).unlink()

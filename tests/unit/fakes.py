@@ -3,11 +3,10 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import logging
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,11 +21,9 @@ from framecache.orthanc.instance import Instance
 from framecache.ports import OrthancApi
 from framecache.shared_buffers import SharedBuffers
 from framecache.store.block import Block
-from framecache.store.block_format import pack_header
-from framecache.store.disk.block_file import BlockFile
-from framecache.store.frame_store import Degraded, DoesNotFit, StoreError
-from framecache.store.usage import InstanceUsage, Order, StudyUsagePage, TotalUsage
-from framecache.telemetry.metrics import RemovalCause
+from framecache.store.errors import StoreError
+from framecache.store.memory_store import MemoryBlocks, MemoryRecords, MemoryRows, MemoryStore
+from framecache.store.parts import InstanceVersion
 
 from tests.unit.dicom_files import EXPLICIT, INSTANCE, SERIES, STUDY
 
@@ -295,160 +292,85 @@ def _matches(answer: Mapping[str, Any], query: Mapping[str, str]) -> bool:
     return all(not value or tags.get(name) == value for name, value in query.items())
 
 
-class MemoryStore:
-    """A FrameStore whose rows are in memory; its blocks are real files, as readers need them."""
+class WatchedNotes(dict[str, str]):
+    """Notes that a test can let fail."""
 
-    def __init__(self, folder: Path, limit: int = 1 << 30) -> None:
-        self._folder, self.limit = folder, limit
-        self.records: dict[InstancePath, Instance] = {}
-        self.unasked: set[InstancePath] = set()
-        self.rows: dict[str, tuple[str, Block]] = {}
-        self.indexes: dict[str, tuple[str, bytes]] = {}
-        self.touched: dict[InstancePath, float] = {}
-        self.notes: dict[str, str] = {}
-        self.fails: Exception | None = None
-        self.degraded: Degraded | None = None
-        self.pins: set[str] = set()
-        self.before_keep: Callable[[], None] = lambda: None
-        self._lock = threading.Lock()
-        self._chances = itertools.count()
+    fails: Exception | None = None
 
-    def record(self, path: InstancePath) -> Instance | None:
-        return self.records.get(path)
+    def __setitem__(self, key: str, text: str) -> None:
+        if self.fails is not None:
+            raise self.fails
+        super().__setitem__(key, text)
 
-    def keep_record(self, instance: Instance, *, unasked: bool = False) -> None:
-        self.records[instance.path] = instance
-        self.unasked |= {instance.path} if unasked else set()
 
-    def blocks(self, instance: Instance) -> list[Block]:
-        return [row for key, (_, row) in sorted(self.rows.items()) if key.startswith(f"f/{instance.attachment_uuid}/")]
+class WatchedBlocks(MemoryBlocks):
+    """Blocks before whose writing a test does something, or lets it fail."""
 
-    def blocks_of(self, orthanc_id: str) -> list[Block]:
-        return [row for _, (owner, row) in sorted(self.rows.items()) if owner == orthanc_id]
+    def __init__(self, rows: MemoryRows, store: WatchedStore) -> None:
+        super().__init__(rows)
+        self._store = store
 
     def keep(
-        self, instance: Instance, representation: str, frames: Mapping[int, memoryview], *, may_evict: bool = True
+        self, version: InstanceVersion, representation: str, frames: Mapping[int, memoryview], *, may_evict: bool = True
     ) -> Block:
-        self.before_keep()
+        self._store.before_keep()
+        self._store.fail()
+        return super().keep(version, representation, frames, may_evict=may_evict)
+
+    def keep_index(self, version: InstanceVersion, content: bytes, *, may_evict: bool = True) -> None:
+        self._store.fail()
+        super().keep_index(version, content, may_evict=may_evict)
+
+
+class WatchedRecords(MemoryRecords):
+    """Records whose writing of views a test lets fail."""
+
+    def __init__(self, rows: MemoryRows, store: WatchedStore) -> None:
+        super().__init__(rows)
+        self._store = store
+
+    def touch(self, last_views: Mapping[InstancePath, float]) -> None:
+        self._store.fail()
+        self._store.touched.update(last_views)
+        super().touch(last_views)
+
+
+class WatchedStore(MemoryStore):
+    """A store in memory that a test can look into."""
+
+    def __init__(self, limit: int = 1 << 30) -> None:
+        super().__init__(limit)
+        self.blocks, self.records = WatchedBlocks(self._rows, self), WatchedRecords(self._rows, self)
+        self.notes = self.texts = WatchedNotes()
+        self.touched: dict[InstancePath, float] = {}
+        self.fails: Exception | None = None
+        self.before_keep: Callable[[], None] = lambda: None
+
+    def fail(self) -> None:
         if self.fails is not None:
             raise self.fails
-        if not may_evict and sum(map(len, frames.values())) > self.room():
-            raise DoesNotFit("the instance does not fit into the cache")
-        first, count = min(frames), len(frames)
-        key = f"f/{instance.attachment_uuid}/{representation}/{first}-{count}"
-        path = self._folder / f"{key.replace('/', '_')}-{next(self._chances)}"  # no name is used twice
-        content = b"".join([pack_header(key, frames), *frames.values()])
-        path.write_bytes(content)
-        row = Block(key, representation, first, count, len(content), BlockFile(str(path)))
-        with self._lock:
-            self.rows[key] = (instance.orthanc_id, row)
-        return row
 
-    def index(self, instance: Instance) -> bytes | None:
-        return self.indexes.get(instance.attachment_uuid, ("", None))[1]
+    @property
+    def rows(self) -> dict[str, tuple[str, Block]]:
+        """The blocks by their keys, and of which instances they are, in the order in which they were written."""
+        return {row.block.key: (row.orthanc_id, row.block) for row in self._rows.all() if row.block}
 
-    def keep_index(self, instance: Instance, content: bytes, *, may_evict: bool = True) -> None:
-        if self.fails is not None:
-            raise self.fails
-        if not may_evict and len(content) > self.room():
-            raise DoesNotFit("the instance does not fit into the cache")
-        self.indexes[instance.attachment_uuid] = instance.orthanc_id, content
+    @property
+    def known(self) -> dict[InstancePath, Instance]:
+        """The records."""
+        records = [Instance.from_json(row.content) for row in self._rows.all() if row.record]
+        return {record.path: record for record in records}
 
-    def forget(self, *orthanc_ids: str) -> int:
-        return sum(map(self._forget, orthanc_ids))
+    @property
+    def indexes(self) -> dict[str, bytes]:
+        """The indexes, by their attachments."""
+        rows = [row for row in self._rows.all() if not row.block and not row.record]
+        return {row.attachment_uuid: row.content for row in rows}
 
-    def _forget(self, orthanc_id: str) -> int:
-        records = [path for path, record in self.records.items() if record.orthanc_id == orthanc_id]
-        rows = [row for owner, row in self.rows.values() if owner == orthanc_id]
-        for path in records:
-            del self.records[path]
-        for row in rows:
-            self.forget_block(row)
-        for name in [name for name, (owner, _) in self.indexes.items() if owner == orthanc_id]:
-            del self.indexes[name]
-        return len(records) + len(rows)
-
-    def forget_versions(self, stale: Mapping[str, Collection[str]], cause: RemovalCause = "replaced") -> None:  # noqa: ARG002
-        for owner, row in list(self.rows.values()):
-            if row.key.split("/")[1] in stale.get(owner, ()):
-                self.forget_block(row)
-        self.records = {
-            path: record
-            for path, record in self.records.items()
-            if record.attachment_uuid not in stale.get(record.orthanc_id, ())
-        }
-        self.indexes = {uuid: kept for uuid, kept in self.indexes.items() if uuid not in stale.get(kept[0], ())}
-
-    def forget_block(self, block: Block) -> None:
-        del self.rows[block.key]
-        assert isinstance(block.content, BlockFile)
-        Path(block.content.path).unlink(missing_ok=True)
-
-    def touch(self, last_accesses: Mapping[InstancePath, float]) -> None:
-        if self.fails is not None:
-            raise self.fails
-        self.touched.update(last_accesses)
-
-    def versions(self, after: str, most: int) -> dict[str, set[str]]:
-        owners = {record.orthanc_id for record in self.records.values()} | {owner for owner, _ in self.rows.values()}
-        return self.versions_of(sorted(name for name in owners if name > after)[:most])
-
-    def versions_of(self, orthanc_ids: Sequence[str]) -> dict[str, set[str]]:
-        kept: dict[str, set[str]] = {name: set() for name in orthanc_ids}
-        found = [(record.orthanc_id, record.attachment_uuid) for record in self.records.values()]
-        found += [(owner, row.key.split("/")[1]) for owner, row in list(self.rows.values())]
-        found += [(owner, uuid) for uuid, (owner, _) in self.indexes.items()]
-        for owner, uuid in found:
-            if owner in kept:
-                kept[owner].add(uuid)
-        return kept
-
-    def held_in_all(self) -> TotalUsage:
-        return TotalUsage(instances=len(self.records))
-
-    def held_studies(self, order: Order, limit: int, offset: int, study_ids: Sequence[str] | None) -> StudyUsagePage:
-        raise NotImplementedError
-
-    def held_instances(self, orthanc_ids: Sequence[str]) -> dict[str, InstanceUsage]:
-        held = {}
-        for one in self.records.values():
-            if one.orthanc_id in orthanc_ids:
-                rows = [row for owner, row in self.rows.values() if owner == one.orthanc_id]
-                frames, size = sum(row.count for row in rows), sum(row.size for row in rows)
-                held[one.orthanc_id] = InstanceUsage(
-                    one.orthanc_id, one.study_id, one.series_id, one.number_of_frames, frames, size, None
-                )
-        return held
-
-    def note(self, key: str) -> str | None:
-        return self.notes.get(key)
-
-    def remember(self, key: str, value: str) -> None:
-        self.notes[key] = value
-
-    def pin(self, study_instance_uid: str) -> None:
-        self.pins.add(study_instance_uid)
-
-    def unpin(self, study_instance_uid: str) -> None:
-        self.pins.discard(study_instance_uid)
-
-    def pinned(self) -> frozenset[str]:
-        return frozenset(self.pins)
-
-    def check(self, is_stopping: Callable[[], bool]) -> None: ...
-
-    def tend(self, is_stopping: Callable[[], bool]) -> None: ...
-
-    def bytes_used(self) -> int:
-        return sum(row.size for _, row in self.rows.values())
-
-    def room(self) -> int:
-        return self.limit - self.bytes_used()
-
-    def count(self) -> int:
-        return len(self.rows) + len(self.records)
-
-    def close(self) -> None: ...
+    @property
+    def in_background(self) -> set[str]:
+        """The Orthanc IDs of what came in the background, and nobody viewed."""
+        return self._rows.background
 
 
 FULL = StoreError("No space left on device")

@@ -16,7 +16,7 @@ from framecache.orthanc.hierarchy import Hierarchy, check_id
 from framecache.plurals import counted
 from framecache.prefetch.scheduler import Scheduler
 from framecache.prefetch.write_behind import WriteBehind
-from framecache.store.frame_store import FrameStore
+from framecache.store.store import Store
 from framecache.telemetry.events import Events
 
 logger = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ class Actions:
         self,
         archive: Hierarchy,
         catalogue: Catalogue,
-        store: FrameStore,
+        store: Store,
         scheduler: Scheduler,
         write_behind: WriteBehind,
         jobs: Jobs,
@@ -72,8 +72,8 @@ class Actions:
         for orthanc_id in orthanc_ids:
             self._scheduler.cancel(orthanc_id)
             self._write_behind.forget(orthanc_id)
-        kept = self._catalogue.on_desk(lambda: self._store.versions_of(orthanc_ids))
-        self._catalogue.on_desk(lambda: self._store.forget(*orthanc_ids))
+        kept = self._catalogue.on_desk(lambda: self._store.versions.of(orthanc_ids))
+        self._catalogue.on_desk(lambda: self._store.versions.remove_all(*orthanc_ids))
         for orthanc_id in orthanc_ids:
             self._catalogue.forget(orthanc_id)
         return sum(map(bool, kept.values()))
@@ -100,11 +100,11 @@ class Actions:
 
     def pin(self, orthanc_id: str) -> dict[str, Any]:
         """POST /frame-cache/studies/{id}/pin: what is kept of the study stays, whatever else comes. Raises NotFound."""
-        return self._pin(orthanc_id, self._store.pin, is_pinned=True)
+        return self._pin(orthanc_id, self._store.pins.pin, is_pinned=True)
 
     def unpin(self, orthanc_id: str) -> dict[str, Any]:
         """POST /frame-cache/studies/{id}/unpin: the study goes like any other. Raises NotFound."""
-        return self._pin(orthanc_id, self._store.unpin, is_pinned=False)
+        return self._pin(orthanc_id, self._store.pins.unpin, is_pinned=False)
 
     def _pin(self, orthanc_id: str, change: Callable[[str], None], *, is_pinned: bool) -> dict[str, Any]:
         check_id(orthanc_id)

@@ -13,7 +13,7 @@ from framecache.prefetch.priority import Priority
 from framecache.prefetch.scheduler import Scheduler
 from framecache.store.block import Block
 from framecache.store.block_format import BrokenBlock
-from framecache.store.frame_store import FrameStore
+from framecache.store.parts import Blocks, Usage
 from framecache.telemetry.metrics import Metrics
 
 logger = logging.getLogger(__name__)
@@ -24,8 +24,8 @@ _MOST_TOLD = 100
 class Verification:
     """Reads what a viewer may not ask for in years."""
 
-    def __init__(self, catalogue: Catalogue, store: FrameStore, metrics: Metrics) -> None:
-        self._catalogue, self._store, self._metrics = catalogue, store, metrics
+    def __init__(self, catalogue: Catalogue, blocks: Blocks, metrics: Metrics) -> None:
+        self._catalogue, self._blocks, self._metrics = catalogue, blocks, metrics
 
     def of(self, orthanc_ids: Sequence[str]) -> Work:
         """The work of a job that verifies these instances.
@@ -36,7 +36,7 @@ class Verification:
         def work(job: Job) -> None:
             job.result = {"Blocks": 0, "Frames": 0, "Damaged": 0, "DamagedBlocks": []}
             for orthanc_id in orthanc_ids:
-                for block in self._blocks(orthanc_id):
+                for block in self._blocks_of(orthanc_id):
                     if job.is_cancelled:
                         return
                     self._verify(job, job.result, orthanc_id, block)
@@ -44,8 +44,8 @@ class Verification:
 
         return work
 
-    def _blocks(self, orthanc_id: str) -> list[Block]:
-        blocks: list[Block] = self._catalogue.on_desk(lambda: self._store.blocks_of(orthanc_id))
+    def _blocks_of(self, orthanc_id: str) -> list[Block]:
+        blocks: list[Block] = self._catalogue.on_desk(lambda: self._blocks.of_instance(orthanc_id))
         return blocks
 
     def _verify(self, job: Job, result: dict[str, Any], orthanc_id: str, block: Block) -> None:
@@ -53,7 +53,7 @@ class Verification:
             block.verify()
         except BrokenBlock as error:
             # Evicted or written again since it was listed: then it is not this block that is damaged.
-            if block in self._blocks(orthanc_id):
+            if block in self._blocks_of(orthanc_id):
                 self._drop(result, orthanc_id, block, error)
         result["Blocks"] += 1
         result["Frames"] += block.count
@@ -62,7 +62,7 @@ class Verification:
     def _drop(self, result: dict[str, Any], orthanc_id: str, block: Block, error: BrokenBlock) -> None:
         logger.warning("dropped a damaged block of %s: %s", orthanc_id, error)
         self._metrics.count("damaged_blocks")
-        self._catalogue.on_desk(lambda: self._store.forget_block(block))
+        self._catalogue.on_desk(lambda: self._blocks.remove(block))
         self._catalogue.forget(orthanc_id)
         result["Damaged"] += 1
         if len(result["DamagedBlocks"]) < _MOST_TOLD:
@@ -79,8 +79,8 @@ _MOST_ERRORS = 100
 class Warming:
     """What goes behind all that arrives."""
 
-    def __init__(self, scheduler: Scheduler, catalogue: Catalogue, store: FrameStore) -> None:
-        self._scheduler, self._catalogue, self._store = scheduler, catalogue, store
+    def __init__(self, scheduler: Scheduler, catalogue: Catalogue, usage: Usage) -> None:
+        self._scheduler, self._catalogue, self._usage = scheduler, catalogue, usage
 
     def of(self, orthanc_ids: Sequence[str]) -> Work:
         """The work of a job that warms these instances.
@@ -112,5 +112,5 @@ class Warming:
             result[outcome] += 1
             if state and state.state == "failed" and len(result["Errors"]) < _MOST_ERRORS:
                 result["Errors"][orthanc_id] = state.error
-        held = self._catalogue.on_desk(lambda: self._store.held_instances(ended)) if ended else {}
+        held = self._catalogue.on_desk(lambda: self._usage.instances(ended)) if ended else {}
         job.advance(len(ended), sum(one.size for one in held.values()))

@@ -15,7 +15,7 @@ from framecache.instances.entry import Entry
 from framecache.ports import Clock
 from framecache.prefetch.scheduler import Scheduler
 from framecache.store.buffers import BufferPool
-from framecache.store.frame_store import FrameStore
+from framecache.store.store import Store
 from framecache.store.usage import TotalUsage
 
 # Counting what is held takes longer the more it is: it may take this share of one processor, however often one asks.
@@ -85,7 +85,7 @@ class Measurements:
         settings: Settings,
         clock: Clock,
         catalogue: Catalogue,
-        store: FrameStore,
+        store: Store,
         scheduler: Scheduler,
         change_feed: QueueFigures,
         pool: BufferPool,
@@ -120,7 +120,7 @@ class Measurements:
 
     def _ask(self) -> KeptFigures:
         store = self._store
-        return KeptFigures(store.bytes_used(), store.count(), len(store.pinned()), store.held_in_all())
+        return KeptFigures(store.space.used(), store.space.rows(), len(store.pins.studies()), store.usage.total())
 
     def _free_disk(self) -> int | None:
         try:

@@ -12,8 +12,9 @@ from framecache.admin.checks import VERSION
 from framecache.admin.measurements import Measurements, Present
 from framecache.errors import HandOverCause
 from framecache.ports import OrthancModule
+from framecache.store.removal_cause import RemovalCause
 from framecache.telemetry.histogram import Reading
-from framecache.telemetry.metrics import Event, Metrics, MissCause, RemovalCause
+from framecache.telemetry.metrics import Event, Metrics, MissCause
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

@@ -14,7 +14,7 @@ from framecache.orthanc.hierarchy import Hierarchy, StoredInstance, StoredSeries
 from framecache.prefetch.extraction_states import ExtractionState
 from framecache.prefetch.scheduler import Scheduler
 from framecache.store.block import Block
-from framecache.store.frame_store import FrameStore
+from framecache.store.store import Store
 from framecache.store.usage import InstanceUsage, Order, StudyUsage
 
 _MOST_STUDIES = 1000
@@ -56,7 +56,7 @@ STUDIES_ARGUMENTS = (
 class Resources:
     """What is told of studies, series and instances."""
 
-    def __init__(self, archive: Hierarchy, catalogue: Catalogue, store: FrameStore, scheduler: Scheduler) -> None:
+    def __init__(self, archive: Hierarchy, catalogue: Catalogue, store: Store, scheduler: Scheduler) -> None:
         self._archive, self._catalogue, self._store, self._scheduler = archive, catalogue, store, scheduler
         self.told: Mapping[str, Answer] = {
             "studies": Asked(self.studies, STUDIES_ARGUMENTS),
@@ -68,14 +68,14 @@ class Resources:
 
     def studies(self, limit: int, offset: int, sort: Order, ids: Sequence[str] | None) -> dict[str, Any]:
         """GET /frame-cache/studies: those that anything is cached of. Orthanc is not asked."""
-        found = self._catalogue.on_desk(lambda: self._store.held_studies(sort, limit, offset, ids))
+        found = self._catalogue.on_desk(lambda: self._store.usage.studies(sort, limit, offset, ids))
         return {"Total": found.total, "Studies": [self._study(held) for held in found.studies]}
 
     def study(self, orthanc_id: str) -> dict[str, Any]:
         """GET /frame-cache/studies/{id}. Raises NotFound."""
         check_id(orthanc_id)
         uid, series = self._archive.study_instance_uid(orthanc_id), self._archive.series_of(orthanc_id)
-        found = self._catalogue.on_desk(lambda: self._store.held_studies("Bytes", 1, 0, [orthanc_id])).studies
+        found = self._catalogue.on_desk(lambda: self._store.usage.studies("Bytes", 1, 0, [orthanc_id])).studies
         held = found[0] if found else StudyUsage(uid, orthanc_id, 0, 0, 0, 0, 0, None)
         stored = self._archive.instances_of("StudyInstanceUID", uid, series)
         by_series: dict[str, list[_Progress]] = {one.orthanc_id: [] for one in series}
@@ -100,7 +100,7 @@ class Resources:
         check_id(orthanc_id)
         entry = self._catalogue.on_desk(lambda: self._catalogue.describe(orthanc_id))
         instance, is_indexed = entry.instance, entry.index is not None
-        rows = self._catalogue.on_desk(lambda: self._store.blocks(instance))
+        rows = self._catalogue.on_desk(lambda: self._store.blocks.of(instance))
         held = self._held([orthanc_id]).get(orthanc_id, _NOTHING)
         form = (stored_representation(instance.transfer_syntax_uid) or EXPLICIT).transfer_syntax_uid
         frames = instance.number_of_frames
@@ -131,7 +131,7 @@ class Resources:
             "CachedFrames": held.cached_frames,
             "Bytes": held.size,
             "LastViewed": iso(held.viewed),
-            "Pinned": held.study_instance_uid in self._store.pinned(),
+            "Pinned": held.study_instance_uid in self._store.pins.studies(),
         }
 
     def _progress(self, stored: Sequence[StoredInstance]) -> list[_Progress]:
@@ -143,7 +143,7 @@ class Resources:
         return found
 
     def _held(self, ids: Sequence[str]) -> Mapping[str, InstanceUsage]:
-        held: Mapping[str, InstanceUsage] = self._catalogue.on_desk(lambda: self._store.held_instances(ids))
+        held: Mapping[str, InstanceUsage] = self._catalogue.on_desk(lambda: self._store.usage.instances(ids))
         return held
 
 

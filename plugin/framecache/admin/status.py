@@ -16,7 +16,7 @@ from framecache.instances.catalogue import Catalogue
 from framecache.prefetch.change_feed import ChangeFeed
 from framecache.prefetch.scheduler import Scheduler
 from framecache.store.buffers import BufferPool
-from framecache.store.frame_store import FrameStore
+from framecache.store.store import Store
 from framecache.telemetry.metrics import Event, Metrics
 
 _COUNTERS: Mapping[str, Event] = {
@@ -41,7 +41,7 @@ class Status:
         findings: Findings,
         settings: Settings,
         catalogue: Catalogue,
-        store: FrameStore,
+        store: Store,
         scheduler: Scheduler,
         change_feed: ChangeFeed,
         pool: BufferPool,
@@ -68,7 +68,7 @@ class Status:
             "Bytes": size,
             "MaximumBytes": self._settings.maximum_size_mb * MEGABYTE,
             "Degraded": self._degraded(),
-            "PinnedStudies": sorted(self._catalogue.on_desk(self._store.pinned)),
+            "PinnedStudies": sorted(self._catalogue.on_desk(self._store.pins.studies)),
             "BytesInFlight": self._pool.leased,
             "QueueLength": self._scheduler.queue_length + self._change_feed.queue_length,
             "Failures": self._metrics["failed_fills"],
@@ -85,4 +85,4 @@ class Status:
         return {"Since": iso(found.since), "Reason": found.reason}
 
     def _usage(self) -> tuple[int, int]:
-        return self._store.count(), self._store.bytes_used()
+        return self._store.space.rows(), self._store.space.used()

@@ -76,8 +76,8 @@ def _areas(context: Context, keeping: Keeping, filling: Filling, jobs: Jobs) -> 
         scheduler,
         filling.write_behind,
         jobs,
-        Warming(scheduler, catalogue, store).of,
-        Verification(catalogue, store, metrics).of,
+        Warming(scheduler, catalogue, store.usage).of,
+        Verification(catalogue, store.blocks, metrics).of,
         context.events,
     )
     yield Preview(context.api, context.settings, jobs, filling.extraction_cost)

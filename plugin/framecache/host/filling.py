@@ -30,7 +30,6 @@ from framecache.prefetch.related import RelatedStudies
 from framecache.prefetch.scheduler import Scheduler
 from framecache.prefetch.work_queue import Task
 from framecache.prefetch.write_behind import WriteBehind
-from framecache.store.spare_room import SpareRoom
 from framecache.telemetry.events import Events
 from framecache.worker import Worker
 
@@ -44,10 +43,12 @@ class Filling:
         settings, metrics, api = context.settings, context.metrics, context.api
         catalogue, store = keeping.catalogue, keeping.store
         policy, self._checkpoint = context.policy, Checkpoint()
-        self.extraction_cost = ExtractionCost(store, context.clock)
+        self.extraction_cost = ExtractionCost(store.notes, context.clock)
         extractor, background = (
-            Extractor(keeping.sources, room, keeping.pool, codecs.background, self.extraction_cost)
-            for room in (store, SpareRoom(store))
+            Extractor(
+                keeping.sources, store, keeping.pool, codecs.background, self.extraction_cost, may_evict=may_evict
+            )
+            for may_evict in (True, False)
         )
         self.scheduler = Scheduler(
             catalogue,
@@ -71,13 +72,13 @@ class Filling:
             priors=settings.priors,
             same_modality=settings.priors_same_modality,
         )
-        self._queue_state = QueueState(self.scheduler, self._related, store)
+        self._queue_state = QueueState(self.scheduler, self._related, store.notes)
         self.backfill = Backfill(studies, admission, self.scheduler, store, context.clock, _plan(settings))
         arrived = self._related.study_arrived
-        self.change_feed = ChangeFeed(api, self.scheduler, self._checkpoint, store, metrics, admission, arrived)
-        self.invalidation = Invalidation(catalogue, store, self.scheduler)
+        self.change_feed = ChangeFeed(api, self.scheduler, self._checkpoint, store.notes, metrics, admission, arrived)
+        self.invalidation = Invalidation(catalogue, store.records, self.scheduler)
         self.write_behind = WriteBehind(catalogue, store)
-        self._reconciliation = Reconciliation(api, store, self.invalidation.deleted, catalogue.has_file)
+        self._reconciliation = Reconciliation(api, store.versions, self.invalidation.deleted, catalogue.has_file)
         self._housekeeping = Housekeeping(store, keeping.pool, self._start_writing)
         self._settings, self._workers = settings, list[Worker]()
         self._tracing = context.tracing

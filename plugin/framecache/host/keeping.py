@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from framecache.admin.checks import check_store
 from framecache.config.settings import MEGABYTE
+from framecache.errors import SourceError
 from framecache.host.context import Context
 from framecache.instances.catalogue import Catalogue
 from framecache.instances.frame_source import FrameSources
+from framecache.orthanc.instance import Instance
 from framecache.shared_buffers import SharedBuffers
 from framecache.store.buffers import BufferPool
 from framecache.store.disk.disk_store import DiskStore
-from framecache.store.disk.expiry import Stay
-from framecache.store.frame_store import FrameStore, OnRemoved
+from framecache.store.disk.expiry import Lifetime
+from framecache.store.removal_cause import OnRemoved, RemovalCause
 from framecache.store.resilient_store import ResilientStore
+from framecache.store.store import Store
 from framecache.telemetry.events import Kind
-from framecache.telemetry.metrics import RemovalCause
 from framecache.threads import Desk
 
 _KEPT_BUFFERS = 256 * MEGABYTE
@@ -51,19 +53,31 @@ class Keeping:
         self._back_desk.close()
 
 
-def _open_store(context: Context) -> FrameStore:
+def _open_store(context: Context) -> Store:
     settings = context.settings
     limit, free = settings.maximum_size_mb * MEGABYTE, settings.minimum_free_disk_mb * MEGABYTE
-    policy, usual = context.policy, settings.maximum_age_days * _DAY
-    stay = Stay(usual, policy.shortest_stay * _DAY, lambda one: policy.decide(one).keep_days * _DAY)
+    lifetime = Lifetime(context.policy.shortest_stay * _DAY, _lifetime_of(context))
     store = ResilientStore(
-        lambda: DiskStore(settings.directory, limit, free, stay, _removed(context)),
+        lambda: DiskStore(settings.directory, limit, free, lifetime, _removed(context)),
         limit,
         context.clock,
         lambda reason: context.events.note("degraded" if reason else "recovered", text=reason or ""),
     )
     context.findings.checks.append(check_store(store.degraded.reason if store.degraded else None))
     return store
+
+
+def _lifetime_of(context: Context) -> Callable[[bytes], float]:
+    """What the rules say of an instance by its record, in seconds; what they do not, of one that cannot be read."""
+    policy, usual_days = context.policy, context.settings.maximum_age_days
+
+    def lifetime(record: bytes) -> float:
+        try:
+            return policy.decide(Instance.from_json(record)).keep_days * _DAY
+        except SourceError:
+            return usual_days * _DAY
+
+    return lifetime
 
 
 def _removed(context: Context) -> OnRemoved:

@@ -15,13 +15,13 @@ from framecache.dicom import data_set, frame_index
 from framecache.dicom.byte_reader import FileReader
 from framecache.dicom.frame_index import BrokenIndex, IndexedFrames
 from framecache.dicom.identity import InstancePath, is_uid
-from framecache.errors import BadRequest, InstanceGone, NotFound, SharedUids
+from framecache.errors import BadRequest, InstanceGone, NotFound, SharedUids, SourceError
 from framecache.instances.entry import USUAL_TREATMENT, Entry
 from framecache.orthanc.instance import Instance, beginning_of, stored_path
 from framecache.orthanc.instance_index import InstanceIndex
 from framecache.policy.policy import Treatment
 from framecache.ports import Clock, OrthancApi
-from framecache.store.frame_store import FrameStore
+from framecache.store.store import Store
 from framecache.threads import Desk
 
 _MOST_ENTRIES = 50_000
@@ -35,7 +35,7 @@ class Catalogue:
     def __init__(
         self,
         api: OrthancApi,
-        store: FrameStore,
+        store: Store,
         desk: Desk,
         clock: Clock,
         storage_directory: Path,
@@ -112,11 +112,19 @@ class Catalogue:
 
     def _from_record(self, path: InstancePath) -> Entry | None:
         """What an earlier run of the plugin knew, if the stored file proves that it is still true."""
-        instance = self._store.record(path)
+        instance = self._recorded(path)
         if instance is None or instance.stored_size != instance.file_size:
             return None  # compressed by Orthanc: what the file holds cannot be read from it
         entry = self._new_entry(instance)
         return self._keep(entry) if self.trusts_files and self._has_file(entry) else None
+
+    def _recorded(self, path: InstancePath) -> Instance | None:
+        """A record of another version of this plugin may lack what rules decide by: Orthanc is asked then."""
+        content = self._store.records.get(path)
+        try:
+            return Instance.from_json(content) if content else None
+        except SourceError:
+            return None
 
     def _find(self, path: InstancePath) -> Instance:
         found = self._index.under(path)
@@ -157,7 +165,7 @@ class Catalogue:
         if len(orthanc_ids) > 1:
             for orthanc_id in orthanc_ids:
                 self.forget(orthanc_id)
-            self._store.forget_versions(self._store.versions_of(orthanc_ids))
+            self._store.versions.remove(self._store.versions.of(orthanc_ids))
             raise SharedUids
 
     def _study_of(self, series_id: str) -> str:
@@ -199,12 +207,12 @@ class Catalogue:
         # Where frames are to be copied an index of before is left alone.
         index = self._stored_index(instance) if treatment.mode != "copy" else None
         entry = Entry(instance, path, self._clock.monotonic(), treatment, index=index, proof_path=path)
-        for row in self._store.blocks(instance):
+        for row in self._store.blocks.of(instance):
             entry.add(row)
         return entry
 
     def _stored_index(self, instance: Instance) -> IndexedFrames | None:
-        content = self._store.index(instance)
+        content = self._store.blocks.index(instance)
         try:
             return frame_index.unpack(content, instance.attachment_uuid, instance.file_size) if content else None
         except BrokenIndex:
@@ -244,14 +252,14 @@ class Catalogue:
         An overwritten instance keeps its Orthanc ID, and its new frames may be here already, or come meanwhile. So
         what is kept is looked at first: Orthanc's answer is no older, and what is not in it will never come back.
         """
-        kept = self._store.versions_of(orthanc_ids)
+        kept = self._store.versions.of(orthanc_ids)
         current = self._index.attachments(orthanc_ids)
         for orthanc_id in orthanc_ids:
             self._forget_unless(orthanc_id, current.get(orthanc_id))
         deleted = {name: uuids for name, uuids in kept.items() if name not in current}
-        self._store.forget_versions(deleted, "deleted")
+        self._store.versions.remove(deleted, "deleted")
         replaced = {name: set(uuids) - {current[name]} for name, uuids in kept.items() if name in current}
-        self._store.forget_versions(replaced, "replaced")
+        self._store.versions.remove(replaced, "replaced")
 
     def _forget_unless(self, orthanc_id: str, attachment_uuid: str | None) -> None:
         with self._lock:

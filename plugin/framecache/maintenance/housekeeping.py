@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 
 from framecache.store.buffers import BufferPool
-from framecache.store.frame_store import FrameStore
+from framecache.store.store import Store
 from framecache.worker import Worker
 
 _SECONDS = 1.0
@@ -19,7 +19,7 @@ class Housekeeping:
 
     def __init__(
         self,
-        store: FrameStore,
+        store: Store,
         pool: BufferPool,
         when_checked: Callable[[], None] = lambda: None,
         seconds: float = _SECONDS,

@@ -12,7 +12,8 @@ from framecache.batches import batches
 from framecache.errors import reason
 from framecache.instances.catalogue import Catalogue
 from framecache.prefetch.scheduler import Scheduler
-from framecache.store.frame_store import FrameStore, StoreError
+from framecache.store.errors import StoreError
+from framecache.store.parts import Records
 from framecache.worker import Worker
 
 logger = logging.getLogger(__name__)
@@ -27,9 +28,9 @@ class Invalidation:
     """One thread; Orthanc's events only leave a note for it."""
 
     def __init__(
-        self, catalogue: Catalogue, store: FrameStore, scheduler: Scheduler, flush_seconds: float = _FLUSH_SECONDS
+        self, catalogue: Catalogue, records: Records, scheduler: Scheduler, flush_seconds: float = _FLUSH_SECONDS
     ) -> None:
-        self._catalogue, self._store, self._scheduler = catalogue, store, scheduler
+        self._catalogue, self._records, self._scheduler = catalogue, records, scheduler
         self._deleted, self._failed = deque[str](), dict[str, None]()
         self._flush_seconds, self._next_flush = flush_seconds, 0.0
         self._worker = Worker("invalidation", self._turn, end=self._end, task="removing deleted instances")
@@ -78,4 +79,4 @@ class Invalidation:
     def _flush(self) -> None:
         touched = self._catalogue.take_touched()
         if touched:
-            self._store.touch(touched)
+            self._records.touch(touched)

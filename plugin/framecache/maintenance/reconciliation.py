@@ -14,7 +14,7 @@ from framecache.errors import FrameCacheError
 from framecache.orthanc.instance_index import InstanceIndex
 from framecache.orthanc.system import ArchiveSize, read_archive_size, read_system
 from framecache.ports import OrthancApi
-from framecache.store.frame_store import FrameStore
+from framecache.store.parts import Versions
 from framecache.worker import Worker
 
 _BATCH = 200
@@ -36,7 +36,7 @@ class Reconciliation:
     def __init__(
         self,
         api: OrthancApi,
-        store: FrameStore,
+        versions: Versions,
         on_suspect: Callable[[str], None],
         has_file: Callable[[str], bool] = lambda _: False,
         *,
@@ -49,7 +49,7 @@ class Reconciliation:
 
         `has_file` says whether the stored file of an attachment's UUID is there, which proves that Orthanc has it.
         """
-        self._api, self._index, self._store, self._on_suspect = api, InstanceIndex(api), store, on_suspect
+        self._api, self._index, self._versions, self._on_suspect = api, InstanceIndex(api), versions, on_suspect
         self._has_file, self._batch, self._pause_seconds = has_file, batch, pause_seconds
         self._round_seconds, self._look_seconds = round_seconds, min(look_seconds, round_seconds)
         self._due = 0.0
@@ -85,7 +85,7 @@ class Reconciliation:
 
     def _round(self, suspects: _Suspects) -> None:
         last = ""
-        while kept := self._store.versions(last, self._batch):
+        while kept := self._versions.after(last, self._batch):
             for orthanc_id in suspects(kept):
                 self._on_suspect(orthanc_id)
             last = max(kept)

@@ -21,7 +21,7 @@ from framecache.prefetch.backfill_progress import Plan, Progress
 from framecache.prefetch.backfill_search import Found, Search
 from framecache.prefetch.priority import Priority
 from framecache.prefetch.scheduler import Scheduler
-from framecache.store.frame_store import FrameStore
+from framecache.store.store import Store
 from framecache.worker import Worker
 
 logger = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ class Backfill:
         studies: Studies,
         admission: Admission,
         scheduler: Scheduler,
-        store: FrameStore,
+        store: Store,
         clock: Clock,
         plan: Plan,
     ) -> None:
@@ -115,7 +115,7 @@ class Backfill:
         return left * self._busy_seconds / self._looked_at_now
 
     def _read_progress(self) -> None:
-        noted = Progress.from_text(self._store.note(_NOTE))
+        noted = Progress.from_text(self._store.notes.get(_NOTE))
         with self._changed:
             if not self._is_noted:  # somebody was faster
                 noted.is_paused = self.progress.is_paused
@@ -211,8 +211,8 @@ class Backfill:
         return None if self._has_room(size) else ("full", "the next instance would need more room than is free")
 
     def _has_room(self, size: int) -> bool:
-        within_share = self._store.limit * self._plan.share - self._store.bytes_used()
-        return size <= min(within_share, self._store.room())
+        within_share = self._store.limit * self._plan.share - self._store.space.used()
+        return size <= min(within_share, self._store.space.left())
 
     def _tell(self, state: State, reason: str) -> None:
         with self._changed:
@@ -237,7 +237,7 @@ class Backfill:
         self._noted_at = self._clock.monotonic()
         with self._changed:
             text, was_asked = self.progress.to_text(), not self._is_noted
-        self._store.remember(_NOTE, text)
+        self._store.notes[_NOTE] = text
         if was_asked:
             with self._changed:
                 self._is_noted = text == self.progress.to_text()

@@ -20,7 +20,7 @@ from framecache.prefetch.announcements import Announcements
 from framecache.prefetch.checkpoint import Checkpoint
 from framecache.prefetch.priority import ARRIVALS, Priority
 from framecache.prefetch.scheduler import Scheduler
-from framecache.store.frame_store import FrameStore
+from framecache.store.parts import Notes
 from framecache.telemetry.metrics import Metrics
 from framecache.worker import Worker
 
@@ -49,7 +49,7 @@ class ChangeFeed:
         api: OrthancApi,
         scheduler: Scheduler,
         checkpoint: Checkpoint,
-        store: FrameStore,
+        notes: Notes,
         metrics: Metrics,
         admission: Admission,
         on_new_study: Callable[[str], None] = lambda _: None,
@@ -60,7 +60,7 @@ class ChangeFeed:
     ) -> None:
         self._on_new_study = on_new_study
         self._changes, self._scheduler, self._checkpoint = Changes(api), scheduler, checkpoint
-        self._store, self._metrics, self._admission = store, metrics, admission
+        self._notes, self._metrics, self._admission = notes, metrics, admission
         self._announcements = Announcements()
         self._has_begun, self._saved = False, -1
         self._poll_seconds, self._save_seconds = poll_seconds, save_seconds
@@ -100,7 +100,7 @@ class ChangeFeed:
     def _begin(self) -> bool:
         """Where the last run left off; the first one takes in what arrives from now on."""
         with contextlib.suppress(TypeError, ValueError):
-            self._checkpoint.begin(int(self._store.note(_NOTE) or ""))
+            self._checkpoint.begin(int(self._notes.get(_NOTE) or ""))
             return True
         for _ in range(_LOOKS):
             announced, last = self._announcements.number, self._changes.last()
@@ -136,7 +136,7 @@ class ChangeFeed:
     def _save(self) -> None:
         finished = self._checkpoint.finished
         if finished != self._saved:
-            self._store.remember(_NOTE, str(finished))
+            self._notes[_NOTE] = str(finished)
             self._saved = finished
 
     def _sift(self, new_instances: Sequence[tuple[int, str]]) -> None:

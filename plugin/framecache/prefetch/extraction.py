@@ -22,8 +22,7 @@ from framecache.policy.rule import Mode
 from framecache.prefetch.extraction_cost import ExtractionCost, KeptForm
 from framecache.serving.form import Codecs, Transcoded
 from framecache.store.buffers import BufferPool
-from framecache.store.frame_store import FrameStore
-from framecache.store.spare_room import SpareRoom
+from framecache.store.store import Store
 
 # Frames shorter than this share a block: a file for each slide tile would cost more than the tile.
 _SMALL_FRAME = 256 << 10
@@ -50,12 +49,15 @@ class Extractor:
     def __init__(
         self,
         sources: FrameSources,
-        store: FrameStore | SpareRoom,
+        store: Store,
         pool: BufferPool,
         codecs: Codecs | None,
         extraction_cost: ExtractionCost,
+        *,
+        may_evict: bool = True,
     ) -> None:
-        self._extraction_cost = extraction_cost
+        """`may_evict` says whether others may be evicted for what is extracted."""
+        self._extraction_cost, self._may_evict = extraction_cost, may_evict
         self._sources, self._store, self._pool, self._codecs = sources, store, pool, codecs
 
     def extract(
@@ -95,7 +97,7 @@ class Extractor:
     def _index(self, entry: Entry, done: ExtractionResult) -> None:
         if entry.index is None:
             content, instance = self._sources.index(entry), entry.instance
-            self._store.keep_index(instance, content)
+            self._store.blocks.keep_index(instance, content, may_evict=self._may_evict)
             entry.index = frame_index.unpack(content, instance.attachment_uuid, instance.file_size)
             done.frames += entry.index.number_of_frames
             done.size += len(content)
@@ -136,7 +138,7 @@ class Extractor:
         as_stored = form.representation == stored_representation(entry.instance.transfer_syntax_uid)
         with ExitStack() as stack:
             frames = self._cut(source, numbers, stack) if as_stored else self._make(source, form, numbers, done)
-            row = self._store.keep(entry.instance, form.key, frames)
+            row = self._store.blocks.keep(entry.instance, form.key, frames, may_evict=self._may_evict)
         entry.add(row)
         done.frames += len(frames)
         done.size += row.size

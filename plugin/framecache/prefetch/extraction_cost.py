@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 from framecache.ports import Clock
-from framecache.store.frame_store import FrameStore
+from framecache.store.parts import Notes
 
 KeptForm = Literal["stored", "index", "HTJ2K"]
 _NOTE = "pace"
@@ -30,8 +30,8 @@ class MeasuredCost:
 class ExtractionCost:
     """The sums of each form. Only the plugin's own long-lived threads may ask or tell."""
 
-    def __init__(self, store: FrameStore, clock: Clock) -> None:
-        self._store, self._clock = store, clock
+    def __init__(self, notes: Notes, clock: Clock) -> None:
+        self._notes, self._clock = notes, clock
         self._sums: dict[str, MeasuredCost] | None = None
         self._noted_at, self._lock = clock.monotonic(), threading.Lock()
 
@@ -47,7 +47,7 @@ class ExtractionCost:
             text = json.dumps({name: asdict(sums) for name, sums in self._known().items()}) if is_due else ""
             self._noted_at = self._clock.monotonic() if is_due else self._noted_at
         if text:
-            self._store.remember(_NOTE, text)
+            self._notes[_NOTE] = text
 
     def measured(self) -> Mapping[str, MeasuredCost]:
         """What was measured so far; a form that was never made is not among it."""
@@ -56,7 +56,7 @@ class ExtractionCost:
 
     def _known(self) -> dict[str, MeasuredCost]:
         if self._sums is None:
-            self._sums = _read(self._store.note(_NOTE))
+            self._sums = _read(self._notes.get(_NOTE))
         return self._sums
 
 

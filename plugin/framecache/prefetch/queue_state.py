@@ -17,7 +17,7 @@ from framecache.plurals import counted
 from framecache.prefetch.priority import Priority
 from framecache.prefetch.related import RelatedNote, RelatedStudies, is_note
 from framecache.prefetch.scheduler import Scheduler
-from framecache.store.frame_store import FrameStore
+from framecache.store.parts import Notes
 from framecache.worker import Worker
 
 logger = logging.getLogger(__name__)
@@ -58,9 +58,9 @@ class QueueState:
     """Saves the queue every few seconds, and restores it at the next start."""
 
     def __init__(
-        self, scheduler: Scheduler, related: RelatedStudies, store: FrameStore, save_seconds: float = _SAVE_SECONDS
+        self, scheduler: Scheduler, related: RelatedStudies, notes: Notes, save_seconds: float = _SAVE_SECONDS
     ) -> None:
-        self._scheduler, self._related, self._store = scheduler, related, store
+        self._scheduler, self._related, self._notes = scheduler, related, notes
         self._written, self._seconds = "", save_seconds
         self._worker = Worker(
             "queue-state",
@@ -81,7 +81,7 @@ class QueueState:
         self._worker.join(_PATIENCE)
 
     def _restore(self) -> None:
-        self._written = self._store.note(_NOTE) or ""
+        self._written = self._notes.get(_NOTE) or ""
         left = QueuedInstance.from_text(self._written)
         for note in left.notes:
             self._related.take_up(note)
@@ -99,5 +99,5 @@ class QueueState:
     def _save(self) -> None:
         text = QueuedInstance(self._scheduler.asked_for(_MOST), self._related.waiting()).to_text()
         if text != self._written:
-            self._store.remember(_NOTE, text)
+            self._notes[_NOTE] = text
             self._written = text

@@ -27,7 +27,8 @@ from framecache.prefetch.extraction_states import ExtractionState, ExtractionSta
 from framecache.prefetch.inventory import Inventory
 from framecache.prefetch.priority import Priority, Ticket
 from framecache.prefetch.work_queue import Task, WorkQueue
-from framecache.store.frame_store import DoesNotFit, FrameStore, StoreError
+from framecache.store.errors import DoesNotFit, StoreError
+from framecache.store.store import Store
 from framecache.telemetry.metrics import Metrics, MissCause
 from framecache.threads import lower_disk_priority
 from framecache.worker import Worker
@@ -48,7 +49,7 @@ class Scheduler:
         self,
         catalogue: Catalogue,
         extractor: Extractor,
-        store: FrameStore,
+        store: Store,
         metrics: Metrics,
         clock: Clock,
         on_done: Callable[[str], None] = lambda _: None,
@@ -207,7 +208,7 @@ class Scheduler:
     def _take_back(self, orthanc_id: str) -> ExtractionState:
         """Purged while it was cut out: what was written since goes as well."""
         with contextlib.suppress(Exception):  # noted by the store itself; whatever it is, this worker goes on
-            self._store.forget(orthanc_id)
+            self._store.versions.remove_all(orthanc_id)
         self._catalogue.forget(orthanc_id)
         return ExtractionState("skipped", "purged meanwhile")
 
@@ -267,19 +268,19 @@ class Scheduler:
             return ExtractionState("queued")
 
     def _fill(self, orthanc_id: str, place: Ticket) -> ExtractionState:
-        kept = self._store.versions_of([orthanc_id])  # before Orthanc is asked: what came later stays
+        kept = self._store.versions.of([orthanc_id])  # before Orthanc is asked: what came later stays
         entry = self._catalogue.describe(orthanc_id)
         instance = entry.instance
         if not entry.treatment.is_kept:
             return ExtractionState("skipped", "the settings leave it out")
         if not entry.treatment.is_kept_at_arrival and Priority(place.priority).is_arrival:
             return ExtractionState("skipped", "the settings let it wait until a viewer asks for it")
-        self._store.forget_versions({name: set(uuids) - {instance.attachment_uuid} for name, uuids in kept.items()})
+        self._store.versions.remove({name: set(uuids) - {instance.attachment_uuid} for name, uuids in kept.items()})
         return self._fill_form(entry, place)
 
     def _fill_form(self, entry: Entry, place: Ticket) -> ExtractionState:
         orthanc_id, started = entry.instance.orthanc_id, self._clock.monotonic()
-        self._store.keep_record(entry.instance, unasked=place.is_background)
+        self._store.records.keep(entry.instance.to_json(), background=place.is_background)
         self._stock.take(entry)
         try:
             forms = self._extractor.forms(entry)

@@ -8,7 +8,7 @@ from collections import deque
 
 from framecache.instances.catalogue import Catalogue
 from framecache.instances.entry import Entry
-from framecache.store.frame_store import FrameStore
+from framecache.store.store import Store
 from framecache.worker import Worker
 
 _MOST_BYTES = 256 << 20
@@ -17,7 +17,7 @@ _MOST_BYTES = 256 << 20
 class WriteBehind:
     """One thread and a queue that is bounded in bytes: what does not fit is made again when it is asked for again."""
 
-    def __init__(self, catalogue: Catalogue, store: FrameStore) -> None:
+    def __init__(self, catalogue: Catalogue, store: Store) -> None:
         self._catalogue, self._store = catalogue, store
         self._queue: deque[tuple[Entry, str, int, bytes]] = deque()
         self._bytes = 0
@@ -60,10 +60,10 @@ class WriteBehind:
     def _write(self, entry: Entry, form: str, frame_number: int, content: bytes) -> None:
         if entry.instance.orthanc_id in self._forgotten:
             return
-        if self._store.record(entry.instance.path) is None:  # another may be that of a newer version
-            self._store.keep_record(entry.instance)
-        entry.add(self._store.keep(entry.instance, form, {frame_number: memoryview(content)}))
+        if self._store.records.get(entry.instance.path) is None:  # another may be that of a newer version
+            self._store.records.keep(entry.instance.to_json())
+        entry.add(self._store.blocks.keep(entry.instance, form, {frame_number: memoryview(content)}))
         if not self._catalogue.still_holds(entry):
             self._catalogue.forget_stale([entry.instance.orthanc_id])
         if entry.instance.orthanc_id in self._forgotten:
-            self._store.forget(entry.instance.orthanc_id)
+            self._store.versions.remove_all(entry.instance.orthanc_id)

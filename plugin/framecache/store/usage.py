@@ -1,4 +1,4 @@
-"""How much the cache holds of instances and studies, in numbers."""
+"""How much of instances and studies is cached, in numbers."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ Order = Literal["LastViewed", "Bytes", "Frames"]
 
 @dataclass(frozen=True, slots=True)
 class InstanceUsage:
-    """Of one instance: `frames` are those that it has, `cached_frames` those that are held as they are first sent.
+    """One instance: it has `frames`; `cached_frames` are cached in the representation that viewers are sent first.
 
-    `viewed` is when it was last asked for, in seconds since the epoch; IDs are Orthanc's.
+    `size` is the bytes of its blocks and indexes, `viewed` when it was last viewed (seconds since the epoch).
+    IDs are Orthanc's.
     """
 
     orthanc_id: str
@@ -27,7 +28,7 @@ class InstanceUsage:
 
 @dataclass(frozen=True, slots=True)
 class StudyUsage:
-    """Of one study: the sums over its instances that anything is held of. `study_id` is Orthanc's, "" if unknown."""
+    """One study: the sums over its instances in the cache. `study_id` is Orthanc's, "" if unknown."""
 
     study_instance_uid: str
     study_id: str

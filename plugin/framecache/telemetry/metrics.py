@@ -20,9 +20,6 @@ Event = Literal[Counted, Found, "filled_frames", "filled_bytes", "evicted_instan
 # out; that failed; the settings leave it out; it is kept, but not in the form that was asked for; its block was not
 # what had been written; its block had left the cache.
 MissCause = Literal["not_cached", "queued", "failed", "left_out", "other_form", "damaged", "evicted"]
-# Why something left the cache: for room in its folder or on its disk; nobody asked for it; its block was not what had
-# been written; Orthanc no longer has the instance, or has another version; an administrator wanted it.
-RemovalCause = Literal["size", "free_disk", "age", "damaged", "deleted", "replaced", "purged"]
 Route = Literal["frames", "rendered", "instance"]
 # "file" and "core" are those of whole instances: sent from the stored file, or asked of Orthanc.
 Outcome = Literal["hit", "miss", "not_modified", "file", "core"]
@@ -79,7 +76,7 @@ class Metrics:
             self._counter["filled_bytes"] += size
             self._filling.add(seconds)
 
-    def removed(self, cause: RemovalCause, instances: int, size: int) -> None:
+    def removed(self, cause: str, instances: int, size: int) -> None:
         """All or some of what was kept of `instances` left the cache, `size` bytes."""
         with self._lock:
             self._add("evicted_instances", instances, cause)

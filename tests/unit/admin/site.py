@@ -43,7 +43,7 @@ class Site:
         self.desk, self.pool = Desk("test-desk", 1), BufferPool(64 * MB, 0)
         policy = Policy(site_rules((), (), minimum_frames=2, minimum_frame_mb=4.0, mode="copy"))
         self.catalogue = Catalogue(self.api, self.store, self.desk, time, folder / "db", 5.0, decide=policy.decide)
-        extractor = Extractor(sources(self.api), self.store, self.pool, None, ExtractionCost(self.store, time))
+        extractor = Extractor(sources(self.api), self.store, self.pool, None, ExtractionCost(self.store.notes, time))
         self.scheduler = Scheduler(self.catalogue, extractor, self.store, self.metrics, time)
         self.write_behind = WriteBehind(self.catalogue, self.store)
         self.events = Events(time)
@@ -58,8 +58,8 @@ class Site:
             self.scheduler,
             self.write_behind,
             self.jobs,
-            Warming(self.scheduler, self.catalogue, self.store).of,
-            Verification(self.catalogue, self.store, self.metrics).of,
+            Warming(self.scheduler, self.catalogue, self.store.usage).of,
+            Verification(self.catalogue, self.store.blocks, self.metrics).of,
             self.events,
         )
 

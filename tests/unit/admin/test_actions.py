@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from framecache.admin import instance_jobs as warming
@@ -42,15 +43,15 @@ def test_a_purge_ends_the_fill_of_what_is_purged_and_nothing_is_left(
 ) -> None:
     name = site.take_in(1, native(bytes(4 * (256 << 10)), Rows=512, Columns=512, NumberOfFrames=4), frames=4)
     at_work, may_go_on = threading.Event(), threading.Event()
-    keep = site.store.keep
+    keep = site.store.blocks.keep
 
-    def held_up(*args: object) -> object:
-        row = keep(*args)  # type: ignore[arg-type]
+    def held_up(*args: Any, **options: Any) -> object:
+        row = keep(*args, **options)
         at_work.set()
         assert may_go_on.wait(5)
         return row
 
-    monkeypatch.setattr(site.store, "keep", held_up)
+    monkeypatch.setattr(site.store.blocks, "keep", held_up)
     site.scheduler.submit(name, Priority.ARRIVED)
     site.scheduler.start(2)
     assert at_work.wait(5)
@@ -68,14 +69,14 @@ def test_a_purge_ends_the_fill_of_what_is_purged_and_nothing_is_left(
 def test_a_block_that_is_written_behind_a_purge_is_taken_back(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     name = site.take_in(1)
     at_work, may_go_on = threading.Event(), threading.Event()
-    keep = site.store.keep
+    keep = site.store.blocks.keep
 
-    def late(*args: object) -> object:
+    def late(*args: Any, **options: Any) -> object:
         at_work.set()
         assert may_go_on.wait(5)
-        return keep(*args)  # type: ignore[arg-type]
+        return keep(*args, **options)
 
-    monkeypatch.setattr(site.store, "keep", late)
+    monkeypatch.setattr(site.store.blocks, "keep", late)
     site.scheduler.submit(name, Priority.ARRIVED)
     site.scheduler.start(1)
     assert at_work.wait(5)
@@ -154,7 +155,7 @@ def test_verified_is_every_block_and_only_damaged_ones_are_dropped(site: Site) -
     big = native(bytes(3 * (256 << 10)), Rows=512, Columns=512, NumberOfFrames=3)
     names = [site.take_in(1, big), site.take_in(2)]
     site.warm(*names)
-    victim = site.store.blocks_of(names[0])[1]
+    victim = site.store.blocks.of_instance(names[0])[1]
     content = bytearray(content_of(victim))
     content[-1] ^= 1
     overwrite(victim, content)
@@ -180,10 +181,10 @@ def test_verified_is_every_block_and_only_damaged_ones_are_dropped(site: Site) -
 def test_what_is_evicted_while_it_is_verified_is_not_damaged(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     name = site.take_in(1)
     site.warm(name)
-    listed = site.store.blocks_of(name)
-    site.store.forget(name)
+    listed = site.store.blocks.of_instance(name)
+    site.store.versions.remove_all(name)
     answers = iter([listed, []])
-    monkeypatch.setattr(site.store, "blocks_of", lambda _: next(answers))
+    monkeypatch.setattr(site.store.blocks, "of_instance", lambda _: next(answers))
     job = site.job(site.do(VERIFY, "instances", name))
 
     assert job.result is not None

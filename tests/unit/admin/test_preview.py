@@ -17,7 +17,7 @@ from framecache.errors import BadRequest, NotFound
 from framecache.prefetch.extraction_cost import ExtractionCost
 from framecache.telemetry.events import Events
 
-from tests.unit.fakes import FakeApi, FakeClock, FakeLog, MemoryStore, eventually, orthanc_id
+from tests.unit.fakes import FakeApi, FakeClock, FakeLog, WatchedStore, eventually, orthanc_id
 from tests.unit.prefetch.test_admission import stored
 
 TODAY = date.today()
@@ -62,7 +62,7 @@ class Bench:
     def __init__(self, folder: Path, *, batch: int = 200, pause: float = 0.0, **settings: Any) -> None:
         self.api, clock = Studies(), FakeClock()
         self.jobs = Jobs(clock, Events(clock))
-        self.extraction_cost = ExtractionCost(MemoryStore(folder), clock)
+        self.extraction_cost = ExtractionCost(WatchedStore().notes, clock)
         section = {"MaximumSizeMB": 16, **settings}
         self.area = Preview(
             self.api, read_settings(section, folder), self.jobs, self.extraction_cost, batch=batch, pause=pause

@@ -90,7 +90,7 @@ def test_an_instance_tells_where_it_belongs_when_it_was_viewed_and_which_frames_
     name = site.take_in(1, native(bytes(72))[:-30])
     site.warm(name)
     path = site.catalogue.describe(name).instance.path
-    site.store.touch({path: 1.9e9})
+    site.store.records.touch({path: 1.9e9})
     answer = site.told(ONE_INSTANCE, name)
 
     assert (answer["StudyID"], answer["SeriesID"]) == (STUDY_ID, SERIES_ID)
@@ -106,10 +106,10 @@ def test_frames_that_lie_in_two_blocks_count_once(site: Site) -> None:
     site.warm(name)
     entry = site.catalogue.describe(name)
     form = next(iter(entry.blocks))[0]
-    for row in site.store.blocks(entry.instance):
-        site.store.forget_block(row)
+    for row in site.store.blocks.of(entry.instance):
+        site.store.blocks.remove(row)
     for numbers in ((1,), (1, 2)):
-        site.store.keep(entry.instance, form, {number: memoryview(bytes(8)) for number in numbers})
+        site.store.blocks.keep(entry.instance, form, {number: memoryview(bytes(8)) for number in numbers})
 
     assert site.told(ONE_INSTANCE, name)["CachedFrames"] == 2
 

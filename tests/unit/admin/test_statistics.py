@@ -41,7 +41,7 @@ class Bench:
         decide = settings.policy().decide
         catalogue = Catalogue(api, self.store, self.desk, self.clock, folder / "db", 5.0, decide=decide)
         pool = BufferPool(64 * MB, 0)
-        extractor = Extractor(sources(api), self.store, pool, None, ExtractionCost(self.store, self.clock))
+        extractor = Extractor(sources(api), self.store, pool, None, ExtractionCost(self.store.notes, self.clock))
         self.scheduler = Scheduler(catalogue, extractor, self.store, self.metrics, self.clock)
         self.findings = Findings(serving=True)
         self.measurements = Measurements(
@@ -84,12 +84,12 @@ def test_what_is_kept_and_what_waits_is_told(bench: Bench) -> None:
     }
 
     bench.fill()
-    bench.store.pin("1.2.3")
+    bench.store.pins.pin("1.2.3")
     bench.clock.now += 60
     told = bench.statistics.statistics()
     held = {name: told["Cache"][name] for name in ("Studies", "Series", "Instances", "Frames", "PinnedStudies")}
     assert held == {"Studies": 1, "Series": 1, "Instances": 1, "Frames": 3, "PinnedStudies": 1}
-    assert told["Cache"]["Bytes"] == bench.store.bytes_used()
+    assert told["Cache"]["Bytes"] == bench.store.space.used()
 
 
 def test_sums_and_series_have_the_names_of_the_contract(bench: Bench) -> None:
@@ -168,14 +168,14 @@ def test_orthanc_is_told_all_but_the_buckets(bench: Bench) -> None:
 def test_what_is_held_is_counted_again_only_after_a_while(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Counting a large cache takes time: that may not become all that the plugin does because a page asks often."""
     counted: list[int] = []
-    count = bench.store.count
+    count = bench.store.space.rows
 
     def slow() -> int:
         counted.append(1)
         bench.clock.now += 1
         return count()
 
-    monkeypatch.setattr(bench.store, "count", slow)
+    monkeypatch.setattr(bench.store.space, "rows", slow)
     for _ in range(5):
         bench.measurements.take()
     assert len(counted) == 1

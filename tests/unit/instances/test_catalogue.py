@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from framecache.telemetry.metrics import MissCause
 from framecache.threads import Desk
 
 from tests.unit.dicom_files import EXPLICIT, INSTANCE, SERIES, STUDY, native
-from tests.unit.fakes import PATH, FakeApi, FakeClock, MemoryStore, orthanc_id, uuid
+from tests.unit.fakes import PATH, FakeApi, FakeClock, WatchedStore, orthanc_id, uuid
 
 FILE = native(bytes(72))
 
@@ -30,8 +31,8 @@ def api(tmp_path: Path) -> FakeApi:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> MemoryStore:
-    return MemoryStore(tmp_path)
+def store() -> WatchedStore:
+    return WatchedStore()
 
 
 @pytest.fixture
@@ -47,12 +48,12 @@ def desk() -> Iterator[Desk]:
 
 
 @pytest.fixture
-def catalogue(api: FakeApi, store: MemoryStore, clock: FakeClock, desk: Desk, tmp_path: Path) -> Catalogue:
+def catalogue(api: FakeApi, store: WatchedStore, clock: FakeClock, desk: Desk, tmp_path: Path) -> Catalogue:
     return Catalogue(api, store, desk, clock, tmp_path / "db", revalidate_seconds=5)
 
 
 def test_no_lookup_waits_behind_what_an_administrator_asks_for(
-    api: FakeApi, store: MemoryStore, clock: FakeClock, desk: Desk, tmp_path: Path
+    api: FakeApi, store: WatchedStore, clock: FakeClock, desk: Desk, tmp_path: Path
 ) -> None:
     api.store(FILE)
     back_desk, ended = Desk("test-back-desk", 1), threading.Event()
@@ -116,18 +117,18 @@ def test_uids_that_two_patients_share_are_left_to_the_stock_plugin(catalogue: Ca
 
 
 def test_what_is_known_of_uids_is_forgotten_when_another_patient_comes_with_them(
-    catalogue: Catalogue, api: FakeApi, store: MemoryStore
+    catalogue: Catalogue, api: FakeApi, store: WatchedStore
 ) -> None:
     """Else frames of the first would be sent, then those of the second, in the same series."""
     api.store(FILE, orthanc_id=orthanc_id(1), uuid=uuid(1))
-    store.keep_record(catalogue.lookup(PATH).instance)
+    store.records.keep(catalogue.lookup(PATH).instance.to_json())
     api.store(FILE, orthanc_id=orthanc_id(2), uuid=uuid(2))
 
     with pytest.raises(SharedUids):
         catalogue.describe(orthanc_id(2))  # as the filler does when it has arrived
     with pytest.raises(SharedUids):
         catalogue.lookup(PATH)
-    assert store.versions_of([orthanc_id(1), orthanc_id(2)]) == {orthanc_id(1): set(), orthanc_id(2): set()}
+    assert store.versions.of([orthanc_id(1), orthanc_id(2)]) == {orthanc_id(1): set(), orthanc_id(2): set()}
 
     api.delete(orthanc_id(1))
     assert catalogue.lookup(PATH).instance.attachment_uuid == uuid(2)
@@ -170,7 +171,7 @@ def test_a_compressed_file_tells_what_is_true_though_no_frame_can_be_read_from_i
 
 @pytest.mark.parametrize("folder", [True, False])
 def test_what_a_storage_plugin_deletes_late_is_gone_when_orthanc_says_so(
-    store: MemoryStore, clock: FakeClock, desk: Desk, tmp_path: Path, *, folder: bool
+    store: WatchedStore, clock: FakeClock, desk: Desk, tmp_path: Path, *, folder: bool
 ) -> None:
     """Neither the file that is still there proves anything, nor a record of an earlier run."""
     api = FakeApi(tmp_path / "db" if folder else None)
@@ -178,7 +179,7 @@ def test_what_a_storage_plugin_deletes_late_is_gone_when_orthanc_says_so(
     catalogue = Catalogue(api, store, desk, clock, tmp_path / "db", revalidate_seconds=0)
     catalogue.trusts_files = False
     entry = catalogue.lookup(PATH)
-    store.keep_record(entry.instance)
+    store.records.keep(entry.instance.to_json())
     assert catalogue.still_holds(entry)
     del api.instances[name]
 
@@ -198,7 +199,7 @@ def test_a_stored_file_of_another_size_is_not_current(catalogue: Catalogue, api:
 
 @pytest.mark.parametrize("why", ["no folder", "a storage plugin"])
 def test_where_no_file_tells_what_is_known_is_believed_for_some_seconds(
-    why: str, store: MemoryStore, clock: FakeClock, desk: Desk, tmp_path: Path
+    why: str, store: WatchedStore, clock: FakeClock, desk: Desk, tmp_path: Path
 ) -> None:
     api = FakeApi(None if why == "no folder" else tmp_path / "db")
     name = api.store(FILE)
@@ -234,7 +235,7 @@ class OverwrittenApi(FakeApi):
 
 @pytest.mark.parametrize("overwrites", [1, 2, 3])
 def test_what_was_replaced_since_orthanc_told_of_it_is_asked_for_again_and_not_taken_for_kept_elsewhere(
-    store: MemoryStore, clock: FakeClock, desk: Desk, tmp_path: Path, overwrites: int
+    store: WatchedStore, clock: FakeClock, desk: Desk, tmp_path: Path, overwrites: int
 ) -> None:
     """It would be believed for some seconds, and a client that has the old frames be told that they are still true."""
     api = OverwrittenApi(tmp_path / "db")
@@ -267,12 +268,12 @@ def test_what_is_left_of_a_file_that_lost_its_end_is_read_and_soon_looked_at_aga
 
 
 def test_what_an_earlier_run_knew_is_believed_while_the_file_is_there(
-    catalogue: Catalogue, api: FakeApi, store: MemoryStore
+    catalogue: Catalogue, api: FakeApi, store: WatchedStore
 ) -> None:
     name = api.store(FILE)
     instance = catalogue.lookup(PATH).instance
-    store.keep_record(instance)
-    row = store.keep(instance, EXPLICIT, {1: memoryview(b"frame")})
+    store.records.keep(instance.to_json())
+    row = store.blocks.keep(instance, EXPLICIT, {1: memoryview(b"frame")})
     catalogue.forget(name)
     api.calls.clear()
 
@@ -282,13 +283,28 @@ def test_what_an_earlier_run_knew_is_believed_while_the_file_is_there(
     assert entry.blocks[EXPLICIT, 1] == row
 
 
+def test_a_record_of_another_version_of_the_plugin_makes_it_ask_orthanc(
+    catalogue: Catalogue, api: FakeApi, store: WatchedStore
+) -> None:
+    """The first one wrote no modality, which rules may decide by; a newer one may write more."""
+    name = api.store(FILE)
+    record = json.loads(catalogue.lookup(PATH).instance.to_json())
+    for other in ({key: value for key, value in record.items() if key != "modality"}, {**record, "added_later": 1}):
+        store.records.keep(json.dumps(other).encode())
+        catalogue.forget(name)
+        api.calls.clear()
+
+        assert catalogue.lookup(PATH).instance.orthanc_id == name
+        assert "POST /tools/find" in api.calls
+
+
 def test_a_record_of_a_file_that_is_gone_is_not_believed(
-    catalogue: Catalogue, api: FakeApi, store: MemoryStore
+    catalogue: Catalogue, api: FakeApi, store: WatchedStore
 ) -> None:
     api.store(FILE, uuid=uuid(1))
-    store.keep_record(catalogue.lookup(PATH).instance)
+    store.records.keep(catalogue.lookup(PATH).instance.to_json())
     api.store(FILE, uuid=uuid(2))
-    catalogue.forget(store.records[PATH].orthanc_id)
+    catalogue.forget(store.known[PATH].orthanc_id)
 
     assert catalogue.lookup(PATH).instance.attachment_uuid == uuid(2)
 
@@ -325,11 +341,11 @@ def test_errors_of_orthanc_come_through_and_are_not_remembered(catalogue: Catalo
 
 @pytest.mark.parametrize(("why", "cause"), [(BlockGone("gone"), "evicted"), (BrokenBlock("cut short"), "damaged")])
 def test_blocks_are_added_and_dropped_by_their_frames(
-    catalogue: Catalogue, api: FakeApi, store: MemoryStore, why: BrokenBlock, cause: MissCause
+    catalogue: Catalogue, api: FakeApi, store: WatchedStore, why: BrokenBlock, cause: MissCause
 ) -> None:
     api.store(FILE)
     entry = catalogue.lookup(PATH)
-    row = store.keep(entry.instance, EXPLICIT, {n: memoryview(b"frame %d" % n) for n in (2, 3)})
+    row = store.blocks.keep(entry.instance, EXPLICIT, {n: memoryview(b"frame %d" % n) for n in (2, 3)})
     entry.add(row)
 
     assert entry.blocks[EXPLICIT, 3].frame_length(3) == 7
@@ -368,7 +384,7 @@ def test_memory_is_bounded_and_the_oldest_entry_goes(
 
 
 def test_the_rules_are_asked_whenever_orthanc_describes_an_instance_and_not_at_a_hit(
-    api: FakeApi, store: MemoryStore, clock: FakeClock, desk: Desk, tmp_path: Path
+    api: FakeApi, store: WatchedStore, clock: FakeClock, desk: Desk, tmp_path: Path
 ) -> None:
     """They may look at the age of a study, and an entry lives for days."""
     treatments, asked = {"today": Treatment("demand"), "later": Treatment("never")}, list[str]()

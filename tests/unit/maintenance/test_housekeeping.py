@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import NoReturn
 
 import pytest
 from framecache.maintenance.housekeeping import Housekeeping
 from framecache.store.buffers import BufferPool
 
-from tests.unit.fakes import FakeLog, MemoryStore, eventually
+from tests.unit.fakes import FakeLog, WatchedStore, eventually
 
 
-def test_an_error_ends_neither_the_start_nor_the_rounds(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log: FakeLog
-) -> None:
-    store, rounds, begun = MemoryStore(tmp_path), list[int](), list[int]()
+def test_an_error_ends_neither_the_start_nor_the_rounds(monkeypatch: pytest.MonkeyPatch, log: FakeLog) -> None:
+    store, rounds, begun = WatchedStore(), list[int](), list[int]()
 
     def refuse(_: Callable[[], bool]) -> NoReturn:
         raise TypeError

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from framecache.maintenance.invalidation import Invalidation
 from framecache.prefetch.extraction_states import ExtractionState
-from framecache.store.frame_store import StoreError
+from framecache.store.errors import StoreError
 
 from tests.unit.dicom_files import EXPLICIT, native
 from tests.unit.fakes import PATH, FakeLog, eventually, uuid
@@ -21,14 +21,14 @@ FILE = native(bytes(72))
 class Bench(FillerBench):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        self.invalidation = Invalidation(self.catalogue, self.store, self.scheduler, flush_seconds=0.02)
+        self.invalidation = Invalidation(self.catalogue, self.store.records, self.scheduler, flush_seconds=0.02)
 
     def kept(self, **values: str) -> str:
         """An instance with its record and a block in the store."""
         name = self.api.store(FILE, **values)
         instance = self.catalogue.lookup(PATH).instance
-        self.store.keep_record(instance)
-        self.store.keep(instance, EXPLICIT, {1: memoryview(b"frame")})
+        self.store.records.keep(instance.to_json())
+        self.store.blocks.keep(instance, EXPLICIT, {1: memoryview(b"frame")})
         return name
 
 
@@ -51,7 +51,7 @@ def test_a_deleted_instance_leaves_memory_at_once_and_the_store_a_little_later(b
     assert bench.scheduler.state(name) is None
     assert bench.store.rows
     bench.invalidation.start()
-    assert eventually(lambda: not bench.store.rows and not bench.store.records)
+    assert eventually(lambda: not bench.store.rows and not bench.store.known)
 
 
 def test_an_overwritten_instance_keeps_its_new_frames(bench: Bench) -> None:
@@ -61,7 +61,7 @@ def test_an_overwritten_instance_keeps_its_new_frames(bench: Bench) -> None:
     bench.invalidation.start()
     bench.invalidation.deleted(name)
 
-    assert eventually(lambda: [key.split("/")[1] for key in bench.store.rows] == [uuid(2)])
+    assert eventually(lambda: [key.split("/")[0] for key in bench.store.rows] == [uuid(2)])
 
 
 def test_a_version_that_comes_while_it_is_cleaned_up_stays(
@@ -82,8 +82,8 @@ def test_a_version_that_comes_while_it_is_cleaned_up_stays(
     bench.invalidation.deleted(name)
     bench.invalidation.start()
 
-    assert eventually(lambda: [key.split("/")[1] for key in bench.store.rows] == [uuid(2)])
-    assert bench.store.records[PATH].attachment_uuid == uuid(2)
+    assert eventually(lambda: [key.split("/")[0] for key in bench.store.rows] == [uuid(2)])
+    assert bench.store.known[PATH].attachment_uuid == uuid(2)
     assert not log.of("warning")
 
 
@@ -107,7 +107,7 @@ def test_what_the_store_cannot_look_up_now_is_cleaned_up_later(
     name = bench.kept()
     bench.api.delete(name)
     with monkeypatch.context() as patch:
-        patch.setattr(bench.store, "versions_of", refuse)
+        patch.setattr(bench.store.versions, "of", refuse)
         bench.invalidation.start()
         bench.invalidation.deleted(name)
         assert eventually(lambda: name in bench.invalidation._failed)

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from framecache.maintenance.reconciliation import Reconciliation
 from framecache.orthanc.instance import Instance
 
 from tests.unit.dicom_files import EXPLICIT
-from tests.unit.fakes import FakeApi, FakeLog, MemoryStore, eventually, instance, orthanc_id, uuid
+from tests.unit.fakes import FakeApi, FakeLog, WatchedStore, eventually, instance, orthanc_id, uuid
 
 
 class Bench:
-    def __init__(self, folder: Path) -> None:
-        self.api, self.store = FakeApi(), MemoryStore(folder)
+    def __init__(self) -> None:
+        self.api, self.store = FakeApi(), WatchedStore()
         self.suspects: list[str] = []
         self.files: set[str] = set()
         self.begin()
@@ -24,7 +23,7 @@ class Bench:
         """One run of the plugin."""
         self.reconciliation = Reconciliation(
             self.api,
-            self.store,
+            self.store.versions,
             self.suspects.append,
             self.files.__contains__,
             round_seconds=round_seconds,
@@ -42,15 +41,15 @@ class Bench:
         one = instance(number)
         if is_stored:
             self.api.store(bytes(1000), orthanc_id=one.orthanc_id, uuid=one.attachment_uuid)
-        self.store.keep_record(one)
+        self.store.records.keep(one.to_json())
         if with_block:
-            self.store.keep(one, EXPLICIT, {1: memoryview(b"frame")})
+            self.store.blocks.keep(one, EXPLICIT, {1: memoryview(b"frame")})
         return one
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    made = Bench(tmp_path)
+def bench() -> Iterator[Bench]:
+    made = Bench()
     yield made
     made.reconciliation.stop()
 

@@ -6,7 +6,6 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,11 +18,11 @@ from framecache.prefetch.backfill import Backfill, State
 from framecache.prefetch.backfill_progress import Plan, Progress
 from framecache.prefetch.extraction_states import ExtractionState
 from framecache.prefetch.priority import Priority
-from framecache.store.frame_store import Degraded
+from framecache.store.store import Degraded
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.fakes import FakeClock, FakeLog, MemoryStore, eventually, instance
+from tests.unit.fakes import FakeClock, FakeLog, WatchedStore, eventually, instance
 
 SIZE = 100
 PLAN = Plan(starts=True, hours=Hours(), rate=0.0, newest_days=0, share=0.8)
@@ -69,7 +68,7 @@ class Archive:
 class Filler:
     """Fills at once, as far as there is room, unless it is held."""
 
-    def __init__(self, store: MemoryStore) -> None:
+    def __init__(self, store: WatchedStore) -> None:
         self.store, self.filled, self.states = store, list[str](), dict[str, ExtractionState]()
         self.on_done: Any = None
         self.held, self.waiting, self.is_full = False, list[str](), False
@@ -97,11 +96,11 @@ class Filler:
 
 
 class Bench:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self) -> None:
         self.archive, self.clock = Archive(), FakeClock()
-        self.store = MemoryStore(folder)
-        self.store.bytes_used = lambda: self.used  # type: ignore[method-assign]
-        self.store.room = lambda: self.room  # type: ignore[method-assign]
+        self.store = WatchedStore()
+        self.store.space.used = lambda: self.used  # type: ignore[method-assign]
+        self.store.space.left = lambda: self.room  # type: ignore[method-assign]
         self.used, self.room = 0, 1 << 30
         self.scheduler = Filler(self.store)
         self.begin()
@@ -124,10 +123,10 @@ class Bench:
 
 
 @pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+def bench(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     for name, seconds in {"_LOOK_SECONDS": 0.01, "_PATIENCE": 0.3}.items():
         monkeypatch.setattr(f"framecache.prefetch.backfill.{name}", seconds)
-    made = Bench(tmp_path)
+    made = Bench()
     yield made
     made.backfill.stop()
 
@@ -186,7 +185,7 @@ def test_a_pause_holds_over_a_restart_until_somebody_starts_it(bench: Bench) -> 
     bench.backfill.start()
     assert eventually(lambda: bool(bench.scheduler.waiting))
     bench.backfill.pause()
-    assert Progress.from_text(bench.store.notes.get("backfill")).is_paused  # though one is at work
+    assert Progress.from_text(bench.store.texts.get("backfill")).is_paused  # though one is at work
     bench.scheduler.finish()
     assert bench.reaches("paused")
     bench.backfill.stop()
@@ -202,11 +201,11 @@ def test_a_pause_holds_over_a_restart_until_somebody_starts_it(bench: Bench) -> 
 
 
 def test_a_pause_that_comes_before_the_notes_were_read_is_one(bench: Bench) -> None:
-    bench.store.notes["backfill"] = Progress(bench.archive.studies[3].bookmark, looked_at=8).to_text()
+    bench.store.texts["backfill"] = Progress(bench.archive.studies[3].bookmark, looked_at=8).to_text()
     bench.backfill.pause()
     bench.backfill.start()
     assert eventually(lambda: bench.backfill.progress.looked_at == 8)
-    assert eventually(lambda: Progress.from_text(bench.store.notes["backfill"]).is_paused)
+    assert eventually(lambda: Progress.from_text(bench.store.texts["backfill"]).is_paused)
     assert bench.backfill.state == "paused"
     bench.backfill.go_on()
     assert bench.reaches("done")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +17,7 @@ from framecache.prefetch.checkpoint import Checkpoint
 from framecache.prefetch.priority import Priority
 from framecache.telemetry.metrics import Metrics
 
-from tests.unit.fakes import FakeApi, FakeLog, MemoryStore, eventually, orthanc_id, uuid
+from tests.unit.fakes import FakeApi, FakeLog, WatchedStore, eventually, orthanc_id, uuid
 
 
 class Queue:
@@ -50,9 +49,9 @@ class SeeingPolicy(Policy):
 class Bench:
     """One Orthanc and one store; `begin` is one run of the plugin."""
 
-    def __init__(self, folder: Path) -> None:
-        self.api, self.store, self.metrics = FakeApi(), MemoryStore(folder), Metrics()
-        self.store.notes["changes"] = "0"
+    def __init__(self) -> None:
+        self.api, self.store, self.metrics = FakeApi(), WatchedStore(), Metrics()
+        self.store.texts["changes"] = "0"
         self.seen: list[tuple[int, int]] = []
         self.new_studies: list[str] = []
         self.rules: list[dict[str, object]] = [{"MinimumFrames": 2}]
@@ -64,7 +63,7 @@ class Bench:
             self.api,
             self.queue,  # type: ignore[arg-type]
             self.checkpoint,
-            self.store,
+            self.store.notes,
             self.metrics,
             Admission(self.api, SeeingPolicy(parse_rules(self.rules), self.seen)),
             self.new_studies.append,
@@ -82,12 +81,12 @@ class Bench:
         return name
 
     def noted(self) -> int:
-        return int(self.store.notes["changes"])
+        return int(self.store.texts["changes"])
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    made = Bench(tmp_path)
+def bench() -> Iterator[Bench]:
+    made = Bench()
     yield made
     made.change_feed.stop()
 
@@ -143,7 +142,7 @@ def test_what_another_orthanc_stored_in_the_same_database_is_found_without_an_ev
 
 
 def test_the_first_run_takes_in_what_arrived_since_its_start_and_not_the_archive(bench: Bench) -> None:
-    bench.store.notes.clear()
+    bench.store.texts.clear()
     for number in range(20):
         bench.put(number)
     name = bench.arrive(50)
@@ -156,7 +155,7 @@ def test_the_first_run_takes_in_what_arrived_since_its_start_and_not_the_archive
 def test_the_first_run_takes_in_what_orthanc_told_of_after_its_log_had_it(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bench.store.notes.clear()
+    bench.store.texts.clear()
     name, last = bench.put(50), bench.change_feed._changes.last
 
     def look_before_the_event() -> int:
@@ -192,9 +191,9 @@ def test_a_later_run_begins_with_what_was_not_finished(bench: Bench) -> None:
 @pytest.mark.parametrize("note", ["", "none", "-", "1" * 5000])
 def test_a_note_that_cannot_be_read_is_like_a_first_run(bench: Bench, note: str) -> None:
     bench.put(1)
-    bench.store.notes["changes"] = note
+    bench.store.texts["changes"] = note
     bench.change_feed.start()
-    assert eventually(lambda: bench.store.notes["changes"] == "2")
+    assert eventually(lambda: bench.store.texts["changes"] == "2")
     name = bench.arrive(2)
 
     assert eventually(lambda: bench.queue.names == [name])
@@ -202,7 +201,7 @@ def test_a_note_that_cannot_be_read_is_like_a_first_run(bench: Bench, note: str)
 
 def test_an_older_copy_of_the_database_is_taken_as_it_is(bench: Bench, log: FakeLog) -> None:
     bench.put(1)
-    bench.store.notes["changes"] = "1000"
+    bench.store.texts["changes"] = "1000"
     bench.change_feed.start()
     assert eventually(lambda: bench.noted() == 2)
     name = bench.arrive(2)

@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from framecache.prefetch.extraction_cost import ExtractionCost, MeasuredCost
 
-from tests.unit.fakes import FakeClock, MemoryStore
+from tests.unit.fakes import FakeClock, WatchedStore
 
 
-def test_what_was_measured_is_summed_by_form_and_survives_a_restart(tmp_path: Path) -> None:
-    store, clock = MemoryStore(tmp_path), FakeClock()
-    extraction_cost = ExtractionCost(store, clock)
+def test_what_was_measured_is_summed_by_form_and_survives_a_restart() -> None:
+    store, clock = WatchedStore(), FakeClock()
+    extraction_cost = ExtractionCost(store.notes, clock)
     assert extraction_cost.measured() == {}
     extraction_cost.note("stored", 100, 110, 2.0)
     extraction_cost.note("HTJ2K", 100, 30, 5.0)
-    assert not store.notes  # not with each instance
+    assert not store.texts  # not with each instance
     clock.now += 60
     extraction_cost.note("stored", 300, 310, 1.0)
 
     measured = {"stored": MeasuredCost(400, 420, 3.0), "HTJ2K": MeasuredCost(100, 30, 5.0)}
     assert extraction_cost.measured() == measured
-    assert ExtractionCost(store, clock).measured() == measured
+    assert ExtractionCost(store.notes, clock).measured() == measured
 
 
-def test_what_was_measured_long_ago_counts_less_and_less(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_measured_long_ago_counts_less_and_less(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("framecache.prefetch.extraction_cost._MEMORY", 1000)
-    extraction_cost = ExtractionCost(MemoryStore(tmp_path), FakeClock())
+    extraction_cost = ExtractionCost(WatchedStore().notes, FakeClock())
     for _ in range(50):
         extraction_cost.note("stored", 100, 100, 1.0)
     for _ in range(50):
@@ -42,8 +40,8 @@ UNREADABLE = ("", "[]", "null", '{"stored": 1}', '{"stored": {"seconds": "x"}}',
 
 
 @pytest.mark.parametrize("note", UNREADABLE)
-def test_a_note_that_cannot_be_read_is_like_none(tmp_path: Path, note: str) -> None:
-    store = MemoryStore(tmp_path)
-    store.notes["pace"] = note
+def test_a_note_that_cannot_be_read_is_like_none(note: str) -> None:
+    store = WatchedStore()
+    store.texts["pace"] = note
 
-    assert ExtractionCost(store, FakeClock()).measured() == {}
+    assert ExtractionCost(store.notes, FakeClock()).measured() == {}

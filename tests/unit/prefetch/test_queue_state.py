@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ from framecache.prefetch.related import RelatedNote
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.fakes import FakeLog, MemoryStore, eventually, orthanc_id
+from tests.unit.fakes import FakeLog, WatchedStore, eventually, orthanc_id
 
 ONE, TWO, STUDY = map(orthanc_id, (1, 2, 3))
 LEFT = QueuedInstance([(ONE, Priority.VIEWER), (TWO, Priority.PRIOR)], [RelatedNote("priors", STUDY)])
@@ -43,24 +42,24 @@ class Parts:
 
 
 class Bench:
-    def __init__(self, folder: Path) -> None:
-        self.store = MemoryStore(folder)
+    def __init__(self) -> None:
+        self.store = WatchedStore()
         self.begin()
 
     def begin(self, save_seconds: float = 10.0) -> None:
         """One run of the plugin."""
         self.parts = Parts()
         parts: Any = self.parts
-        self.queue_state = QueueState(parts, parts, self.store, save_seconds)
+        self.queue_state = QueueState(parts, parts, self.store.notes, save_seconds)
 
     @property
     def written(self) -> QueuedInstance:
-        return QueuedInstance.from_text(self.store.notes.get("asked for"))
+        return QueuedInstance.from_text(self.store.texts.get("asked for"))
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    made = Bench(tmp_path)
+def bench() -> Iterator[Bench]:
+    made = Bench()
     yield made
     made.queue_state.stop()
 
@@ -83,32 +82,25 @@ def test_it_is_written_down_meanwhile_too_and_only_when_it_has_changed(bench: Be
     bench.parts.left = LEFT
     bench.queue_state.start()
     assert eventually(lambda: bench.written == LEFT)
-    bench.store.notes.clear()
-    assert not eventually(lambda: bool(bench.store.notes), 0.1)
+    bench.store.texts.clear()
+    assert not eventually(lambda: bool(bench.store.texts), 0.1)
     bench.parts.left = QueuedInstance()
-    assert eventually(lambda: "asked for" in bench.store.notes)
+    assert eventually(lambda: "asked for" in bench.store.texts)
     assert (list(bench.written.instances), list(bench.written.notes)) == ([], [])
 
 
-def test_an_error_ends_neither_the_thread_nor_what_it_does_next(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch, log: FakeLog
-) -> None:
+def test_an_error_ends_neither_the_thread_nor_what_it_does_next(bench: Bench, log: FakeLog) -> None:
     bench.begin(save_seconds=0.01)
-    remember = bench.store.remember
-
-    def fail(*_: str) -> None:
-        raise RuntimeError("no disk")
-
-    monkeypatch.setattr(bench.store, "remember", fail)
+    bench.store.texts.fails = RuntimeError("no disk")
     bench.parts.left = LEFT
     bench.queue_state.start()
     assert eventually(lambda: "saving the queue failed: RuntimeError: no disk" in str(log.lines))
-    monkeypatch.setattr(bench.store, "remember", remember)
+    bench.store.texts.fails = None
     assert eventually(lambda: bench.written == LEFT)
 
 
 def test_who_ends_before_the_store_was_open_leaves_what_was_written(bench: Bench) -> None:
-    bench.store.notes["asked for"] = LEFT.to_text()
+    bench.store.texts["asked for"] = LEFT.to_text()
     bench.queue_state.stop()
     assert bench.written == LEFT
 

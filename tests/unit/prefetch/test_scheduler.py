@@ -25,8 +25,7 @@ from framecache.prefetch.work_queue import Task
 from framecache.serving.form import Codecs
 from framecache.store.block_format import BlockGone, BrokenBlock
 from framecache.store.buffers import BufferPool
-from framecache.store.frame_store import DoesNotFit, StoreError
-from framecache.store.spare_room import SpareRoom
+from framecache.store.errors import DoesNotFit, StoreError
 from framecache.telemetry.metrics import Metrics
 from framecache.threads import Desk
 from hypothesis import given
@@ -44,7 +43,7 @@ from tests.unit.dicom_files import (
     encapsulated,
     native,
 )
-from tests.unit.fakes import FakeApi, FakeClock, FakeLog, MemoryStore, eventually, orthanc_id, sources, uuid
+from tests.unit.fakes import FakeApi, FakeClock, FakeLog, WatchedStore, eventually, orthanc_id, sources, uuid
 
 BIG = 256 << 10  # frames of this size get a block each
 MB = 1 << 20
@@ -73,7 +72,7 @@ class Bench:
         mode: Mode = "copy",
     ) -> None:
         self.api = FakeApi(folder / "db" if has_folder else None)
-        self.store = MemoryStore(folder)
+        self.store = WatchedStore()
         self.metrics, self.clock = Metrics(), FakeClock()
         self.desk = Desk("test-desk", 1)
         self.pool = BufferPool(64 * MB, 0)
@@ -84,7 +83,7 @@ class Bench:
         self.states: list[tuple[str, str]] = []
         self.works: list[tuple[Task, ExtractionState]] = []
         self.done, self.with_stored_form = list[str](), list[str]()
-        self.extraction_cost = extraction_cost = ExtractionCost(self.store, self.clock)
+        self.extraction_cost = extraction_cost = ExtractionCost(self.store.notes, self.clock)
         self.scheduler = Scheduler(
             self.catalogue,
             Extractor(sources(self.api), self.store, self.pool, codecs, extraction_cost),
@@ -95,7 +94,7 @@ class Bench:
             self._note,
             on_kept=self.with_stored_form.append,
             on_opened=lambda entry: self.opened.append(entry.instance.orthanc_id),
-            background=Extractor(sources(self.api), SpareRoom(self.store), self.pool, codecs, extraction_cost),
+            background=Extractor(sources(self.api), self.store, self.pool, codecs, extraction_cost, may_evict=False),
         )
 
     def _note(self, orthanc_id: str, state: ExtractionState, work: Task) -> None:
@@ -260,7 +259,7 @@ def small_forms(tmp_path: Path) -> Iterator[Bench]:
 
 
 def forms_kept(bench: Bench) -> list[tuple[str, str]]:
-    return [(key.split("/")[1], row.representation) for key, (_, row) in bench.store.rows.items()]
+    return [(key.split("/")[0], row.representation) for key, (_, row) in bench.store.rows.items()]
 
 
 def test_the_stored_forms_of_a_burst_are_warm_before_the_first_small_form(small_forms: Bench) -> None:
@@ -314,7 +313,7 @@ def test_an_instance_deleted_before_its_small_form_leaves_nothing_behind(small_f
     def delete() -> None:
         if len(bench.store.rows) == 1:  # the first is cached, its small form waits
             bench.api.delete(names[0])
-            bench.store.forget(names[0])
+            bench.store.versions.remove_all(names[0])
 
     bench.store.before_keep = delete
     bench.run(*names)
@@ -327,7 +326,7 @@ def test_frames_beside_one_that_was_made_for_a_viewer_are_cut_out_as_well(small_
     """The keeper's block has that frame alone, the filler's would begin with it."""
     name = small_forms.take_in(1)
     entry = small_forms.catalogue.describe(name)
-    entry.add(small_forms.store.keep(entry.instance, HTJ2K_LOSSLESS, {1: memoryview(b"made")}))
+    entry.add(small_forms.store.blocks.keep(entry.instance, HTJ2K_LOSSLESS, {1: memoryview(b"made")}))
 
     small_forms.run(name)
 
@@ -424,7 +423,7 @@ def test_a_store_that_refuses_ends_the_instance_and_gives_memory_back(
 def test_what_was_evicted_is_cut_out_again_as_a_whole(bench: Bench) -> None:
     name = bench.take_in(1)
     bench.run(name)
-    bench.store.forget(name)
+    bench.store.versions.remove_all(name)
     assert not bench.store.rows
     bench.scheduler.submit(name, Priority.VIEWER)
 
@@ -635,7 +634,7 @@ def test_a_purge_that_fails_ends_no_worker(bench: Bench, monkeypatch: pytest.Mon
         bench.store.before_keep = lambda: None
         bench.scheduler.cancel(purged)
 
-    monkeypatch.setattr(bench.store, "forget", refuse)
+    monkeypatch.setattr(bench.store.versions, "remove_all", refuse)
     bench.store.before_keep = purge
     bench.run(purged, other)
 
@@ -649,13 +648,13 @@ def test_an_instance_that_is_evicted_while_it_is_cut_out_goes_whole(bench: Bench
     def evict_in_the_middle() -> None:
         kept.append(1)
         if len(kept) == 3:
-            bench.store.forget(name)
+            bench.store.versions.remove_all(name)
 
     bench.store.before_keep = evict_in_the_middle
     bench.run(name)
 
     assert len(kept) == 4
-    assert (bench.store.rows, bench.store.records) == ({}, {})
+    assert (bench.store.rows, bench.store.known) == ({}, {})
     assert not bench.catalogue.describe(name).blocks
     state = bench.scheduler.state(name)
     assert state is not None
@@ -728,7 +727,7 @@ def test_an_instance_deleted_while_it_is_filled_leaves_nothing_behind(tmp_path: 
 
     assert len(kept) >= 2
     assert bench.store.rows == {}
-    assert bench.store.records == {}
+    assert bench.store.known == {}
     assert not list(tmp_path.glob("f_*"))
     state = bench.scheduler.state(name)
     assert state is not None
@@ -754,8 +753,8 @@ def test_a_fill_of_an_older_version_is_left_for_the_newer_which_loses_nothing_by
     assert eventually(lambda: bench.done == [name])
 
     assert len(kept) == 2  # one block of the old version, one of the new
-    assert {key.split("/")[1] for key in bench.store.rows} == {uuid(77)}
-    assert InstancePath(STUDY, SERIES, "1.9") in bench.store.records
+    assert {key.split("/")[0] for key in bench.store.rows} == {uuid(77)}
+    assert InstancePath(STUDY, SERIES, "1.9") in bench.store.known
     assert bench.scheduler.state(name) == ExtractionState("cached")
     assert bench.metrics["failed_fills"] == 0
 
@@ -824,7 +823,7 @@ def test_an_older_version_s_blocks_go_when_the_new_one_is_filled(bench: Bench) -
     bench.scheduler.submit(name, Priority.ARRIVED)
     assert eventually(lambda: bench.metrics["filled_instances"] == 2)
 
-    assert {key.split("/")[1] for key in bench.store.rows} == {uuid(77)}
+    assert {key.split("/")[0] for key in bench.store.rows} == {uuid(77)}
 
 
 def test_stopping_ends_after_the_block_that_is_being_written(bench: Bench) -> None:
@@ -1056,7 +1055,7 @@ def test_the_backfill_stops_within_an_instance_for_what_arrives_and_goes_on_wher
     assert gave_way == [True]
     assert (bench.done, bench.scheduler.state(old)) == ([new, old], ExtractionState("cached"))
     assert bench.metrics["filled_instances"] == 2
-    assert {record.orthanc_id for path, record in bench.store.records.items() if path in bench.store.unasked} == {old}
+    assert bench.store.in_background == {old}
 
 
 def test_the_backfill_takes_only_room_that_is_free(tmp_path: Path) -> None:

@@ -38,17 +38,17 @@ def test_a_form_is_kept_with_a_record_of_its_instance(bench: Bench) -> None:
     bench.write_behind.keep(entry, EXPLICIT, 1, b"made")
 
     assert eventually(lambda: (EXPLICIT, 1) in entry.blocks)
-    assert bench.store.records[PATH].attachment_uuid == uuid(1)
+    assert bench.store.known[PATH].attachment_uuid == uuid(1)
 
 
 def test_a_form_of_what_was_replaced_meanwhile_goes_and_the_newer_version_stays(bench: Bench) -> None:
     old = bench.stored(1)
     bench.write_behind.keep(old, EXPLICIT, 1, b"made of the old")
     new = bench.stored(2)
-    bench.store.keep_record(new.instance)
-    bench.store.keep(new.instance, EXPLICIT, {1: memoryview(b"new")})
+    bench.store.records.keep(new.instance.to_json())
+    bench.store.blocks.keep(new.instance, EXPLICIT, {1: memoryview(b"new")})
     bench.write_behind.start()
 
     assert eventually(lambda: bench.write_behind._bytes == 0)
-    assert {key.split("/")[1] for key in bench.store.rows} == {uuid(2)}
-    assert bench.store.records[PATH].attachment_uuid == uuid(2)
+    assert {key.split("/")[0] for key in bench.store.rows} == {uuid(2)}
+    assert bench.store.known[PATH].attachment_uuid == uuid(2)

@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.dicom_files import EXPLICIT, JPEG_2000, JPEG_LS
-from tests.unit.fakes import ORTHANC_ID, PATH, UUID, FakeApi, FakeClock, MemoryStore, find_answer
+from tests.unit.fakes import ORTHANC_ID, PATH, UUID, FakeApi, FakeClock, WatchedStore, find_answer
 
 DICOM = "application/dicom"
 STONE = f'multipart/related; type="{DICOM}"; transfer-syntax='
@@ -50,7 +50,7 @@ class Stage:
         self.api, self.desk = TranscodingApi(folder / "storage"), Desk("test", 1)
         clock = FakeClock()
         self.pool = BufferPool(64 << 20, 0)
-        catalogue = Catalogue(self.api, MemoryStore(folder), self.desk, clock, folder / "storage", 5)
+        catalogue = Catalogue(self.api, WatchedStore(), self.desk, clock, folder / "storage", 5)
         responder = Responder(catalogue, self.pool, Metrics(), clock, Limits(10, 1, "no-cache"), "instance")
         self.retrieval = InstanceRetrieval(responder, self.api, self.desk, PublicUrl.from_configuration({}))
 

@@ -31,7 +31,7 @@ from hypothesis import strategies as st
 from tests.unit.blocks import content_of, overwrite, take_away
 from tests.unit.dicom_files import BIG_ENDIAN, EXPLICIT, JPEG_2000, SERIES, STUDY, encapsulated, native
 from tests.unit.dicomweb.test_multipart import split
-from tests.unit.fakes import PATH, UUID, FakeApi, FakeClock, MemoryStore, sources, uuid
+from tests.unit.fakes import PATH, UUID, FakeApi, FakeClock, WatchedStore, sources, uuid
 
 PIXELS = bytes(range(72))
 FRAMES = [PIXELS[i : i + 24] for i in (0, 24, 48)]
@@ -44,7 +44,7 @@ class Bench:
     """Retrieval with everything around it."""
 
     def __init__(self, folder: Path, longest_body: int = MB, codecs: Codecs | None = None) -> None:
-        self.api, self.store = FakeApi(folder / "db"), MemoryStore(folder)
+        self.api, self.store = FakeApi(folder / "db"), WatchedStore()
         self.metrics, self.clock, self.pool = Metrics(), FakeClock(), BufferPool(8 * MB, 0)
         self.desk = Desk("test-desk", 1)
         self.catalogue = Catalogue(self.api, self.store, self.desk, self.clock, folder / "db", 5)
@@ -66,7 +66,7 @@ class Bench:
         """Put frames into the cache, each in its block."""
         entry = self.catalogue.lookup(PATH)
         for number in numbers:
-            entry.add(self.store.keep(entry.instance, syntax, {number: memoryview(frames[number - 1])}))
+            entry.add(self.store.blocks.keep(entry.instance, syntax, {number: memoryview(frames[number - 1])}))
         return entry
 
     def get(
@@ -379,8 +379,8 @@ def test_an_overwritten_instance_is_served_as_it_is_now(bench: Bench) -> None:
 def indexed(bench: Bench) -> Entry:
     """What index mode leaves of an instance: no block, and where its frames lie."""
     entry = bench.catalogue.lookup(PATH)
-    bench.store.keep_record(entry.instance)
-    bench.store.keep_index(entry.instance, sources(bench.api).index(entry))
+    bench.store.records.keep(entry.instance.to_json())
+    bench.store.blocks.keep_index(entry.instance, sources(bench.api).index(entry))
     bench.catalogue.forget(entry.instance.orthanc_id)
     return bench.catalogue.lookup(PATH)
 
@@ -421,7 +421,7 @@ def test_past_the_end_of_an_indexed_instance_there_is_nothing(bench: Bench) -> N
 @pytest.mark.parametrize("damage", [b"", b"rubbish"])
 def test_a_damaged_index_is_no_index(bench: Bench, damage: bytes) -> None:
     entry = bench.catalogue.lookup(PATH)
-    bench.store.keep_index(entry.instance, sources(bench.api).index(entry)[:-1] + damage)
+    bench.store.blocks.keep_index(entry.instance, sources(bench.api).index(entry)[:-1] + damage)
     bench.catalogue.forget(entry.instance.orthanc_id)
 
     assert (bench.get("2")[1]["X-Frame-Cache"], bench.get("2")[3]) == ("miss", [FRAMES[1]])

@@ -14,7 +14,7 @@ from framecache.orthanc.instance import Instance
 from framecache.store.block import Block
 from framecache.store.disk.disk_store import DiskStore
 from framecache.store.disk.recovery import Recovery, RecoveryReport
-from framecache.store.frame_store import DoesNotFit, StoreError
+from framecache.store.errors import DoesNotFit, StoreError
 from framecache.store.resilient_store import ResilientStore
 
 from tests.unit.blocks import path_of
@@ -38,8 +38,8 @@ def bench(tmp_path: Path, log: FakeLog) -> Iterator[Bench]:
 
 
 def fill(store: ResilientStore, one: Instance, blocks: int = 1) -> list[Block]:
-    store.keep_record(one)
-    return [store.keep(one, SYNTAX, frames(number)) for number in range(1, blocks + 1)]
+    store.records.keep(one.to_json())
+    return [store.blocks.keep(one, SYNTAX, frames(number)) for number in range(1, blocks + 1)]
 
 
 def reason(store: ResilientStore) -> str:
@@ -60,11 +60,11 @@ def test_a_disk_that_cannot_be_written_degrades_the_store_until_it_can_be(
     monkeypatch.setattr(os, "write", refuse)
     for _ in range(3):
         with pytest.raises(StoreError, match=os.strerror(error)):
-            store.keep(instance(2), SYNTAX, frames(1))
+            store.blocks.keep(instance(2), SYNTAX, frames(1))
     assert store.degraded is not None
     assert (store.degraded.since, store.degraded.reason) == (1000.0, os.strerror(error))
-    assert store.blocks(instance(1)) == [row]
-    assert store.record(instance(1).path) == instance(1)
+    assert store.blocks.of(instance(1)) == [row]
+    assert store.records.get(instance(1).path) == instance(1).to_json()
     clock.now += 60
     store.tend(never)
     assert store.degraded.since == 1000.0
@@ -74,13 +74,13 @@ def test_a_disk_that_cannot_be_written_degrades_the_store_until_it_can_be(
     assert store.degraded is None
     fill(store, instance(2))
     assert (len(log.of("error")), len(log.of("warning"))) == (1, 1)
-    assert store.blocks(instance(1)) == [row]
+    assert store.blocks.of(instance(1)) == [row]
 
 
 def test_one_that_does_not_fit_is_no_fault(bench: Bench) -> None:
     store, _, _, _ = bench
     with pytest.raises(DoesNotFit):
-        store.keep(instance(1), SYNTAX, frames(1, size=LIMIT))
+        store.blocks.keep(instance(1), SYNTAX, frames(1, size=LIMIT))
     assert store.degraded is None
 
 
@@ -111,16 +111,16 @@ def test_an_index_that_is_damaged_while_it_is_used_is_set_aside_and_the_cache_re
     fill(store, instance(1), blocks=3)
     damage(folder)
     for _ in range(3):
-        assert store.blocks(instance(2)) == []
-        assert store.record(instance(2).path) is None
+        assert store.blocks.of(instance(2)) == []
+        assert store.records.get(instance(2).path) is None
     store.tend(never)
     store.tend(never)
     assert store.degraded is None
-    assert store.record(instance(1).path) is None
+    assert store.records.get(instance(1).path) is None
     assert len(log.of("error")) == 1
 
     (row,) = fill(store, instance(2))
-    assert store.blocks(instance(2)) == [row]
+    assert store.blocks.of(instance(2)) == [row]
     assert {path.name for path in folder.iterdir()} == {"blocks-1", "lock"}
     assert list(folder.rglob("*.block")) == [path_of(row)]
     store.close()
@@ -140,7 +140,7 @@ def test_a_folder_that_comes_back_while_it_is_used_is_taken_as_it_is(bench: Benc
     store.tend(never)
 
     assert store.degraded is None
-    assert (store.blocks(instance(1)), store.blocks(instance(2))) == ([row], [])
+    assert (store.blocks.of(instance(1)), store.blocks.of(instance(2))) == ([row], [])
     assert path_of(row).exists()
     assert not path_of(later).exists()
     fill(store, instance(2))
@@ -149,7 +149,7 @@ def test_a_folder_that_comes_back_while_it_is_used_is_taken_as_it_is(bench: Benc
 def test_an_index_that_cannot_be_read_behind_its_first_pages_is_set_aside(tmp_path: Path) -> None:
     first = DiskStore(tmp_path, LIMIT)
     for number in range(100):
-        first.keep_record(instance(number))
+        first.records.keep(instance(number).to_json())
     first.close()
     with (tmp_path / "blocks-1" / "cache.db").open("r+b") as file:
         file.seek(16 * 4096)
@@ -169,7 +169,7 @@ def test_an_index_that_the_check_cannot_read_is_set_aside_though_it_can_be_opene
 ) -> None:
     """Here the folder was in use at the start, and the check comes when it is had at last."""
     first = DiskStore(tmp_path, LIMIT)
-    first.keep_record(instance(1))
+    first.records.keep(instance(1).to_json())
     store = ResilientStore(lambda: DiskStore(tmp_path, LIMIT), LIMIT, FakeClock())
     first.close()
     run = Recovery.run
@@ -185,7 +185,7 @@ def test_an_index_that_the_check_cannot_read_is_set_aside_though_it_can_be_opene
     store.tend(never)
 
     assert store.degraded is None
-    assert store.record(instance(1).path) is None
+    assert store.records.get(instance(1).path) is None
     store.close()
 
 
@@ -216,12 +216,12 @@ def test_a_folder_that_cannot_be_had_at_the_start_is_had_later(tmp_path: Path) -
     first = DiskStore(tmp_path, LIMIT)
     store = ResilientStore(lambda: DiskStore(tmp_path, LIMIT), LIMIT, FakeClock())
     assert "in use by another Orthanc" in reason(store)
-    assert store.blocks(instance(1)) == []
-    assert (store.bytes_used(), store.count(), store.pinned()) == (0, 0, frozenset())
+    assert store.blocks.of(instance(1)) == []
+    assert (store.space.used(), store.space.rows(), store.pins.studies()) == (0, 0, frozenset())
     with pytest.raises(StoreError, match="in use"):
-        store.keep_record(instance(1))
+        store.records.keep(instance(1).to_json())
     with pytest.raises(StoreError, match="in use"):
-        store.pin("1.2")
+        store.pins.pin("1.2")
     store.tend(never)
     assert "in use by another Orthanc" in reason(store)
     first.close()
@@ -234,15 +234,15 @@ def test_a_folder_that_cannot_be_had_at_the_start_is_had_later(tmp_path: Path) -
 
 def test_what_cannot_be_looked_up_now_is_not_taken_for_cleaned_up(tmp_path: Path) -> None:
     first, one = DiskStore(tmp_path, LIMIT), instance(1)
-    first.keep_record(one)
+    first.records.keep(one.to_json())
     store = ResilientStore(lambda: DiskStore(tmp_path, LIMIT), LIMIT, FakeClock())
     with pytest.raises(StoreError, match="in use by another Orthanc"):
-        store.versions_of([one.orthanc_id])
+        store.versions.of([one.orthanc_id])
     assert "in use by another Orthanc" in reason(store)
     first.close()
     store.tend(never)
 
-    assert store.versions_of([one.orthanc_id]) == {one.orthanc_id: {one.attachment_uuid}}
+    assert store.versions.of([one.orthanc_id]) == {one.orthanc_id: {one.attachment_uuid}}
     store.close()
 
 
@@ -264,7 +264,7 @@ def test_a_transaction_that_cannot_be_committed_leaves_no_file(bench: Bench, mon
     real = inner._table._sql
     monkeypatch.setattr(type(inner._table), "_sql", property(lambda _: Full(real)))
     with pytest.raises(StoreError, match="full"):
-        store.keep(instance(2), SYNTAX, frames(1))
+        store.blocks.keep(instance(2), SYNTAX, frames(1))
     monkeypatch.undo()
     assert reason(store) == "database or disk is full"
     assert len(list(folder.rglob("*.block"))) == 1
@@ -279,7 +279,7 @@ def test_nothing_is_kept_noted_or_opened_after_its_end(bench: Bench) -> None:
     fill(store, instance(1))
     store.close()
     with contextlib.suppress(StoreError):
-        store.keep(instance(2), SYNTAX, frames(1))
+        store.blocks.keep(instance(2), SYNTAX, frames(1))
     store.tend(never)
 
     assert log.lines == []
@@ -295,6 +295,6 @@ def test_what_is_removed_while_degraded_makes_room(bench: Bench, monkeypatch: py
 
     monkeypatch.setattr(os, "write", refuse)
     with pytest.raises(StoreError):
-        store.keep(instance(2), SYNTAX, frames(1, size=MB))
-    assert store.forget(instance(1).orthanc_id) == 3
+        store.blocks.keep(instance(2), SYNTAX, frames(1, size=MB))
+    assert store.versions.remove_all(instance(1).orthanc_id) == 3
     assert list(folder.rglob("*.block")) == []

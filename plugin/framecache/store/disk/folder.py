@@ -6,54 +6,56 @@ import contextlib
 import fcntl
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import diskcache
 
 from framecache.store.disk.table import Table, is_damage
-from framecache.store.frame_store import StoreError
+from framecache.store.errors import StoreError
 
 _FORMAT = "blocks-1"
+_Opened = TypeVar("_Opened")
 
 
 class Folder:
-    """`directory` while this process holds it; what is ours lies a level below, named by its format."""
+    """`directory` while this process has it; the cache is in a folder in it, which is named by its format."""
 
     def __init__(self, directory: Path) -> None:
         """Take the folder, and make it if it is not there. Raises StoreError."""
         self._directory, self._own = directory, directory / _FORMAT
-        with store_errors(directory):
+        with _store_errors(directory):
             # One that is there already may be somebody's, and keeps its mode.
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._lock = _Lock(directory / "lock")
 
-    def open_table(self) -> Table:
-        """The index, a new one where the old one is unreadable. Raises StoreError."""
-        with store_errors(self._directory):
+    def open(self, use: Callable[[Table], _Opened]) -> _Opened:
+        """`use` the index, or a new one where the old one is unreadable. Raises StoreError."""
+        with _store_errors(self._directory):
             _make_private(self._own)
             try:
-                return Table(self._own)
+                return use(Table(self._own))
             except sqlite3.Error as error:
                 if not is_damage(error):
                     raise  # the disk is full or read-only now: the index is as good as it was
                 # The index is unreadable, so its files are worthless: set them aside and begin anew.
                 self.set_aside()
-                return Table(self._own)
+                return use(Table(self._own))
 
     def set_aside(self) -> None:
-        """Begin anew, in an empty folder; the next check removes the old one."""
+        """Begin anew in an empty folder; the next check removes the old one."""
         with contextlib.suppress(FileNotFoundError):
             self._own.rename(self._own.with_name(f"{_FORMAT}.broken-{os.urandom(4).hex()}"))
         _make_private(self._own)
 
     def close(self) -> None:
-        """Let others have it."""
+        """Release the folder."""
         self._lock.close()
 
 
 @contextlib.contextmanager
-def store_errors(directory: Path) -> Iterator[None]:
+def _store_errors(directory: Path) -> Iterator[None]:
     """Whatever goes wrong in the folder, as StoreError."""
     try:
         yield

@@ -1,44 +1,47 @@
-"""Studies that stay, whatever else comes: rows `p/<StudyInstanceUID>`, without a value."""
+"""The pins of a folder: rows `p/<StudyInstanceUID>`, without a value."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from framecache.store.disk.keys import PINS, study_of
 from framecache.store.disk.table import Table
 
-# Pinned studies may hold so much of the cache: beyond it, those not asked for the longest go like any other.
+# Pinned studies may use so much of the limit: beyond it, those not viewed for the longest are evicted like any other.
 _MOST_PINNED = 0.5
 
 
-class Pins:
-    """The pins of one cache, which survive a restart."""
+class DiskPins:
+    """Pinned studies, which survive a restart."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
-        self._studies = frozenset(key[2:] for key in table.keys_from("p/"))
+        self._studies = frozenset(key.removeprefix(PINS) for key in table.keys_from(PINS))
 
-    @property
     def studies(self) -> frozenset[str]:
         """Study Instance UIDs."""
         return self._studies
 
     def pin(self, study_instance_uid: str) -> None:
-        """Let a study stay."""
-        self._table.set(f"p/{study_instance_uid}", b"")
+        """Keep a study, whatever else comes."""
+        self._table.set(PINS + study_instance_uid, b"")
         self._studies |= {study_instance_uid}
 
     def unpin(self, study_instance_uid: str) -> None:
-        """Let a study go when its time has come."""
-        self._table.remove_keys([f"p/{study_instance_uid}"])
+        """Let a study be evicted like any other."""
+        self._table.remove_keys([PINS + study_instance_uid])
         self._studies -= {study_instance_uid}
 
     def is_pinned(self, record_key: str) -> bool:
         """Whether the instance with this record belongs to a pinned study."""
-        _, _, rest = record_key.partition("/")
-        return rest.partition("/")[0] in self._studies
+        return study_of(record_key) in self._studies
 
-    def without(self, instances: Iterable[tuple[str, str]], limit: int) -> Iterator[str]:
-        """The Orthanc IDs of those that may go, in their order: pinned ones last, and those within bounds never."""
+    def evictable(self, instances: Iterable[tuple[str, str]], limit: int) -> Iterator[str]:
+        """The Orthanc IDs of those that may be evicted, in their order, with the pinned ones last.
+
+        `instances` are Orthanc IDs and the keys of their records. Of the pinned ones only those are given that are
+        beyond their share of `limit`.
+        """
         pinned = []
         for orthanc_id, record_key in instances:
             if self._studies and self.is_pinned(record_key):

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from framecache.store.disk.block_file import BlockFile
+from framecache.store.disk.blocks import blocks_of_attachment
 from framecache.store.disk.table import Table
 
 
@@ -72,7 +73,7 @@ class Recovery:
         for attachment_uuid, folder in self._folders():
             if self._is_stopping():
                 return
-            wanted = {block.content for block in self._table.blocks(f"f/{attachment_uuid}/")}
+            wanted = {block.content for block in blocks_of_attachment(self._table, attachment_uuid)}
             orphans = [path for path in Path(folder).glob("*.block") if BlockFile(str(path)) not in wanted]
             self._table.blocks_on_disk.remove_all([(str(path.relative_to(self._own)), 0) for path in orphans])
             self._findings.orphans += len(orphans)

@@ -1,4 +1,9 @@
-"""diskcache's table of what is kept, with the questions that its public methods cannot be asked."""
+"""diskcache's table, and the one place that reaches into diskcache's private parts.
+
+These are `_sql`, `_con`, `_disk`, `_txn_id` and `_transact` of diskcache 5.6.3. What its public methods cannot be asked
+is asked in SQL by `rows`; statements and triggers name its table `Cache` (key, raw, tag, filename, value, size,
+access_time, access_count) and `Settings` (key, value).
+"""
 
 from __future__ import annotations
 
@@ -6,8 +11,7 @@ import contextlib
 import os
 import sqlite3
 import threading
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,10 +19,8 @@ from typing import Any, NamedTuple
 import diskcache
 
 from framecache.batches import batches
-from framecache.store.block import Block
 from framecache.store.disk.block_disk import DISK_BLOCK, BlockDisk
-from framecache.store.disk.block_file import BlockFile
-from framecache.store.frame_store import StoreError
+from framecache.store.errors import StoreError
 
 _DATABASE_SETTINGS = {
     "eviction_policy": "none",
@@ -31,12 +33,7 @@ _DATABASE_SETTINGS = {
     "sqlite_wal_autocheckpoint": 256,
     "sqlite_journal_size_limit": 1 << 20,
 }
-_RECORDS = "raw = 1 AND key >= 'i/' AND key < 'i0'"
 BATCH = 500  # values in one question
-# What was asked for counts as so much younger than what merely arrived: a flood of new studies pushes itself out.
-_READ_SECONDS = 86400.0
-# Times of accesses differ at least by so much, so that their order survives a clock that is set back.
-_TICK = 1e-4
 
 
 class IndexDamaged(StoreError):
@@ -70,16 +67,6 @@ class Removed:
         return Removed(self.rows + other.rows, self.orthanc_ids | other.orthanc_ids, self.size + other.size)
 
 
-class OldRecord(NamedTuple):
-    """A record by its row ID; `asked_at` is when its instance was last asked for, in seconds since the epoch."""
-
-    row: int
-    orthanc_id: str
-    key: str
-    asked_at: float
-    content: bytes
-
-
 class Table(diskcache.Cache):  # type: ignore[misc]
     """The index of one cache. Only long-lived threads may use it: diskcache keeps a connection for each."""
 
@@ -90,8 +77,6 @@ class Table(diskcache.Cache):  # type: ignore[misc]
         self._txn_id: int | None = None
         super().__init__(str(directory), disk=BlockDisk, **_DATABASE_SETTINGS)
         self._identity = _identity(self.path)
-        self._latest, self._ticking = 0.0, threading.Lock()
-        self._begin_clock()
 
     @property
     def blocks_on_disk(self) -> BlockDisk:
@@ -113,27 +98,10 @@ class Table(diskcache.Cache):  # type: ignore[misc]
         found: list[Any] = self._sql(query, parameters).fetchall()
         return found
 
-    def blocks(self, prefix: str) -> Iterator[Block]:
-        """The blocks whose keys begin with `prefix`."""
-        query = "SELECT key, filename, size FROM Cache WHERE raw = 1 AND key >= ? AND key < ?"
-        for row in self._sql(query, (prefix, prefix + "\x7f")).fetchall():
-            with contextlib.suppress(ValueError, TypeError):  # SQLite has no checksums
-                yield self._block(*row)
-
-    def _block(self, key: str, filename: str, size: int) -> Block:
-        _, _, representation, numbers = key.split("/")
-        first, _, count = numbers.partition("-")
-        return Block(key, representation, int(first), int(count), size, BlockFile(self._disk.full_path(filename)))
-
     def tagged(self, tags: Sequence[str]) -> Iterator[TaggedRow]:
         """All rows of these instances."""
         for some in batches(tags, BATCH):
             yield from self._rows("tag", some)
-
-    def tags(self, after: str, most: int) -> list[str]:
-        """The next Orthanc IDs that anything is kept of, in order."""
-        query = "SELECT DISTINCT tag FROM Cache WHERE tag > ? ORDER BY tag LIMIT ?"
-        return [tag for (tag,) in self._sql(query, (after, most)).fetchall()]
 
     def keys_from(self, prefix: str) -> list[str]:
         """All keys that begin with `prefix`."""
@@ -145,27 +113,6 @@ class Table(diskcache.Cache):  # type: ignore[misc]
         query = "SELECT rowid, key, filename, size FROM Cache WHERE rowid > ? AND filename NOT NULL ORDER BY rowid"
         rows: list[tuple[int, str, str, int]] = self._sql(f"{query} LIMIT {BATCH}", (after,)).fetchall()
         return rows
-
-    def least_recently_used(self) -> list[tuple[str, str]]:
-        """Orthanc IDs and the keys of their records, the one that nobody asked for the longest first.
-
-        Before them those without a record ("" as key): it went while blocks were being written, or another instance
-        has the same UIDs. Nothing tells when they were asked for. Behind them those without a block: an index is hardly
-        any room. What nobody asked for (count -1) goes before what arrived, and of that the youngest first: it was
-        brought in newest study first.
-        """
-        lost = f"SELECT DISTINCT tag, '' FROM Cache WHERE tag NOT NULL AND tag NOT IN (SELECT tag FROM Cache WHERE {_RECORDS})"  # noqa: S608, E501
-        has_block = "EXISTS (SELECT 1 FROM Cache AS other WHERE other.tag = Cache.tag AND other.filename NOT NULL)"
-        arrived = f"access_time + (access_count > 0) * {_READ_SECONDS}"
-        age = f"CASE WHEN access_count < 0 THEN -access_time ELSE {arrived} END"
-        kept = f"SELECT tag, key FROM Cache WHERE {_RECORDS} ORDER BY {has_block} DESC, {age}, rowid"  # noqa: S608
-        return [*self._sql(lost).fetchall(), *self._sql(kept).fetchall()]
-
-    def not_asked_for_since(self, moment: float, after: int) -> list[OldRecord]:
-        """Some records of what came before `moment` and was not asked for since, in the order of their row IDs."""
-        columns = f"SELECT rowid, tag, key, access_time, value FROM Cache WHERE {_RECORDS}"  # noqa: S608
-        query = f"{columns} AND access_time < ? AND rowid > ? ORDER BY rowid LIMIT {BATCH}"
-        return [OldRecord(*row) for row in self._sql(query, (moment, after)).fetchall()]
 
     def bytes_of(self, tag: str) -> int:
         """Bytes of all that is kept of one instance."""
@@ -214,31 +161,6 @@ class Table(diskcache.Cache):  # type: ignore[misc]
         with self.transact():
             for name, value in (("count", "count(*)"), ("size", "coalesce(sum(size), 0)")):
                 self._sql(f"UPDATE Settings SET value = (SELECT {value} FROM Cache) WHERE key = ?", (name,))  # noqa: S608
-
-    def set_record(self, key: str, content: bytes, tag: str, *, unasked: bool = False) -> None:
-        """Keep a record as one that arrived now, or as one that nobody asked for."""
-        query = "UPDATE Cache SET access_time = ?, access_count = ? WHERE key = ? AND raw = 1"
-        with self.transact():
-            self.set(key, content, tag=tag)
-            self._sql(query, (self._moment(time.time()), -1 if unasked else 0, key))
-
-    def set_access_times(self, times: Iterable[tuple[float, str]]) -> None:
-        """Last accesses of rows, in one transaction. They never go back, whatever the clock does."""
-        query = "UPDATE Cache SET access_time = ?, access_count = max(access_count, 0) + 1 WHERE key = ? AND raw = 1"
-        with self.transact():
-            for moment, key in sorted(times):
-                self._sql(query, (self._moment(moment), key))
-
-    def _begin_clock(self) -> None:
-        """Times to come are those of a clock that was wrong: they would be the youngest for ever."""
-        now = time.time()
-        self._sql("UPDATE Cache SET access_time = ? WHERE access_time > ?", (now, now))
-        self._latest = self._sql("SELECT coalesce(max(access_time), 0) FROM Cache").fetchone()[0]
-
-    def _moment(self, moment: float) -> float:
-        with self._ticking:
-            self._latest = max(self._latest + _TICK, moment)
-            return self._latest
 
     @contextlib.contextmanager
     def _transact(self, retry: object = None, filename: str | None = None) -> Iterator[tuple[Any, Callable[..., None]]]:  # noqa: ARG002

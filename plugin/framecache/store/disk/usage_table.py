@@ -1,4 +1,4 @@
-"""How much is held of each instance: a row of sums beside the index, kept by triggers in the same transactions.
+"""How much of each instance is cached: a row of sums beside the index, kept by triggers in the same transactions.
 
 A question about thousands of studies reads a row for each instance, and not one for each of its blocks.
 """
@@ -6,14 +6,13 @@ A question about thousands of studies reads a row for each instance, and not one
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from types import MappingProxyType
 
 from framecache.batches import batches
-from framecache.dicom.transfer_syntax import EXPLICIT, stored_representation
-from framecache.errors import SourceError
-from framecache.orthanc.instance import Instance
 from framecache.store.disk.table import BATCH, Table
+from framecache.store.record import Record, UnreadableRecord
 from framecache.store.usage import InstanceUsage, Order, StudyUsage, StudyUsagePage, TotalUsage
 
 # Another name with each change of the columns or of what they mean: the sums are made anew from the index then.
@@ -61,25 +60,22 @@ class UsageTable:
             self._table.rows(f"DROP TRIGGER IF EXISTS Holdings_{name}")
             self._table.rows(f"CREATE TRIGGER Holdings_{name} {trigger}")
         for (content,) in self._table.rows(f"SELECT value FROM Cache WHERE {_IS_RECORD.format(key='key')}"):
-            try:
-                self.enter(Instance.from_json(content))
-            except (SourceError, TypeError):
-                continue  # nobody else can read it either
+            with contextlib.suppress(UnreadableRecord):  # nobody else can read it either
+                self.enter(Record.from_json(content))
 
-    def enter(self, instance: Instance) -> None:
-        """A record was written: of this version of the instance the frames count, whenever they were cut out."""
-        path = instance.path
-        form = (stored_representation(instance.transfer_syntax_uid) or EXPLICIT).transfer_syntax_uid
+    def enter(self, record: Record) -> None:
+        """A record was written: of this version of the instance the frames count, whenever they were cached."""
+        path = record.path
         values = {
             "study": path.study_instance_uid,
-            "study_id": instance.study_id,
+            "study_id": record.study_id,
             "series": path.series_instance_uid,
             "instance": path.sop_instance_uid,
-            "tag": instance.orthanc_id,
-            "series_id": instance.series_id,
-            "attachment": instance.attachment_uuid,
-            "form": form,
-            "frames": instance.number_of_frames,
+            "tag": record.orthanc_id,
+            "series_id": record.series_id,
+            "attachment": record.attachment_uuid,
+            "form": record.first_representation,
+            "frames": record.number_of_frames,
         }
         count = _COUNT.replace("attachment", ":attachment").replace("form", ":form").format(key="key")
         in_blocks, in_index = _IS_BLOCK.format(key="key"), _IS_INDEX.format(key="key")
@@ -95,14 +91,14 @@ class UsageTable:
             values,
         )
 
-    def in_all(self) -> TotalUsage:
-        """What the cache holds."""
+    def total(self) -> TotalUsage:
+        """The sums over the whole cache."""
         studies = f"SELECT 1 FROM {_NAME} GROUP BY study, study_id"
         query = f"SELECT count(DISTINCT series), count(*), coalesce(sum({_CACHED}), 0) FROM {_NAME}"
         return TotalUsage(len(self._table.rows(studies)), *self._table.rows(query)[0])
 
     def studies(self, order: Order, limit: int, offset: int, study_ids: Sequence[str] | None) -> StudyUsagePage:
-        """Some of the studies, the most of it first; only those with these Orthanc IDs, if any are given."""
+        """Some of the studies, the largest values first; only those with these Orthanc IDs, if any are given."""
         condition = "" if study_ids is None else f"WHERE study_id IN ({','.join('?' * len(study_ids))})"
         groups = f"FROM {_NAME} {condition} GROUP BY study, study_id"
         ((total,),) = self._table.rows(f"SELECT count(*) FROM (SELECT 1 {groups})", study_ids or ())
@@ -111,12 +107,12 @@ class UsageTable:
         return StudyUsagePage(total, [StudyUsage(*row) for row in found])
 
     def instances(self, orthanc_ids: Sequence[str]) -> dict[str, InstanceUsage]:
-        """Those of some instances that anything is held of, by Orthanc ID."""
-        held = {}
+        """Those of these instances, by Orthanc ID. Uncached instances are omitted."""
+        found = {}
         for some in batches(orthanc_ids, BATCH):
             query = f"SELECT {_INSTANCE} FROM {_NAME} WHERE tag IN ({','.join('?' * len(some))})"
-            held.update({row[0]: InstanceUsage(*row) for row in self._table.rows(query, some)})
-        return held
+            found.update({row[0]: InstanceUsage(*row) for row in self._table.rows(query, some)})
+        return found
 
 
 def _triggers() -> Iterator[tuple[str, str]]:

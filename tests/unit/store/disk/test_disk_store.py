@@ -18,7 +18,7 @@ from framecache.orthanc.instance import Instance
 from framecache.store.block import Block
 from framecache.store.disk import folder
 from framecache.store.disk.disk_store import DiskStore
-from framecache.store.frame_store import DoesNotFit, NoStore, StoreError
+from framecache.store.errors import DoesNotFit, StoreError
 
 from tests.disk import disk_usage
 from tests.unit.blocks import path_of, read_frame
@@ -41,34 +41,34 @@ def frames(*numbers: int, size: int = 100 * KB) -> Mapping[int, memoryview]:
 
 
 def fill(store: DiskStore, one: Instance, blocks: int = 1, size: int = 100 * KB) -> list[Block]:
-    store.keep_record(one)
-    return [store.keep(one, SYNTAX, frames(number, size=size)) for number in range(1, blocks + 1)]
+    store.records.keep(one.to_json())
+    return [store.blocks.keep(one, SYNTAX, frames(number, size=size)) for number in range(1, blocks + 1)]
 
 
 def test_what_was_kept_is_read_back(store: DiskStore) -> None:
     one = instance(1)
-    store.keep_record(one)
-    first = store.keep(one, SYNTAX, frames(1, 2, 3))
-    second = store.keep(one, SYNTAX, frames(10))
+    store.records.keep(one.to_json())
+    first = store.blocks.keep(one, SYNTAX, frames(1, 2, 3))
+    second = store.blocks.keep(one, SYNTAX, frames(10))
 
-    assert store.record(one.path) == one
-    assert sorted(store.blocks(one), key=lambda row: row.first) == [first, second]
+    assert store.records.get(one.path) == one.to_json()
+    assert sorted(store.blocks.of(one), key=lambda row: row.first) == [first, second]
     assert (first.representation, first.first, first.count) == (SYNTAX, 1, 3)
     assert read_frame(first, 2) == b"\2" * 100 * KB
-    assert store.count() == 3
-    assert store.record(PATH) is None
+    assert store.space.rows() == 3
+    assert store.records.get(PATH) is None
 
 
 def test_notes_survive_and_belong_to_no_instance(tmp_path: Path) -> None:
     store = DiskStore(tmp_path / "cache", LIMIT)
-    assert store.note("changes") is None
+    assert store.notes.get("changes") is None
     for value in ("1", "22"):
-        store.remember("changes", value)
+        store.notes["changes"] = value
     store.close()
     again = DiskStore(tmp_path / "cache", LIMIT)
 
-    assert again.note("changes") == "22"
-    assert again.versions("", 10) == {}
+    assert again.notes.get("changes") == "22"
+    assert again.versions.after("", 10) == {}
     again.close()
 
 
@@ -76,19 +76,19 @@ def test_versions_are_told_by_instance_page_by_page(store: DiskStore) -> None:
     for number in (3, 1, 2):
         fill(store, instance(number), blocks=2)
     fill(store, instance(1, uuid=uuid(9)))
-    store.keep_record(instance(4))
+    store.records.keep(instance(4).to_json())
 
     names = [instance(number).orthanc_id for number in range(1, 5)]
-    assert store.versions("", 2) == {names[0]: {uuid(1), uuid(9)}, names[1]: {uuid(2)}}
-    assert store.versions(names[1], 10) == {names[2]: {uuid(3)}, names[3]: {uuid(4)}}
-    assert store.versions(names[3], 10) == {}
+    assert store.versions.after("", 2) == {names[0]: {uuid(1), uuid(9)}, names[1]: {uuid(2)}}
+    assert store.versions.after(names[1], 10) == {names[2]: {uuid(3)}, names[3]: {uuid(4)}}
+    assert store.versions.after(names[3], 10) == {}
 
 
 def test_blocks_of_one_frame_are_told_from_those_whose_numbers_begin_alike(store: DiskStore) -> None:
     """`1-1` is the beginning of `1-10`, and frame 1 that of frame 10."""
     one = instance(1)
-    ten = store.keep(one, SYNTAX, frames(*range(1, 11), size=10))
-    single = store.keep(one, SYNTAX, frames(1, size=20))
+    ten = store.blocks.keep(one, SYNTAX, frames(*range(1, 11), size=10))
+    single = store.blocks.keep(one, SYNTAX, frames(1, size=20))
 
     assert (single.count, ten.count) == (1, 10)
     assert read_frame(single, 1) == b"\1" * 20
@@ -96,10 +96,10 @@ def test_blocks_of_one_frame_are_told_from_those_whose_numbers_begin_alike(store
 
 def test_a_block_that_is_written_again_replaces_the_old_one(store: DiskStore) -> None:
     one = instance(1)
-    old = store.keep(one, SYNTAX, frames(1, size=10))
-    new = store.keep(one, SYNTAX, frames(1, size=20))
+    old = store.blocks.keep(one, SYNTAX, frames(1, size=10))
+    new = store.blocks.keep(one, SYNTAX, frames(1, size=20))
 
-    assert [row.key for row in store.blocks(one)] == [new.key]
+    assert [row.key for row in store.blocks.of(one)] == [new.key]
     assert not path_of(old).exists()
     assert len(read_frame(new, 1)) == 20
 
@@ -111,8 +111,8 @@ def test_a_cache_that_is_opened_again_knows_what_it_knew(tmp_path: Path) -> None
     first.close()
     second = DiskStore(tmp_path, LIMIT)
 
-    assert second.record(one.path) == one
-    assert [read_frame(row, row.first) for row in second.blocks(one)] == [b"\1" * 100 * KB, b"\2" * 100 * KB]
+    assert second.records.get(one.path) == one.to_json()
+    assert [read_frame(row, row.first) for row in second.blocks.of(one)] == [b"\1" * 100 * KB, b"\2" * 100 * KB]
     second.close()
 
 
@@ -121,29 +121,29 @@ def test_forgetting_an_instance_removes_its_rows_and_files_and_no_other_s(store:
     fill(store, one, blocks=3)
     (kept,) = fill(store, other)
 
-    assert store.forget(one.orthanc_id) == 4
-    assert store.record(one.path) is None
-    assert store.blocks(one) == []
+    assert store.versions.remove_all(one.orthanc_id) == 4
+    assert store.records.get(one.path) is None
+    assert store.blocks.of(one) == []
     assert list((tmp_path / "cache").rglob("*.block")) == [path_of(kept)]
-    assert store.forget("unknown") == 0
+    assert store.versions.remove_all("unknown") == 0
 
 
 def test_one_version_of_an_instance_goes_and_the_other_stays(store: DiskStore) -> None:
     old, new = instance(1), instance(1, uuid=uuid(77))
     (gone,) = fill(store, old)
     (kept,) = fill(store, new)
-    assert store.versions_of([new.orthanc_id, "unknown"]) == {new.orthanc_id: {uuid(1), uuid(77)}, "unknown": set()}
+    assert store.versions.of([new.orthanc_id, "unknown"]) == {new.orthanc_id: {uuid(1), uuid(77)}, "unknown": set()}
 
-    store.forget_versions({new.orthanc_id: {uuid(1)}, "unknown": {uuid(77)}})
+    store.versions.remove({new.orthanc_id: {uuid(1)}, "unknown": {uuid(77)}})
 
-    assert store.blocks(old) == []
-    assert store.blocks(new) == [kept]
+    assert store.blocks.of(old) == []
+    assert store.blocks.of(new) == [kept]
     assert not path_of(gone).exists()
-    assert store.record(new.path) == new
+    assert store.records.get(new.path) == new.to_json()
 
-    store.forget_versions({new.orthanc_id: {uuid(77)}})
+    store.versions.remove({new.orthanc_id: {uuid(77)}})
 
-    assert (store.record(new.path), store.count()) == (None, 0)
+    assert (store.records.get(new.path), store.space.rows()) == (None, 0)
 
 
 def test_a_record_that_cannot_be_read_is_of_no_version_and_can_be_removed(store: DiskStore, tmp_path: Path) -> None:
@@ -151,19 +151,19 @@ def test_a_record_that_cannot_be_read_is_of_no_version_and_can_be_removed(store:
     fill(store, one)
     with sqlite3.connect(next(tmp_path.rglob("cache.db"))) as connection:
         connection.execute("UPDATE Cache SET value = ? WHERE key GLOB 'i/*'", (sqlite3.Binary(b"{}"),))
-    assert store.versions_of([one.orthanc_id]) == {one.orthanc_id: {uuid(1), ""}}
+    assert store.versions.of([one.orthanc_id]) == {one.orthanc_id: {uuid(1), ""}}
 
-    store.forget_versions({one.orthanc_id: {""}})
+    store.versions.remove({one.orthanc_id: {""}})
 
-    assert store.versions_of([one.orthanc_id]) == {one.orthanc_id: {uuid(1)}}
+    assert store.versions.of([one.orthanc_id]) == {one.orthanc_id: {uuid(1)}}
 
 
 def test_one_block_can_be_forgotten(store: DiskStore) -> None:
     one = instance(1)
     first, second = fill(store, one, blocks=2)
-    store.forget_block(first)
+    store.blocks.remove(first)
 
-    assert store.blocks(one) == [second]
+    assert store.blocks.of(one) == [second]
     assert not path_of(first).exists()
 
 
@@ -171,25 +171,25 @@ def test_the_least_recently_used_instance_goes_first_and_goes_whole(store: DiskS
     instances = [instance(number) for number in range(5)]
     for number, one in enumerate(instances):
         fill(store, one, blocks=3, size=MB - 10 * KB)
-        store.touch({one.path: 4e9 + number})
-    store.touch({instances[0].path: 4e9 + 100})  # asked for a moment ago
+        store.records.touch({one.path: 4e9 + number})
+    store.records.touch({instances[0].path: 4e9 + 100})  # asked for a moment ago
 
     fill(store, instance(9), blocks=2, size=MB - 10 * KB)
 
-    assert [len(store.blocks(one)) for one in instances] == [3, 0, 3, 3, 3]
-    assert store.record(instances[1].path) is None
+    assert [len(store.blocks.of(one)) for one in instances] == [3, 0, 3, 3, 3]
+    assert store.records.get(instances[1].path) is None
 
 
 def test_an_older_access_never_makes_an_instance_older(store: DiskStore) -> None:
     first, second = instance(1), instance(2)
     for one in (first, second):
         fill(store, one, blocks=7, size=MB - 10 * KB)
-    store.touch({first.path: 5e9, second.path: 4e9})
-    store.touch({first.path: 1.0})
+    store.records.touch({first.path: 5e9, second.path: 4e9})
+    store.records.touch({first.path: 1.0})
 
     fill(store, instance(3), blocks=3, size=MB - 10 * KB)
 
-    assert (len(store.blocks(first)), len(store.blocks(second))) == (7, 0)
+    assert (len(store.blocks.of(first)), len(store.blocks.of(second))) == (7, 0)
 
 
 def test_an_instance_never_evicts_itself(store: DiskStore) -> None:
@@ -197,7 +197,7 @@ def test_an_instance_never_evicts_itself(store: DiskStore) -> None:
     kept = fill(store, one, blocks=12, size=MB)
     for number in range(13, 17):
         with contextlib.suppress(DoesNotFit):
-            kept.append(store.keep(one, SYNTAX, frames(number, size=MB)))
+            kept.append(store.blocks.keep(one, SYNTAX, frames(number, size=MB)))
 
     assert 14 <= len(kept) < 16
     assert all(len(read_frame(row, row.first)) == MB for row in kept)
@@ -206,21 +206,21 @@ def test_an_instance_never_evicts_itself(store: DiskStore) -> None:
 def test_a_block_larger_than_the_cache_evicts_nothing(store: DiskStore) -> None:
     rows = fill(store, instance(3), blocks=3)
     with pytest.raises(DoesNotFit):
-        store.keep(instance(2), SYNTAX, frames(1, size=LIMIT + 1))
-    assert store.blocks(instance(3)) == rows
+        store.blocks.keep(instance(2), SYNTAX, frames(1, size=LIMIT + 1))
+    assert store.blocks.of(instance(3)) == rows
 
 
 def test_blocks_that_lost_their_record_can_be_evicted(store: DiskStore) -> None:
     """Another worker may evict an instance in the middle of its filling: the rest has no record."""
     one = instance(1)
     fill(store, one)
-    store.forget(one.orthanc_id)
+    store.versions.remove_all(one.orthanc_id)
     for number in range(2, 15):
-        store.keep(one, SYNTAX, frames(number, size=MB))
+        store.blocks.keep(one, SYNTAX, frames(number, size=MB))
 
     fill(store, instance(2), blocks=10, size=MB)
 
-    assert len(store.blocks(instance(2))) == 10
+    assert len(store.blocks.of(instance(2))) == 10
 
 
 def test_two_instances_of_the_same_uids_can_both_be_evicted(store: DiskStore) -> None:
@@ -231,7 +231,7 @@ def test_two_instances_of_the_same_uids_can_both_be_evicted(store: DiskStore) ->
 
     fill(store, instance(3), blocks=14, size=MB)
 
-    assert len(store.blocks(instance(3))) == 14
+    assert len(store.blocks.of(instance(3))) == 14
 
 
 @pytest.mark.parametrize(("size", "instances"), [(MB, 12), (200 * KB, 60), (5000, 500)])
@@ -259,7 +259,7 @@ def test_the_folder_never_exceeds_its_limit_while_many_fill_it(tmp_path: Path, s
     most = max(most, disk_usage(folder))
     assert most <= LIMIT
     assert most >= LIMIT * 0.5, "the test has to come near the limit"
-    assert store.bytes_used() <= LIMIT
+    assert store.space.used() <= LIMIT
     store.close()
 
 
@@ -267,14 +267,14 @@ def test_a_reservation_is_given_back_when_writing_fails(store: DiskStore, monkey
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    used = store.bytes_used()
+    used = store.space.used()
     monkeypatch.setattr(os, "write", full)
     for _ in range(40):
         with pytest.raises(OSError, match="No space"):
-            store.keep(instance(1), SYNTAX, frames(1, size=MB))
+            store.blocks.keep(instance(1), SYNTAX, frames(1, size=MB))
     monkeypatch.undo()
 
-    assert store.bytes_used() == used
+    assert store.space.used() == used
     fill(store, instance(2), blocks=10, size=MB)
 
 
@@ -323,7 +323,7 @@ def test_a_damaged_index_is_set_aside_and_the_cache_begins_anew(tmp_path: Path, 
 
     second = DiskStore(tmp_path, LIMIT)
 
-    assert second.record(instance(1).path) is None
+    assert second.records.get(instance(1).path) is None
     fill(second, instance(2))
     assert [path for path in tmp_path.iterdir() if ".broken-" in path.name]
     second.close()
@@ -348,7 +348,7 @@ def test_an_index_of_another_version_is_set_aside_and_the_cache_begins_anew(tmp_
 
     second = DiskStore(tmp_path, LIMIT)
 
-    assert second.record(instance(1).path) is None
+    assert second.records.get(instance(1).path) is None
     fill(second, instance(2))
     assert [path for path in tmp_path.iterdir() if ".broken-" in path.name]
     second.close()
@@ -357,7 +357,7 @@ def test_an_index_of_another_version_is_set_aside_and_the_cache_begins_anew(tmp_
 def test_a_cache_of_an_older_version_is_read(tmp_path: Path) -> None:
     """The first one wrote records without a modality, and neither notes nor pins; a newer one may write more.
 
-    Rules would decide wrongly by what is not there, so Orthanc is asked; the blocks are used all the same.
+    Its records are given as they are; who reads them decides. The blocks are used all the same.
     """
     first, (older, newer) = DiskStore(tmp_path, LIMIT), (instance(1), instance(2))
     rows = [*fill(first, older), *fill(first, newer)]
@@ -371,10 +371,11 @@ def test_a_cache_of_an_older_version_is_read(tmp_path: Path) -> None:
     connection.close()
 
     second = DiskStore(tmp_path, LIMIT)
-    assert (second.record(older.path), second.record(newer.path)) == (None, None)
-    assert [*second.blocks(older), *second.blocks(newer)] == rows
-    second.keep_record(newer)
-    assert second.record(newer.path) == newer
+    assert second.records.get(older.path) == json.dumps(without).encode()
+    assert second.records.get(newer.path) == json.dumps(more).encode()
+    assert [*second.blocks.of(older), *second.blocks.of(newer)] == rows
+    second.records.keep(newer.to_json())
+    assert second.records.get(newer.path) == newer.to_json()
     second.close()
 
 
@@ -395,7 +396,7 @@ def test_an_index_that_cannot_be_opened_now_is_not_thrown_away(
     monkeypatch.undo()
 
     second = DiskStore(tmp_path, LIMIT)
-    assert second.record(instance(1).path) == instance(1)
+    assert second.records.get(instance(1).path) == instance(1).to_json()
     second.close()
 
 
@@ -412,7 +413,7 @@ def test_a_folder_that_cannot_be_made_is_an_error_that_names_it(tmp_path: Path, 
 def test_a_record_that_is_not_of_its_uids_is_no_record(store: DiskStore, tmp_path: Path, damage: str) -> None:
     """SQLite has no checksums: a changed row must not lead to another instance's frames."""
     one, other = instance(1), instance(2)
-    store.keep_record(one)
+    store.records.keep(one.to_json())
     content = {
         "path": other.to_json(),
         "json": one.to_json()[:-5],
@@ -421,48 +422,48 @@ def test_a_record_that_is_not_of_its_uids_is_no_record(store: DiskStore, tmp_pat
     with sqlite3.connect(next(tmp_path.rglob("cache.db"))) as connection:
         connection.execute("UPDATE Cache SET value = ?", (sqlite3.Binary(content),))
 
-    assert store.record(one.path) is None
+    assert store.records.get(one.path) is None
 
 
 def test_an_index_is_kept_for_its_version_and_goes_with_its_instance(tmp_path: Path) -> None:
     first = DiskStore(tmp_path, LIMIT)
     old, new, other = instance(1), instance(1, uuid=uuid(9)), instance(2)
     for one in (old, new, other):
-        first.keep_record(one)
-        first.keep_index(one, one.attachment_uuid.encode())
+        first.records.keep(one.to_json())
+        first.blocks.keep_index(one, one.attachment_uuid.encode())
     first.close()
 
     second = DiskStore(tmp_path, LIMIT)
-    second.forget_versions({new.orthanc_id: {old.attachment_uuid}})
-    assert (second.index(old), second.index(new)) == (None, uuid(9).encode())
-    assert second.record(new.path) == new
-    second.forget(new.orthanc_id)
-    assert (second.index(new), second.index(other)) == (None, uuid(2).encode())
-    assert second.blocks(other) == []
+    second.versions.remove({new.orthanc_id: {old.attachment_uuid}})
+    assert (second.blocks.index(old), second.blocks.index(new)) == (None, uuid(9).encode())
+    assert second.records.get(new.path) == new.to_json()
+    second.versions.remove_all(new.orthanc_id)
+    assert (second.blocks.index(new), second.blocks.index(other)) == (None, uuid(2).encode())
+    assert second.blocks.of(other) == []
     second.close()
 
 
 def test_indexes_stay_while_there_are_blocks_to_evict(store: DiskStore) -> None:
     indexed = [instance(number) for number in range(20)]
     for one in indexed:
-        store.keep_record(one)
-        store.keep_index(one, bytes(1000))
+        store.records.keep(one.to_json())
+        store.blocks.keep_index(one, bytes(1000))
     fill(store, instance(50), blocks=10, size=MB)
     fill(store, instance(51), blocks=10, size=MB)
 
-    assert not store.blocks(instance(50))
-    assert all(store.index(one) for one in indexed)
+    assert not store.blocks.of(instance(50))
+    assert all(store.blocks.index(one) for one in indexed)
 
 
 def test_indexes_make_room_when_there_is_nothing_else(store: DiskStore) -> None:
     large = [instance(number) for number in range(30)]
     for one in large:
-        store.keep_record(one)
-        store.keep_index(one, os.urandom(MB))
+        store.records.keep(one.to_json())
+        store.blocks.keep_index(one, os.urandom(MB))
 
-    assert store.bytes_used() <= LIMIT
-    assert store.index(large[0]) is None
-    assert store.index(large[-1]) is not None
+    assert store.space.used() <= LIMIT
+    assert store.blocks.index(large[0]) is None
+    assert store.blocks.index(large[-1]) is not None
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
@@ -497,18 +498,3 @@ def test_file_names_hold_uids_only(store: DiskStore, tmp_path: Path) -> None:
 
     assert relative.parts[:3] == ("blocks-1", uuid(1)[:2], uuid(1))
     assert relative.name.startswith(f"{SYNTAX}_1-")
-
-
-def test_where_there_is_no_folder_nothing_is_kept() -> None:
-    store, one = NoStore(), instance(1)
-    store.keep_record(one)
-    store.touch({one.path: 1.0})
-    store.forget_versions({one.orthanc_id: {one.attachment_uuid}})
-    store.close()
-
-    assert (store.record(one.path), store.blocks(one), store.count(), store.bytes_used()) == (None, [], 0, 0)
-    assert (store.forget(one.orthanc_id), store.index(one), store.versions_of([one.orthanc_id])) == (0, None, {})
-    with pytest.raises(StoreError):
-        store.keep_index(one, b"")
-    with pytest.raises(StoreError):
-        store.keep(one, SYNTAX, frames(1))

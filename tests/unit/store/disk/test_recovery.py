@@ -33,7 +33,7 @@ def test_what_is_in_order_stays(store: DiskStore) -> None:
     rows = fill(store, instance(1), blocks=3)
 
     assert store.check(never) == RecoveryReport()
-    assert store.blocks(instance(1)) == rows
+    assert store.blocks.of(instance(1)) == rows
     assert [read_frame(row, row.first) for row in rows] == [bytes([n]) * 100 * KB for n in (1, 2, 3)]
 
 
@@ -43,7 +43,7 @@ def test_files_without_a_row_are_removed_and_so_are_their_folders(store: DiskSto
     beside = path_of(kept).with_name("1.2.3_9-00000000.block")
     beside.write_bytes(bytes(5000))
     content = path_of(lost).read_bytes()
-    store.forget(instance(2).orthanc_id)
+    store.versions.remove_all(instance(2).orthanc_id)
     path_of(lost).parent.mkdir(parents=True)
     path_of(lost).write_bytes(content)
 
@@ -67,7 +67,7 @@ def test_what_is_deleted_meanwhile_is_no_fault(store: DiskStore, monkeypatch: py
     def scan_and_delete(place: str | Path) -> Listing:
         found = Listing(scan(place))
         if str(place) == store._table.directory:
-            store.forget(instance(1).orthanc_id, instance(2).orthanc_id)
+            store.versions.remove_all(instance(1).orthanc_id, instance(2).orthanc_id)
         return found
 
     monkeypatch.setattr(os, "scandir", scan_and_delete)
@@ -87,8 +87,8 @@ def test_rows_whose_files_are_gone_or_cut_short_are_forgotten(store: DiskStore, 
         shutil.rmtree(path.parent)
 
     assert store.check(never) == RecoveryReport(lost=1)
-    assert store.blocks(instance(2)) == []
-    assert store.blocks(instance(1)) == [whole]
+    assert store.blocks.of(instance(2)) == []
+    assert store.blocks.of(instance(1)) == [whole]
     assert not path.exists()
 
 
@@ -107,21 +107,21 @@ def test_caches_of_other_formats_are_removed_and_nothing_else(store: DiskStore, 
     assert not (tmp_path / name).exists()
     assert (tmp_path / "somebody's").is_dir()
     assert (tmp_path / "outside" / "file").exists()
-    assert store.blocks(instance(1)) == [row]
+    assert store.blocks.of(instance(1)) == [row]
 
 
 def test_the_sums_are_counted_anew(store: DiskStore, tmp_path: Path) -> None:
     fill(store, instance(1), blocks=3)
-    used = store.bytes_used()
+    used = store.space.used()
     with store._table.transact():
         store._table._sql("UPDATE Settings SET value = 0 WHERE key IN ('count', 'size')")
-    assert store.bytes_used() < used
+    assert store.space.used() < used
 
     store.check(never)
 
-    assert store.count() == 4
-    assert store.bytes_used() >= used
-    assert store.bytes_used() >= disk_usage(tmp_path / "blocks-1")
+    assert store.space.rows() == 4
+    assert store.space.used() >= used
+    assert store.space.used() >= disk_usage(tmp_path / "blocks-1")
 
 
 def test_it_ends_at_once_when_orthanc_stops(store: DiskStore, tmp_path: Path) -> None:
@@ -136,12 +136,12 @@ def test_what_cannot_be_removed_counts(store: DiskStore, tmp_path: Path, monkeyp
     other = tmp_path / "blocks-0" / "ab"
     other.mkdir(parents=True)
     (other / "file").write_bytes(bytes(1 << 20))
-    used = store.bytes_used()
+    used = store.space.used()
     monkeypatch.setattr(shutil, "rmtree", lambda *_, **__: None)
 
     store.check(never)
 
-    assert store.bytes_used() - used >= 1 << 20
+    assert store.space.used() - used >= 1 << 20
 
 
 def test_a_file_that_cannot_be_unlinked_counts_and_is_tried_again(
@@ -154,12 +154,12 @@ def test_a_file_that_cannot_be_unlinked_counts_and_is_tried_again(
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr("os.remove", refuse)
-    store.forget(instance(1).orthanc_id)
-    with_it = store.bytes_used()
+    store.versions.remove_all(instance(1).orthanc_id)
+    with_it = store.space.used()
     store.tend(0.0)
     assert (path_of(row).exists(), disk.stuck_bytes) == (True, row.size + DISK_BLOCK)
     monkeypatch.undo()
     store.tend(0.0)
 
     assert not path_of(row).parent.exists()
-    assert (disk.stuck_bytes, with_it - store.bytes_used()) == (0, row.size + DISK_BLOCK)
+    assert (disk.stuck_bytes, with_it - store.space.used()) == (0, row.size + DISK_BLOCK)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -47,16 +47,16 @@ def store(tmp_path: Path) -> Iterator[DiskStore]:
 
 def fill(store: DiskStore, instance: Instance, *blocks: range, form: str = EXPLICIT) -> int:
     """Keep blocks of 10 bytes for each frame; returns their bytes."""
-    store.keep_record(instance)
-    return sum(store.keep(instance, form, {n: memoryview(bytes(10)) for n in block}).size for block in blocks)
+    store.records.keep(instance.to_json())
+    return sum(store.blocks.keep(instance, form, {n: memoryview(bytes(10)) for n in block}).size for block in blocks)
 
 
 def held(store: DiskStore, instance: Instance) -> InstanceUsage:
-    return store.held_instances([instance.orthanc_id])[instance.orthanc_id]
+    return store.usage.instances([instance.orthanc_id])[instance.orthanc_id]
 
 
 def everything(store: DiskStore, order: Order = "Bytes", limit: int = 100, offset: int = 0) -> StudyUsagePage:
-    return store.held_studies(order, limit, offset, None)
+    return store.usage.studies(order, limit, offset, None)
 
 
 def test_frames_count_in_the_form_in_which_they_are_first_sent(store: DiskStore) -> None:
@@ -70,24 +70,24 @@ def test_frames_count_in_the_form_in_which_they_are_first_sent(store: DiskStore)
 
 def test_with_an_index_all_frames_are_held(store: DiskStore) -> None:
     instance = made(1, frames=5)
-    store.keep_record(instance)
-    store.keep_index(instance, bytes(100))
+    store.records.keep(instance.to_json())
+    store.blocks.keep_index(instance, bytes(100))
 
     assert (held(store, instance).cached_frames, held(store, instance).size) == (5, 100)
-    store.keep_index(instance, bytes(40))
+    store.blocks.keep_index(instance, bytes(40))
     assert (held(store, instance).cached_frames, held(store, instance).size) == (5, 40)
 
 
 def test_frames_of_another_version_do_not_count(store: DiskStore) -> None:
     old, new = made(1, frames=5), made(1, frames=2, version=1)
     size = fill(store, old, range(1, 6))
-    store.keep_record(new)
+    store.records.keep(new.to_json())
     assert (held(store, new).frames, held(store, new).cached_frames, held(store, new).size) == (2, 0, size)
     size += fill(store, new, range(1, 3))
     assert (held(store, new).cached_frames, held(store, new).size) == (2, size)
-    store.forget_versions({old.orthanc_id: {old.attachment_uuid}})
+    store.versions.remove({old.orthanc_id: {old.attachment_uuid}})
     assert held(store, new).cached_frames == 2
-    store.keep_record(old)
+    store.records.keep(old.to_json())
     assert held(store, old).cached_frames == 0
 
 
@@ -95,20 +95,20 @@ def test_what_is_forgotten_is_not_held(store: DiskStore) -> None:
     one, other = made(1), made(2)
     fill(store, one, range(1, 3))
     kept = fill(store, other, range(1, 2))
-    row = store.keep(other, EXPLICIT, {2: memoryview(bytes(10))})
-    store.forget_block(row)
-    store.forget(one.orthanc_id)
+    row = store.blocks.keep(other, EXPLICIT, {2: memoryview(bytes(10))})
+    store.blocks.remove(row)
+    store.versions.remove_all(one.orthanc_id)
 
-    assert store.held_instances([one.orthanc_id, other.orthanc_id]).keys() == {other.orthanc_id}
+    assert store.usage.instances([one.orthanc_id, other.orthanc_id]).keys() == {other.orthanc_id}
     assert (held(store, other).cached_frames, held(store, other).size) == (1, kept)
-    assert store.held_in_all() == TotalUsage(studies=1, series=1, instances=1, frames=1)
+    assert store.usage.total() == TotalUsage(studies=1, series=1, instances=1, frames=1)
 
 
 def test_the_last_view_stays_with_an_instance_that_is_replaced(store: DiskStore) -> None:
     instance = made(1)
     fill(store, instance, range(1, 4))
     assert held(store, instance).viewed is None
-    store.touch({instance.path: 4e9})
+    store.records.touch({instance.path: 4e9})
     fill(store, made(1, version=1), range(1, 4))
 
     assert held(store, instance).viewed == 4e9
@@ -121,7 +121,7 @@ def test_two_patients_with_the_same_uids_are_two_studies_and_the_index_keeps_one
     fill(store, one, range(1, 4))
     fill(store, other, range(1, 4))
 
-    assert store.held_instances([one.orthanc_id, other.orthanc_id]).keys() == {other.orthanc_id}
+    assert store.usage.instances([one.orthanc_id, other.orthanc_id]).keys() == {other.orthanc_id}
 
 
 @pytest.mark.parametrize(("order", "studies"), [("LastViewed", [2, 3, 1]), ("Bytes", [1, 3, 2]), ("Frames", [3, 1, 2])])
@@ -131,16 +131,16 @@ def test_studies_are_told_in_order_and_page_by_page(store: DiskStore, order: Ord
     fill(store, made(4, study=1, series=2), range(1, 2))
     fill(store, made(2, study=2), range(1, 2))
     fill(store, made(3, study=3, frames=4), range(1, 5))
-    store.touch({made(3, study=3).path: 4e9, made(2, study=2).path: 4.1e9})
+    store.records.touch({made(3, study=3).path: 4e9, made(2, study=2).path: 4.1e9})
 
     pages = [everything(store, order, limit=2, offset=offset) for offset in (0, 2, 4)]
     assert [page.total for page in pages] == [3, 3, 3]
     assert [one.study_id for page in pages for one in page.studies] == [study_id(number) for number in studies]
     sums = {one.study_id: (one.series, one.instances, one.frames, one.cached_frames) for one in pages[0].studies}
     assert sums.get(study_id(1), (2, 2, 6, 3)) == (2, 2, 6, 3)
-    named = store.held_studies(order, 100, 0, [study_id(2), study_id(77)])
+    named = store.usage.studies(order, 100, 0, [study_id(2), study_id(77)])
     assert (named.total, [one.study_id for one in named.studies]) == (1, [study_id(2)])
-    assert store.held_studies(order, 100, 0, []).studies == []
+    assert store.usage.studies(order, 100, 0, []).studies == []
 
 
 INSTANCES = [made(number, study=number % 2, frames=4) for number in range(3)]
@@ -159,18 +159,18 @@ def step(store: DiskStore, what: str, instance: Instance, frame: int) -> None:
     if what in ("fill", "small"):
         fill(store, instance, range(frame, frame + 1), form=EXPLICIT if what == "fill" else HTJ2K)
     elif what == "index":
-        store.keep_index(instance, bytes(frame))
+        store.blocks.keep_index(instance, bytes(frame))
     elif what in ("record", "newer"):
-        store.keep_record(newer if what == "newer" else instance)
+        store.records.keep((newer if what == "newer" else instance).to_json())
     elif what == "forget":
-        store.forget(instance.orthanc_id)
+        store.versions.remove_all(instance.orthanc_id)
     elif what == "stale":
-        store.forget_versions({instance.orthanc_id: {instance.attachment_uuid}})
+        store.versions.remove({instance.orthanc_id: {instance.attachment_uuid}})
     elif what == "block":
-        for row in store.blocks(instance)[:1]:
-            store.forget_block(row)
+        for row in store.blocks.of(instance)[:1]:
+            store.blocks.remove(row)
     else:
-        store.touch({instance.path: 4e9})
+        store.records.touch({instance.path: 4e9})
 
 
 @settings(max_examples=40, deadline=None)
@@ -183,14 +183,14 @@ def test_the_sums_are_those_that_the_index_gives(
     for what, instance, frame in steps:
         step(store, what, instance, frame)
     names = [instance.orthanc_id for instance in INSTANCES]
-    kept = store.held_instances(names)
+    kept = store.usage.instances(names)
     store._table.rows("DROP TABLE Holdings1")
     store.close()
     again = DiskStore(folder, 1 << 30)
-    made_anew = again.held_instances(names)
+    made_anew = again.usage.instances(names)
     again.close()
 
-    def without_view(found: dict[str, InstanceUsage]) -> list[tuple[object, ...]]:
+    def without_view(found: Mapping[str, InstanceUsage]) -> list[tuple[object, ...]]:
         return sorted((one.orthanc_id, one.frames, one.cached_frames, one.size) for one in found.values())
 
     assert without_view(kept) == without_view(made_anew)
