@@ -12,6 +12,7 @@ from typing import Any
 from framecache.admin.checks import Findings
 from framecache.config.settings import Settings
 from framecache.dicomweb.public_url import PublicUrl
+from framecache.dispatcher import Dispatcher
 from framecache.host.tracing import Tracing
 from framecache.orthanc.api import ModuleApi
 from framecache.policy.policy import Policy
@@ -32,6 +33,7 @@ class Context:
     settings: Settings
     storage: Path
     findings: Findings
+    dispatcher: Dispatcher
     tracing: Tracing | None = None
     metrics: Metrics = field(default_factory=Metrics)
     clock: Clock = time

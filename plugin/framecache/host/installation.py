@@ -15,6 +15,7 @@ from framecache.admin.page import PATTERN, Page, PageRoute, explorer_script
 from framecache.admin.routes import Access, JsonRoute
 from framecache.config.reading import is_strict, lenient_admin_settings, read_settings
 from framecache.config.settings import Settings
+from framecache.dispatcher import Dispatcher
 from framecache.errors import SettingsError
 from framecache.host.administration import Administration
 from framecache.host.codecs import Codecs
@@ -25,6 +26,7 @@ from framecache.host.serving import Serving
 from framecache.host.start_checks import StartChecks
 from framecache.host.tracing import trace
 from framecache.orthanc.api import for_good
+from framecache.orthanc.events import InstanceDeleted, InstanceStored
 from framecache.orthanc.log_handler import log_to_orthanc
 from framecache.ports import OrthancModule
 from framecache.telemetry.metrics import Metrics
@@ -66,7 +68,10 @@ def install(module: OrthancModule, on_change: OnChange | None = None, explorer: 
         storage = _storage_directory(module, configuration)
         tracing = trace(os.environ, settings.python, findings)
         metrics = Metrics(tracing.missed) if tracing else Metrics()
-        context = Context(module, configuration, settings, storage, findings, tracing, metrics)
+        dispatcher = Dispatcher()
+        if tracing is not None:
+            tracing.subscribe(dispatcher)
+        context = Context(module, configuration, settings, storage, findings, dispatcher, tracing, metrics)
         _Plugin(context).register(on_change)
         explorer = f"{explorer_script()}\n{explorer}" if settings.admin_routes else explorer
     if explorer:
@@ -135,13 +140,14 @@ class _Plugin:
 
     def _on_change(self, chained: OnChange | None) -> OnChange:
         """Orthanc's events wait for each other, so ours only leave notes."""
+        publish = self._context.dispatcher.publish
         kinds, instance = self._context.module.ChangeType, self._context.module.ResourceType.INSTANCE
 
         def on_change(change: int, level: int, resource_id: str) -> None:
             if change == kinds.NEW_INSTANCE:
-                self._filling.arrived(resource_id)
+                publish(InstanceStored(resource_id))
             elif change == kinds.DELETED and level == instance:
-                self._filling.invalidation.deleted(resource_id)
+                publish(InstanceDeleted(resource_id))
             elif change == kinds.ORTHANC_STARTED:
                 start_thread("frame-cache-start", self._start)
             elif change == kinds.ORTHANC_STOPPED:

@@ -9,9 +9,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from framecache.admin.checks import Findings, check_tracing
+from framecache.dispatcher import Dispatcher
+from framecache.orthanc.events import InstanceStored
 from framecache.ports import Clock, RestOutput
-from framecache.prefetch.extraction_states import ExtractionState
-from framecache.prefetch.work_queue import Task
+from framecache.prefetch.events import ExtractionStateChanged, InstanceDone
 from framecache.serving.route import SENTINEL
 from framecache.telemetry.tracing.exporter import Exporter, protocol_error, wants_traces
 from framecache.telemetry.tracing.records import ExtractionRecord, FinishedRecord, Journal, RequestRecord, StoredRecord
@@ -73,12 +74,18 @@ class Tracing:
 
         return answer
 
-    def stored(self, orthanc_id: str) -> None:
-        """Orthanc told of a new instance."""
-        self._journal.note(StoredRecord(orthanc_id, self._clock.monotonic()))
+    def subscribe(self, dispatcher: Dispatcher) -> None:
+        """Note what becomes of instances from now on."""
+        dispatcher.subscribe(InstanceStored, self._stored)
+        dispatcher.subscribe(ExtractionStateChanged, self._extracted)
+        dispatcher.subscribe(InstanceDone, lambda event: self._journal.note(FinishedRecord(event.orthanc_id)))
 
-    def extracted(self, work: Task, state: ExtractionState) -> None:
-        """One form of an instance was worked at; what gave way or begins anew goes on waiting."""
+    def _stored(self, event: InstanceStored) -> None:
+        self._journal.note(StoredRecord(event.orthanc_id, self._clock.monotonic()))
+
+    def _extracted(self, event: ExtractionStateChanged) -> None:
+        """What gave way or begins anew goes on waiting."""
+        work, state = event.task, event.state
         if state.state == "queued":
             return
         path = work.entry.instance.path if work.entry else None
@@ -97,10 +104,6 @@ class Tracing:
                 state.size,
             )
         )
-
-    def finished(self, orthanc_id: str) -> None:
-        """Nothing is left to do for an instance."""
-        self._journal.note(FinishedRecord(orthanc_id))
 
     def _ready(self, error: str | None) -> None:
         check = check_tracing(error)

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
 
+from framecache.dispatcher import Dispatcher
 from framecache.errors import FrameCacheError
 from framecache.orthanc.instance_index import InstanceIndex
 from framecache.orthanc.system import ArchiveSize, read_archive_size, read_system
@@ -27,17 +29,24 @@ _LOOK_SECONDS = 20.0
 _Suspects = Callable[[Mapping[str, Collection[str]]], Iterator[str]]
 
 
+@dataclass(frozen=True, slots=True)
+class StaleInstanceFound:
+    """What is cached of an instance is of one that is gone, or of another version than Orthanc's."""
+
+    orthanc_id: str
+
+
 class Reconciliation:
     """Goes through the store at the start and once an hour, and soon after another Orthanc may have deleted something.
 
-    At most 400 instances a second are looked at.
+    At most 400 instances a second are looked at. Publishes StaleInstanceFound.
     """
 
     def __init__(
         self,
         api: OrthancApi,
         versions: Versions,
-        on_suspect: Callable[[str], None],
+        dispatcher: Dispatcher,
         has_file: Callable[[str], bool] = lambda _: False,
         *,
         round_seconds: float = _ROUND_SECONDS,
@@ -45,11 +54,8 @@ class Reconciliation:
         pause_seconds: float = _PAUSE_SECONDS,
         batch: int = _BATCH,
     ) -> None:
-        """`on_suspect` is called with the Orthanc ID of what is gone, or is kept in another version than Orthanc's.
-
-        `has_file` says whether the stored file of an attachment's UUID is there, which proves that Orthanc has it.
-        """
-        self._api, self._index, self._versions, self._on_suspect = api, InstanceIndex(api), versions, on_suspect
+        """`has_file` says whether the stored file of an attachment is there, which proves that Orthanc has it."""
+        self._api, self._index, self._versions, self._dispatcher = api, InstanceIndex(api), versions, dispatcher
         self._has_file, self._batch, self._pause_seconds = has_file, batch, pause_seconds
         self._round_seconds, self._look_seconds = round_seconds, min(look_seconds, round_seconds)
         self._due = 0.0
@@ -87,7 +93,7 @@ class Reconciliation:
         last = ""
         while kept := self._versions.after(last, self._batch):
             for orthanc_id in suspects(kept):
-                self._on_suspect(orthanc_id)
+                self._dispatcher.publish(StaleInstanceFound(orthanc_id))
             last = max(kept)
             if self._worker.pause(self._pause_seconds):
                 return

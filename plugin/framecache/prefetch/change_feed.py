@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from framecache.batches import batches
+from framecache.dispatcher import Dispatcher
 from framecache.errors import FrameCacheError
 from framecache.orthanc.changes import Changes
 from framecache.ports import OrthancApi
 from framecache.prefetch.admission import Admission
 from framecache.prefetch.announcements import Announcements
 from framecache.prefetch.checkpoint import Checkpoint
+from framecache.prefetch.events import StudyArrived
 from framecache.prefetch.priority import ARRIVALS, Priority
 from framecache.prefetch.scheduler import Scheduler
 from framecache.store.parts import Notes
@@ -52,13 +54,13 @@ class ChangeFeed:
         notes: Notes,
         metrics: Metrics,
         admission: Admission,
-        on_new_study: Callable[[str], None] = lambda _: None,
+        dispatcher: Dispatcher,
         *,
         poll_seconds: float = _POLL_SECONDS,
         save_seconds: float = _SAVE_SECONDS,
         gather_seconds: float = _GATHER_SECONDS,
     ) -> None:
-        self._on_new_study = on_new_study
+        self._dispatcher = dispatcher
         self._changes, self._scheduler, self._checkpoint = Changes(api), scheduler, checkpoint
         self._notes, self._metrics, self._admission = notes, metrics, admission
         self._announcements = Announcements()
@@ -74,11 +76,14 @@ class ChangeFeed:
         )
         # What is pending at the end is read again at the next start.
         self.start, self.stop = self._worker.start, self._worker.stop
-        checkpoint.on_room = self._worker.wake
 
     def arrived(self, orthanc_id: str) -> None:
         """An instance was stored. Returns at once: Orthanc's events wait for each other."""
         self._announcements.announce(orthanc_id)
+        self._worker.wake()
+
+    def read_on(self) -> None:
+        """There is room for more. Returns at once."""
         self._worker.wake()
 
     @property
@@ -121,7 +126,7 @@ class ChangeFeed:
                 self._announcements.log(orthanc_id for _, orthanc_id in page.new_instances)
                 self._sift(page.new_instances)
             for study_id in page.new_studies:
-                self._on_new_study(study_id)
+                self._dispatcher.publish(StudyArrived(study_id))
             self._checkpoint.read(page.last)
             if page.is_end:
                 self._sift_missing(self._announcements.take_missing(waiting), page.last)

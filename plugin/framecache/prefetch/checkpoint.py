@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+
+from framecache.dispatcher import Dispatcher
+from framecache.prefetch.events import CheckpointHasRoom
 
 # Beyond this the log is not read on: it waits in Orthanc's database, not in our memory.
 _MOST_UNFINISHED = 5000
@@ -16,17 +18,16 @@ _HALF = 0.5
 class Checkpoint:
     """New instances in the order of the log, each until its frames are cached or it is known that they will not be.
 
-    All up to `finished` are done with: whoever begins there after a restart loses nothing.
+    All up to `finished` are done with: whoever begins there after a restart loses nothing. Publishes CheckpointHasRoom.
     """
 
-    def __init__(self, on_room: Callable[[], None] = lambda: None) -> None:
-        """`on_room` is called when a full backlog has become half empty."""
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self._dispatcher = dispatcher
         self._unfinished: dict[str, int] = {}
         self._kept: set[str] = set()
         self._read_up_to = 0
         self._is_full = False
         self._lock = threading.Lock()
-        self.on_room = on_room
 
     def begin(self, sequence: int) -> None:
         """Begin behind the change of that number; what is unfinished stays."""
@@ -65,7 +66,7 @@ class Checkpoint:
             has_room_again = self._is_full and self._load() <= _HALF
             self._is_full = self._is_full and not has_room_again
         if has_room_again:
-            self.on_room()
+            self._dispatcher.publish(CheckpointHasRoom())
 
     def _load(self) -> float:
         """1.0 and more is full."""

@@ -1,11 +1,10 @@
-"""Why an instance waits to be cut out, and so what goes first."""
+"""Why an instance waits to be cached, and so what goes first."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import IntEnum
 from types import MappingProxyType
-from typing import NamedTuple
 
 from framecache.policy.rule import Turn
 
@@ -25,7 +24,7 @@ class Priority(IntEnum):
     PRIOR = 6
     """It is of an earlier study of a patient of whom a new one has arrived."""
     BACKFILL = 7
-    """It is cut out only while nothing else is, and pushes nothing out."""
+    """It is cached only while nothing else is, and pushes nothing out."""
 
     @property
     def is_arrival(self) -> bool:
@@ -37,26 +36,3 @@ class Priority(IntEnum):
 ARRIVALS: Mapping[Turn, Priority] = MappingProxyType(
     {"high": Priority.ARRIVED_HIGH, "normal": Priority.ARRIVED, "low": Priority.ARRIVED_LOW}
 )
-
-
-class Ticket(NamedTuple):
-    """Where an instance stands; `step` is the number of its forms that are kept already.
-
-    It waits since `since` (monotonic seconds), and was interrupted by a new version of it `attempt` times.
-    """
-
-    priority: int
-    step: int
-    order: int
-    since: float
-    attempt: int = 0
-
-    @property
-    def is_background(self) -> bool:
-        """Whether it waits until nothing else is to be done."""
-        return self.priority == Priority.BACKFILL
-
-    @property
-    def is_asked_for(self) -> bool:
-        """Whether neither Orthanc's log of changes, nor a job, nor the backfill's bookmark tells of it."""
-        return self.priority in (Priority.VIEWER, Priority.OPENED, Priority.PRIOR)

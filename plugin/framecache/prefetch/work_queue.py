@@ -1,46 +1,24 @@
-"""The line in which instances wait to be cut out: what goes first, and each once."""
+"""Instances that wait to be cached, each once, and those at work."""
 
 from __future__ import annotations
 
 import heapq
 import itertools
 import threading
-from dataclasses import dataclass
 
-from framecache.instances.entry import Entry
 from framecache.ports import Clock
-from framecache.prefetch.priority import Priority, Ticket
-
-
-@dataclass(slots=True)
-class Task:
-    """One form of an instance that waited since `queued` and is cut out since `since` (monotonic seconds).
-
-    There is no entry before it is known.
-    """
-
-    orthanc_id: str
-    priority: Priority
-    queued: float
-    since: float
-    entry: Entry | None = None
-    form_key: str = ""
-
-    @property
-    def cached_frames(self) -> int:
-        """Its frames in that form that are kept already."""
-        return sum(form == self.form_key for form, _ in list(self.entry.blocks)) if self.entry else 0
+from framecache.prefetch.priority import Priority
+from framecache.prefetch.task import Task, Ticket
 
 
 class WorkQueue:
-    """Places by Orthanc ID: those that wait, and one at work for each. Its methods may be called from any thread."""
+    """A ticket for each instance that waits, a task for each at work. Its methods may be called from any thread."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._heap: list[tuple[Ticket, str]] = []
+        self._heap: list[Ticket] = []
         self._waiting: dict[str, Ticket] = {}
-        self._at_work: dict[str, tuple[Ticket, Task]] = {}
-        self._cancelled, self._outdated = set[Ticket](), set[Ticket]()
+        self._at_work: dict[str, Task] = {}
         self._order = itertools.count()
         self._is_closed = False
         self.changed = threading.Condition()
@@ -49,9 +27,10 @@ class WorkQueue:
         """How many wait."""
         return len(self._waiting)
 
-    def waiting(self, orthanc_id: str) -> Ticket | None:
-        """Where an instance waits."""
-        return self._waiting.get(orthanc_id)
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing is taken any more."""
+        return self._is_closed
 
     @property
     def oldest_waiting(self) -> float:
@@ -60,116 +39,119 @@ class WorkQueue:
             first = next(iter(self._waiting.values()), None)  # one that is moved forward keeps its place in the dict
             return self._clock.monotonic() - first.since if first else 0.0
 
-    def at_work(self) -> list[Task]:
-        """What is being cut out."""
-        with self.changed:
-            return [work for _, work in self._at_work.values()]
-
-    def places(self) -> list[tuple[Ticket, str]]:
-        """Of all that wait or are at work, in no order."""
-        with self.changed:
-            at_work = [(place, orthanc_id) for orthanc_id, (place, _) in self._at_work.items()]
-            return at_work + [(place, orthanc_id) for orthanc_id, place in self._waiting.items()]
-
-    def begin_form(self, orthanc_id: str, entry: Entry, form_key: str) -> None:
-        """Note what is being cut out of an instance."""
-        with self.changed:
-            _, work = self._at_work[orthanc_id]
-            work.entry, work.form_key = entry, form_key
+    def waiting(self, orthanc_id: str) -> Ticket | None:
+        """Where an instance waits."""
+        return self._waiting.get(orthanc_id)
 
     def is_at_work(self, orthanc_id: str) -> bool:
-        """Whether an instance is being cut out."""
+        """Whether an instance is at work."""
         return orthanc_id in self._at_work
 
     def knows(self, orthanc_id: str) -> bool:
-        """Whether an instance waits or is being cut out."""
+        """Whether an instance waits or is at work."""
         return orthanc_id in self._waiting or orthanc_id in self._at_work
 
-    def enter(self, orthanc_id: str, priority: int, step: int = 0, attempt: int = 0) -> None:
+    def tasks(self) -> list[Task]:
+        """What is at work."""
+        with self.changed:
+            return list(self._at_work.values())
+
+    def tickets(self) -> list[Ticket]:
+        """Of all that wait or are at work, in no order."""
+        with self.changed:
+            return [*(task.ticket for task in self._at_work.values()), *self._waiting.values()]
+
+    def enter(self, orthanc_id: str, priority: Priority, step: int = 0, attempt: int = 0) -> None:
         """Let an instance wait behind those of its priority; it gives up the place that it had."""
         with self.changed:
             known = self._waiting.get(orthanc_id)
             since = known.since if known else self._clock.monotonic()
-            self.put(orthanc_id, Ticket(priority, step, next(self._order), since, attempt))
+            self._put(Ticket(priority, step, next(self._order), since, attempt, orthanc_id))
 
-    def put(self, orthanc_id: str, place: Ticket) -> None:
-        """Let an instance wait in this place."""
+    def enter_again(self, task: Task, step: int, attempt: int = 0) -> None:
+        """Let an instance at work wait once more, behind others, unless it waits already or is cancelled."""
         with self.changed:
-            self._waiting[orthanc_id] = place
-            heapq.heappush(self._heap, (place, orthanc_id))
-            self.changed.notify_all()
+            if task.orthanc_id not in self._waiting and not task.is_cancelled:
+                self.enter(task.orthanc_id, task.priority, step, attempt)
 
-    def take(self, *, in_background: bool) -> tuple[str, Ticket] | None:
-        """The next one, as soon as there is one; None once the line is closed.
+    def put_back(self, task: Task) -> None:
+        """The same, in the place that it had."""
+        with self.changed:
+            if task.orthanc_id not in self._waiting and not task.is_cancelled:
+                self._put(task.ticket)
+
+    def _put(self, ticket: Ticket) -> None:
+        self._waiting[ticket.orthanc_id] = ticket
+        heapq.heappush(self._heap, ticket)
+        self.changed.notify_all()
+
+    def take(self, *, in_background: bool) -> Task | None:
+        """The next one, as soon as there is one; None once the queue is closed.
 
         What is in the background is taken by its own worker alone, and only while nothing else waits or is at work:
         so all others find a free worker, whatever the backfill does.
         """
         with self.changed:
             while not self._is_closed:
-                if self._has_next(in_background=in_background):
-                    place, orthanc_id = heapq.heappop(self._heap)
-                    del self._waiting[orthanc_id]
-                    now = self._clock.monotonic()
-                    self._at_work[orthanc_id] = place, Task(orthanc_id, Priority(place.priority), place.since, now)
-                    return orthanc_id, place
+                if (task := self.take_now(in_background=in_background)) is not None:
+                    return task
                 self.changed.wait()
             return None
 
-    def _has_next(self, *, in_background: bool) -> bool:
-        head = self._head()
-        return head is not None and head.is_background == in_background and not (in_background and self._is_busy())
+    def take_now(self, *, in_background: bool) -> Task | None:
+        """The next one, or None where there is none now."""
+        with self.changed:
+            first = self._first()
+            if first is None or first.is_background != in_background or (in_background and self._is_busy()):
+                return None
+            heapq.heappop(self._heap)
+            del self._waiting[first.orthanc_id]
+            task = self._at_work[first.orthanc_id] = Task(first, self._clock.monotonic())
+            return task
 
-    def _head(self) -> Ticket | None:
-        """The first place that counts: an instance that was moved forward leaves its old one behind.
+    def _first(self) -> Ticket | None:
+        """The first ticket that counts: an instance that was moved forward leaves its old one behind.
 
         One that is at work is held back until that has ended: two would do the same, or take back what the other did.
         """
         while self._heap:
-            place, orthanc_id = self._heap[0]
-            if self._waiting.get(orthanc_id) == place and orthanc_id not in self._at_work:
-                return place
+            ticket = self._heap[0]
+            if self._waiting.get(ticket.orthanc_id) == ticket and ticket.orthanc_id not in self._at_work:
+                return ticket
             heapq.heappop(self._heap)
         return None
 
     def _is_busy(self) -> bool:
-        return any(not place.is_background for place, _ in self._at_work.values())
+        return any(not task.ticket.is_background for task in self._at_work.values())
 
-    def has_to_wait(self, place: Ticket) -> bool:
-        """Whether what is at work in this place has to be left for something better, or to be looked at anew."""
+    def must_yield(self, task: Task) -> bool:
+        """Whether a task must be preempted for something better, or restarted."""
         with self.changed:
-            if not place.is_background or place in self._outdated:
-                return place in self._outdated
-            head = self._head()
-            return self._is_busy() or (head is not None and not head.is_background)
+            if task.is_outdated or not task.ticket.is_background:
+                return task.is_outdated
+            first = self._first()
+            return self._is_busy() or (first is not None and not first.is_background)
 
-    def leave(self, orthanc_id: str, place: Ticket) -> Task:
-        """The work in this place, which has ended."""
+    def leave(self, task: Task) -> None:
+        """The work has ended."""
         with self.changed:
-            _, work = self._at_work.pop(orthanc_id)
-            self._cancelled.discard(place)
-            self._outdated.discard(place)
-            if orthanc_id in self._waiting:  # it may have been held back
-                heapq.heappush(self._heap, (self._waiting[orthanc_id], orthanc_id))
+            del self._at_work[task.orthanc_id]
+            if task.orthanc_id in self._waiting:  # it may have been held back
+                heapq.heappush(self._heap, self._waiting[task.orthanc_id])
             self.changed.notify_all()
-            return work
 
     def outdate(self, orthanc_id: str) -> None:
-        """Let the work on an instance be left: it may be on a version that is there no more."""
+        """Let the work on an instance be restarted: it may be on a version that is there no more."""
         with self.changed:
             if orthanc_id in self._at_work:
-                self._outdated.add(self._at_work[orthanc_id][0])
+                self._at_work[orthanc_id].is_outdated = True
 
     def cancel(self, orthanc_id: str) -> bool:
         """Let an instance wait no longer, and its work end; whether it waited."""
         with self.changed:
             if orthanc_id in self._at_work:
-                self._cancelled.add(self._at_work[orthanc_id][0])
+                self._at_work[orthanc_id].is_cancelled = True
             return self._waiting.pop(orthanc_id, None) is not None
-
-    def is_cancelled(self, place: Ticket) -> bool:
-        """Whether what is at work in this place is to end and to take all back."""
-        return place in self._cancelled
 
     def close(self) -> None:
         """Nothing is taken any more."""

@@ -14,11 +14,10 @@ from framecache.admin.jobs import Job, Jobs
 from framecache.admin.resources import Resources
 from framecache.admin.work import JobWork
 from framecache.dicom.identity import InstancePath
+from framecache.dispatcher import Dispatcher
 from framecache.instances.catalogue import Catalogue
 from framecache.orthanc.hierarchy import Hierarchy
 from framecache.policy.policy import Policy, site_rules
-from framecache.prefetch.extraction import Extractor
-from framecache.prefetch.extraction_cost import ExtractionCost
 from framecache.prefetch.scheduler import Scheduler
 from framecache.prefetch.write_behind import WriteBehind
 from framecache.store.buffers import BufferPool
@@ -28,6 +27,7 @@ from framecache.telemetry.events import Events
 from framecache.telemetry.metrics import Metrics
 from framecache.threads import Desk
 
+from tests.unit.caching import extraction_workers
 from tests.unit.dicom_files import INSTANCE, SERIES, STUDY, native
 from tests.unit.fakes import SERIES_ID, FakeApi, eventually, orthanc_id, sources, uuid
 
@@ -43,8 +43,8 @@ class Site:
         self.desk, self.pool = Desk("test-desk", 1), BufferPool(64 * MB, 0)
         policy = Policy(site_rules((), (), minimum_frames=2, minimum_frame_mb=4.0, mode="copy"))
         self.catalogue = Catalogue(self.api, self.store, self.desk, time, folder / "db", 5.0, decide=policy.decide)
-        extractor = Extractor(sources(self.api), self.store, self.pool, None, ExtractionCost(self.store.notes, time))
-        self.scheduler = Scheduler(self.catalogue, extractor, self.store, self.metrics, time)
+        self.dispatcher = Dispatcher()
+        self.scheduler = Scheduler(self.metrics, time, self.dispatcher)
         self.write_behind = WriteBehind(self.catalogue, self.store)
         self.events = Events(time)
         self.jobs = Jobs(time, self.events)
@@ -65,7 +65,7 @@ class Site:
 
     def close(self) -> None:
         self.jobs.stop()
-        self.scheduler.stop()
+        self.scheduler.close()
         self.write_behind.stop()
         self.desk.close()
         self.store.close()
@@ -100,8 +100,14 @@ class Site:
         assert eventually(lambda: job.has_ended)
         return job
 
+    def start(self, workers: int = 1) -> None:
+        """Let so many work, beside those that do already."""
+        extraction_workers(
+            workers, self.scheduler, self.catalogue, sources(self.api), self.store, self.pool, self.metrics, time
+        ).start()
+
     def warm(self, *names: str) -> None:
-        self.scheduler.start(1)
+        self.start()
         for name in names:
             job = self.job(self.do("(studies|series|instances)/([^/]+)/warm", "instances", name))
             assert job.state == "done"

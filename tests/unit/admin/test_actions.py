@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from framecache.admin import instance_jobs as warming
 from framecache.errors import NotFound
+from framecache.prefetch.events import InstanceDone
 from framecache.prefetch.priority import Priority
 
 from tests.unit.admin.site import Site
@@ -53,7 +54,7 @@ def test_a_purge_ends_the_fill_of_what_is_purged_and_nothing_is_left(
 
     monkeypatch.setattr(site.store.blocks, "keep", held_up)
     site.scheduler.submit(name, Priority.ARRIVED)
-    site.scheduler.start(2)
+    site.start(2)
     assert at_work.wait(5)
     site.do(PURGE, "instances", name)
     site.scheduler.submit(name, Priority.VIEWER)  # somebody wants it again at once: the other worker has to wait
@@ -78,7 +79,7 @@ def test_a_block_that_is_written_behind_a_purge_is_taken_back(site: Site, monkey
 
     monkeypatch.setattr(site.store.blocks, "keep", late)
     site.scheduler.submit(name, Priority.ARRIVED)
-    site.scheduler.start(1)
+    site.start()
     assert at_work.wait(5)
     site.do(PURGE, "instances", name)
     may_go_on.set()
@@ -91,7 +92,7 @@ def test_a_block_that_is_written_behind_a_purge_is_taken_back(site: Site, monkey
 def test_what_waits_is_purged_from_the_queue_and_done_with(site: Site) -> None:
     name = site.take_in(1)
     done: list[str] = []
-    site.scheduler._on_done = done.append
+    site.dispatcher.subscribe(InstanceDone, lambda event: done.append(event.orthanc_id))
     site.scheduler.submit(name, Priority.ARRIVED)
     site.do(PURGE, "instances", name)
 
@@ -121,7 +122,7 @@ def test_more_is_warmed_than_may_wait_at_once(site: Site, monkeypatch: pytest.Mo
     answer = site.do(WARM, "studies", STUDY_ID)
     assert (answer["Instances"], answer["Queued"]) == (8, 8)
     assert eventually(lambda: site.scheduler.queue_length == 2)
-    site.scheduler.start(1)
+    site.start()
 
     job = site.job(answer)
     assert (job.state, job.done, job.total) == ("done", 8, 8)
@@ -144,7 +145,7 @@ def test_a_warming_that_is_cancelled_leaves_the_queue_to_others(site: Site) -> N
 
 def test_what_failed_is_told_with_its_reason(site: Site) -> None:
     name = site.take_in(1, native(bytes(72), NumberOfFrames=3)[:-72], frames=3)
-    site.scheduler.start(1)
+    site.start()
     job = site.job(site.do(WARM, "instances", name))
 
     assert job.result is not None

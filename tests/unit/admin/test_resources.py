@@ -77,7 +77,7 @@ def test_a_series_tells_each_of_its_instances(site: Site) -> None:
     cached, single = site.take_in(1), site.take_in(2, native(bytes(24), NumberOfFrames=1), frames=1)
     waiting = site.take_in(3)
     site.warm(cached, single)
-    site.scheduler.stop()
+    site.scheduler.close()
     answer = site.told(ONE_SERIES, SERIES_ID)
 
     states = {one["ID"]: (one["State"], one["NumberOfFrames"], one["CachedFrames"]) for one in answer["InstancesList"]}

@@ -11,9 +11,8 @@ from framecache.admin.measurements import Measurements
 from framecache.admin.prometheus import Monitoring, families
 from framecache.admin.statistics import Statistics
 from framecache.config.reading import read_settings
+from framecache.dispatcher import Dispatcher
 from framecache.instances.catalogue import Catalogue
-from framecache.prefetch.extraction import Extractor
-from framecache.prefetch.extraction_cost import ExtractionCost
 from framecache.prefetch.priority import Priority
 from framecache.prefetch.scheduler import Scheduler
 from framecache.store.buffers import BufferPool
@@ -23,6 +22,7 @@ from framecache.telemetry.metrics import Metrics
 from framecache.threads import Desk
 
 from tests.unit.admin.test_exposition import parsed
+from tests.unit.caching import extraction_workers
 from tests.unit.dicom_files import native
 from tests.unit.fakes import FakeApi, FakeClock, FakeModule, eventually, orthanc_id, sources
 
@@ -41,8 +41,10 @@ class Bench:
         decide = settings.policy().decide
         catalogue = Catalogue(api, self.store, self.desk, self.clock, folder / "db", 5.0, decide=decide)
         pool = BufferPool(64 * MB, 0)
-        extractor = Extractor(sources(api), self.store, pool, None, ExtractionCost(self.store.notes, self.clock))
-        self.scheduler = Scheduler(catalogue, extractor, self.store, self.metrics, self.clock)
+        self.scheduler = Scheduler(self.metrics, self.clock, Dispatcher())
+        self.workers = extraction_workers(
+            1, self.scheduler, catalogue, sources(api), self.store, pool, self.metrics, self.clock
+        )
         self.findings = Findings(serving=True)
         self.measurements = Measurements(
             self.findings, settings, self.clock, catalogue, self.store, self.scheduler, self, pool
@@ -55,7 +57,7 @@ class Bench:
 
     def fill(self) -> None:
         self.scheduler.submit(self.name, Priority.ARRIVED)
-        self.scheduler.start(1)
+        self.workers.start()
         assert eventually(lambda: self.metrics["filled_instances"] == 1)
 
     def scraped(self) -> dict[str, float]:
@@ -68,7 +70,7 @@ class Bench:
 def bench(tmp_path: Path) -> Iterator[Bench]:
     made = Bench(tmp_path)
     yield made
-    made.scheduler.stop()
+    made.workers.stop()
     made.desk.close()
     made.store.close()
 

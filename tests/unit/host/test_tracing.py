@@ -7,11 +7,14 @@ from typing import Any
 
 import pytest
 from framecache.admin.checks import Findings
+from framecache.dispatcher import Dispatcher
 from framecache.host.tracing import Tracing, trace
+from framecache.orthanc.events import InstanceStored
 from framecache.ports import RestOutput
+from framecache.prefetch.events import ExtractionStateChanged, InstanceDone
 from framecache.prefetch.extraction_states import ExtractionState
 from framecache.prefetch.priority import Priority
-from framecache.prefetch.work_queue import Task
+from framecache.prefetch.task import Task, Ticket
 from framecache.serving.route import SENTINEL
 from framecache.telemetry.tracing.records import ExtractionRecord, FinishedRecord, Record, RequestRecord, StoredRecord
 
@@ -111,11 +114,16 @@ def test_the_start_up_test_is_no_request(tracing: Tracing) -> None:
 
 
 def test_an_instance_is_noted_from_its_event_to_the_end_of_all_work(tracing: Tracing) -> None:
-    work = Task(ORTHANC_ID, Priority.ARRIVED_HIGH, 3.0, 4.0, None, "form")
-    tracing.stored(ORTHANC_ID)
-    tracing.extracted(work, ExtractionState("queued"))
-    tracing.extracted(work, ExtractionState("failed", "no room", 1.0, frames=2, size=10))
-    tracing.finished(ORTHANC_ID)
+    task = Task(Ticket(Priority.ARRIVED_HIGH, 0, 1, 3.0, 0, ORTHANC_ID), 4.0, form_key="form")
+    dispatcher = Dispatcher()
+    tracing.subscribe(dispatcher)
+    for event in (
+        InstanceStored(ORTHANC_ID),
+        ExtractionStateChanged(task, ExtractionState("queued")),
+        ExtractionStateChanged(task, ExtractionState("failed", "no room", 1.0, frames=2, size=10)),
+        InstanceDone(ORTHANC_ID),
+    ):
+        dispatcher.publish(event)
 
     assert tracing._journal.take() == [
         StoredRecord(ORTHANC_ID, 7.0),

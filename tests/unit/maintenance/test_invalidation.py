@@ -11,14 +11,14 @@ from framecache.maintenance.invalidation import Invalidation
 from framecache.prefetch.extraction_states import ExtractionState
 from framecache.store.errors import StoreError
 
+from tests.unit.caching import CachingBench
 from tests.unit.dicom_files import EXPLICIT, native
 from tests.unit.fakes import PATH, FakeLog, eventually, uuid
-from tests.unit.prefetch.test_scheduler import Bench as FillerBench
 
 FILE = native(bytes(72))
 
 
-class Bench(FillerBench):
+class Bench(CachingBench):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self.invalidation = Invalidation(self.catalogue, self.store.records, self.scheduler, flush_seconds=0.02)

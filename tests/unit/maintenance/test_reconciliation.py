@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from framecache.maintenance.reconciliation import Reconciliation
+from framecache.dispatcher import Dispatcher
+from framecache.maintenance.reconciliation import Reconciliation, StaleInstanceFound
 from framecache.orthanc.instance import Instance
 
 from tests.unit.dicom_files import EXPLICIT
@@ -21,10 +22,12 @@ class Bench:
 
     def begin(self, *, round_seconds: float = 0.02, batch: int = 200) -> None:
         """One run of the plugin."""
+        dispatcher = Dispatcher()
+        dispatcher.subscribe(StaleInstanceFound, lambda event: self.suspects.append(event.orthanc_id))
         self.reconciliation = Reconciliation(
             self.api,
             self.store.versions,
-            self.suspects.append,
+            dispatcher,
             self.files.__contains__,
             round_seconds=round_seconds,
             look_seconds=0.02,

@@ -8,12 +8,14 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
+from framecache.dispatcher import Dispatcher
 from framecache.policy.parsing import parse_rules
 from framecache.policy.policy import Policy, Treatment
 from framecache.policy.rule import Described, Rule
 from framecache.prefetch.admission import Admission
 from framecache.prefetch.change_feed import ChangeFeed
 from framecache.prefetch.checkpoint import Checkpoint
+from framecache.prefetch.events import CheckpointHasRoom, StudyArrived
 from framecache.prefetch.priority import Priority
 from framecache.telemetry.metrics import Metrics
 
@@ -58,7 +60,8 @@ class Bench:
         self.begin()
 
     def begin(self, poll_seconds: float = 0.03, gather_seconds: float = 0.0) -> None:
-        self.queue, self.checkpoint = Queue(), Checkpoint()
+        dispatcher = Dispatcher()
+        self.queue, self.checkpoint = Queue(), Checkpoint(dispatcher)
         self.change_feed = ChangeFeed(
             self.api,
             self.queue,  # type: ignore[arg-type]
@@ -66,11 +69,13 @@ class Bench:
             self.store.notes,
             self.metrics,
             Admission(self.api, SeeingPolicy(parse_rules(self.rules), self.seen)),
-            self.new_studies.append,
+            dispatcher,
             poll_seconds=poll_seconds,
             save_seconds=0.01,
             gather_seconds=gather_seconds,
         )
+        dispatcher.subscribe(StudyArrived, lambda event: self.new_studies.append(event.study_id))
+        dispatcher.subscribe(CheckpointHasRoom, lambda _: self.change_feed.read_on())
 
     def put(self, number: int, **values: Any) -> str:
         return self.api.store(bytes(1000), orthanc_id=orthanc_id(number), uuid=uuid(number), offset=400, **values)

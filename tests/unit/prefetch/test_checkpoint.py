@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from framecache.dispatcher import Dispatcher
 from framecache.prefetch.checkpoint import Checkpoint
+from framecache.prefetch.events import CheckpointHasRoom
 from hypothesis import given
 from hypothesis import strategies as st
 
 
 def test_what_was_stored_again_counts_as_the_newer_change() -> None:
-    checkpoint = Checkpoint()
+    checkpoint = Checkpoint(Dispatcher())
     for sequence, name in ((1, "a"), (2, "b"), (3, "a")):
         checkpoint.add(sequence, name)
     checkpoint.read(3)
@@ -21,7 +23,7 @@ def test_what_was_stored_again_counts_as_the_newer_change() -> None:
 
 
 def test_a_change_that_is_being_read_is_not_finished() -> None:
-    checkpoint = Checkpoint()
+    checkpoint = Checkpoint(Dispatcher())
     checkpoint.begin(7)
     checkpoint.add(9, "a")
     checkpoint.done("a")
@@ -30,7 +32,7 @@ def test_a_change_that_is_being_read_is_not_finished() -> None:
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 9)), max_size=60))
 def test_all_up_to_the_watermark_is_done(steps: list[tuple[bool, int]]) -> None:
-    checkpoint, last, newest = Checkpoint(), 0, dict[str, int]()
+    checkpoint, last, newest = Checkpoint(Dispatcher()), 0, dict[str, int]()
     for is_new, number in steps:
         if is_new:
             last += 1
@@ -46,7 +48,9 @@ def test_all_up_to_the_watermark_is_done(steps: list[tuple[bool, int]]) -> None:
 def test_a_full_backlog_asks_for_more_when_half_of_it_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("framecache.prefetch.checkpoint._MOST_UNFINISHED", 4)
     calls: list[int] = []
-    checkpoint = Checkpoint(lambda: calls.append(1))
+    dispatcher = Dispatcher()
+    dispatcher.subscribe(CheckpointHasRoom, lambda _: calls.append(1))
+    checkpoint = Checkpoint(dispatcher)
     for number in range(4):
         assert checkpoint.has_room()
         checkpoint.add(number, str(number))
@@ -60,7 +64,7 @@ def test_a_full_backlog_asks_for_more_when_half_of_it_is_done(monkeypatch: pytes
 def test_small_forms_hold_up_no_new_instances_until_there_are_very_many(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, number in {"_MOST_UNFINISHED": 4, "_MOST_IN_ALL": 10}.items():
         monkeypatch.setattr(f"framecache.prefetch.checkpoint.{name}", number)
-    checkpoint = Checkpoint()
+    checkpoint = Checkpoint(Dispatcher())
     for number in range(1, 10):
         checkpoint.add(number, str(number))
         checkpoint.read(number)
@@ -77,7 +81,7 @@ def test_small_forms_hold_up_no_new_instances_until_there_are_very_many(monkeypa
 
 def test_what_was_kept_and_is_stored_again_counts_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("framecache.prefetch.checkpoint._MOST_UNFINISHED", 1)
-    checkpoint = Checkpoint()
+    checkpoint = Checkpoint(Dispatcher())
     checkpoint.add(1, "a")
     checkpoint.kept("a")
     checkpoint.kept("never heard of")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,126 +12,41 @@ import pytest
 from framecache.codecs.targets import HTJ2K_LOSSLESS
 from framecache.dicom.identity import InstancePath
 from framecache.errors import Overloaded
-from framecache.instances.catalogue import Catalogue
 from framecache.policy.parsing import parse_rules
-from framecache.policy.policy import Policy, Treatment
-from framecache.policy.rule import Described, Mode, Rule
-from framecache.prefetch.extraction import Extractor, nearest_first
-from framecache.prefetch.extraction_cost import ExtractionCost
+from framecache.policy.policy import Treatment
+from framecache.policy.rule import Mode, Rule
+from framecache.prefetch.extraction import nearest_first
 from framecache.prefetch.extraction_states import ExtractionState
 from framecache.prefetch.priority import Priority
-from framecache.prefetch.scheduler import Scheduler
-from framecache.prefetch.work_queue import Task
-from framecache.serving.form import Codecs
 from framecache.store.block_format import BlockGone, BrokenBlock
-from framecache.store.buffers import BufferPool
 from framecache.store.errors import DoesNotFit, StoreError
-from framecache.telemetry.metrics import Metrics
-from framecache.threads import Desk
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.blocks import content_of, overwrite, read_frame, take_away
+from tests.unit.caching import CachingBench as Bench
 from tests.unit.dicom_files import (
     BIG_ENDIAN,
     DEFLATED,
     EXPLICIT,
-    INSTANCE,
     JPEG_2000,
     SERIES,
     STUDY,
     encapsulated,
     native,
 )
-from tests.unit.fakes import FakeApi, FakeClock, FakeLog, WatchedStore, eventually, orthanc_id, sources, uuid
+from tests.unit.fakes import FakeLog, eventually, orthanc_id, uuid
 
 BIG = 256 << 10  # frames of this size get a block each
 MB = 1 << 20
 FRAGMENTS = [b"\xff\x4f\xff\x51" + bytes([number] * 10) for number in range(3)]
 
 
-class OtherPolicy(Policy):
-    """One that a test changes its mind about."""
-
-    other: Treatment | None = None
-
-    def decide(self, instance: Described) -> Treatment:
-        return self.other or super().decide(instance)
-
-
-class Bench:
-    """A filler with everything around it; its workers start when a test says so."""
-
-    def __init__(
-        self,
-        folder: Path,
-        *,
-        has_folder: bool = True,
-        codecs: Codecs | None = None,
-        rules: Sequence[Rule] = (Rule(),),
-        mode: Mode = "copy",
-    ) -> None:
-        self.api = FakeApi(folder / "db" if has_folder else None)
-        self.store = WatchedStore()
-        self.metrics, self.clock = Metrics(), FakeClock()
-        self.desk = Desk("test-desk", 1)
-        self.pool = BufferPool(64 * MB, 0)
-        self.policy, self.opened = OtherPolicy(rules, mode), list[str]()
-        self.catalogue = Catalogue(
-            self.api, self.store, self.desk, self.clock, folder / "db", 5.0, decide=self.policy.decide
-        )
-        self.states: list[tuple[str, str]] = []
-        self.works: list[tuple[Task, ExtractionState]] = []
-        self.done, self.with_stored_form = list[str](), list[str]()
-        self.extraction_cost = extraction_cost = ExtractionCost(self.store.notes, self.clock)
-        self.scheduler = Scheduler(
-            self.catalogue,
-            Extractor(sources(self.api), self.store, self.pool, codecs, extraction_cost),
-            self.store,
-            self.metrics,
-            self.clock,
-            self.done.append,
-            self._note,
-            on_kept=self.with_stored_form.append,
-            on_opened=lambda entry: self.opened.append(entry.instance.orthanc_id),
-            background=Extractor(sources(self.api), self.store, self.pool, codecs, extraction_cost, may_evict=False),
-        )
-
-    def _note(self, orthanc_id: str, state: ExtractionState, work: Task) -> None:
-        self.states.append((orthanc_id, state.state))
-        self.works.append((work, state))
-
-    def take_in(self, number: int, content: bytes | None = None, syntax: str = EXPLICIT, frames: int = 3) -> str:
-        path = InstancePath(STUDY, SERIES, f"{INSTANCE}.{number}")
-        return self.api.store(
-            content if content is not None else native(bytes(72)),
-            orthanc_id=orthanc_id(number),
-            uuid=uuid(number),
-            path=path,
-            syntax=syntax,
-            number_of_frames=frames,
-        )
-
-    def run(self, *names: str, workers: int = 1) -> None:
-        """Submit what is named, and wait until nothing is left to do."""
-        for name in names:
-            self.scheduler.submit(name, Priority.ARRIVED)
-        self.scheduler.start(workers)
-        assert eventually(lambda: all(self.is_done(name) for name in names))
-
-    def is_done(self, name: str) -> bool:
-        state = self.scheduler.state(name)
-        return state is not None and state.state not in ("queued", "running")
-
-    def first_frames(self) -> list[int]:
-        return [row.first for _, row in self.store.rows.values()]
-
-
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
     made = Bench(tmp_path)
     yield made
-    made.scheduler.stop()
+    made.workers.stop()
     made.desk.close()
 
 
@@ -254,7 +169,7 @@ class SmallFormCodecs:
 def small_forms(tmp_path: Path) -> Iterator[Bench]:
     made = Bench(tmp_path, codecs=SmallFormCodecs(), rules=[Rule(form="HTJ2K")])
     yield made
-    made.scheduler.stop()
+    made.workers.stop()
     made.desk.close()
 
 
@@ -352,7 +267,7 @@ def order_of_work(bench: Bench, names: list[str]) -> list[str]:
         return describe(name)
 
     bench.catalogue.describe = noting  # type: ignore[method-assign, assignment]
-    bench.scheduler.start(1)
+    bench.start()
     assert eventually(lambda: all(bench.is_done(name) for name in names))
     return done
 
@@ -474,7 +389,7 @@ def test_the_mode_says_what_is_kept(tmp_path: Path, mode: Mode, syntax: str, kep
     assert (bench.catalogue.describe(name).index is not None) == (kept == "index")
     assert state.state == ("skipped" if kept == "nothing" else "cached")
     assert bench.metrics["filled_frames"] == (0 if kept == "nothing" else 3)
-    bench.scheduler.stop()
+    bench.workers.stop()
     bench.desk.close()
 
 
@@ -485,7 +400,7 @@ def test_an_index_of_what_is_larger_than_the_cache_fits_into_it(tmp_path: Path) 
     bench.run(name)
 
     assert bench.scheduler.state(name) == ExtractionState("cached")
-    bench.scheduler.stop()
+    bench.workers.stop()
     bench.desk.close()
 
 
@@ -516,7 +431,7 @@ def test_what_cannot_be_indexed_is_copied_where_it_may_be(tmp_path: Path, mode: 
     else:
         assert state.state == ("cached" if frames else "failed"), state
         assert sum(row.count for _, row in bench.store.rows.values()) == frames
-    bench.scheduler.stop()
+    bench.workers.stop()
     bench.desk.close()
 
 
@@ -528,7 +443,7 @@ def test_what_is_larger_than_the_cache_is_not_copied_for_want_of_an_index(tmp_pa
 
     assert bench.scheduler.state(name) == ExtractionState("skipped", "the instance is larger than the cache")
     assert not bench.store.rows
-    bench.scheduler.stop()
+    bench.workers.stop()
     bench.desk.close()
 
 
@@ -543,7 +458,7 @@ def test_an_index_that_could_not_be_kept_is_made_again(tmp_path: Path) -> None:
 
     assert eventually(lambda: bench.scheduler.state(name) == ExtractionState("cached"))
     assert set(bench.store.indexes) == {uuid(1)}
-    bench.scheduler.stop()
+    bench.workers.stop()
     bench.desk.close()
 
 
@@ -590,7 +505,7 @@ def test_each_instance_is_kept_in_the_form_that_its_rule_says(tmp_path: Path) ->
     bench = Bench(tmp_path, rules=rules)
     indexed, copied = bench.take_in(1, native(bytes(24), NumberOfFrames=1), frames=1), bench.take_in(2)
     bench.run(indexed, copied)
-    bench.scheduler.stop()
+    bench.workers.stop()
     bench.desk.close()
 
     assert [bench.scheduler.state(name) for name in (indexed, copied)] == [ExtractionState("cached")] * 2
@@ -732,7 +647,7 @@ def test_an_instance_deleted_while_it_is_filled_leaves_nothing_behind(tmp_path: 
     state = bench.scheduler.state(name)
     assert state is not None
     assert state.state == "skipped"
-    bench.scheduler.stop()
+    bench.workers.stop()
 
 
 def test_a_fill_of_an_older_version_is_left_for_the_newer_which_loses_nothing_by_it(bench: Bench) -> None:
@@ -749,7 +664,7 @@ def test_a_fill_of_an_older_version_is_left_for_the_newer_which_loses_nothing_by
 
     bench.store.before_keep = replace_it
     bench.scheduler.submit(name, Priority.ARRIVED)
-    bench.scheduler.start(2)
+    bench.start(2)
     assert eventually(lambda: bench.done == [name])
 
     assert len(kept) == 2  # one block of the old version, one of the new
@@ -771,7 +686,7 @@ def test_an_instance_at_work_that_is_asked_for_again_is_not_cut_out_by_two(bench
 
     bench.store.before_keep = ask_again
     bench.scheduler.submit(name, Priority.ARRIVED)
-    bench.scheduler.start(2)
+    bench.start(2)
     assert eventually(lambda: other in bench.done and not bench.scheduler.is_busy_with(name))
     assert len(kept) == 5  # blocks: four of the one and one of the other
 
@@ -780,7 +695,7 @@ def test_an_instance_at_work_that_is_asked_for_again_is_not_cut_out_by_two(bench
 def test_an_instance_that_there_is_no_memory_for_is_tried_again_soon(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, times: int, state: str
 ) -> None:
-    monkeypatch.setattr("framecache.prefetch.scheduler._PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr("framecache.prefetch.extraction_workers._PAUSE_SECONDS", 0.05)
     name, refused, lease = bench.take_in(1), list[int](), bench.pool.take
 
     def take(size: int, patience: float) -> bytearray:
@@ -809,11 +724,10 @@ def test_the_stop_does_not_wait_for_memory(bench: Bench, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(bench.pool, "take", take)
     bench.scheduler.submit(bench.take_in(1), Priority.ARRIVED)
-    worker, _background = bench.scheduler.start(1)
+    bench.start()
     assert asked.wait(5)
-    bench.scheduler.stop()
-    worker.join(2)
-    assert (worker.is_alive(), bench.done) == (False, [])
+    bench.workers.stop()
+    assert (bench.workers.join(2), bench.done) == (True, [])
 
 
 def test_an_older_version_s_blocks_go_when_the_new_one_is_filled(bench: Bench) -> None:
@@ -836,13 +750,11 @@ def test_stopping_ends_after_the_block_that_is_being_written(bench: Bench) -> No
 
     bench.store.before_keep = wait
     bench.scheduler.submit(name, Priority.ARRIVED)
-    workers = bench.scheduler.start(2)
+    bench.start(2)
     assert writing.wait(5)
-    bench.scheduler.stop()
+    bench.workers.stop()
     go_on.set()
-    for worker in workers:
-        worker.join(5)
-        assert not worker.is_alive()
+    assert bench.workers.join(5)
 
     assert len(bench.store.rows) == 1
     assert bench.scheduler.state(name) == ExtractionState("queued")
@@ -863,13 +775,13 @@ def test_what_was_interrupted_or_stored_again_meanwhile_is_not_done(bench: Bench
     def interrupt() -> None:
         if not states:
             states.append(1)
-            bench.scheduler.stop() if event == "stop" else bench.scheduler.submit(name, Priority.ARRIVED)
+            bench.workers.stop() if event == "stop" else bench.scheduler.submit(name, Priority.ARRIVED)
 
     bench.store.before_keep = interrupt
     bench.scheduler.submit(name, Priority.ARRIVED)
-    worker, _background = bench.scheduler.start(1)
+    bench.start()
     if event == "stop":
-        worker.join(5)
+        assert bench.workers.join(5)
         assert bench.done == []
     else:
         assert eventually(lambda: bench.done == [name])
@@ -879,10 +791,9 @@ def test_what_was_interrupted_or_stored_again_meanwhile_is_not_done(bench: Bench
 def test_a_full_queue_does_not_hold_up_the_stop(bench: Bench) -> None:
     for number in range(1000):
         bench.scheduler.submit(orthanc_id(number), Priority.ARRIVED)
-    bench.scheduler.stop()
-    for worker in bench.scheduler.start(2):
-        worker.join(5)
-        assert not worker.is_alive()
+    bench.workers.stop()
+    bench.workers.start()
+    assert bench.workers.join(5)
 
 
 @pytest.mark.parametrize("priority", [Priority.VIEWER, Priority.BACKFILL])
@@ -909,7 +820,7 @@ def test_what_does_not_fit_leaves_no_half_and_does_not_push_others_out_again_and
     assert bench.scheduler.wanted(entry, 1) == "not_cached"
     # The backfill takes no room from others; for a viewer it would have been made.
     assert bench.scheduler.is_busy_with(large) == (priority == Priority.BACKFILL)
-    bench.scheduler.stop()
+    bench.workers.stop()
     bench.desk.close()
 
 
@@ -949,7 +860,7 @@ def test_who_waited_for_a_frame_that_is_kept_by_now_queues_nothing(bench: Bench)
     bench.run(name)
     bench.scheduler.wanted(entry, 2)
     assert (bench.scheduler.queue_length, bench.scheduler.state(name)) == (0, ExtractionState("cached"))
-    bench.scheduler.stop()
+    bench.workers.stop()
     entry.blocks.clear()
     bench.scheduler.wanted(entry, 2)
     assert bench.scheduler.queue_length == 1
@@ -960,7 +871,7 @@ def test_what_is_remembered_of_instances_is_bounded(bench: Bench, monkeypatch: p
     names = [orthanc_id(number) for number in range(50)]
     for name in names:
         bench.scheduler.submit(name, Priority.ARRIVED)
-    bench.scheduler.start(1)
+    bench.start()
     assert eventually(lambda: bench.scheduler.queue_length == 0 and bench.is_done(names[-1]))
 
     assert len(bench.scheduler._states._states) == 10
@@ -973,7 +884,7 @@ def test_what_was_asked_for_is_told_first_things_first_with_what_is_at_work(benc
         bench.scheduler.submit(orthanc_id(number), priority)
     assert bench.scheduler.asked_for(9) == [(orthanc_id(4), Priority.OPENED), (orthanc_id(0), Priority.PRIOR)]
     assert bench.scheduler.asked_for(1) == [(orthanc_id(4), Priority.OPENED)]
-    assert bench.scheduler._line.take(in_background=False)
+    assert bench.scheduler.take()
     assert bench.scheduler.asked_for(1) == [(orthanc_id(4), Priority.OPENED)]
 
 
@@ -1047,7 +958,7 @@ def test_the_backfill_stops_within_an_instance_for_what_arrives_and_goes_on_wher
 
     bench.store.before_keep = arrive
     bench.scheduler.submit(old, Priority.BACKFILL)
-    bench.scheduler.start(1)
+    bench.start()
     assert eventually(lambda: sorted(bench.done) == sorted([old, new]))
 
     owners = [owner for owner, _ in bench.store.rows.values()]
@@ -1065,7 +976,7 @@ def test_the_backfill_takes_only_room_that_is_free(tmp_path: Path) -> None:
     large = bench.take_in(2, big_frames(2), frames=2)
     bench.scheduler.submit(old, Priority.BACKFILL)
     bench.scheduler.submit(large, Priority.BACKFILL)
-    bench.scheduler.start(1)
+    bench.start()
     assert eventually(lambda: bench.done == [old, large])
 
     assert bench.scheduler.state(old) == ExtractionState("cached")
@@ -1073,7 +984,7 @@ def test_the_backfill_takes_only_room_that_is_free(tmp_path: Path) -> None:
     assert len(bench.store.rows) == 2
     bench.scheduler.submit(large, Priority.VIEWER)  # whom the store would make room for
     assert eventually(lambda: bench.scheduler.state(large) == ExtractionState("cached"))
-    bench.scheduler.stop()
+    bench.workers.stop()
     bench.desk.close()
 
 

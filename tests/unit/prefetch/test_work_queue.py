@@ -6,7 +6,8 @@ import itertools
 import threading
 
 import pytest
-from framecache.prefetch.priority import Priority, Ticket
+from framecache.prefetch.priority import Priority
+from framecache.prefetch.task import Task
 from framecache.prefetch.work_queue import WorkQueue
 
 from tests.unit.fakes import FakeClock
@@ -24,18 +25,14 @@ ORDER = [
 ]
 
 
-def work_off(line: WorkQueue) -> list[str]:
+def work_off(queue: WorkQueue) -> list[str]:
     """All that waits, in the order in which two workers take it."""
     done = []
-    while len(line):
-        work = next(taken for bg in (False, True) if (taken := take_now(line, in_background=bg)))
-        line.leave(*work)
-        done.append(work[0])
+    while len(queue):
+        task = next(taken for bg in (False, True) if (taken := queue.take_now(in_background=bg)))
+        queue.leave(task)
+        done.append(task.orthanc_id)
     return done
-
-
-def take_now(line: WorkQueue, *, in_background: bool) -> tuple[str, Ticket] | None:
-    return line.take(in_background=in_background) if line._has_next(in_background=in_background) else None
 
 
 @pytest.mark.parametrize(
@@ -43,109 +40,124 @@ def take_now(line: WorkQueue, *, in_background: bool) -> tuple[str, Ticket] | No
 )
 def test_which_of_two_goes_first(pair: tuple[tuple[str, Priority, int], ...]) -> None:
     for entered in (pair, pair[::-1]):
-        line = WorkQueue(FakeClock())
+        queue = WorkQueue(FakeClock())
         for name, priority, step in entered:
-            line.enter(name, priority, step)
-        assert work_off(line) == [name for name, *_ in pair]
+            queue.enter(name, priority, step)
+        assert work_off(queue) == [name for name, *_ in pair]
 
 
 def test_those_alike_go_in_the_order_in_which_they_came() -> None:
-    line = WorkQueue(FakeClock())
+    queue = WorkQueue(FakeClock())
     for name in "cab":
-        line.enter(name, Priority.PRIOR)
-    assert work_off(line) == ["c", "a", "b"]
+        queue.enter(name, Priority.PRIOR)
+    assert work_off(queue) == ["c", "a", "b"]
 
 
-def test_whoever_leaves_is_told_how_long_it_waited_and_worked() -> None:
+def test_a_task_knows_how_long_it_waited_and_since_when_it_is_at_work() -> None:
     clock = FakeClock(1.0)
-    line = WorkQueue(clock)
-    line.enter("a", Priority.VIEWER)
+    queue = WorkQueue(clock)
+    queue.enter("a", Priority.VIEWER)
     clock.now = 3.0
-    taken = take_now(line, in_background=False)
-    assert taken is not None
-    clock.now = 9.0
-    work = line.leave(*taken)
-    assert (work.priority, work.queued, work.since) == (Priority.VIEWER, 1.0, 3.0)
+    task = queue.take_now(in_background=False)
+    assert task is not None
+    assert (task.priority, task.queued, task.since) == (Priority.VIEWER, 1.0, 3.0)
 
 
 def test_an_instance_that_is_moved_forward_is_done_once() -> None:
-    line = WorkQueue(FakeClock())
+    queue = WorkQueue(FakeClock())
     for priority in (Priority.BACKFILL, Priority.ARRIVED, Priority.VIEWER):
-        line.enter("a", priority)
-    line.enter("b", Priority.OPENED)
-    assert len(line) == 2
-    assert work_off(line) == ["a", "b"]
+        queue.enter("a", priority)
+    queue.enter("b", Priority.OPENED)
+    assert len(queue) == 2
+    assert work_off(queue) == ["a", "b"]
 
 
 def test_the_backfill_waits_for_what_is_at_work_and_leaves_for_what_comes() -> None:
-    line, taken = WorkQueue(FakeClock()), list[tuple[str, Ticket] | None]()
-    line.enter("old", Priority.BACKFILL)
-    line.enter("new", Priority.ARRIVED)
-    new = line.take(in_background=False)
+    queue, taken = WorkQueue(FakeClock()), list[Task | None]()
+    queue.enter("old", Priority.BACKFILL)
+    queue.enter("new", Priority.ARRIVED)
+    new = queue.take(in_background=False)
     assert new is not None
-    worker = threading.Thread(target=lambda: taken.append(line.take(in_background=True)))
+    worker = threading.Thread(target=lambda: taken.append(queue.take(in_background=True)))
     worker.start()
     worker.join(0.1)
     assert not taken
-    line.leave(*new)
+    queue.leave(new)
     worker.join(5)
     assert len(taken) == 1
-    assert taken[0] is not None
-    name, place = taken[0]
-    assert name == "old"
+    (old,) = taken
+    assert old is not None
+    assert old.orthanc_id == "old"
 
-    assert not line.has_to_wait(place)
-    line.enter("older", Priority.BACKFILL)
-    assert not line.has_to_wait(place)
-    line.enter("viewer", Priority.VIEWER)
-    assert line.has_to_wait(place)
-    viewer = line.take(in_background=False)
+    assert not queue.must_yield(old)
+    queue.enter("older", Priority.BACKFILL)
+    assert not queue.must_yield(old)
+    queue.enter("viewer", Priority.VIEWER)
+    assert queue.must_yield(old)
+    viewer = queue.take(in_background=False)
     assert viewer is not None
-    assert line.has_to_wait(place)
-    assert not line.has_to_wait(viewer[1])
-    line.leave(*viewer)
-    assert not line.has_to_wait(place)
+    assert queue.must_yield(old)
+    assert not queue.must_yield(viewer)
+    queue.leave(viewer)
+    assert not queue.must_yield(old)
 
 
 @pytest.mark.parametrize("again", [Priority.VIEWER, Priority.BACKFILL])
 def test_an_instance_at_work_is_held_back_until_that_has_ended(again: Priority) -> None:
-    line = WorkQueue(FakeClock())
+    queue = WorkQueue(FakeClock())
     for name in ("a", "b"):
-        line.enter(name, Priority.ARRIVED)
-    first = take_now(line, in_background=False)
+        queue.enter(name, Priority.ARRIVED)
+    first = queue.take_now(in_background=False)
     assert first is not None
-    line.enter("a", again)
-    assert work_off_others(line) == ["b"]
-    line.leave(*first)
-    assert work_off(line) == ["a"]
+    queue.enter("a", again)
+    assert work_off_others(queue) == ["b"]
+    queue.leave(first)
+    assert work_off(queue) == ["a"]
 
 
-def work_off_others(line: WorkQueue) -> list[str]:
+def work_off_others(queue: WorkQueue) -> list[str]:
     """What may be taken while something is at work."""
     done = []
-    while (work := take_now(line, in_background=False)) is not None:
-        line.leave(*work)
-        done.append(work[0])
+    while (task := queue.take_now(in_background=False)) is not None:
+        queue.leave(task)
+        done.append(task.orthanc_id)
     return done
 
 
 def test_work_on_what_was_replaced_is_left_and_the_next_work_on_it_is_not() -> None:
-    line = WorkQueue(FakeClock())
-    line.enter("a", Priority.ARRIVED)
+    queue = WorkQueue(FakeClock())
+    queue.enter("a", Priority.ARRIVED)
     for is_outdated in (True, False):
-        work = take_now(line, in_background=False)
-        assert work is not None
-        name, place = work
-        assert not line.has_to_wait(place)
+        task = queue.take_now(in_background=False)
+        assert task is not None
+        assert not queue.must_yield(task)
         if is_outdated:
-            line.outdate(name)
-            line.put(name, place)
-        assert line.has_to_wait(place) == is_outdated
-        line.leave(name, place)
+            queue.outdate(task.orthanc_id)
+            queue.put_back(task)
+        assert queue.must_yield(task) == is_outdated
+        queue.leave(task)
 
 
-def test_a_closed_line_gives_nothing_to_anybody() -> None:
-    line = WorkQueue(FakeClock())
-    line.enter("a", Priority.VIEWER)
-    line.close()
-    assert [line.take(in_background=background) for background in (False, True)] == [None, None]
+@pytest.mark.parametrize("again", ["put_back", "enter_again"])
+def test_work_that_was_cancelled_or_waits_already_is_not_put_back(again: str) -> None:
+    queue = WorkQueue(FakeClock())
+    queue.enter("cancelled", Priority.ARRIVED)
+    queue.enter("waiting", Priority.ARRIVED)
+    cancelled, waiting = queue.take_now(in_background=False), queue.take_now(in_background=False)
+    assert cancelled is not None
+    assert waiting is not None
+    assert not queue.cancel("cancelled")
+    queue.enter("waiting", Priority.VIEWER)
+    for task in (cancelled, waiting):
+        queue.put_back(task) if again == "put_back" else queue.enter_again(task, 1)
+        queue.leave(task)
+
+    (ticket,) = queue.tickets()
+    assert (ticket.orthanc_id, ticket.priority, ticket.step) == ("waiting", Priority.VIEWER, 0)
+
+
+def test_a_closed_queue_gives_nothing_to_anybody() -> None:
+    queue = WorkQueue(FakeClock())
+    queue.enter("a", Priority.VIEWER)
+    queue.close()
+    assert [queue.take(in_background=background) for background in (False, True)] == [None, None]

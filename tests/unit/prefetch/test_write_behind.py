@@ -9,12 +9,12 @@ import pytest
 from framecache.instances.entry import Entry
 from framecache.prefetch.write_behind import WriteBehind
 
+from tests.unit.caching import CachingBench
 from tests.unit.dicom_files import EXPLICIT, native
 from tests.unit.fakes import PATH, eventually, uuid
-from tests.unit.prefetch.test_scheduler import Bench as FillerBench
 
 
-class Bench(FillerBench):
+class Bench(CachingBench):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self.write_behind = WriteBehind(self.catalogue, self.store)
