@@ -79,14 +79,14 @@ def _escaped(value: str) -> str:
 
 
 _COUNTERS: Mapping[Event, tuple[str, str]] = {
-    "errors": ("errors", "Faults of the plugin itself."),
-    "overloaded": ("overloaded", "Requests that were told to come again (503): too many bytes were in flight."),
-    "damaged_blocks": ("damaged_blocks", "Blocks that were not what had been written, and were dropped."),
-    "filled_instances": ("filled_instances", "Instances that were cut out."),
-    "filled_frames": ("filled_frames", "Frames that were written to the cache."),
-    "filled_bytes": ("filled_bytes", "Bytes that were written to the cache."),
-    "failed_fills": ("failed_fills", "Instances that could not be cut out."),
-    "dropped_from_queue": ("dropped_from_queue", "Instances that found no room in the queue."),
+    "errors": ("errors", "Internal errors of the plugin."),
+    "overloaded": ("overloaded", "Requests answered with 503: too many bytes were in flight."),
+    "damaged_blocks": ("damaged_blocks", "Damaged blocks that were dropped."),
+    "filled_instances": ("filled_instances", "Instances extracted."),
+    "filled_frames": ("filled_frames", "Frames written to the cache."),
+    "filled_bytes": ("filled_bytes", "Bytes written to the cache."),
+    "failed_fills": ("failed_fills", "Instances that could not be extracted."),
+    "dropped_from_queue": ("dropped_from_queue", "Instances dropped because the queue was full."),
 }
 
 
@@ -102,35 +102,39 @@ def families(present: Present, metrics: Metrics) -> Iterator[Family]:
 
 def _state(present: Present) -> Iterator[Family]:
     yield Family(
-        "frame_cache_build_info", "gauge", "Always 1; the label is the version.", [Sample(1, {"version": VERSION})]
+        "frame_cache_build_info", "gauge", "Always 1; the version is the label.", [Sample(1, {"version": VERSION})]
     )
-    yield _gauge("serving", "Whether frames are answered here (1) or by the stock plugin (0).", present.serving)
-    yield _gauge("degraded", "Whether nothing can be kept at the moment.", present.degraded)
-    yield _gauge("failed_checks", "Start-up checks that did not pass.", present.failed_checks)
+    yield _gauge("serving", "Whether the plugin serves frames (1) or the stock plugin does (0).", present.serving)
+    yield _gauge("degraded", "Whether nothing can be cached at the moment (1).", present.degraded)
+    yield _gauge("failed_checks", "Start-up checks that failed.", present.failed_checks)
 
 
 def _cache(present: Present) -> Iterator[Family]:
     kept = present.kept
     yield _gauge("bytes", "Bytes of the cache's folder.", kept.size)
-    yield _gauge("maximum_bytes", "The most bytes that it may hold (MaximumSizeMB).", present.maximum_size)
+    yield _gauge("maximum_bytes", "The limit of that folder in bytes (MaximumSizeMB).", present.maximum_size)
     yield _gauge("entries", "Rows of the cache's index: blocks, indexes and records.", kept.entries)
-    yield _gauge("studies", "Studies of which something is kept.", kept.held.studies)
-    yield _gauge("series", "Series of which something is kept.", kept.held.series)
-    yield _gauge("instances", "Instances of which something is kept.", kept.held.instances)
-    yield _gauge("frames", "Frames that are kept.", kept.held.frames)
-    yield _gauge("pinned_studies", "Studies that stay, whatever else comes.", kept.pinned_studies)
+    yield _gauge("studies", "Studies in the cache, whole or in part.", kept.held.studies)
+    yield _gauge("series", "Series in the cache, whole or in part.", kept.held.series)
+    yield _gauge("instances", "Instances in the cache, whole or in part.", kept.held.instances)
+    yield _gauge("frames", "Frames in the cache.", kept.held.frames)
+    yield _gauge("pinned_studies", "Pinned studies.", kept.pinned_studies)
     if present.free_disk is not None:
-        yield _gauge("free_disk_bytes", "Bytes that are free on the cache's disk.", present.free_disk)
+        yield _gauge("free_disk_bytes", "Free bytes on the cache's disk.", present.free_disk)
     yield _gauge(
-        "minimum_free_disk_bytes", "Bytes that have to stay free (MinimumFreeDiskMB).", present.minimum_free_disk
+        "minimum_free_disk_bytes", "Bytes that the cache leaves free (MinimumFreeDiskMB).", present.minimum_free_disk
     )
-    yield _gauge("bytes_in_flight", "Memory of answers that are being made or sent.", present.bytes_in_flight)
+    yield _gauge("bytes_in_flight", "Memory of answers in flight, in bytes.", present.bytes_in_flight)
 
 
 def _queue(present: Present) -> Iterator[Family]:
-    yield _gauge("queue_length", "Instances that wait to be cut out.", present.queue_length)
-    yield _gauge("queue_oldest_seconds", "How long the first of them waits; 0 without any.", present.oldest_waiting)
-    yield _gauge("at_work", "Instances that are being cut out.", len(present.at_work))
+    yield _gauge("queue_length", "Instances in the queue.", present.queue_length)
+    yield _gauge(
+        "queue_oldest_seconds",
+        "How long the oldest of them has waited; 0 if the queue is empty.",
+        present.oldest_waiting,
+    )
+    yield _gauge("at_work", "Instances being extracted.", len(present.at_work))
 
 
 def _counters(metrics: Metrics) -> Iterator[Family]:
@@ -142,12 +146,10 @@ def _by_cause(metrics: Metrics) -> Iterator[Family]:
     misses, removals = get_args(MissCause), get_args(RemovalCause)
     yield _causes("misses", "Answers that did not come from the cache.", metrics.causes("misses"), misses)
     bypasses = metrics.causes("bypasses")
-    yield _causes(
-        "bypasses", "Requests that were handed to the stock DICOMweb plugin.", bypasses, get_args(HandOverCause)
-    )
+    yield _causes("bypasses", "Requests handed over to the stock DICOMweb plugin.", bypasses, get_args(HandOverCause))
     evicted = metrics.causes("evicted_instances")
-    yield _causes("evicted_instances", "Instances of which something left the cache.", evicted, removals)
-    yield _causes("evicted_bytes", "Bytes that left the cache.", metrics.causes("evicted_bytes"), removals)
+    yield _causes("evicted_instances", "Instances evicted or removed, whole or in part.", evicted, removals)
+    yield _causes("evicted_bytes", "Bytes evicted or removed.", metrics.causes("evicted_bytes"), removals)
 
 
 def _times(metrics: Metrics) -> Iterator[Family]:
@@ -156,9 +158,9 @@ def _times(metrics: Metrics) -> Iterator[Family]:
         for (route, outcome), reading in metrics.serving().items()
         for sample in histogram(reading, {"route": route, "outcome": outcome})
     ]
-    yield Family("frame_cache_serve_seconds", "histogram", "Seconds until an answer was ready to be sent.", samples)
+    yield Family("frame_cache_serve_seconds", "histogram", "Seconds until an answer was ready to send.", samples)
     filling = list(histogram(metrics.filling(), {}))
-    yield Family("frame_cache_fill_seconds", "histogram", "Seconds to cut out one form of an instance.", filling)
+    yield Family("frame_cache_fill_seconds", "histogram", "Seconds to extract one form of an instance.", filling)
 
 
 def _gauge(name: str, meaning: str, value: float) -> Family:
