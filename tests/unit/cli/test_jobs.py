@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from tests.unit.cli.conftest import Command
 from tests.unit.cli.server import FakeOrthanc, Request
 from tests.unit.fakes import orthanc_id
+from tests.unit.own_files import only_here
 
 STUDY, OTHER = map(orthanc_id, (1, 2))
 
@@ -84,7 +86,7 @@ def test_ctrl_c_leaves_the_job_running_and_says_so(
     def interrupted(_: float) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("time.sleep", interrupted)
+    monkeypatch.setattr("time.sleep", only_here(interrupted, time.sleep))
     done = command("warm", STUDY)
     assert done.code == 130
     assert "still at work on the server" in done.notices

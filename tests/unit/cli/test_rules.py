@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from tests.unit.cli.conftest import Command
 from tests.unit.cli.server import FakeOrthanc, Reply
 from tests.unit.cli.test_jobs import job
+from tests.unit.own_files import only_here
 
 RULES = [{"Modality": "MG", "Form": "HTJ2K"}]
 JOB = "/frame-cache/jobs/a"
@@ -139,6 +141,6 @@ def test_ctrl_c_ends_the_dry_run(orthanc: FakeOrthanc, command: Command, monkeyp
     def interrupted(_: float) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("time.sleep", interrupted)
+    monkeypatch.setattr("time.sleep", only_here(interrupted, time.sleep))
     assert command("rules").code == 130
     assert orthanc.changes[-1] == f"{JOB}/cancel"

@@ -19,6 +19,7 @@ from framecache.store.resilient_store import ResilientStore
 
 from tests.unit.blocks import path_of
 from tests.unit.fakes import FakeClock, FakeLog, instance
+from tests.unit.own_files import OwnFiles
 from tests.unit.store.disk.test_disk_store import LIMIT, MB, SYNTAX, frames
 
 Bench = tuple[ResilientStore, FakeLog, FakeClock, Path]
@@ -49,7 +50,7 @@ def reason(store: ResilientStore) -> str:
 
 @pytest.mark.parametrize("error", [28, 30, 5, 13, 122], ids=["full", "read-only", "I/O error", "permission", "quota"])
 def test_a_disk_that_cannot_be_written_degrades_the_store_until_it_can_be(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch, error: int
+    bench: Bench, own_files: OwnFiles, error: int
 ) -> None:
     store, log, clock, _ = bench
     (row,) = fill(store, instance(1))
@@ -57,7 +58,7 @@ def test_a_disk_that_cannot_be_written_degrades_the_store_until_it_can_be(
     def refuse(*_: object, **__: object) -> None:
         raise OSError(error, os.strerror(error))
 
-    monkeypatch.setattr(os, "write", refuse)
+    own_files.replace("write", refuse)
     for _ in range(3):
         with pytest.raises(StoreError, match=os.strerror(error)):
             store.blocks.keep(instance(2), SYNTAX, frames(1))
@@ -68,7 +69,7 @@ def test_a_disk_that_cannot_be_written_degrades_the_store_until_it_can_be(
     clock.now += 60
     store.tend(never)
     assert store.degraded.since == 1000.0
-    monkeypatch.undo()
+    own_files.undo()
     store.tend(never)
 
     assert store.degraded is None
@@ -286,14 +287,14 @@ def test_nothing_is_kept_noted_or_opened_after_its_end(bench: Bench) -> None:
     DiskStore(folder, LIMIT).close()
 
 
-def test_what_is_removed_while_degraded_makes_room(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_removed_while_degraded_makes_room(bench: Bench, own_files: OwnFiles) -> None:
     store, _, _, folder = bench
     fill(store, instance(1), blocks=2)
 
     def refuse(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(os, "write", refuse)
+    own_files.replace("write", refuse)
     with pytest.raises(StoreError):
         store.blocks.keep(instance(2), SYNTAX, frames(1, size=MB))
     assert store.versions.remove_all(instance(1).orthanc_id) == 3

@@ -18,6 +18,7 @@ import pytest
 from framecache.store.disk.block_disk import BlockDisk, NewBlock
 
 from tests.unit.fakes import UUID
+from tests.unit.own_files import OwnFiles
 
 NAME = "1.2.840.10008.1.2.1_1"
 BLOCK = NewBlock(UUID, NAME, [b"header", memoryview(b"frame one"), memoryview(b"frame two")])
@@ -197,9 +198,7 @@ def test_the_folders_of_removed_blocks_go_and_those_of_others_stay(cache: diskca
 
 
 @pytest.mark.parametrize("blocks", [1, 100], ids=["few", "many"])
-def test_files_that_cannot_be_unlinked_count_until_they_can(
-    monkeypatch: pytest.MonkeyPatch, disk: BlockDisk, blocks: int
-) -> None:
+def test_files_that_cannot_be_unlinked_count_until_they_can(own_files: OwnFiles, disk: BlockDisk, blocks: int) -> None:
     files, remove = [], os.remove
     for number in range(blocks):
         size, _, filename, _ = disk.store(NewBlock(str(uuid.UUID(int=number << 100)), "1.2_1", [b"frame"]), False)
@@ -211,12 +210,12 @@ def test_files_that_cannot_be_unlinked_count_until_they_can(
             raise PermissionError
         remove(path)
 
-    monkeypatch.setattr(os, "remove", refuse)
+    own_files.replace("remove", refuse)
     disk.remove_all(files)
     assert disk.stuck_bytes == files[0][1] + 4096  # at most, on disk
     assert [Path(disk.full_path(filename)).exists() for filename, _ in files] == [True] + [False] * (blocks - 1)
 
-    monkeypatch.setattr(os, "remove", remove)
+    own_files.replace("remove", remove)
     disk.retry()
     assert disk.stuck_bytes == 0
     assert not any(Path(disk.full_path(filename)).parent.parent.exists() for filename, _ in files)
@@ -227,7 +226,7 @@ def test_removing_a_block_twice_or_one_that_is_gone_is_nothing(disk: BlockDisk) 
 
 
 def test_a_block_that_cannot_be_written_leaves_nothing(
-    cache: diskcache.Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cache: diskcache.Cache, tmp_path: Path, own_files: OwnFiles
 ) -> None:
     written: Iterator[int | OSError] = iter([3, OSError(28, "No space left on device")])
 
@@ -238,29 +237,27 @@ def test_a_block_that_cannot_be_written_leaves_nothing(
         return real(descriptor, content[:step])
 
     real = os.write
-    monkeypatch.setattr(os, "write", full)
+    own_files.replace("write", full)
     with pytest.raises(OSError, match="No space"):
         cache.set("f/1", BLOCK)
-    monkeypatch.undo()
+    own_files.undo()
 
     assert files(tmp_path) == []
     assert len(cache) == 0
     assert cache.get("f/1") is None
 
 
-def test_a_write_in_small_steps_writes_all(
-    cache: diskcache.Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_write_in_small_steps_writes_all(cache: diskcache.Cache, tmp_path: Path, own_files: OwnFiles) -> None:
     real = os.write
-    monkeypatch.setattr(os, "write", lambda descriptor, content: real(descriptor, content[:2]))
+    own_files.replace("write", lambda descriptor, content: real(descriptor, content[:2]))
     cache.set("f/1", BLOCK)
-    monkeypatch.undo()
+    own_files.undo()
 
     assert files(tmp_path)[0].read_bytes() == b"headerframe oneframe two"
 
 
 def test_a_folder_that_vanishes_in_between_is_made_again(
-    cache: diskcache.Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cache: diskcache.Cache, tmp_path: Path, own_files: OwnFiles
 ) -> None:
     real = os.open
     calls: list[object] = []
@@ -271,7 +268,7 @@ def test_a_folder_that_vanishes_in_between_is_made_again(
             raise FileNotFoundError
         return real(path, flags, *mode)
 
-    monkeypatch.setattr(os, "open", vanishing)
+    own_files.replace("open", vanishing)
     cache.set("f/1", BLOCK)
 
     assert len(calls) == 3

@@ -23,6 +23,7 @@ from framecache.store.errors import DoesNotFit, StoreError
 from tests.disk import disk_usage
 from tests.unit.blocks import path_of, read_frame
 from tests.unit.fakes import PATH, instance, uuid
+from tests.unit.own_files import OwnFiles
 
 SYNTAX = "1.2.840.10008.1.2.1"
 KB, MB = 1 << 10, 1 << 20
@@ -263,16 +264,16 @@ def test_the_folder_never_exceeds_its_limit_while_many_fill_it(tmp_path: Path, s
     store.close()
 
 
-def test_a_reservation_is_given_back_when_writing_fails(store: DiskStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reservation_is_given_back_when_writing_fails(store: DiskStore, own_files: OwnFiles) -> None:
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
     used = store.space.used()
-    monkeypatch.setattr(os, "write", full)
+    own_files.replace("write", full)
     for _ in range(40):
         with pytest.raises(OSError, match="No space"):
             store.blocks.keep(instance(1), SYNTAX, frames(1, size=MB))
-    monkeypatch.undo()
+    own_files.undo()
 
     assert store.space.used() == used
     fill(store, instance(2), blocks=10, size=MB)
@@ -285,6 +286,9 @@ def test_a_connection_that_was_opened_while_the_disk_was_read_only_is_given_up(
     store, connect, opened = DiskStore(tmp_path, LIMIT), sqlite3.connect, list[str]()
 
     def read_only_at_first(path: str, **options: Any) -> sqlite3.Connection:
+        if not path.startswith(str(tmp_path)):
+            others: sqlite3.Connection = connect(path, **options)
+            return others
         opened.append(path)
         address = f"file:{path}?mode=ro" if len(opened) == 1 else f"file:{path}"
         made: sqlite3.Connection = connect(address, uri=True, **options)

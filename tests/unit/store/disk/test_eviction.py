@@ -21,6 +21,7 @@ from framecache.store.errors import DoesNotFit
 from tests.disk import disk_usage
 from tests.unit.dicom_files import INSTANCE, SERIES, STUDY
 from tests.unit.fakes import instance
+from tests.unit.own_files import OwnFiles, only_here
 from tests.unit.store.disk.test_disk_store import KB, LIMIT, MB, SYNTAX, fill, frames
 
 DAY = 86400.0
@@ -85,7 +86,7 @@ def test_a_clock_that_jumps_does_not_change_the_order(
     for number in (1, 2, 3):
         fill(store, instance(number), blocks=4, size=MB)
     store.records.touch({instance(number).path: now + number for number in (1, 2, 3)})
-    monkeypatch.setattr(time, "time", lambda: now + jump)
+    monkeypatch.setattr(time, "time", only_here(lambda: now + jump, time.time))
     store.records.touch({instance(1).path: now + jump})
     monkeypatch.undo()
     store.records.touch({instance(2).path: now + 5})
@@ -239,7 +240,7 @@ def test_one_that_does_not_fit_beside_the_pins_is_refused(store: DiskStore) -> N
     assert len(store.blocks.of(instance(1))) == 7
 
 
-def test_files_count_until_they_are_gone(store: DiskStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_count_until_they_are_gone(store: DiskStore, own_files: OwnFiles) -> None:
     """Their rows go first; whoever fills meanwhile must not take the room that they still have."""
     fill(store, instance(1), blocks=4, size=MB)
     remove, told = os.remove, list[int]()
@@ -249,7 +250,7 @@ def test_files_count_until_they_are_gone(store: DiskStore, monkeypatch: pytest.M
         remove(path)
 
     used = store.space.used()
-    monkeypatch.setattr(os, "remove", slow)
+    own_files.replace("remove", slow)
     store.versions.remove_all(instance(1).orthanc_id)
 
     assert len(told) == 4
@@ -258,7 +259,7 @@ def test_files_count_until_they_are_gone(store: DiskStore, monkeypatch: pytest.M
 
 
 def test_small_files_count_as_on_the_disk_until_they_are_gone(
-    store: DiskStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: DiskStore, tmp_path: Path, own_files: OwnFiles
 ) -> None:
     fill(store, instance(1), blocks=200, size=5000)
     remove, beyond = os.remove, list[int]()
@@ -267,7 +268,7 @@ def test_small_files_count_as_on_the_disk_until_they_are_gone(
         beyond.append(disk_usage(tmp_path) - store.space.used())
         remove(path)
 
-    monkeypatch.setattr(os, "remove", slow)
+    own_files.replace("remove", slow)
     store.versions.remove_all(instance(1).orthanc_id)
 
     assert len(beyond) == 200

@@ -15,6 +15,7 @@ from framecache.store.disk.recovery import RecoveryReport
 from tests.disk import disk_usage
 from tests.unit.blocks import path_of, read_frame
 from tests.unit.fakes import instance, uuid
+from tests.unit.own_files import OwnFiles
 from tests.unit.store.disk.test_disk_store import KB, LIMIT, fill
 
 
@@ -52,7 +53,7 @@ def test_files_without_a_row_are_removed_and_so_are_their_folders(store: DiskSto
     assert not path_of(lost).parent.exists()
 
 
-def test_what_is_deleted_meanwhile_is_no_fault(store: DiskStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_deleted_meanwhile_is_no_fault(store: DiskStore, own_files: OwnFiles) -> None:
     """The janitor may be at work already, and takes emptied folders with it."""
     fill(store, instance(1, uuid=f"aa{uuid(1)[2:]}"))
     fill(store, instance(2, uuid=f"bb{uuid(2)[2:]}"))
@@ -70,7 +71,7 @@ def test_what_is_deleted_meanwhile_is_no_fault(store: DiskStore, monkeypatch: py
             store.versions.remove_all(instance(1).orthanc_id, instance(2).orthanc_id)
         return found
 
-    monkeypatch.setattr(os, "scandir", scan_and_delete)
+    own_files.replace("scandir", scan_and_delete)
     assert store.check(never) == RecoveryReport()
 
 
@@ -132,33 +133,31 @@ def test_it_ends_at_once_when_orthanc_stops(store: DiskStore, tmp_path: Path) ->
     assert (tmp_path / "blocks-0").exists()
 
 
-def test_what_cannot_be_removed_counts(store: DiskStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_removed_counts(store: DiskStore, tmp_path: Path, own_files: OwnFiles) -> None:
     other = tmp_path / "blocks-0" / "ab"
     other.mkdir(parents=True)
     (other / "file").write_bytes(bytes(1 << 20))
     used = store.space.used()
-    monkeypatch.setattr(shutil, "rmtree", lambda *_, **__: None)
+    own_files.replace("rmtree", lambda *_, **__: None, shutil)
 
     store.check(never)
 
     assert store.space.used() - used >= 1 << 20
 
 
-def test_a_file_that_cannot_be_unlinked_counts_and_is_tried_again(
-    store: DiskStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_cannot_be_unlinked_counts_and_is_tried_again(store: DiskStore, own_files: OwnFiles) -> None:
     (row,) = fill(store, instance(1))
     disk = store._table.blocks_on_disk
 
     def refuse(_path: str) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("os.remove", refuse)
+    own_files.replace("remove", refuse)
     store.versions.remove_all(instance(1).orthanc_id)
     with_it = store.space.used()
     store.tend(0.0)
     assert (path_of(row).exists(), disk.stuck_bytes) == (True, row.size + DISK_BLOCK)
-    monkeypatch.undo()
+    own_files.undo()
     store.tend(0.0)
 
     assert not path_of(row).parent.exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import json
 from collections.abc import Iterator
@@ -12,6 +13,8 @@ from framecache.telemetry.tracing.process import __main__ as process
 from framecache.telemetry.tracing.process import spans as sending
 from framecache.telemetry.tracing.records import FinishedRecord, Record, pack
 from opentelemetry.sdk.trace import Tracer
+
+from tests.unit.own_files import only_here
 
 
 class Kept:
@@ -44,7 +47,7 @@ def test_without_the_extra_it_says_what_is_missing(
     def missing(name: str) -> None:
         raise ModuleNotFoundError("No module named 'opentelemetry'", name=name)
 
-    monkeypatch.setattr("importlib.import_module", missing)
+    monkeypatch.setattr(importlib, "import_module", only_here(missing, importlib.import_module))
     process.serve(io.BytesIO())
 
     assert json.loads(capsys.readouterr().out) == {"error": "No module named 'opentelemetry'"}
