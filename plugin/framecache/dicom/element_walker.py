@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from framecache.errors import NestedTooDeeply, UnreadableHeader
 
@@ -31,8 +31,7 @@ class Incomplete(UnreadableHeader):
         self.position = position
 
 
-@dataclass(frozen=True, slots=True)
-class Element:
+class Element(NamedTuple):
     """One data element, which begins at byte `start` of the file and its value at `offset`.
 
     `vr` is empty in Implicit VR; `length` may be UNDEFINED_LENGTH.
@@ -69,45 +68,32 @@ class ElementWalker:
 
     def element(self, position: int) -> Element:
         """The element at `position`. Raises Incomplete."""
+        content = self._content
         try:
-            tag = self._tag_of(self._content, position)
-            if not self._explicit or tag >> 16 == _ITEM_GROUP:
-                return self._implicit(position, tag)
-            vr = self._content[position + 4 : position + 6]
-            if vr in _LONG_VRS:
-                return self._long_form(position, tag)
+            group, number = self._tag.unpack_from(content, position)
+            tag = group << 16 | number
+            if not self._explicit or group == _ITEM_GROUP:
+                return Element(tag, b"", position + 8, self._long.unpack_from(content, position + 4)[0], position)
+            vr = content[position + 4 : position + 6]
             if vr in _SHORT_VRS:
-                return self._short_form(position, tag)
-            return self._of_impossible_vr(position, tag)
+                return Element(tag, vr, position + 8, self._short.unpack_from(content, position + 6)[0], position)
+            if vr in _LONG_VRS:
+                return Element(tag, vr, position + 12, self._long.unpack_from(content, position + 8)[0], position)
+            return self._of_impossible_vr(tag, vr, position)
         except struct.error:
             raise Incomplete(position) from None
 
-    def _tag_of(self, content: bytes, position: int = 0) -> int:
-        group, number = self._tag.unpack_from(content, position)
-        return int(group << 16 | number)
-
-    def _implicit(self, position: int, tag: int) -> Element:
-        (length,) = self._long.unpack_from(self._content, position + 4)
-        return Element(tag, b"", position + 8, length, position)
-
-    def _long_form(self, position: int, tag: int) -> Element:
-        (length,) = self._long.unpack_from(self._content, position + 8)
-        return Element(tag, self._content[position + 4 : position + 6], position + 12, length, position)
-
-    def _short_form(self, position: int, tag: int) -> Element:
-        (length,) = self._short.unpack_from(self._content, position + 6)
-        return Element(tag, self._content[position + 4 : position + 6], position + 8, length, position)
-
-    def _of_impossible_vr(self, position: int, tag: int) -> Element:
+    def _of_impossible_vr(self, tag: int, vr: bytes, position: int) -> Element:
         """In the form behind which another element is; else as DCMTK, and so Orthanc, would take it.
 
         Two capitals may be a VR of a later edition, all of which have the long form. Else the VR may be missing.
         """
-        vr = self._content[position + 4 : position + 6]
-        forms = [self._short_form, self._implicit, self._long_form]
-        if vr.isalpha() and vr.isupper():
-            forms = [self._long_form, self._short_form, self._implicit]
-        found = [form(position, tag) for form in forms]
+        content = self._content
+        short = Element(tag, vr, position + 8, self._short.unpack_from(content, position + 6)[0], position)
+        implicit = Element(tag, b"", position + 8, self._long.unpack_from(content, position + 4)[0], position)
+        long = Element(tag, vr, position + 12, self._long.unpack_from(content, position + 8)[0], position)
+        is_later = vr.isalpha() and vr.isupper()
+        found = (long, short, implicit) if is_later else (short, implicit, long)
         return next(filter(self._leads_on, found), found[0])
 
     def _leads_on(self, element: Element) -> bool:
@@ -117,7 +103,8 @@ class ElementWalker:
         head = self._content[position : position + 6]
         if len(head) < 6:  # noqa: PLR2004 - tag and VR
             return False
-        following = self._tag_of(head)
+        group, number = self._tag.unpack_from(head)
+        following = int(group << 16 | number)
         if is_open:
             return following == _ITEM
         is_as_odd = head[4:] == element.vr if element.vr else following >> 16 == element.tag >> 16
