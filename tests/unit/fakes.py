@@ -264,7 +264,8 @@ class FakeApi:
         query = json.loads(body)
         if uri == "/tools/find":
             answers = [stored.answer for stored in self.instances.values()]
-            return json.dumps([answer for answer in answers if _matches(answer, query["Query"])]).encode()
+            found = [answer for answer in answers if _matches(answer, query["Query"])]
+            return json.dumps(_series_of(found, query) if query["Level"] == "Series" else found).encode()
         if uri == "/tools/bulk-content":
             return json.dumps(list(self._bulk(query["Level"], query["Resources"]))).encode()
         raise NotFound("Unknown resource")
@@ -285,6 +286,17 @@ class FakeApi:
         self.calls.append(call)
         if self.broken:
             raise SourceError("Orthanc refuses: Error in the database")
+
+
+def _series_of(instances: Sequence[Mapping[str, Any]], query: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The series of these instances, a page of them; `study` names another study than the only one there usually is."""
+    series: dict[str, dict[str, Any]] = {}
+    for one in instances:
+        study = one["RequestedTags"].get("study", STUDY_ID)
+        found = series.setdefault(one["ParentSeries"], {"ParentStudy": study, "Instances": []})
+        found["Instances"].append(one["ID"])
+    since = query.get("Since", 0)
+    return list(series.values())[since : since + query.get("Limit", len(series))]
 
 
 def _matches(answer: Mapping[str, Any], query: Mapping[str, str]) -> bool:

@@ -71,6 +71,21 @@ class CodecPool:
         """The picture of `frame` that `parameters` ask for. Raises what `transcode` raises."""
         return self._call({"render": dict(parameters), "frame_number": frame_number}, header, frame)
 
+    def file_header(
+        self, header: bytes, vr: str, target_transfer_syntax_uid: str, length: int, ratio: float | None
+    ) -> bytes:
+        """The file in another transfer syntax up to its first frame.
+
+        `vr` is that of the stored pixel data, or ""; `length` in bytes is that of all frames where they are native,
+        `ratio` how many times smaller a compressed one is. Raises what `transcode` raises.
+        """
+        asked = {"file_header": target_transfer_syntax_uid, "vr": vr, "length": length, "ratio": ratio}
+        return self._call(asked, header, b"")
+
+    def elements(self, header: bytes, elements: bytes, target_transfer_syntax_uid: str) -> bytes:
+        """The elements behind the pixel data in another transfer syntax. Raises what `transcode` raises."""
+        return self._call({"elements": target_transfer_syntax_uid}, header, elements)
+
     def check(self) -> None:
         """Start a process if none runs. Raises CodecUnavailable, which says what is to be changed, or CodecError."""
         with self._lease():

@@ -40,6 +40,7 @@ LOSSLESS_TARGETS = (
 # Only for who asks for them by name.
 LOSSY_TARGETS = (JPEG_BASELINE, JPEG_EXTENDED)
 NATIVE_TARGETS = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
+ALL_TARGETS = (*NATIVE_TARGETS, *LOSSLESS_TARGETS, *LOSSY_TARGETS)
 
 
 def targets(stored_transfer_syntax_uid: str) -> tuple[Representation, ...]:
@@ -49,5 +50,4 @@ def targets(stored_transfer_syntax_uid: str) -> tuple[Representation, ...]:
     """
     if lookup(stored_transfer_syntax_uid).encoding not in (Encoding.NATIVE, Encoding.ENCAPSULATED):
         return ()
-    every = (*NATIVE_TARGETS, *LOSSLESS_TARGETS, *LOSSY_TARGETS)
-    return tuple(Representation(uid) for uid in every if uid != stored_transfer_syntax_uid)
+    return tuple(Representation(uid) for uid in ALL_TARGETS if uid != stored_transfer_syntax_uid)

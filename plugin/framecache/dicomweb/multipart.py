@@ -59,10 +59,15 @@ def single_part(frame_content_type: str, part: Part) -> Layout:
 
 def part_header(frame_content_type: str, part: Part, *, first: bool) -> bytes:
     """What stands before a frame: the delimiter, and the stock plugin's headers in its order."""
+    return header_of(frame_content_type, part.content_location, part.length, first=first)
+
+
+def header_of(content_type: str, content_location: str, length: int | None, *, first: bool) -> bytes:
+    """The same before anything; a `length` that is not known yet is left out."""
     return (
         f"{'' if first else _NEW_LINE}--{BOUNDARY}\r\n"
-        f"Content-Location: {part.content_location}\r\n"
-        f"Content-Type: {frame_content_type}\r\n"
-        f"Content-Length: {part.length}\r\n"
+        f"Content-Location: {content_location}\r\n"
+        f"Content-Type: {content_type}\r\n"
+        f"{'' if length is None else f'Content-Length: {length}{_NEW_LINE}'}"
         "MIME-Version: 1.0\r\n\r\n"
     ).encode("latin-1", "replace")

@@ -12,6 +12,7 @@ from framecache.host.context import Context
 from framecache.host.filling import Filling
 from framecache.host.keeping import Keeping
 from framecache.serving.frames import Frames
+from framecache.serving.instance_files import InstanceFiles
 from framecache.serving.instance_retrieval import InstanceRetrieval
 from framecache.serving.rendering import Rendering
 from framecache.serving.representations import Representations
@@ -19,6 +20,7 @@ from framecache.serving.responder import Limits, Responder
 from framecache.serving.retrieval import Retrieval
 from framecache.serving.route import RetrieveRoute
 from framecache.serving.send_limiter import SendLimiter
+from framecache.serving.study_retrieval import StudyRetrieval
 from framecache.serving.transactions import (
     AllFrames,
     FrameList,
@@ -27,7 +29,10 @@ from framecache.serving.transactions import (
     SeriesPicture,
     Transaction,
     WholeInstance,
+    WholeSeries,
+    WholeStudy,
 )
+from framecache.serving.transcoded_file import FileTranscoder
 from framecache.threads import Desk
 
 _FEWEST_TURNS = 4
@@ -51,8 +56,14 @@ class Serving:
                 SeriesPicture(rendering, catalogue),
             ]
         self._transcoders = Desk("frame-cache-transcoder", max(2, os.cpu_count() or 2))
-        whole = InstanceRetrieval(responder("instance"), context.api, self._transcoders, url)
-        self._whole_instance = WholeInstance(whole)
+        transcoder = FileTranscoder(keeping.sources, codecs.foreground) if codecs.foreground else None
+        files = InstanceFiles(transcoder, context.api, self._transcoders)
+        studies = StudyRetrieval(responder("instance"), catalogue, files, url)
+        self._whole: list[Transaction] = [
+            WholeInstance(InstanceRetrieval(responder("instance"), files, url)),
+            WholeSeries(studies),
+            WholeStudy(studies),
+        ]
         self._context, self._turns = context, SendLimiter(max(_FEWEST_TURNS, 2 * (os.cpu_count() or 1)))
 
     def routes(self) -> Iterator[tuple[str, RetrieveRoute]]:
@@ -60,8 +71,9 @@ class Serving:
         findings, root = self._context.findings, self._context.url.root
         for transaction in self._transactions:
             yield root + transaction.pattern, self._route(transaction, lambda: findings.serving)
-        # There is no way to the stock plugin, so this one is answered whatever the checks find.
-        yield root + self._whole_instance.pattern, self._route(self._whole_instance, lambda: True)
+        # There is no way to the stock plugin, so these are answered whatever the checks find.
+        for transaction in self._whole:
+            yield root + transaction.pattern, self._route(transaction, lambda: True)
 
     def _route(self, transaction: Transaction, is_serving: Callable[[], bool]) -> RetrieveRoute:
         context, is_kept = self._context, self._context.settings.x_accel_expires

@@ -143,6 +143,20 @@ class Catalogue:
         first = self._index.first_of_series(study_instance_uid, series_instance_uid)
         return self.describe(first).instance.path
 
+    def members(self, study_instance_uid: str, series_instance_uid: str | None) -> list[str]:
+        """The Orthanc IDs of the instances of a study, or of one series of it. Raises BadRequest, NotFound."""
+        if not (is_uid(study_instance_uid) and (series_instance_uid is None or is_uid(series_instance_uid))):
+            raise BadRequest("a UID has digits and dots only, and 64 characters at most")
+        return self._desk.call(lambda: self._index.within(study_instance_uid, series_instance_uid))
+
+    def member(self, orthanc_id: str) -> Entry:
+        """One of those, as it is now. Raises NotFound, SharedUids, SourceError."""
+        path = self._paths.get(orthanc_id)
+        entry = self._entries.get(path) if path else None
+        if entry is not None and self.is_current(entry):
+            return entry
+        return self._desk.call(lambda: self.describe(orthanc_id))
+
     def describe(self, orthanc_id: str) -> Entry:
         """The instance with this Orthanc ID, as it is now. Raises NotFound, SharedUids, SourceError."""
         found = self._index.with_uid_of(orthanc_id)

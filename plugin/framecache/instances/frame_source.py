@@ -36,6 +36,10 @@ class FrameSource(Protocol):
     def frames_present(self) -> int:
         """How many of them are wholly there, counted from the first."""
 
+    @property
+    def content(self) -> ByteReader:
+        """The DICOM file, inflated where it is a deflated one."""
+
     def header(self) -> bytes:
         """The DICOM file up to its pixel data element. Raises SourceError."""
 
@@ -60,6 +64,10 @@ class LocatedFrames:
     @property
     def frames_present(self) -> int:
         return self._table.frames_present
+
+    @property
+    def content(self) -> ByteReader:
+        return self._reader
 
     def header(self) -> bytes:
         return self._reader.read_at(0, self._table.header_length)

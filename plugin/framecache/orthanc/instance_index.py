@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
 
 from framecache.dicom.identity import InstancePath, is_uid
-from framecache.errors import NotFound
+from framecache.errors import NotFound, SharedUids
 from framecache.orthanc.api import get_json, post_json
 from framecache.orthanc.instance import FIND_OPTIONS, Instance
 from framecache.ports import OrthancApi
+
+_PAGE = 200  # series
 
 
 class InstanceIndex:
@@ -48,6 +51,30 @@ class InstanceIndex:
         if not instances:
             raise NotFound("there is no such series")
         return min(instances)
+
+    def within(self, study_instance_uid: str, series_instance_uid: str | None) -> list[str]:
+        """The Orthanc IDs of the instances of a study, or of one series of it, in their order: the stock plugin's.
+
+        Raises NotFound, SharedUids where two patients have the study's UID.
+        """
+        query = {"StudyInstanceUID": study_instance_uid}
+        if series_instance_uid is not None:
+            query["SeriesInstanceUID"] = series_instance_uid
+        series = list(self._series({"Query": query, "ResponseContent": ["Children", "Parent"]}))
+        if not series:
+            raise NotFound("there is no such study or series")
+        if len({one["ParentStudy"] for one in series}) > 1:
+            raise SharedUids
+        return sorted(str(orthanc_id) for one in series for orthanc_id in one["Instances"])
+
+    def _series(self, question: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        """Orthanc answers no more at once than LimitFindResults says."""
+        since = 0
+        while found := post_json(
+            self._api, "/tools/find", {**question, "Level": "Series", "Since": since, "Limit": _PAGE}
+        ):
+            yield from found
+            since += len(found)
 
     def study_of(self, series_id: str) -> str:
         """The Orthanc ID of the study of a series: no answer about an instance has it. Raises NotFound."""

@@ -61,7 +61,7 @@ class Frames:
             raise CodecUnavailable('there are no helper processes: "CodecProcesses" is 0')
 
         def work() -> bytes:
-            made = form.make(codecs, source.header(), _read(source, number), number)
+            made = form.make(codecs, source.header(), read_frame(source, number), number)
             self._keeping.keep(entry, form.key, number, made)
             return made
 
@@ -117,7 +117,8 @@ def _check_exists(source: FrameSource | FrameTable, number: int) -> None:
         raise BrokenPixelData(f"frame {number} is missing: the stored file has the first {source.frames_present} only")
 
 
-def _read(source: FrameSource, number: int) -> memoryview:
+def read_frame(source: FrameSource, number: int) -> memoryview:
+    """Frame `number` as it is stored. Raises BrokenPixelData, SourceError."""
     frame = bytearray(source.frame_length(number - 1))
     with memoryview(frame) as target:
         source.read_frame(number - 1, target)

@@ -20,6 +20,7 @@ from framecache.serving.instance_retrieval import InstanceRequest, InstanceRetri
 from framecache.serving.rendering import PictureRequest, Rendering
 from framecache.serving.responder import Answer
 from framecache.serving.retrieval import FrameRequest, Retrieval
+from framecache.serving.study_retrieval import StudyRequest, StudyRetrieval
 
 _SERIES = "studies/([^/]+)/series/([^/]+)"
 _INSTANCE = f"{_SERIES}/instances/([^/]+)"
@@ -174,6 +175,37 @@ class WholeInstance:
 
     def is_sent_as_stored(self, _request: HttpRequest) -> bool:
         return False
+
+
+class WholeStudy:
+    """GET …/studies/{uid}: all files of a study.
+
+    STOW-RS posts to the same URL. Orthanc gives a POST to the stock plugin's chunked callback before any of this kind.
+    """
+
+    pattern = "studies/([0-9.]{1,64})"
+
+    def __init__(self, retrieval: StudyRetrieval) -> None:
+        self._retrieval = retrieval
+
+    def answer(self, request: HttpRequest) -> Answer:
+        study, *series = request.groups
+        return self._retrieval.answer(
+            StudyRequest(study, series[0] if series else None, request.headers, _accept_argument(request))
+        )
+
+    def stock_location(self, _request: HttpRequest) -> str | None:
+        """The stock plugin has one spelling of it, and its decoders can end the server."""
+        return None
+
+    def is_sent_as_stored(self, _request: HttpRequest) -> bool:
+        return False
+
+
+class WholeSeries(WholeStudy):
+    """GET …/series/{uid}: all files of a series."""
+
+    pattern = "studies/([0-9.]{1,64})/series/([0-9.]{1,64})"
 
 
 def _frames(path: InstancePath, frame_list: str, request: HttpRequest) -> FrameRequest:

@@ -2,28 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import random
+from collections.abc import Iterator, Mapping
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
+import pydicom
 import pytest
+from framecache.codecs.process.errors import CodecError
 from framecache.dicomweb.multipart import BOUNDARY, CLOSING
 from framecache.dicomweb.public_url import PublicUrl
-from framecache.errors import BadRequest, NotAcceptable, NotFound, SourceError
+from framecache.errors import BadRequest, BrokenPixelData, NotAcceptable, NotFound, SourceError
 from framecache.instances.catalogue import Catalogue
-from framecache.serving.instance_retrieval import FileForm, InstanceRequest, InstanceRetrieval, choose_form
+from framecache.serving.file_form import FileForm, choose_form
+from framecache.serving.instance_files import InstanceFiles
+from framecache.serving.instance_retrieval import InstanceRequest, InstanceRetrieval
 from framecache.serving.responder import Answer, Limits, Responder
+from framecache.serving.transcoded_file import FileTranscoder
 from framecache.store.buffers import BufferPool
 from framecache.telemetry.metrics import Metrics
 from framecache.threads import Desk
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.dicom_files import EXPLICIT, JPEG_2000, JPEG_LS
-from tests.unit.fakes import ORTHANC_ID, PATH, UUID, FakeApi, FakeClock, WatchedStore, find_answer
+from tests.unit.dicom_files import (
+    BIG_ENDIAN,
+    DEFLATED,
+    END_OF_SEQUENCE,
+    EXPLICIT,
+    IMPLICIT,
+    JPEG_2000,
+    JPEG_LS,
+    encapsulated,
+    encoded,
+    image,
+    native,
+)
+from tests.unit.direct_codecs import DirectCodecs
+from tests.unit.fakes import ORTHANC_ID, PATH, UUID, FakeApi, FakeClock, WatchedStore, find_answer, sources
 
 DICOM = "application/dicom"
 STONE = f'multipart/related; type="{DICOM}"; transfer-syntax='
 SMALL, LARGE = bytes(range(256)) * 10, bytes(range(256)) * 40_001  # a body, and eleven chunks
+PIXELS = bytes(range(72))  # three frames of 4 by 6
+RLE, VIDEO = "1.2.840.10008.1.2.5", "1.2.840.10008.1.2.4.102"
 STORED = InstanceRequest(PATH, {"accept": f"{STONE}*", "host": "here"})
 
 
@@ -52,7 +75,8 @@ class Stage:
         self.pool = BufferPool(64 << 20, 0)
         catalogue = Catalogue(self.api, WatchedStore(), self.desk, clock, folder / "storage", 5)
         responder = Responder(catalogue, self.pool, Metrics(), clock, Limits(10, 1, "no-cache"), "instance")
-        self.retrieval = InstanceRetrieval(responder, self.api, self.desk, PublicUrl.from_configuration({}))
+        files = InstanceFiles(FileTranscoder(sources(self.api), DirectCodecs()), self.api, self.desk)
+        self.retrieval = InstanceRetrieval(responder, files, PublicUrl.from_configuration({}))
 
     @property
     def file(self) -> Path:
@@ -188,17 +212,103 @@ def test_what_is_no_plain_file_comes_from_the_core(stage: Stage) -> None:
     assert (answer.headers["X-Frame-Cache"], sent(answer)) == ("bypass", in_parts(LARGE))
 
 
-def test_another_transfer_syntax_comes_from_the_core_and_has_no_entity_tag(stage: Stage) -> None:
-    stage.api.store(SMALL)
-    stage.api.transcoded[JPEG_LS] = LARGE
-    answer = stage.answer(STONE + JPEG_LS)
+def test_another_transfer_syntax_is_made_here_and_has_no_entity_tag(stage: Stage) -> None:
+    stage.api.store(native(PIXELS))
+    answer = stage.answer(f"{DICOM}; transfer-syntax={JPEG_LS}")
     assert "ETag" not in answer.headers
-    assert sent(answer) == in_parts(LARGE)
+    assert answer.headers["X-Frame-Cache"] == "file"
+    made = pydicom.dcmread(BytesIO(sent(answer)))
+    assert (made.file_meta.TransferSyntaxUID, made.NumberOfFrames) == (JPEG_LS, 3)
+    assert not [call for call in stage.api.calls if "/file" in call]
 
 
-def test_what_the_core_cannot_transcode_is_not_acceptable(stage: Stage) -> None:
-    stage.api.store(SMALL)
-    with pytest.raises(NotAcceptable):
+@pytest.mark.parametrize("syntax", [IMPLICIT, JPEG_LS])
+def test_a_part_has_its_length_where_that_is_known_by_then(stage: Stage, syntax: str) -> None:
+    stage.api.store(native(PIXELS))
+    answer = stage.answer(STONE + syntax)
+    body = sent(answer)
+    header, _, rest = body.partition(b"\r\n\r\n")
+    assert int(header.partition(b"Content-Length: ")[2].split(b"\r\n")[0]) == len(rest) - len(CLOSING)
+
+
+def test_a_long_transcoded_file_is_sent_while_it_is_made(stage: Stage) -> None:
+    noise = random.Random(1).randbytes(4 * 2048 * 2048)
+    stage.api.store(native(noise, Rows=2048, Columns=2048, NumberOfFrames=4))
+    with stage.answer(f"{DICOM}; transfer-syntax={RLE}") as answer:
+        assert not isinstance(answer.body, memoryview)
+        assert answer.length is None
+        assert b"".join(map(bytes, answer.body)).endswith(END_OF_SEQUENCE)
+
+
+def test_a_document_comes_from_the_core_which_has_nothing_to_decode(stage: Stage) -> None:
+    stage.api.store(encoded(image()))
+    stage.api.transcoded[IMPLICIT] = LARGE
+    answer = stage.answer(STONE + IMPLICIT)
+    assert (answer.headers["X-Frame-Cache"], sent(answer)) == ("bypass", in_parts(LARGE))
+
+
+@pytest.mark.parametrize("syntax", [BIG_ENDIAN, DEFLATED])
+def test_native_pixels_come_from_the_core_in_what_the_web_should_not_use(stage: Stage, syntax: str) -> None:
+    stage.api.store(native(PIXELS))
+    stage.api.transcoded[syntax] = LARGE
+    assert sent(stage.answer(STONE + syntax)) == in_parts(LARGE)
+
+
+@pytest.mark.parametrize(
+    ("content", "values", "syntax"),
+    [
+        pytest.param(native(PIXELS), {}, "9.9", id="a syntax of nobody"),
+        pytest.param(native(bytes(9), BitsAllocated=1, BitsStored=1, HighBit=0), {}, JPEG_LS, id="single bits"),
+        pytest.param(native(bytes(288), BitsAllocated=32, BitsStored=32, HighBit=31), {}, JPEG_2000, id="32 bits"),
+        pytest.param(SMALL, {"syntax": VIDEO}, EXPLICIT, id="video"),
+        pytest.param(SMALL, {"syntax": "1.2.3"}, EXPLICIT, id="stored in a syntax of nobody"),
+        pytest.param(encapsulated([b"", b"x"] * 3, JPEG_2000), {"syntax": JPEG_2000}, DEFLATED, id="to deflated"),
+        pytest.param(encoded(image()), {}, JPEG_2000, id="a document that the core refuses"),
+    ],
+)
+def test_what_cannot_be_had_is_not_acceptable_with_what_can(
+    stage: Stage, content: bytes, values: Mapping[str, Any], syntax: str
+) -> None:
+    stage.api.store(content, **values)
+    with pytest.raises(NotAcceptable) as caught:
+        stage.answer(STONE + syntax)
+    assert caught.value.available[0] == f"{STONE}*"
+
+
+@pytest.mark.parametrize("accept", [None, "*/*", "multipart/related", f'multipart/related; type="{DICOM}"'])
+@pytest.mark.parametrize(
+    ("content", "syntax"),
+    [
+        pytest.param(SMALL, VIDEO, id="video"),
+        pytest.param(SMALL, "1.2.3", id="a syntax of nobody"),
+        pytest.param(encapsulated([b"", b"ab", b"ab", b"ab"], JPEG_2000), JPEG_2000, id="broken"),
+        pytest.param(native(PIXELS[:40], DEFLATED), DEFLATED, id="cut short"),
+    ],
+)
+def test_whoever_names_no_transfer_syntax_gets_the_stored_one_rather_than_nothing(
+    stage: Stage, content: bytes, syntax: str, accept: str | None
+) -> None:
+    stage.api.store(content, syntax=syntax)
+    assert sent(stage.answer(accept or "")) == in_parts(content)
+
+
+def test_a_broken_frame_is_an_error_for_whoever_names_a_transfer_syntax(stage: Stage) -> None:
+    stage.api.store(encapsulated([b"", b"ab", b"ab", b"ab"], JPEG_2000), syntax=JPEG_2000)
+    with pytest.raises(CodecError):
+        stage.answer(STONE + EXPLICIT)
+    stage.api.store(encapsulated([b"", b"ab"], JPEG_2000), syntax=JPEG_2000)
+    with pytest.raises(BrokenPixelData):
+        stage.answer(STONE + EXPLICIT)
+
+
+def test_a_later_frame_that_is_broken_is_met_before_a_short_answer_begins(stage: Stage) -> None:
+    frames = [DirectCodecs().transcode(native(PIXELS), PIXELS[:24], 1, JPEG_LS), b"ab", b"ab"]
+    content = encapsulated([b"", *frames], JPEG_LS)
+    stage.api.store(content, syntax=JPEG_LS)
+    assert sent(stage.answer("*/*")) == in_parts(content)
+    with pytest.raises(CodecError):
+        stage.answer(STONE + EXPLICIT)
+    with pytest.raises(CodecError):
         stage.answer(STONE + JPEG_2000)
 
 

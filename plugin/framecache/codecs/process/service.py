@@ -2,35 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
-
 from framecache.codecs import targets
 from framecache.codecs.process import native, rendering
 from framecache.codecs.process.decoding import decode, decode_samples, decode_shown
 from framecache.codecs.process.encoding import encode
 from framecache.codecs.process.errors import Undecodable, Unwritable
+from framecache.codecs.process.file_header import converted, file_header
 from framecache.codecs.process.headers import Headers
 from framecache.codecs.process.pixels import PixelDescription
 from framecache.codecs.process.protocol import Head, ProtocolError
+from framecache.codecs.process.same_stream import is_same_stream
 from framecache.dicom.transfer_syntax import Encoding, lookup
-
-# Streams of one syntax that are streams of another as well: what is stored is sent under the other name.
-_SAME_STREAM: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        targets.JPEG_BASELINE: (targets.JPEG_EXTENDED,),
-        targets.JPEG_LOSSLESS_SV1: (targets.JPEG_LOSSLESS,),
-        targets.JPEG_LS_LOSSLESS: (targets.JPEG_LS,),
-        targets.JPEG_2000_LOSSLESS: (
-            targets.JPEG_2000,
-            targets.JPEG_2000_PART_2_LOSSLESS,
-            targets.JPEG_2000_PART_2,
-        ),
-        targets.JPEG_2000: (targets.JPEG_2000_PART_2,),
-        targets.HTJ2K_LOSSLESS: (targets.HTJ2K,),
-        targets.HTJ2K_LOSSLESS_RPCL: (targets.HTJ2K_LOSSLESS, targets.HTJ2K),
-    }
-)
 
 
 class Service:
@@ -41,7 +23,10 @@ class Service:
         self._largest_frame = largest_frame
 
     def answer(self, head: Head, header: bytes, frame: bytes) -> bytes:
-        """The frame asked for, or its picture. Raises Undecodable, ProtocolError for a message that is none of ours."""
+        """The frame asked for, its picture, or elements around it.
+
+        Raises Undecodable, and ProtocolError for a message that is none of ours.
+        """
         data_set, description = self._headers.parse(header)
         if description.decoded_size > self._largest_frame:
             raise Undecodable(f"the frame has {description.decoded_size} bytes, the limit is {self._largest_frame}")
@@ -50,6 +35,10 @@ class Service:
                 return _transcode(frame, description, target)
             case {"render": dict(parameters), "frame_number": int(frame_number)}:
                 return rendering.render(data_set, decode_shown(frame, description), frame_number, parameters)
+            case {"file_header": str(target), "vr": str(vr), "length": int(length), "ratio": None | float() as ratio}:
+                return file_header(data_set, description, vr, target, length, ratio)
+            case {"elements": str(target)}:
+                return converted(frame, description.transfer_syntax_uid, target)
         raise ProtocolError("the message asks for nothing that is known")
 
 
@@ -59,7 +48,7 @@ def _transcode(frame: bytes, description: PixelDescription, target: str) -> byte
         if is_native:
             return native.explicit(frame, description)
         return encode(decode(frame, description), description, target)
-    if target in _SAME_STREAM.get(description.transfer_syntax_uid, ()):
+    if is_same_stream(description.transfer_syntax_uid, target):
         return frame
     if description.is_float:
         raise Unwritable("no compressed form has room for floating point pixels")

@@ -1,0 +1,143 @@
+"""The file of an instance in another transfer syntax, up to its first frame (PS3.10 section 7, PS3.5 annex A)."""
+
+from __future__ import annotations
+
+import copy
+import struct
+import uuid
+from io import BytesIO
+
+from pydicom import Dataset, dcmwrite
+from pydicom.dataset import FileMetaDataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filereader import read_dataset
+from pydicom.filewriter import write_dataset
+from pydicom.uid import UID
+
+from framecache.codecs import targets
+from framecache.codecs.process.errors import Unwritable
+from framecache.codecs.process.image_pixel import keeps_planes, photometric_interpretation
+from framecache.codecs.process.pixels import PixelDescription
+from framecache.codecs.process.same_stream import is_same_stream
+from framecache.dicom.transfer_syntax import (
+    EXPLICIT_VR_BIG_ENDIAN,
+    IMPLICIT_VR_LITTLE_ENDIAN,
+    Encoding,
+    lookup,
+)
+
+_IMPLEMENTATION_CLASS_UID = UID("2.25.180826716826417113296103012374611208093")
+_IMPLEMENTATION_VERSION = "FRAMECACHE"
+_UNDEFINED_LENGTH, _LONGEST_VALUE = 0xFFFFFFFF, 0xFFFFFFFE
+_PIXEL_DATA, _FLOAT, _DOUBLE = (0x7FE0, 0x0010), (0x7FE0, 0x0008), (0x7FE0, 0x0009)
+_EMPTY_OFFSET_TABLE = struct.pack("<HHL", 0xFFFE, 0xE000, 0)
+_OFFSET_TABLES = ("ExtendedOffsetTable", "ExtendedOffsetTableLengths")
+_NAMESPACE = uuid.UUID("6d9f2b54-2d0c-4a86-9f0b-9b8d3a0d2c51")
+_BYTE = 8  # bits
+
+
+def file_header(
+    data_set: Dataset, stored: PixelDescription, vr: str, target: str, length: int, ratio: float | None
+) -> bytes:
+    """All that stands before the first frame.
+
+    `vr` is that of the stored pixel data, "" where it has none; `length` is that of all frames in bytes, where they are
+    not compressed, and `ratio` how many times smaller a compressed one is than a native one. Raises Unwritable.
+    """
+    changed = _changed(data_set, stored, target)
+    if target in targets.LOSSY_TARGETS and not is_same_stream(stored.transfer_syntax_uid, target):
+        _derive(changed, target, ratio)
+    return _written(changed, target) + _pixel_data_head(stored, vr, target, length)
+
+
+def _written(data_set: Dataset, target: str) -> bytes:
+    stream = BytesIO()
+    is_implicit = target == IMPLICIT_VR_LITTLE_ENDIAN
+    try:
+        dcmwrite(stream, data_set, implicit_vr=is_implicit, little_endian=True, enforce_file_format=True)
+    except Exception as error:  # pydicom raises what it meets; its message may hold values
+        raise Unwritable(f"the data set cannot be written ({type(error).__name__})") from error
+    return stream.getvalue()
+
+
+def converted(elements: bytes, stored: str, target: str) -> bytes:
+    """The elements behind the pixel data, in the encoding of another transfer syntax."""
+    is_implicit, is_little_endian = stored == IMPLICIT_VR_LITTLE_ENDIAN, stored != EXPLICIT_VR_BIG_ENDIAN
+    stream = DicomBytesIO()
+    stream.is_implicit_VR, stream.is_little_endian = target == IMPLICIT_VR_LITTLE_ENDIAN, True
+    try:
+        write_dataset(stream, read_dataset(BytesIO(elements), is_implicit, is_little_endian))
+    except Exception as error:
+        raise Unwritable(f"the data set cannot be written ({type(error).__name__})") from error
+    return stream.getvalue()
+
+
+def _changed(data_set: Dataset, stored: PixelDescription, target: str) -> Dataset:
+    """A copy: the parsed header is used again for other frames."""
+    changed = copy.copy(data_set)
+    for keyword in _OFFSET_TABLES:
+        if keyword in changed:
+            delattr(changed, keyword)
+    changed.file_meta = _file_meta(data_set, target)
+    photometric = photometric_interpretation(stored, target)
+    if photometric != stored.photometric_interpretation:
+        changed.PhotometricInterpretation = photometric
+    if stored.samples_per_pixel > 1 and not keeps_planes(stored, target):
+        changed.PlanarConfiguration = 0
+    return changed
+
+
+def _file_meta(data_set: Dataset, target: str) -> FileMetaDataset:
+    """PS3.10 section 7.1; who writes a file says so. An inflated one has lost the others."""
+    meta = FileMetaDataset(copy.copy(data_set.file_meta))
+    meta.TransferSyntaxUID = UID(target)
+    for keyword in ("SOPClassUID", "SOPInstanceUID"):
+        if keyword in data_set:
+            setattr(meta, f"MediaStorage{keyword}", data_set.get(keyword))
+    meta.ImplementationClassUID, meta.ImplementationVersionName = _IMPLEMENTATION_CLASS_UID, _IMPLEMENTATION_VERSION
+    return meta
+
+
+def _derive(changed: Dataset, target: str, ratio: float | None) -> None:
+    """PS3.3 section C.7.6.1.1.5, and PS3.3 section C.12.4.1.1: what lost something is another instance.
+
+    Its UID is always the same for the same source, so that who fetches it twice has it once.
+    """
+    source = f"{changed.SOPInstanceUID} {target}"
+    changed.SOPInstanceUID = UID(f"2.25.{uuid.uuid5(_NAMESPACE, source).int}")
+    changed.file_meta.MediaStorageSOPInstanceUID = changed.SOPInstanceUID
+    changed.LossyImageCompression = "01"
+    changed.LossyImageCompressionMethod = [*_values(changed, "LossyImageCompressionMethod"), "ISO_10918_1"]
+    if ratio is not None:
+        changed.LossyImageCompressionRatio = [*_values(changed, "LossyImageCompressionRatio"), f"{ratio:.4g}"]
+    image_type = _values(changed, "ImageType")
+    changed.ImageType = ["DERIVED", *(image_type[1:] or ["PRIMARY"])]
+
+
+def _values(data_set: Dataset, keyword: str) -> list[str]:
+    value = data_set.get(keyword)
+    if not value:
+        return []
+    return [str(one) for one in value] if not isinstance(value, str | float) else [str(value)]
+
+
+def _pixel_data_head(stored: PixelDescription, vr: str, target: str, length: int) -> bytes:
+    """The element's tag, VR and length, and for fragments the offset table, which is empty."""
+    if target not in targets.NATIVE_TARGETS:
+        return struct.pack("<HH2sHL", *_PIXEL_DATA, b"OB", 0, _UNDEFINED_LENGTH) + _EMPTY_OFFSET_TABLE
+    if length > _LONGEST_VALUE:
+        raise Unwritable("native pixel data has 4 GiB at most")
+    tag = _PIXEL_DATA if not stored.is_float else _DOUBLE if stored.bits_allocated == 64 else _FLOAT  # noqa: PLR2004
+    if target == IMPLICIT_VR_LITTLE_ENDIAN:
+        return struct.pack("<HHL", *tag, length)
+    return struct.pack("<HH2sHL", *tag, _vr(stored, vr).encode(), 0, length)
+
+
+def _vr(stored: PixelDescription, vr: str) -> str:
+    """The stored one, or by PS3.5 section A.2 and A.1 that of what had none."""
+    if stored.is_float:
+        return "OD" if stored.bits_allocated == 64 else "OF"  # noqa: PLR2004
+    is_native = lookup(stored.transfer_syntax_uid).encoding is Encoding.NATIVE
+    if is_native and vr in ("OB", "OW"):
+        return vr
+    return "OW" if is_native or stored.bits_allocated > _BYTE else "OB"

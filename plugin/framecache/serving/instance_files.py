@@ -1,0 +1,104 @@
+"""Instances as files: as stored, transcoded frame by frame, or where there is nothing to decode by Orthanc's core."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import ExitStack
+
+from framecache.codecs import targets
+from framecache.codecs.process.errors import CodecError, Unwritable
+from framecache.dicom.byte_reader import FileReader, MemoryReader
+from framecache.dicom.transfer_syntax import (
+    DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
+    EXPLICIT_VR_BIG_ENDIAN,
+    Encoding,
+    lookup,
+)
+from framecache.errors import HandOver, InstanceGone, NoPixelData, NotAcceptable, SourceError
+from framecache.instances.entry import Entry
+from framecache.orthanc.instance_index import InstanceIndex
+from framecache.ports import OrthancApi
+from framecache.serving.dicom_file import DicomFile, PlainFile
+from framecache.serving.file_form import FileForm, offers
+from framecache.serving.transcoded_file import FileTranscoder
+from framecache.threads import Desk
+
+logger = logging.getLogger(__name__)
+
+_CORE_SECONDS = 600.0
+# No pixel data is sent in these over DICOMweb (PS3.18 section 8.7.3.1), but the stock plugin does send it.
+_NATIVE_OF_THE_CORE = (EXPLICIT_VR_BIG_ENDIAN, DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN)
+
+
+class InstanceFiles:
+    """Opens them. No decoder ever runs inside Orthanc: those of its core can end the server."""
+
+    def __init__(self, transcoder: FileTranscoder | None, api: OrthancApi, desk: Desk) -> None:
+        """`desk` has the threads that ask the core: for its parser an HTTP thread's stack may be too small."""
+        self._transcoder, self._api, self._desk = transcoder, api, desk
+
+    def open(self, entry: Entry, form: FileForm, opened: ExitStack) -> DicomFile:
+        """`entry` in this form, or as stored where the form is only the default and cannot be had.
+
+        What is opened is closed with `opened`. Raises NotAcceptable, BrokenPixelData, CodecError, Overloaded,
+        SourceError.
+        """
+        stored = entry.instance.transfer_syntax_uid
+        if form.transfer_syntax_uid == stored:
+            return self.stored(entry, opened)
+        try:
+            return self._other(entry, form.transfer_syntax_uid, opened)
+        except (NotAcceptable, HandOver, CodecError, SourceError) as error:
+            if form.is_default and not isinstance(error, InstanceGone):
+                logger.info("sending a file as it is stored: %s", error)
+                return self.stored(entry, opened)
+            if isinstance(error, Unwritable | HandOver):
+                raise _refusal(entry, error) from error
+            raise
+
+    def stored(self, entry: Entry, opened: ExitStack) -> DicomFile:
+        """The file as it is stored; Orthanc gives what does not lie in a plain file. Raises NotFound, SourceError."""
+        reader: FileReader | MemoryReader | None = None
+        if entry.stored_path is not None:
+            try:
+                reader = _open(entry.stored_path, entry.instance.stored_size)
+            except SourceError as error:
+                logger.info("asking Orthanc's core for a file: %s", error)
+        if reader is None:
+            reader = MemoryReader(InstanceIndex(self._api).file(entry.instance.orthanc_id))
+        opened.callback(reader.close)
+        return PlainFile(reader)
+
+    def _other(self, entry: Entry, target: str, opened: ExitStack) -> DicomFile:
+        encoding = lookup(entry.instance.transfer_syntax_uid).encoding
+        if encoding is Encoding.NATIVE and target in _NATIVE_OF_THE_CORE:
+            return self._from_core(entry, target, opened)
+        if encoding not in (Encoding.NATIVE, Encoding.ENCAPSULATED) or self._transcoder is None:
+            raise _refusal(entry, "it is sent as it is stored only")
+        if target not in targets.ALL_TARGETS:
+            raise _refusal(entry, "nobody here writes that transfer syntax")
+        try:
+            return self._transcoder.open(entry, target, opened)
+        except NoPixelData:
+            return self._from_core(entry, target, opened)  # there is nothing to decode
+
+    def _from_core(self, entry: Entry, target: str, opened: ExitStack) -> DicomFile:
+        uri = f"/instances/{entry.instance.orthanc_id}/file?transcode={target}"
+        try:
+            reader = MemoryReader(self._desk.call(lambda: self._api.get(uri), _CORE_SECONDS))
+        except SourceError as error:
+            raise _refusal(entry, error) from error
+        opened.callback(reader.close)
+        return PlainFile(reader)
+
+
+def _refusal(entry: Entry, why: object) -> NotAcceptable:
+    return NotAcceptable(f"not to be had in that transfer syntax: {why}", offers(entry.instance.transfer_syntax_uid))
+
+
+def _open(path: str, size: int) -> FileReader:
+    reader = FileReader(path)
+    if reader.size != size:
+        reader.close()
+        raise InstanceGone("the stored file is not of its length")
+    return reader

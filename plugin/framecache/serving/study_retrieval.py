@@ -1,0 +1,94 @@
+"""Retrieve Study and Retrieve Series (PS3.18 sections 10.4.1.1.1 and 10.4.1.1.2): whole files, one after the other."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import chain
+
+from framecache.dicomweb import multipart
+from framecache.dicomweb.public_url import PublicUrl
+from framecache.errors import InstanceGone, NotFound
+from framecache.instances.catalogue import Catalogue
+from framecache.instances.entry import Entry
+from framecache.serving.file_form import DICOM, choose_form
+from framecache.serving.instance_files import InstanceFiles
+from framecache.serving.responder import Answer, Responder
+
+logger = logging.getLogger(__name__)
+
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class StudyRequest:
+    """GET …/studies/{uid}, or one series of it. Header names are lower case; `accept` is the query parameter."""
+
+    study_instance_uid: str
+    series_instance_uid: str | None
+    headers: Mapping[str, str]
+    accept: str | None = None
+
+
+class StudyRetrieval:
+    """Answers with one file after the other, in the order of the stock plugin: that of Orthanc's IDs.
+
+    There is no length: what is deleted before its turn is left out, and what is replaced is sent as it is then.
+    """
+
+    def __init__(self, responder: Responder, catalogue: Catalogue, files: InstanceFiles, public_url: PublicUrl) -> None:
+        self._responder, self._catalogue, self._files = responder, catalogue, files
+        self._public_url = public_url
+
+    def answer(self, request: StudyRequest) -> Answer:
+        """The answer to `request`, its first file opened.
+
+        Raises BadRequest, NotFound, NotAcceptable, BrokenPixelData, CodecError, Overloaded, SourceError.
+        """
+        started = self._responder.now()
+        members = self._catalogue.members(request.study_instance_uid, request.series_instance_uid)
+        answer = self._responder.attempt(lambda opened: self._begin(request, members, opened))
+        self._responder.took("file", started)
+        return answer
+
+    def _begin(self, request: StudyRequest, members: Sequence[str], opened: ExitStack) -> Answer:
+        chunks = self._chunks(request, members, self._responder.lease(_CHUNK, opened))
+        opened.callback(chunks.close)
+        first = next(chunks, None)
+        if first is None:
+            raise NotFound("all of its instances were deleted meanwhile")
+        headers = {"Vary": "Accept", "X-Frame-Cache": "file"}
+        body = chain((first,), chunks, (memoryview(multipart.CLOSING),))
+        return Answer(200, multipart.content_type(DICOM), headers, body)
+
+    def _chunks(self, request: StudyRequest, members: Sequence[str], buffer: memoryview) -> Generator[memoryview]:
+        """A file that cannot be had as asked for ends the answer before its end: the client sees that it is broken."""
+        is_first = True
+        for orthanc_id in members:
+            with ExitStack() as opened:
+                try:
+                    entry = self._entry(request, orthanc_id)
+                    form = choose_form(_accept(request), entry.instance.transfer_syntax_uid, several=True)
+                    file = self._files.open(entry, form, opened)
+                except (NotFound, InstanceGone):
+                    logger.info("leaving out an instance that was deleted meanwhile")
+                    continue
+                location = f"{self._public_url.base(request.headers)}{entry.instance.path}"
+                yield memoryview(multipart.header_of(DICOM, location, file.length, first=is_first))
+                is_first = False
+                yield from file.chunks(buffer)
+
+    def _entry(self, request: StudyRequest, orthanc_id: str) -> Entry:
+        """Raises NotFound where it is not there any more, or not in this study and series."""
+        entry = self._catalogue.member(orthanc_id)
+        path = entry.instance.path
+        series = request.series_instance_uid or path.series_instance_uid
+        if (path.study_instance_uid, path.series_instance_uid) != (request.study_instance_uid, series):
+            raise NotFound("the instance is of another series")
+        return entry
+
+
+def _accept(request: StudyRequest) -> str | None:
+    return request.accept or request.headers.get("accept")

@@ -1,0 +1,186 @@
+"""Whole studies and series: one file after the other, in the order of Orthanc's IDs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from framecache.dicom.identity import InstancePath
+from framecache.dicomweb.multipart import BOUNDARY, CLOSING
+from framecache.dicomweb.public_url import PublicUrl
+from framecache.errors import BadRequest, NotAcceptable, NotFound, SharedUids, SourceError
+from framecache.instances.catalogue import Catalogue
+from framecache.serving.instance_files import InstanceFiles
+from framecache.serving.responder import Answer, Limits, Responder
+from framecache.serving.study_retrieval import StudyRequest, StudyRetrieval
+from framecache.serving.transcoded_file import FileTranscoder
+from framecache.store.buffers import BufferPool
+from framecache.telemetry.metrics import Metrics
+from framecache.threads import Desk
+
+from tests.unit.dicom_files import IMPLICIT, JPEG_LS, SERIES, STUDY, native
+from tests.unit.direct_codecs import DirectCodecs
+from tests.unit.fakes import FakeApi, FakeClock, WatchedStore, orthanc_id, sources, uuid
+
+AS_STORED = 'multipart/related; type="application/dicom"; transfer-syntax=*'
+VIDEO = "1.2.840.10008.1.2.4.102"
+
+
+def path(number: int, series: str = SERIES) -> InstancePath:
+    return InstancePath(STUDY, series, f"{series}.{number}")
+
+
+class Stage:
+    """A study retrieval over an Orthanc of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.api, self.desk, clock = FakeApi(folder / "storage"), Desk("test", 1), FakeClock()
+        self.pool = BufferPool(64 << 20, 0)
+        catalogue = Catalogue(self.api, WatchedStore(), self.desk, clock, folder / "storage", 5)
+        responder = Responder(catalogue, self.pool, Metrics(), clock, Limits(10, 1, "no-cache"), "instance")
+        files = InstanceFiles(FileTranscoder(sources(self.api), DirectCodecs()), self.api, self.desk)
+        self.retrieval = StudyRetrieval(responder, catalogue, files, PublicUrl.from_configuration({}))
+
+    def store(self, number: int, content: bytes, series: str = SERIES, **values: object) -> None:
+        ids = {"orthanc_id": orthanc_id(number), "uuid": uuid(number), "path": path(number, series)}
+        self.api.store(content, **{**ids, **values})
+
+    def answer(self, series: str | None = None, accept: str = AS_STORED, study: str = STUDY) -> Answer:
+        return self.retrieval.answer(StudyRequest(study, series, {"accept": accept, "host": "here"}))
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    stage = Stage(tmp_path)
+    yield stage
+    stage.desk.close()
+    assert stage.pool.leased == 0
+
+
+def sent(answer: Answer) -> bytes:
+    with answer:
+        assert not isinstance(answer.body, memoryview)
+        return b"".join(map(bytes, answer.body))
+
+
+def parts(body: bytes) -> list[tuple[str, bytes]]:
+    """The last part of each location, and the file."""
+    assert body.endswith(CLOSING)
+    found = []
+    for part in body.removesuffix(CLOSING).split(f"--{BOUNDARY}\r\n".encode())[1:]:
+        header, _, content = part.partition(b"\r\n\r\n")
+        location = re.search(rb"Content-Location: http://here/dicom-web/(\S+)", header)
+        assert location
+        found.append((location[1].decode(), content.removesuffix(b"\r\n")))
+    return found
+
+
+def test_the_files_of_a_study_come_in_the_order_of_their_ids(stage: Stage) -> None:
+    files = {3: b"three", 1: b"one" * 500_000, 2: b"two"}
+    for number, content in files.items():
+        stage.store(number, content, SERIES if number == 1 else "1.2.9")
+    answer = stage.answer()
+    assert (answer.content_type, answer.length) == (
+        f'multipart/related; type="application/dicom"; boundary={BOUNDARY}',
+        None,
+    )
+    assert parts(sent(answer)) == [
+        (str(path(1)), files[1]),
+        (str(path(2, "1.2.9")), files[2]),
+        (str(path(3, "1.2.9")), files[3]),
+    ]
+
+
+def test_a_series_has_its_own_files_only(stage: Stage) -> None:
+    stage.store(1, b"one")
+    stage.store(2, b"two", "1.2.9")
+    assert [content for _, content in parts(sent(stage.answer(SERIES)))] == [b"one"]
+
+
+def test_more_series_than_orthanc_answers_at_once(stage: Stage) -> None:
+    for number in range(401):
+        stage.store(number, b"%d" % number, f"1.2.9.{number}")
+    assert len(parts(sent(stage.answer()))) == 401
+
+
+@pytest.mark.parametrize(("study", "series"), [("9.9", None), (STUDY, "9.9"), ("9.9", SERIES)])
+def test_what_is_not_there_is_not_found(stage: Stage, study: str, series: str | None) -> None:
+    stage.store(1, b"one")
+    with pytest.raises(NotFound):
+        stage.answer(series, study=study)
+
+
+@pytest.mark.parametrize(("study", "series"), [("*", None), (STUDY, "*"), ("1.2.?", SERIES), ("1.2\\1.3", None)])
+def test_a_wildcard_is_no_uid(stage: Stage, study: str, series: str | None) -> None:
+    stage.store(1, b"one")
+    with pytest.raises(BadRequest):
+        stage.answer(series, study=study)
+
+
+def test_a_study_of_two_patients_is_neither_s(stage: Stage) -> None:
+    stage.store(1, b"one")
+    stage.store(2, b"two", "1.2.9", tags={"study": "another"})
+    with pytest.raises(SharedUids):
+        stage.answer()
+
+
+def test_what_is_deleted_before_its_turn_is_left_out(stage: Stage) -> None:
+    for number in (1, 2, 3):
+        stage.store(number, b"file %d" % number)
+    with stage.answer() as answer:
+        assert not isinstance(answer.body, memoryview)
+        first = bytes(next(answer.body))
+        stage.api.delete(orthanc_id(2))
+        rest = b"".join(map(bytes, answer.body))
+    assert [content for _, content in parts(first + rest)] == [b"file 1", b"file 3"]
+
+
+def test_what_cannot_be_read_ends_the_answer_before_its_end(stage: Stage) -> None:
+    for number in (1, 2):
+        stage.store(number, b"file %d" % number * 1000)
+    with stage.answer() as answer:
+        assert not isinstance(answer.body, memoryview)
+        next(answer.body)
+        stage.api.broken = True
+        with pytest.raises(SourceError):
+            list(answer.body)
+
+
+def test_each_file_is_transcoded_by_itself(stage: Stage) -> None:
+    stage.store(1, native(bytes(72)))
+    stage.store(2, native(bytes(72), IMPLICIT), syntax=IMPLICIT)
+    asked = AS_STORED.replace("*", JPEG_LS)
+    for (_, content), number in zip(parts(sent(stage.answer(accept=asked))), (1, 2), strict=True):
+        assert JPEG_LS.encode() in content[:400], number
+
+
+def test_without_a_transfer_syntax_what_cannot_be_decoded_comes_as_stored(stage: Stage) -> None:
+    stage.store(1, native(bytes(72), IMPLICIT), syntax=IMPLICIT)
+    stage.store(2, b"video", syntax=VIDEO)
+    explicit, video = parts(sent(stage.answer(accept="*/*")))
+    assert b"1.2.840.10008.1.2.1\0" in explicit[1][:400]
+    assert video[1] == b"video"
+
+
+@pytest.mark.parametrize("accept", ["application/dicom", "application/zip", "image/jpeg", "application/dicom+json"])
+def test_several_files_come_in_parts_or_not_at_all(stage: Stage, accept: str) -> None:
+    stage.store(1, b"one")
+    with pytest.raises(NotAcceptable):
+        stage.answer(accept=accept)
+
+
+def test_what_the_first_file_cannot_be_had_as_is_refused(stage: Stage) -> None:
+    stage.store(1, b"video", syntax=VIDEO)
+    with pytest.raises(NotAcceptable):
+        stage.answer(accept=AS_STORED.replace("*", JPEG_LS))
+
+
+def test_a_long_study_holds_one_chunk_of_memory(stage: Stage) -> None:
+    for number in range(3):
+        stage.store(number, bytes(10 << 20))
+    with stage.answer() as answer:
+        assert not isinstance(answer.body, memoryview)
+        most = max(stage.pool.leased for _ in answer.body)
+    assert most <= 1 << 20
