@@ -6,6 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from framecache.dicom.identity import InstancePath
 from framecache.store.block import Block
@@ -116,12 +117,15 @@ class MemoryRows:
     def put(self, key: str | InstancePath, row: MemoryRow, *, may_evict: bool = True) -> None:
         """Write a row. Raises DoesNotFit."""
         with self.lock:
+            if row.size > self._limit():
+                raise DoesNotFit("this does not fit into the cache, were it empty")
             for candidate in self._evictable(row.orthanc_id) if may_evict else ():
                 if row.size <= self.left():
                     break
-                self.remove("size", lambda other, evicted=candidate: other.orthanc_id == evicted)  # type: ignore[misc]
+                self.remove("size", partial(_is_of, candidate))
             if row.size > self.left():
                 raise DoesNotFit("the instance does not fit into the cache")
+            self._take_away(self.by_key.pop(key, None))
             self.by_key[key] = row
 
     def _evictable(self, orthanc_id: str) -> list[str]:
@@ -139,15 +143,18 @@ class MemoryRows:
         with self.lock:
             removed = {key: row for key, row in self.by_key.items() if is_meant(row)}
             for key, row in removed.items():
-                del self.by_key[key]
-                if row.block and isinstance(row.block.content, MemoryContent):
-                    row.block.content.content = None
+                self._take_away(self.by_key.pop(key))
                 if row.record:
                     self.views.pop(row.orthanc_id, None)
         if removed:
             owners = {row.orthanc_id for row in removed.values()}
             self._on_removed(cause, owners, sum(row.size for row in removed.values()))
         return len(removed)
+
+    def _take_away(self, row: MemoryRow | None) -> None:
+        """Whoever has its block will not read it any more."""
+        if row and row.block and isinstance(row.block.content, MemoryContent):
+            row.block.content.content = None
 
 
 class MemoryBlocks:
@@ -331,3 +338,7 @@ class MemoryPins:
 
 def _value(study: StudyUsage, order: Order) -> float:
     return {"LastViewed": study.viewed or 0.0, "Bytes": study.size, "Frames": study.cached_frames}[order]
+
+
+def _is_of(orthanc_id: str, row: MemoryRow) -> bool:
+    return row.orthanc_id == orthanc_id

@@ -1,4 +1,4 @@
-"""The real store in a real folder: bounded, least recently used instances out first, crash and tamper proof."""
+"""The store on disk, besides what every store does (`test_stores`): bounded, crash and tamper proof."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from framecache.orthanc.instance import Instance
 from framecache.store.block import Block
 from framecache.store.disk import folder
 from framecache.store.disk.disk_store import DiskStore
-from framecache.store.errors import DoesNotFit, StoreError
+from framecache.store.errors import StoreError
 
 from tests.disk import disk_usage
 from tests.unit.blocks import path_of, read_frame
-from tests.unit.fakes import PATH, instance, uuid
+from tests.unit.fakes import instance, uuid
 from tests.unit.own_files import OwnFiles
 
 SYNTAX = "1.2.840.10008.1.2.1"
@@ -46,20 +46,6 @@ def fill(store: DiskStore, one: Instance, blocks: int = 1, size: int = 100 * KB)
     return [store.blocks.keep(one, SYNTAX, frames(number, size=size)) for number in range(1, blocks + 1)]
 
 
-def test_what_was_kept_is_read_back(store: DiskStore) -> None:
-    one = instance(1)
-    store.records.keep(one.to_json())
-    first = store.blocks.keep(one, SYNTAX, frames(1, 2, 3))
-    second = store.blocks.keep(one, SYNTAX, frames(10))
-
-    assert store.records.get(one.path) == one.to_json()
-    assert sorted(store.blocks.of(one), key=lambda row: row.first) == [first, second]
-    assert (first.representation, first.first, first.count) == (SYNTAX, 1, 3)
-    assert read_frame(first, 2) == b"\2" * 100 * KB
-    assert store.space.rows() == 3
-    assert store.records.get(PATH) is None
-
-
 def test_notes_survive_and_belong_to_no_instance(tmp_path: Path) -> None:
     store = DiskStore(tmp_path / "cache", LIMIT)
     assert store.notes.get("changes") is None
@@ -71,18 +57,6 @@ def test_notes_survive_and_belong_to_no_instance(tmp_path: Path) -> None:
     assert again.notes.get("changes") == "22"
     assert again.versions.after("", 10) == {}
     again.close()
-
-
-def test_versions_are_told_by_instance_page_by_page(store: DiskStore) -> None:
-    for number in (3, 1, 2):
-        fill(store, instance(number), blocks=2)
-    fill(store, instance(1, uuid=uuid(9)))
-    store.records.keep(instance(4).to_json())
-
-    names = [instance(number).orthanc_id for number in range(1, 5)]
-    assert store.versions.after("", 2) == {names[0]: {uuid(1), uuid(9)}, names[1]: {uuid(2)}}
-    assert store.versions.after(names[1], 10) == {names[2]: {uuid(3)}, names[3]: {uuid(4)}}
-    assert store.versions.after(names[3], 10) == {}
 
 
 def test_blocks_of_one_frame_are_told_from_those_whose_numbers_begin_alike(store: DiskStore) -> None:
@@ -129,24 +103,6 @@ def test_forgetting_an_instance_removes_its_rows_and_files_and_no_other_s(store:
     assert store.versions.remove_all("unknown") == 0
 
 
-def test_one_version_of_an_instance_goes_and_the_other_stays(store: DiskStore) -> None:
-    old, new = instance(1), instance(1, uuid=uuid(77))
-    (gone,) = fill(store, old)
-    (kept,) = fill(store, new)
-    assert store.versions.of([new.orthanc_id, "unknown"]) == {new.orthanc_id: {uuid(1), uuid(77)}, "unknown": set()}
-
-    store.versions.remove({new.orthanc_id: {uuid(1)}, "unknown": {uuid(77)}})
-
-    assert store.blocks.of(old) == []
-    assert store.blocks.of(new) == [kept]
-    assert not path_of(gone).exists()
-    assert store.records.get(new.path) == new.to_json()
-
-    store.versions.remove({new.orthanc_id: {uuid(77)}})
-
-    assert (store.records.get(new.path), store.space.rows()) == (None, 0)
-
-
 def test_a_record_that_cannot_be_read_is_of_no_version_and_can_be_removed(store: DiskStore, tmp_path: Path) -> None:
     one = instance(1)
     fill(store, one)
@@ -159,28 +115,6 @@ def test_a_record_that_cannot_be_read_is_of_no_version_and_can_be_removed(store:
     assert store.versions.of([one.orthanc_id]) == {one.orthanc_id: {uuid(1)}}
 
 
-def test_one_block_can_be_forgotten(store: DiskStore) -> None:
-    one = instance(1)
-    first, second = fill(store, one, blocks=2)
-    store.blocks.remove(first)
-
-    assert store.blocks.of(one) == [second]
-    assert not path_of(first).exists()
-
-
-def test_the_least_recently_used_instance_goes_first_and_goes_whole(store: DiskStore) -> None:
-    instances = [instance(number) for number in range(5)]
-    for number, one in enumerate(instances):
-        fill(store, one, blocks=3, size=MB - 10 * KB)
-        store.records.touch({one.path: 4e9 + number})
-    store.records.touch({instances[0].path: 4e9 + 100})  # asked for a moment ago
-
-    fill(store, instance(9), blocks=2, size=MB - 10 * KB)
-
-    assert [len(store.blocks.of(one)) for one in instances] == [3, 0, 3, 3, 3]
-    assert store.records.get(instances[1].path) is None
-
-
 def test_an_older_access_never_makes_an_instance_older(store: DiskStore) -> None:
     first, second = instance(1), instance(2)
     for one in (first, second):
@@ -191,37 +125,6 @@ def test_an_older_access_never_makes_an_instance_older(store: DiskStore) -> None
     fill(store, instance(3), blocks=3, size=MB - 10 * KB)
 
     assert (len(store.blocks.of(first)), len(store.blocks.of(second))) == (7, 0)
-
-
-def test_an_instance_never_evicts_itself(store: DiskStore) -> None:
-    one = instance(1)
-    kept = fill(store, one, blocks=12, size=MB)
-    for number in range(13, 17):
-        with contextlib.suppress(DoesNotFit):
-            kept.append(store.blocks.keep(one, SYNTAX, frames(number, size=MB)))
-
-    assert 14 <= len(kept) < 16
-    assert all(len(read_frame(row, row.first)) == MB for row in kept)
-
-
-def test_a_block_larger_than_the_cache_evicts_nothing(store: DiskStore) -> None:
-    rows = fill(store, instance(3), blocks=3)
-    with pytest.raises(DoesNotFit):
-        store.blocks.keep(instance(2), SYNTAX, frames(1, size=LIMIT + 1))
-    assert store.blocks.of(instance(3)) == rows
-
-
-def test_blocks_that_lost_their_record_can_be_evicted(store: DiskStore) -> None:
-    """Another worker may evict an instance in the middle of its filling: the rest has no record."""
-    one = instance(1)
-    fill(store, one)
-    store.versions.remove_all(one.orthanc_id)
-    for number in range(2, 15):
-        store.blocks.keep(one, SYNTAX, frames(number, size=MB))
-
-    fill(store, instance(2), blocks=10, size=MB)
-
-    assert len(store.blocks.of(instance(2))) == 10
 
 
 def test_two_instances_of_the_same_uids_can_both_be_evicted(store: DiskStore) -> None:
