@@ -99,7 +99,7 @@ class Actions:
         return {"ID": orthanc_id, "Instances": len(instances), "Job": job.id}
 
     def pin(self, orthanc_id: str) -> dict[str, Any]:
-        """POST /frame-cache/studies/{id}/pin: what is kept of the study stays, whatever else comes. Raises NotFound."""
+        """POST /frame-cache/studies/{id}/pin: what is cached of the study is not evicted. Raises NotFound."""
         return self._pin(orthanc_id, self._store.pins.pin, is_pinned=True)
 
     def unpin(self, orthanc_id: str) -> dict[str, Any]:

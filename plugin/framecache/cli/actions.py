@@ -31,7 +31,7 @@ def purge(session: Session) -> ExitCode:
 
 
 def pin(session: Session) -> ExitCode:
-    """Keep studies whatever else comes."""
+    """Keep studies in the cache, up to half of its size in all."""
     return _tell(session, [_act(session, one, "pin") for one in _resources(session, "studies")], "Pinned")
 
 

@@ -81,7 +81,7 @@ def _add_what_acts(commands: _Subparsers[ArgumentParser]) -> None:
         _no_wait(_named(_add(commands, name, run, description), "studies, series or instances"))
     purged = _add(commands, "purge", actions.purge, "drop studies, series or instances from the cache")
     _named(purged, "studies, series or instances").add_argument("--yes", action="store_true", help="do not ask before")
-    _named(_add(commands, "pin", actions.pin, "keep studies in the cache, whatever else comes"), "studies")
+    _named(_add(commands, "pin", actions.pin, "keep studies in the cache, up to half of its size in all"), "studies")
     _named(_add(commands, "unpin", actions.unpin, "let pinned studies go like any other"), "studies")
 
 

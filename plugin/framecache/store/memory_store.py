@@ -324,7 +324,7 @@ class MemoryPins:
         self._rows = rows
 
     def pin(self, study_instance_uid: str) -> None:
-        """Keep a study, whatever else comes."""
+        """Keep a study, within the share of the pinned ones."""
         self._rows.pinned |= {study_instance_uid}
 
     def unpin(self, study_instance_uid: str) -> None:

@@ -137,7 +137,7 @@ class Pins(Protocol):
 
     @writes
     def pin(self, study_instance_uid: str) -> None:
-        """Keep a study, whatever else comes. Raises StoreError."""
+        """Keep a study, within the share of the pinned ones. Raises StoreError."""
 
     @writes
     def unpin(self, study_instance_uid: str) -> None:

@@ -16,7 +16,7 @@ export const ACTIONS = {
   pin: {
     label: "Pin",
     question: "Pin this study?",
-    consequence: "What is cached of it stays, whatever else comes, until it is unpinned.",
+    consequence: "What is cached of it is not evicted, as long as all pinned studies together take no more than half of the cache.",
     done: () => "pinned",
   },
   unpin: {

@@ -23,7 +23,7 @@ class DiskPins:
         return self._studies
 
     def pin(self, study_instance_uid: str) -> None:
-        """Keep a study, whatever else comes."""
+        """Evict a study only where the pinned ones take more than their share."""
         self._table.set(PINS + study_instance_uid, b"")
         self._studies |= {study_instance_uid}
 
