@@ -14,7 +14,7 @@ from framecache.errors import HandOverCause
 from framecache.ports import OrthancModule
 from framecache.store.removal_cause import RemovalCause
 from framecache.telemetry.histogram import Reading
-from framecache.telemetry.metrics import Event, Metrics, MissCause
+from framecache.telemetry.metrics import CounterName, Metrics, MissCause
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -78,7 +78,7 @@ def _escaped(value: str) -> str:
     return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
 
 
-_COUNTERS: Mapping[Event, tuple[str, str]] = {
+_COUNTERS: Mapping[CounterName, tuple[str, str]] = {
     "errors": ("errors", "Internal errors of the plugin."),
     "overloaded": ("overloaded", "Requests answered with 503: too many bytes were in flight."),
     "damaged_blocks": ("damaged_blocks", "Damaged blocks that were dropped."),

@@ -12,9 +12,9 @@ from framecache.errors import HandOverCause
 from framecache.ports import Clock
 from framecache.store.removal_cause import RemovalCause
 from framecache.telemetry.history import History, Series
-from framecache.telemetry.metrics import Event, Metrics, MissCause
+from framecache.telemetry.metrics import CounterName, Metrics, MissCause
 
-_SERIES: tuple[Event, ...] = (
+_SERIES: tuple[CounterName, ...] = (
     *("hits", "misses", "bypasses", "errors"),
     *("filled_frames", "filled_bytes", "evicted_instances"),
 )
@@ -60,7 +60,7 @@ class Statistics:
         }
 
     def _totals(self) -> dict[str, Any]:
-        counters: dict[str, Any] = {_name(event): self._metrics[event] for event in sorted(get_args(Event))}
+        counters: dict[str, Any] = {_name(event): self._metrics[event] for event in sorted(get_args(CounterName))}
         counters["FillSeconds"] = round(self._metrics.filling().total, 3)
         counters["MissesByCause"] = by_cause(get_args(MissCause), self._metrics.causes("misses"))
         counters["BypassesByCause"] = by_cause(get_args(HandOverCause), self._metrics.causes("bypasses"))

@@ -17,9 +17,9 @@ from framecache.prefetch.change_feed import ChangeFeed
 from framecache.prefetch.scheduler import Scheduler
 from framecache.store.buffers import BufferPool
 from framecache.store.store import Store
-from framecache.telemetry.metrics import Event, Metrics
+from framecache.telemetry.metrics import CounterName, Metrics
 
-_COUNTERS: Mapping[str, Event] = {
+_COUNTERS: Mapping[str, CounterName] = {
     "Hits": "hits",
     "Misses": "misses",
     "Bypasses": "bypasses",

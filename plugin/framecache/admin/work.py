@@ -8,7 +8,7 @@ from typing import Any
 from framecache.admin.area import Answer, Asked, iso
 from framecache.admin.jobs import Job, Jobs, State
 from framecache.declaration import Declaration, Number
-from framecache.prefetch import backfill as filling
+from framecache.prefetch.backfill import Backfill, BackfillState
 from framecache.telemetry.events import Events
 
 _MOST_EVENTS = 1000
@@ -64,13 +64,13 @@ class JobWork:
 
 _FOLLOW_SECONDS = 0.5
 # What runs by itself and waits for something is a job that was paused.
-_STATES: Mapping[filling.State, State] = {"running": "running", "done": "done"}
+_STATES: Mapping[BackfillState, State] = {"running": "running", "done": "done"}
 
 
-class Backfill:
+class BackfillArea:
     """The area of the backfill, which is a job as well while it has something to do."""
 
-    def __init__(self, backfill: filling.Backfill, jobs: Jobs) -> None:
+    def __init__(self, backfill: Backfill, jobs: Jobs) -> None:
         self._backfill, self._jobs = backfill, jobs
         self._job: Job | None = None
         self.told: Mapping[str, Answer] = {"backfill": self.tell}

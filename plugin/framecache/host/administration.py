@@ -18,7 +18,7 @@ from framecache.admin.resources import Resources
 from framecache.admin.routes import Access, ActionRoute, JsonRoute
 from framecache.admin.statistics import Statistics
 from framecache.admin.status import Status
-from framecache.admin.work import Backfill, JobWork
+from framecache.admin.work import BackfillArea, JobWork
 from framecache.host.context import Context
 from framecache.host.filling import Filling
 from framecache.host.keeping import Keeping
@@ -82,7 +82,7 @@ def _areas(context: Context, keeping: Keeping, filling: Filling, jobs: Jobs) -> 
     )
     yield Preview(context.api, context.settings, jobs, filling.extraction_cost)
     yield JobWork(jobs, context.events)
-    yield Backfill(filling.backfill, jobs)
+    yield BackfillArea(filling.backfill, jobs)
 
 
 def _measurements(context: Context, keeping: Keeping, filling: Filling) -> Measurements:

@@ -26,7 +26,7 @@ from framecache.worker import Worker
 
 logger = logging.getLogger(__name__)
 
-State = Literal["off", "running", "waiting", "paused", "full", "done"]
+BackfillState = Literal["off", "running", "waiting", "paused", "full", "done"]
 _NOTE = "backfill"
 # How often it is looked whether the hours have come or room has been made.
 _LOOK_SECONDS = 10.0
@@ -36,7 +36,7 @@ _PATIENCE = 2.0
 
 
 _PAUSED = "somebody paused it"
-_RUNNING: tuple[State, str] = "running", ""
+_RUNNING: tuple[BackfillState, str] = "running", ""
 
 
 class Backfill:
@@ -55,7 +55,7 @@ class Backfill:
         self._search = Search(studies, admission, clock, self._give_way)
         self._clock, self._plan = clock, plan
         self.progress, self.reason = Progress(), ""
-        self.state: State = "off"
+        self.state: BackfillState = "off"
         self.total: int | None = None
         self.is_wanted, self._study_date = plan.starts, ""
         self._changed, self._is_stopping = threading.Condition(), False
@@ -88,7 +88,7 @@ class Backfill:
             self.progress.is_paused = True
             self._change("paused", _PAUSED)
 
-    def _change(self, state: State, reason: str) -> None:
+    def _change(self, state: BackfillState, reason: str) -> None:
         """Wait a little until it was written down, so that whoever is answered can rely on it."""
         self.state, self.reason, self._is_noted = state, reason, False
         self._changed.notify_all()
@@ -199,7 +199,7 @@ class Backfill:
         self._note_if_asked()
         self._tell(*_RUNNING)
 
-    def _obstacle(self, size: int) -> tuple[State, str] | None:
+    def _obstacle(self, size: int) -> tuple[BackfillState, str] | None:
         if self.progress.is_paused:
             return "paused", _PAUSED
         if not self.is_wanted:
@@ -214,7 +214,7 @@ class Backfill:
         within_share = self._store.limit * self._plan.share - self._store.space.used()
         return size <= min(within_share, self._store.space.left())
 
-    def _tell(self, state: State, reason: str) -> None:
+    def _tell(self, state: BackfillState, reason: str) -> None:
         with self._changed:
             self.state, self.reason = state, reason
 

@@ -1,11 +1,9 @@
-"""Cutting the frames of one instance out and keeping them, the nearest first; or keeping only where they lie."""
+"""Extracts the frames of one instance into the cache, the nearest first; or caches only where they lie."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 
 from framecache.codecs.targets import HTJ2K_LOSSLESS
 from framecache.dicom import frame_index
@@ -15,10 +13,11 @@ from framecache.dicom.transfer_syntax import (
     lookup,
     stored_representation,
 )
-from framecache.errors import FrameCacheError, HandOver
+from framecache.errors import HandOver
 from framecache.instances.entry import Entry
-from framecache.instances.frame_source import FrameSource, FrameSources, lie_open
+from framecache.instances.frame_source import FrameSource, FrameSources
 from framecache.policy.rule import Mode
+from framecache.prefetch.block_writer import BlockWriter, ExtractionResult
 from framecache.prefetch.extraction_cost import ExtractionCost, KeptForm
 from framecache.serving.form import Codecs, Transcoded
 from framecache.store.buffers import BufferPool
@@ -27,24 +26,10 @@ from framecache.store.store import Store
 # Frames shorter than this share a block: a file for each slide tile would cost more than the tile.
 _SMALL_FRAME = 256 << 10
 _BLOCK_SIZE = 4 << 20
-_PATIENCE = 60.0
-
-
-@dataclass(slots=True)
-class ExtractionResult:
-    """How much was kept: frames in all forms, and their bytes; and how many frames the stored file lacks.
-
-    `codec_seconds` is how long the codecs' processes worked for it.
-    """
-
-    frames: int = 0
-    size: int = 0
-    missing: int = 0
-    codec_seconds: float = 0.0
 
 
 class Extractor:
-    """Fills the store with one instance at a time."""
+    """Caches one form of one instance at a time."""
 
     def __init__(
         self,
@@ -58,15 +43,16 @@ class Extractor:
     ) -> None:
         """`may_evict` says whether others may be evicted for what is extracted."""
         self._extraction_cost, self._may_evict = extraction_cost, may_evict
-        self._sources, self._store, self._pool, self._codecs = sources, store, pool, codecs
+        self._sources, self._store, self._codecs = sources, store, codecs
+        self._writer = BlockWriter(store, pool, codecs, may_evict=may_evict)
 
     def extract(
         self, entry: Entry, form: Transcoded, near: Callable[[], int], is_stopping: Callable[[], bool]
     ) -> ExtractionResult:
-        """Keep all frames of `entry` in this form that are not kept yet, those nearest to frame `near()` first.
+        """Cache all frames of `entry` in this form that are not cached yet, those nearest to frame `near()` first.
 
         `near` is asked before each block: who scrolls elsewhere meanwhile is followed there.
-        Raises HandOver where there is nothing to keep, SourceError, StoreError, CodecError.
+        Raises HandOver where there is nothing to cache, SourceError, StoreError, CodecError.
         """
         done, mode, started = ExtractionResult(), entry.treatment.mode, time.thread_time()
         kept: KeptForm = "stored" if form == self.forms(entry)[0] else "HTJ2K"
@@ -75,14 +61,10 @@ class Extractor:
         elif entry.instance.file_size > self._store.limit:
             raise HandOver("the instance is larger than the cache")
         else:
-            self._fill(entry, form, near, done, is_stopping)
+            self._copy(entry, form, near, done, is_stopping)
         seconds = time.thread_time() - started + done.codec_seconds
         self._extraction_cost.note(kept, done.frames * entry.instance.frame_size, done.size, seconds)
         return done
-
-    def is_indexed(self, entry: Entry) -> bool:
-        """Whether the frames of `entry` stay in the stored file, and only their places are kept."""
-        return entry.treatment.mode != "copy" and lie_open(entry)
 
     def _index_if_possible(self, entry: Entry, mode: Mode, done: ExtractionResult) -> bool:
         """False where the mode is "auto" and the frames are to be copied, because they are not sent as they lie."""
@@ -102,7 +84,7 @@ class Extractor:
             done.frames += entry.index.number_of_frames
             done.size += len(content)
 
-    def _fill(
+    def _copy(
         self,
         entry: Entry,
         form: Transcoded,
@@ -112,16 +94,16 @@ class Extractor:
     ) -> None:
         with self._sources.open(entry, whole=True) as source:
             done.missing = source.number_of_frames - source.frames_present
-            for numbers in _in_turn(list(_blocks(source, entry.instance.frame_size)), near):
+            for numbers in _nearest_in_turn(list(_blocks(source, entry.instance.frame_size)), near):
                 if is_stopping():
                     break
                 if any((form.key, number) not in entry.blocks for number in numbers):
-                    self._keep(entry, source, form, numbers, done)
+                    self._writer.write(entry, source, form, numbers, done)
 
     def forms(self, entry: Entry) -> list[Transcoded]:
         """What is sent as it is stored; then the small form, if a rule wants one.
 
-        Raises HandOver where there is nothing to keep.
+        Raises HandOver where there is nothing to cache.
         """
         stored = stored_representation(entry.instance.transfer_syntax_uid)
         if stored is None:
@@ -132,56 +114,6 @@ class Extractor:
         has_small_form = self._codecs is not None and entry.treatment.has_small_form
         return [*forms, Transcoded(Representation(HTJ2K_LOSSLESS))] if has_small_form else forms
 
-    def _keep(
-        self, entry: Entry, source: FrameSource, form: Transcoded, numbers: range, done: ExtractionResult
-    ) -> None:
-        as_stored = form.representation == stored_representation(entry.instance.transfer_syntax_uid)
-        with ExitStack() as stack:
-            frames = self._cut(source, numbers, stack) if as_stored else self._make(source, form, numbers, done)
-            row = self._store.blocks.keep(entry.instance, form.key, frames, may_evict=self._may_evict)
-        entry.add(row)
-        done.frames += len(frames)
-        done.size += row.size
-
-    def _cut(self, source: FrameSource, numbers: Sequence[int], stack: ExitStack) -> dict[int, memoryview]:
-        lengths = {}
-        for number in numbers:
-            with _named(number):
-                lengths[number] = source.frame_length(number - 1)
-        buffer = stack.enter_context(self._pool.lease(sum(lengths.values()), _PATIENCE))
-        frames, position = {}, 0
-        for number, length in lengths.items():
-            frames[number] = stack.enter_context(buffer[position : position + length])
-            with _named(number):
-                source.read_frame(number - 1, frames[number])
-            position += length
-        return frames
-
-    def _make(
-        self, source: FrameSource, form: Transcoded, numbers: Sequence[int], done: ExtractionResult
-    ) -> dict[int, memoryview]:
-        codecs = self._codecs
-        if codecs is None:
-            raise HandOver("there are no codecs")
-        header, made = source.header(), {}
-        for number in numbers:
-            with ExitStack() as stack, _named(number):
-                frame = self._cut(source, (number,), stack)[number]
-                started = time.monotonic()
-                made[number] = memoryview(form.make(codecs, header, frame, number))
-                done.codec_seconds += time.monotonic() - started
-        return made
-
-
-@contextmanager
-def _named(frame_number: int) -> Iterator[None]:
-    """What goes wrong here goes wrong with this frame."""
-    try:
-        yield
-    except FrameCacheError as error:
-        error.frames = (frame_number,)
-        raise
-
 
 def _blocks(source: FrameSource, frame_size: int) -> Iterator[range]:
     """Frame numbers by block; `frame_size` is the bytes of a frame on average: the first one may be blank."""
@@ -191,7 +123,7 @@ def _blocks(source: FrameSource, frame_size: int) -> Iterator[range]:
         yield range(first, min(first + count, source.frames_present + 1))
 
 
-def _in_turn(blocks: list[range], near: Callable[[], int]) -> Iterator[range]:
+def _nearest_in_turn(blocks: list[range], near: Callable[[], int]) -> Iterator[range]:
     """All blocks; what is left is ordered anew whenever `near` has moved."""
     position = None
     while blocks:

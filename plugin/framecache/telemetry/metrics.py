@@ -15,7 +15,7 @@ from framecache.telemetry.history import Sums
 Counted = Literal["errors", "overloaded", "damaged_blocks", "filled_instances", "failed_fills", "dropped_from_queue"]
 # What can be read: also what follows from how answers were found, instances filled and rows removed.
 Found = Literal["hits", "misses", "bypasses", "not_modified"]
-Event = Literal[Counted, Found, "filled_frames", "filled_bytes", "evicted_instances", "evicted_bytes"]
+CounterName = Literal[Counted, Found, "filled_frames", "filled_bytes", "evicted_instances", "evicted_bytes"]
 # Why a frame did not come from the cache: it was never in it or is no longer known to have been; it waits to be cut
 # out; that failed; the settings leave it out; it is kept, but not in the form that was asked for; its block was not
 # what had been written; its block had left the cache.
@@ -82,18 +82,18 @@ class Metrics:
             self._add("evicted_instances", instances, cause)
             self._add("evicted_bytes", size, cause)
 
-    def _add(self, event: Event, amount: int, cause: str) -> None:
+    def _add(self, event: CounterName, amount: int, cause: str) -> None:
         self._counter[event] += amount
         self._causes.setdefault(event, Counter())[cause] += amount
 
-    def __getitem__(self, event: Event) -> int:
+    def __getitem__(self, event: CounterName) -> int:
         if event == "hits":  # not counted twice: each request counts
             return sum(self._served(route, "hit") + self._served(route, "not_modified") for route in _FROM_CACHE)
         if event == "not_modified":
             return sum(self._served(route, "not_modified") for route in get_args(Route))
         return self._counter[event]
 
-    def causes(self, event: Event) -> Mapping[str, int]:
+    def causes(self, event: CounterName) -> Mapping[str, int]:
         """A counter by cause, where its causes are told apart."""
         with self._lock:
             return dict(self._causes.get(event, {}))
@@ -114,7 +114,7 @@ class Metrics:
         for (route, _), reading in self.serving().items():
             if route in _FROM_CACHE:
                 latency = [sum(pair) for pair in zip(latency, reading.counts, strict=True)]
-        return Sums({event: self[event] for event in get_args(Event)}, tuple(latency))
+        return Sums({event: self[event] for event in get_args(CounterName)}, tuple(latency))
 
     def _served(self, route: Route, outcome: Outcome) -> int:
         return sum(self._serving[route, outcome].counts)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from framecache.admin.jobs import Job, Jobs
-from framecache.admin.work import Backfill
+from framecache.admin.work import BackfillArea
 from framecache.prefetch.backfill_progress import Progress
 from framecache.telemetry.events import Events
 
@@ -32,7 +32,7 @@ class Site:
             go_on=lambda: self.move("running"),
             pause=lambda: self.move("paused"),
         )
-        self.filling, self.area = filling, Backfill(filling, self.jobs)
+        self.filling, self.area = filling, BackfillArea(filling, self.jobs)
 
     def move(self, state: str) -> None:
         self.filling.state = state

@@ -14,7 +14,7 @@ from framecache.dicom.identity import InstancePath
 from framecache.errors import SourceError
 from framecache.orthanc.instance import Instance
 from framecache.orthanc.studies import Study
-from framecache.prefetch.backfill import Backfill, State
+from framecache.prefetch.backfill import Backfill, BackfillState
 from framecache.prefetch.backfill_progress import Plan, Progress
 from framecache.prefetch.extraction_states import ExtractionState
 from framecache.prefetch.priority import Priority
@@ -114,7 +114,7 @@ class Bench:
         if start:
             self.backfill.start()
 
-    def reaches(self, state: State) -> bool:
+    def reaches(self, state: BackfillState) -> bool:
         return eventually(lambda: self.backfill.state == state)
 
     @property

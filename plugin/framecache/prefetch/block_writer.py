@@ -1,0 +1,90 @@
+"""Reads the frames of a block, or makes them in another form, and writes the block to the store."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+from framecache.dicom.transfer_syntax import stored_representation
+from framecache.errors import FrameCacheError, HandOver
+from framecache.instances.entry import Entry
+from framecache.instances.frame_source import FrameSource
+from framecache.serving.form import Codecs, Transcoded
+from framecache.store.buffers import BufferPool
+from framecache.store.store import Store
+
+_PATIENCE = 60.0
+
+
+@dataclass(slots=True)
+class ExtractionResult:
+    """How much was cached: frames in all forms, and their bytes; and how many frames the stored file lacks.
+
+    `codec_seconds` is how long the codecs' processes worked for it.
+    """
+
+    frames: int = 0
+    size: int = 0
+    missing: int = 0
+    codec_seconds: float = 0.0
+
+
+class BlockWriter:
+    """Holds the frames of one block in memory at a time."""
+
+    def __init__(self, store: Store, pool: BufferPool, codecs: Codecs | None, *, may_evict: bool) -> None:
+        """`may_evict` says whether others may be evicted for what is written."""
+        self._store, self._pool, self._codecs, self._may_evict = store, pool, codecs, may_evict
+
+    def write(
+        self, entry: Entry, source: FrameSource, form: Transcoded, numbers: range, done: ExtractionResult
+    ) -> None:
+        """Cache these frames in this form, and add them to `done`. Raises SourceError, StoreError, CodecError."""
+        as_stored = form.representation == stored_representation(entry.instance.transfer_syntax_uid)
+        with ExitStack() as stack:
+            frames = self._read(source, numbers, stack) if as_stored else self._make(source, form, numbers, done)
+            row = self._store.blocks.keep(entry.instance, form.key, frames, may_evict=self._may_evict)
+        entry.add(row)
+        done.frames += len(frames)
+        done.size += row.size
+
+    def _read(self, source: FrameSource, numbers: Sequence[int], stack: ExitStack) -> dict[int, memoryview]:
+        lengths = {}
+        for number in numbers:
+            with _named(number):
+                lengths[number] = source.frame_length(number - 1)
+        buffer = stack.enter_context(self._pool.lease(sum(lengths.values()), _PATIENCE))
+        frames, position = {}, 0
+        for number, length in lengths.items():
+            frames[number] = stack.enter_context(buffer[position : position + length])
+            with _named(number):
+                source.read_frame(number - 1, frames[number])
+            position += length
+        return frames
+
+    def _make(
+        self, source: FrameSource, form: Transcoded, numbers: Sequence[int], done: ExtractionResult
+    ) -> dict[int, memoryview]:
+        codecs = self._codecs
+        if codecs is None:
+            raise HandOver("there are no codecs")
+        header, made = source.header(), {}
+        for number in numbers:
+            with ExitStack() as stack, _named(number):
+                frame = self._read(source, (number,), stack)[number]
+                started = time.monotonic()
+                made[number] = memoryview(form.make(codecs, header, frame, number))
+                done.codec_seconds += time.monotonic() - started
+        return made
+
+
+@contextmanager
+def _named(frame_number: int) -> Iterator[None]:
+    """What goes wrong here goes wrong with this frame."""
+    try:
+        yield
+    except FrameCacheError as error:
+        error.frames = (frame_number,)
+        raise
