@@ -104,6 +104,21 @@ def test_a_stream_has_as_many_samples_as_it_says(name: str, samples: int) -> Non
     )
 
 
+@pytest.mark.parametrize("number", [53, 55])
+@pytest.mark.parametrize("pixels", [grey("u1", 8), colour()], ids=["grey", "colour"])
+def test_progressive_jpeg_of_retired_syntaxes_is_decoded(pixels: Pixels, number: int) -> None:
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "JPEG", progressive=True, quality=95, subsampling=0)
+    name = "YBR_FULL" if pixels.ndim == 3 else "MONOCHROME2"
+    frame = Frame("progressive", f"1.2.840.10008.1.2.4.{number}", stream.getvalue(), pixels, name, 8, lossy=True)
+    for target in (EXPLICIT, JPEG_2000):
+        made = Service(1 << 24).answer({"transcode": target}, frame.header(), frame.stored)
+        shown = replace(frame, transfer_syntax_uid=target, stored=made)
+        colours = "RGB" if pixels.ndim == 3 and target == EXPLICIT else name
+        decoded = decode(made, of(shown, PhotometricInterpretation=colours)).pixels
+        assert np.abs(decoded.astype(int) - pixels).max() < 30
+
+
 def test_a_jpeg_of_four_samples_has_its_octets() -> None:
     stream = io.BytesIO()
     Image.fromarray(colour()).convert("CMYK").save(stream, "JPEG", quality=95)
