@@ -2,34 +2,13 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 from framecache.admin.prometheus import Family, Sample, histogram, series_name, single, text
 from framecache.telemetry.histogram import Histogram
 from hypothesis import given
 from hypothesis import strategies as st
 
-_LINE = re.compile(r'([a-z_]+)(?:\{((?:[a-z]+="(?:[^"\\\n]|\\["\\n])*",?)*)\})? (\S+)')
-_ESCAPE = re.compile(r"\\.")
-_LABEL = re.compile(r'([a-z]+)="((?:[^"\\]|\\.)*)"')
-
-
-def _unescaped(escape: re.Match[str]) -> str:
-    return {"\\\\": "\\", '\\"': '"', "\\n": "\n"}[escape[0]]
-
-
-def parsed(written: str) -> list[tuple[str, dict[str, str], float]]:
-    """The samples; lines that are none have to be comments."""
-    samples = []
-    for line in written.removesuffix("\n").split("\n"):
-        if line.startswith("# "):
-            continue
-        found = _LINE.fullmatch(line)
-        assert found, line
-        labels = {name: _ESCAPE.sub(_unescaped, value) for name, value in _LABEL.findall(found[2] or "")}
-        samples.append((found[1], labels, float(found[3])))
-    return samples
+from tests.unit.admin.prometheus_text import parsed
 
 
 def test_each_family_has_its_help_and_type_before_its_samples() -> None:

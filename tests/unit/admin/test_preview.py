@@ -17,8 +17,8 @@ from framecache.errors import BadRequest, NotFound
 from framecache.prefetch.extraction_cost import ExtractionCost
 from framecache.telemetry.events import Events
 
+from tests.unit.arrived import stored
 from tests.unit.fakes import FakeApi, FakeClock, FakeLog, WatchedStore, eventually, orthanc_id
-from tests.unit.prefetch.test_admission import stored
 
 TODAY = date.today()
 

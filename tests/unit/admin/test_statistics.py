@@ -21,7 +21,7 @@ from framecache.store.resilient_store import ResilientStore
 from framecache.telemetry.metrics import Metrics
 from framecache.threads import Desk
 
-from tests.unit.admin.test_exposition import parsed
+from tests.unit.admin.prometheus_text import parsed
 from tests.unit.caching import extraction_workers
 from tests.unit.dicom_files import native
 from tests.unit.fakes import FakeApi, FakeClock, FakeModule, eventually, orthanc_id, sources

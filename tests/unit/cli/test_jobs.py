@@ -8,35 +8,18 @@ from typing import Any
 import pytest
 
 from tests.unit.cli.conftest import Command
+from tests.unit.cli.job import STUDY, job
 from tests.unit.cli.server import FakeOrthanc, Request
 from tests.unit.fakes import orthanc_id
 from tests.unit.own_files import only_here
 
-STUDY, OTHER = map(orthanc_id, (1, 2))
+OTHER = orthanc_id(2)
 
 
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits half a second in a unit test."""
     monkeypatch.setattr("framecache.cli.jobs._POLL_SECONDS", 0.001)
-
-
-def job(job_id: str, state: str = "running", done: int = 0, result: dict[str, Any] | None = None) -> dict[str, Any]:
-    return {
-        "ID": job_id,
-        "Kind": "warm",
-        "Level": "studies",
-        "Subject": STUDY,
-        "State": state,
-        "Done": done,
-        "Total": 3,
-        "Unit": "instances",
-        "Bytes": 0,
-        "Created": "2026-11-21T15:00:00Z",
-        "Ended": None,
-        "Error": "broken" if state == "failed" else None,
-        "Result": result,
-    }
 
 
 def working(orthanc: FakeOrthanc, *ends: dict[str, Any]) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from tests.unit.cli.conftest import Command
+from tests.unit.cli.job import job
 from tests.unit.cli.server import FakeOrthanc, Reply
-from tests.unit.cli.test_jobs import job
 from tests.unit.own_files import only_here
 
 RULES = [{"Modality": "MG", "Form": "HTJ2K"}]

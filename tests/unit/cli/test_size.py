@@ -11,8 +11,8 @@ from urllib.parse import parse_qs
 import pytest
 
 from tests.unit.cli.conftest import Command
+from tests.unit.cli.job import job
 from tests.unit.cli.server import FakeOrthanc, Reply, Request
-from tests.unit.cli.test_jobs import job
 from tests.unit.fakes import orthanc_id
 
 MEGABYTE = 1 << 20

@@ -21,6 +21,8 @@ from framecache.dicomweb.multipart import (
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.unit.multipart_body import split
+
 TYPE = "image/jp2; transfer-syntax=1.2.840.10008.1.2.4.90"
 LOCATION = "http://pacs/dicom-web/studies/1/series/2/instances/3/frames/"
 AWKWARD = [b"", b"x", b"\r\n", b"--", b"\r\n--frame-cache", b"\r\n\r\n", bytes(range(256)), b"\n" * 3]
@@ -42,13 +44,6 @@ def parsed(content_type: str, body: bytes) -> list[Message]:
     message = email.message_from_bytes(b"Content-Type: " + content_type.encode() + b"\r\n\r\n" + body)
     assert not message.defects
     return list(message.walk())[1:]
-
-
-def split(body: bytes) -> list[tuple[bytes, bytes]]:
-    """Head and frame of each part: the email parser normalises newlines in binary parts, and this does not."""
-    inner = body.removesuffix(CLOSING).split(f"--{BOUNDARY}\r\n".encode())[1:]
-    pieces = [piece if i == len(inner) - 1 else piece.removesuffix(b"\r\n") for i, piece in enumerate(inner)]
-    return [(head, frame) for head, _, frame in (piece.partition(b"\r\n\r\n") for piece in pieces)]
 
 
 @pytest.mark.parametrize("frames", [[b"frame"], [b"one", b"two", b"three"], AWKWARD, [b"same", b"same"]])

@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 from framecache.config.reading import read_settings
-from framecache.dicom.identity import InstancePath
 from framecache.prefetch.admission import Admission
 
-from tests.unit.dicom_files import INSTANCE, STUDY
-from tests.unit.fakes import FakeApi, orthanc_id, uuid
+from tests.unit.arrived import stored
+from tests.unit.fakes import FakeApi, orthanc_id
 
 QUESTION = "POST /tools/bulk-content"
-
-
-def stored(api: FakeApi, number: int, **values: Any) -> str:
-    """An instance of two frames in a series of its own."""
-    path = InstancePath(STUDY, f"1.2.{number}", f"{INSTANCE}.{number}")
-    defaults: dict[str, Any] = {"number_of_frames": 2, "offset": 400}
-    return api.store(bytes(1000), orthanc_id=orthanc_id(number), uuid=uuid(number), path=path, **(defaults | values))
 
 
 def archive() -> tuple[FakeApi, list[str]]:

@@ -30,8 +30,8 @@ from hypothesis import strategies as st
 
 from tests.unit.blocks import content_of, overwrite, take_away
 from tests.unit.dicom_files import BIG_ENDIAN, EXPLICIT, JPEG_2000, SERIES, STUDY, encapsulated, native
-from tests.unit.dicomweb.test_multipart import split
 from tests.unit.fakes import PATH, UUID, FakeApi, FakeClock, WatchedStore, sources, uuid
+from tests.unit.multipart_body import split
 
 PIXELS = bytes(range(72))
 FRAMES = [PIXELS[i : i + 24] for i in (0, 24, 48)]

@@ -20,7 +20,7 @@ from framecache.store.resilient_store import ResilientStore
 from tests.unit.blocks import path_of
 from tests.unit.fakes import FakeClock, FakeLog, instance
 from tests.unit.own_files import OwnFiles
-from tests.unit.store.disk.test_disk_store import LIMIT, MB, SYNTAX, frames
+from tests.unit.store.filled import LIMIT, MB, SYNTAX, frames
 
 Bench = tuple[ResilientStore, FakeLog, FakeClock, Path]
 SECOND = 5.0

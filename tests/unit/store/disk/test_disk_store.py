@@ -8,14 +8,12 @@ import os
 import sqlite3
 import stat
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
-from framecache.orthanc.instance import Instance
-from framecache.store.block import Block
 from framecache.store.disk import folder
 from framecache.store.disk.disk_store import DiskStore
 from framecache.store.errors import StoreError
@@ -24,10 +22,7 @@ from tests.disk import disk_usage
 from tests.unit.blocks import path_of, read_frame
 from tests.unit.fakes import instance, uuid
 from tests.unit.own_files import OwnFiles
-
-SYNTAX = "1.2.840.10008.1.2.1"
-KB, MB = 1 << 10, 1 << 20
-LIMIT = 16 * MB
+from tests.unit.store.filled import KB, LIMIT, MB, SYNTAX, fill, frames
 
 
 @pytest.fixture
@@ -35,15 +30,6 @@ def store(tmp_path: Path) -> Iterator[DiskStore]:
     opened = DiskStore(tmp_path / "cache", LIMIT)
     yield opened
     opened.close()
-
-
-def frames(*numbers: int, size: int = 100 * KB) -> Mapping[int, memoryview]:
-    return {number: memoryview(bytes([number % 256]) * size) for number in numbers}
-
-
-def fill(store: DiskStore, one: Instance, blocks: int = 1, size: int = 100 * KB) -> list[Block]:
-    store.records.keep(one.to_json())
-    return [store.blocks.keep(one, SYNTAX, frames(number, size=size)) for number in range(1, blocks + 1)]
 
 
 def test_notes_survive_and_belong_to_no_instance(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from tests.disk import disk_usage
 from tests.unit.dicom_files import INSTANCE, SERIES, STUDY
 from tests.unit.fakes import instance
 from tests.unit.own_files import OwnFiles, only_here
-from tests.unit.store.disk.test_disk_store import KB, LIMIT, MB, SYNTAX, fill, frames
+from tests.unit.store.filled import KB, LIMIT, MB, SYNTAX, fill, frames
 
 DAY = 86400.0
 

@@ -16,7 +16,7 @@ from tests.disk import disk_usage
 from tests.unit.blocks import path_of, read_frame
 from tests.unit.fakes import instance, uuid
 from tests.unit.own_files import OwnFiles
-from tests.unit.store.disk.test_disk_store import KB, LIMIT, fill
+from tests.unit.store.filled import KB, LIMIT, fill
 
 
 def never() -> bool:
