@@ -13,19 +13,19 @@ from framecache.admin.checks import Findings
 from framecache.config.settings import Settings
 from framecache.dicomweb.public_url import PublicUrl
 from framecache.dispatcher import Dispatcher
-from framecache.host.tracing import Tracing
 from framecache.orthanc.api import ModuleApi
 from framecache.policy.policy import Policy
 from framecache.ports import Clock, OrthancApi, OrthancModule
 from framecache.telemetry.events import Events
 from framecache.telemetry.metrics import Metrics
+from framecache.telemetry.tracing.tracer import Tracer
 
 
 @dataclass(frozen=True)
 class Context:
     """One Orthanc, its configuration and our settings in it; `storage` is the folder of its files.
 
-    There is no `tracing` unless the environment asks for it.
+    There is no `tracer` unless the environment asks for it.
     """
 
     module: OrthancModule
@@ -34,7 +34,7 @@ class Context:
     storage: Path
     findings: Findings
     dispatcher: Dispatcher
-    tracing: Tracing | None = None
+    tracer: Tracer | None = None
     metrics: Metrics = field(default_factory=Metrics)
     clock: Clock = time
     events: Events = field(default_factory=lambda: Events(time))

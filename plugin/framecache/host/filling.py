@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 
+from framecache.codecs.codec_pools import CodecPools
 from framecache.config.reading import parse_hours
 from framecache.config.settings import MEGABYTE, Settings
 from framecache.dispatcher import Dispatcher
-from framecache.host.codecs import Codecs
 from framecache.host.context import Context
 from framecache.host.keeping import Keeping
 from framecache.maintenance.housekeeping import Housekeeping
@@ -45,7 +45,7 @@ _PATIENCE_AT_THE_END = 2.0  # seconds
 class Filling:
     """The threads of the plugin that work for themselves."""
 
-    def __init__(self, context: Context, keeping: Keeping, codecs: Codecs) -> None:
+    def __init__(self, context: Context, keeping: Keeping, codecs: CodecPools) -> None:
         settings, metrics, api, clock = context.settings, context.metrics, context.api, context.clock
         catalogue, store, dispatcher = keeping.catalogue, keeping.store, context.dispatcher
         self.extraction_cost = ExtractionCost(store.notes, clock)

@@ -13,23 +13,26 @@ from framecache.admin import checks
 from framecache.admin.checks import Findings
 from framecache.admin.page import PATTERN, Page, PageRoute, explorer_script
 from framecache.admin.routes import Access, JsonRoute
+from framecache.admin.start_checks import StartChecks
+from framecache.codecs.codec_pools import CodecPools
 from framecache.config.reading import is_strict, lenient_admin_settings, read_settings
-from framecache.config.settings import Settings
+from framecache.config.settings import MEGABYTE, Settings
 from framecache.dispatcher import Dispatcher
 from framecache.errors import SettingsError
 from framecache.host.administration import Administration
-from framecache.host.codecs import Codecs
 from framecache.host.context import Context
 from framecache.host.filling import Filling
 from framecache.host.keeping import Keeping
 from framecache.host.serving import Serving
-from framecache.host.start_checks import StartChecks
-from framecache.host.tracing import trace
 from framecache.orthanc.api import for_good
 from framecache.orthanc.events import InstanceDeleted, InstanceStored
 from framecache.orthanc.log_handler import log_to_orthanc
 from framecache.ports import OrthancModule
+from framecache.prefetch.tracing import trace_instances
+from framecache.serving.route import SENTINEL
 from framecache.telemetry.metrics import Metrics
+from framecache.telemetry.tracing.exporter import protocol_error, wants_traces
+from framecache.telemetry.tracing.tracer import Tracer
 from framecache.threads import start_thread
 
 logger = logging.getLogger(__name__)
@@ -66,12 +69,11 @@ def install(module: OrthancModule, on_change: OnChange | None = None, explorer: 
             findings.checks.append(checks.check_enabled())
     else:
         storage = _storage_directory(module, configuration)
-        tracing = trace(os.environ, settings.python, findings)
-        metrics = Metrics(tracing.missed) if tracing else Metrics()
-        dispatcher = Dispatcher()
-        if tracing is not None:
-            tracing.subscribe(dispatcher)
-        context = Context(module, configuration, settings, storage, findings, dispatcher, tracing, metrics)
+        tracer = trace(os.environ, settings.python, findings)
+        metrics = Metrics(tracer.journal.missed) if tracer else Metrics()
+        context = Context(module, configuration, settings, storage, findings, Dispatcher(), tracer, metrics)
+        if tracer is not None:
+            trace_instances(context.dispatcher, tracer.journal, context.clock)
         _Plugin(context).register(on_change)
         explorer = f"{explorer_script()}\n{explorer}" if settings.admin_routes else explorer
     if explorer:
@@ -116,12 +118,30 @@ def _stand_aside(
         module.RegisterOnChangeCallback(for_good(on_change))
 
 
+def trace(environment: Mapping[str, str], python: str, findings: Findings) -> Tracer | None:
+    """None where nothing asks for traces, or they cannot be had in the form that is asked for."""
+
+    def note(error: str | None) -> None:
+        check = checks.check_tracing(error)
+        findings.note(check)
+        if not check.passed:
+            logger.error(check.advice)
+
+    if not wants_traces(environment):
+        return None
+    error = protocol_error(environment)
+    findings.note(checks.check_tracing(error))
+    return None if error else Tracer(python, note, SENTINEL.study_instance_uid)
+
+
 class _Plugin:
     """The areas of one installation, and the events that move them."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._codecs = Codecs(context)
+        settings = context.settings
+        memory = settings.codec_memory_mb * MEGABYTE
+        self._codecs = CodecPools(settings.python, settings.codec_processes, memory, settings.codec_seconds)
         self._keeping = Keeping(context)
         self._filling = Filling(context, self._keeping, self._codecs)
         self._serving = Serving(context, self._keeping, self._filling, self._codecs)
@@ -130,9 +150,9 @@ class _Plugin:
     def register(self, on_change: OnChange | None) -> None:
         """Register routes and events; routes can be registered only while the script is loaded."""
         module = self._context.module
-        tracing, traced = self._context.tracing, dict[str, Callable[..., None]]()
+        tracer, traced = self._context.tracer, dict[str, Callable[..., None]]()
         for pattern, retrieve in self._serving.routes():
-            traced[pattern] = tracing.watched(retrieve) if tracing else retrieve
+            traced[pattern] = tracer.watched(retrieve) if tracer else retrieve
         for pattern, route in {**dict(self._administration.routes()), **traced}.items():
             module.RegisterRestCallback(pattern, for_good(route))
         module.RegisterOnChangeCallback(for_good(self._on_change(on_change)))
@@ -159,18 +179,27 @@ class _Plugin:
 
     def _start(self) -> None:
         """Orthanc answers from now on: check it, then work."""
-        StartChecks(self._context, self._keeping, self._codecs).run()
+        context, catalogue = self._context, self._keeping.catalogue
+        StartChecks(
+            context.module,
+            context.api,
+            context.configuration,
+            context.url.root,
+            context.findings,
+            catalogue,
+            self._codecs,
+        ).run()
         if not self._context.findings.stopping:
             self._filling.start()
             self._administration.start()
-            if self._context.tracing is not None:
-                self._context.tracing.start()
+            if self._context.tracer is not None:
+                self._context.tracer.start()
 
     def _stop(self) -> None:
         """Ends within the time of one block; Orthanc waits for this event."""
         self._context.findings.stopping = True
-        if self._context.tracing is not None:
-            self._context.tracing.stop()
+        if self._context.tracer is not None:
+            self._context.tracer.stop()
         self._administration.stop()
         self._filling.stop()
         self._codecs.stop()
@@ -179,5 +208,5 @@ class _Plugin:
         # After `/tools/reset` the same process opens the folder again, while its old threads may still be at a block.
         self._filling.join()
         self._keeping.store.close()
-        if self._context.tracing is not None:
-            self._context.tracing.join()
+        if self._context.tracer is not None:
+            self._context.tracer.join()

@@ -6,8 +6,8 @@ import os
 from collections.abc import Callable, Iterator
 from functools import partial
 
+from framecache.codecs.codec_pools import CodecPools
 from framecache.config.settings import MEGABYTE, Settings
-from framecache.host.codecs import Codecs
 from framecache.host.context import Context
 from framecache.host.filling import Filling
 from framecache.host.keeping import Keeping
@@ -41,7 +41,7 @@ _FEWEST_TURNS = 4
 class Serving:
     """Frames, pictures and whole instances."""
 
-    def __init__(self, context: Context, keeping: Keeping, filling: Filling, codecs: Codecs) -> None:
+    def __init__(self, context: Context, keeping: Keeping, filling: Filling, codecs: CodecPools) -> None:
         settings, url, catalogue = context.settings, context.url, keeping.catalogue
         frames = Frames(keeping.sources, codecs.foreground, filling.write_behind)
         responder = partial(Responder, catalogue, keeping.pool, context.metrics, context.clock, _limits(settings))

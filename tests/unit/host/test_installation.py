@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 import stat
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from framecache import install
+from framecache.admin.checks import Findings
 from framecache.errors import SettingsError
+from framecache.host.installation import trace
 from framecache.serving.route import SENTINEL, SENTINEL_ANSWER, RetrieveRoute
 
-from tests.unit.fakes import FakeModule, FakeOutput, eventually, orthanc_id
+from tests.unit.fakes import FakeLog, FakeModule, FakeOutput, eventually, orthanc_id
 
 STATUS = "/frame-cache/status"
 PAGE = "/frame-cache/app(|/.*)"
+ENDPOINT = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318"}
 THREADS = {"Python": {"AllowThreads": True}}
 
 
@@ -298,3 +302,35 @@ def test_requests_are_watched_only_where_traces_are_wanted(
     assert routes
     assert {isinstance(route, RetrieveRoute) for route in routes} == {not wanted}
     assert ("Tracing" in {check["Name"] for check in status(module)["Checks"]}) == wanted
+
+
+def test_nothing_is_traced_where_nothing_asks_for_traces() -> None:
+    findings = Findings()
+
+    assert trace({}, "python3", findings) is None
+    assert findings.checks == []
+
+
+def test_a_protocol_that_is_not_spoken_is_a_failed_check() -> None:
+    findings = Findings()
+
+    assert trace({**ENDPOINT, "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, "python3", findings) is None
+    (check,) = findings.failed
+    assert "OTEL_EXPORTER_OTLP_PROTOCOL is grpc" in check.advice
+
+
+def test_a_process_that_cannot_be_started_is_a_failed_check_and_a_line_in_the_log(log: FakeLog) -> None:
+    findings = Findings()
+    tracing = trace(ENDPOINT, "/nowhere/python3", findings)
+    assert tracing is not None
+    assert findings.passed("Tracing")
+    tracing.start()
+    deadline = time.monotonic() + 5
+    while not log.lines and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+    (check,) = findings.failed
+    assert "/nowhere/python3 cannot be started" in check.advice
+    assert log.of("error") == [check.advice]
+    tracing.stop()
+    tracing.join()
