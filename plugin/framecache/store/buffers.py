@@ -16,10 +16,10 @@ _SMALLEST_CLASS = 1 << 16
 
 
 class BufferPool:
-    """Buffers by size class, with one budget for all that are out.
+    """Buffers by size class, with one budget for all that are leased.
 
-    `limit` bounds the bytes leased at once, `keep` those that wait for reuse: longest `idle_seconds`, and those that
-    have waited longest make room for what comes back.
+    `limit` bounds the bytes leased at once, `keep` those that are free for reuse. A free buffer is dropped after
+    `idle_seconds`, or earlier to make room for one that is given back.
     """
 
     def __init__(self, limit: int, keep: int, idle_seconds: float = 10.0, clock: Clock = time) -> None:
@@ -32,12 +32,12 @@ class BufferPool:
 
     @property
     def leased(self) -> int:
-        """Bytes that are out now."""
+        """Bytes leased now."""
         return self._leased
 
     @property
     def kept(self) -> int:
-        """Bytes that wait for reuse."""
+        """Bytes free for reuse."""
         return self._kept
 
     def lease(self, length: int, patience: float = 0.0) -> Lease:
@@ -71,7 +71,7 @@ class BufferPool:
             self._waiting -= 1
 
     def give_back(self, buffer: bytearray) -> None:
-        """Take a buffer back, for the next who needs one of its size."""
+        """Return a buffer, for the next lease of its size."""
         size = len(buffer)
         with self._lock:
             if size <= self._keep:
@@ -82,7 +82,7 @@ class BufferPool:
             self._release(size)
 
     def trim(self) -> None:
-        """Let go what nobody wanted for a while."""
+        """Drop the buffers that were not used for a while."""
         with self._lock:
             idle_since = self._clock.monotonic() - self._idle_seconds
             while self._free and min(free[0].since for free in self._free.values()) <= idle_since:
@@ -92,7 +92,7 @@ class BufferPool:
         self._pop(min(self._free, key=lambda size: self._free[size][0].since), deque.popleft)
 
     def _pop(self, size: int, end: Callable[[deque[_Kept]], _Kept]) -> bytearray:
-        """A kept buffer of that class, of which there is one; no class is empty."""
+        """A free buffer of that class, which has one: empty classes are removed."""
         free = self._free[size]
         kept = end(free)
         if not free:
@@ -107,14 +107,14 @@ class BufferPool:
 
 
 class _Kept(NamedTuple):
-    """A buffer, and since when it waits (monotonic seconds)."""
+    """A free buffer, and since when it is free (monotonic seconds)."""
 
     since: float
     buffer: bytearray
 
 
 class Lease:
-    """A class and not a generator: this is entered with each request. `close` is for those who have no `with` block."""
+    """A leased buffer, for a `with` block; others call `close`. No generator, since each request enters one."""
 
     __slots__ = ("_buffer", "_length", "_patience", "_pool", "_view")
 
@@ -139,6 +139,6 @@ class Lease:
 
 @lru_cache(256)  # an instance's frames are as long as each other, or nearly
 def _size_class(length: int) -> int:
-    """The next size with four significant bits: at most an eighth is wasted, and frames of one series share it."""
+    """The next size with four significant bits: wastes an eighth at most, and frames of one series share a class."""
     step = max(_SMALLEST_CLASS, 1 << max(0, length.bit_length() - 4))
     return max(step, -(-length // step) * step)

@@ -20,25 +20,25 @@ from framecache.threads import side_by_side
 _FILE_NAME = re.compile(r"[0-9a-f]{2}/[0-9a-f-]{36}/[0-9A-Za-z._-]{1,160}\.block", re.ASCII)
 # Longer writes make Linux look for contiguous pages, which costs several times as much as filling them.
 _PIECE = 256 << 10
-DISK_BLOCK = 4096  # of the last one of a file some bytes are not used
-# A disk may let each unlinking wait, however many there are at a time: four threads are ten times as fast there.
+DISK_BLOCK = 4096  # a file takes whole ones
+# Some disks delay each unlink, however many run at once: four threads are ten times as fast there.
 _MANY, _UNLINKING = 16, 4
 _OWNER_ONLY, _OWNER_ONLY_DIRECTORY = 0o600, 0o700
 
 
 @dataclass(frozen=True, slots=True)
 class NewBlock:
-    """A block about to be written: its header and its frames, in order, and the name that its file begins with."""
+    """A block to write: its header and its frames in order, and what the name of its file begins with."""
 
     attachment_uuid: str
     name: str
     pieces: Sequence[bytes | memoryview]
-    chance: str = field(default_factory=lambda: secrets.token_hex(4))
+    nonce: str = field(default_factory=lambda: secrets.token_hex(4))
 
     @property
     def filename(self) -> str:
-        """Below the cache's folder; a block that is written again has another."""
-        return f"{self.attachment_uuid[:2]}/{self.attachment_uuid}/{self.name}-{self.chance}.block"
+        """The name within the cache's folder; a block that is written again gets another one."""
+        return f"{self.attachment_uuid[:2]}/{self.attachment_uuid}/{self.name}-{self.nonce}.block"
 
     @property
     def size(self) -> int:
@@ -47,16 +47,16 @@ class NewBlock:
 
 
 class BlockDisk(diskcache.Disk):  # type: ignore[misc]
-    """Reads and writes the values of the store.
+    """Reads and writes the values of the index.
 
     diskcache pickles keys and values that it has no column for, and unpickling a folder that someone else can
-    write to runs their code (CVE-2025-69872): here anything else is refused, both ways.
+    write to runs their code (CVE-2025-69872). This one refuses anything but text keys, bytes and blocks, both ways.
     """
 
     def __init__(self, directory: str, *settings: Any, **more_settings: Any) -> None:
         super().__init__(directory, *settings, **more_settings)
         self._stuck: dict[str, int] = {}
-        self._leaving: dict[object, int] = {}
+        self._removing: dict[object, int] = {}
 
     def put(self, key: Any) -> tuple[str, bool]:
         if type(key) is not str:
@@ -78,14 +78,14 @@ class BlockDisk(diskcache.Disk):  # type: ignore[misc]
 
     def fetch(self, mode: int, filename: Any, value: Any, read: Any) -> bytes:  # noqa: ARG002
         if mode != MODE_RAW or type(value) is not bytes:
-            raise TypeError("only values in the row are fetched; blocks are read by their paths")
+            raise TypeError("blocks are read from their files")
         return value
 
     def remove(self, file_path: str) -> None:
         self.remove_all([(file_path, 0)])
 
     def remove_all(self, files: Iterable[tuple[str, int]]) -> None:
-        """Unlink files, given with their bytes; those that cannot be unlinked now are tried again, and count."""
+        """Unlink files, given with their sizes. Those that cannot be unlinked now still count, and are retried."""
         known = [(filename, size) for filename, size in files if _FILE_NAME.fullmatch(filename)]
         threads = _UNLINKING if len(known) >= _MANY else 1
         side_by_side(self._unlink, known, threads)
@@ -108,32 +108,32 @@ class BlockDisk(diskcache.Disk):  # type: ignore[misc]
 
     @property
     def stuck_bytes(self) -> int:
-        """Bytes on disk at most of the files that no row names any more and that are still there."""
+        """At most so many bytes on disk are of files that have no row any more."""
         stuck = self._stuck.copy().values()
-        return sum(stuck) + len(stuck) * DISK_BLOCK + sum(self._leaving.copy().values())
+        return sum(stuck) + len(stuck) * DISK_BLOCK + sum(self._removing.copy().values())
 
     @contextlib.contextmanager
-    def leaving(self) -> Iterator[Callable[[int], None]]:
-        """Count so many bytes, which are told before their rows go, until the files are gone as well."""
+    def removing(self) -> Iterator[Callable[[int], None]]:
+        """Count the bytes that are given, before their rows are removed, until their files are gone as well."""
         files = object()
         try:
-            yield partial(self._leaving.__setitem__, files)
+            yield partial(self._removing.__setitem__, files)
         finally:
-            self._leaving.pop(files, None)
+            self._removing.pop(files, None)
 
     def retry(self) -> None:
-        """Try again to unlink what could not be unlinked."""
+        """Retry what could not be unlinked."""
         self.remove_all(list(self._stuck.items()))
 
     def full_path(self, filename: str) -> str:
-        """The path of a block's file. Raises ValueError for names that `store` never gave."""
+        """The path of a block's file. Raises ValueError for a name that no block has."""
         if not _FILE_NAME.fullmatch(filename):
             raise ValueError("not the name of a block")
         return os.path.join(self._directory, filename)
 
     def _write_block(self, path: str, block: NewBlock) -> None:
         folder = os.path.dirname(path)
-        for _ in range(10):  # another thread may remove a folder, just emptied, between the two calls
+        for _ in range(10):  # another thread may remove the empty folder between the two calls
             with contextlib.suppress(FileNotFoundError, FileExistsError):
                 # makedirs gives its mode to the last folder only.
                 os.makedirs(os.path.dirname(folder), _OWNER_ONLY_DIRECTORY, exist_ok=True)
@@ -144,7 +144,7 @@ class BlockDisk(diskcache.Disk):  # type: ignore[misc]
             except FileNotFoundError:
                 continue
         else:
-            raise OSError("the block's folder keeps vanishing")
+            raise OSError("the block's folder is removed again and again")
         try:
             _write_all(descriptor, block.pieces)
         except BaseException:

@@ -57,7 +57,7 @@ class DiskBlocks:
         )
         with self._space.reserve(new.size, version.orthanc_id, may_evict=may_evict):
             self._write(key, new, version.orthanc_id)
-        file = BlockFile(self._table.blocks_on_disk.full_path(new.filename))
+        file = BlockFile(self._table.files.full_path(new.filename))
         return Block(key, representation, first, count, new.size, file)
 
     def remove(self, block: Block) -> None:
@@ -101,5 +101,5 @@ def _blocks(table: Table, query: str, parameters: Sequence[Any]) -> Iterator[Blo
         with contextlib.suppress(ValueError, TypeError):  # SQLite has no checksums
             _, _, representation, numbers = key.split("/")
             first, _, count = numbers.partition("-")
-            file = BlockFile(table.blocks_on_disk.full_path(filename))
+            file = BlockFile(table.files.full_path(filename))
             yield Block(key, representation, int(first), int(count), size, file)

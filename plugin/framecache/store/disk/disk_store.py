@@ -80,8 +80,8 @@ class DiskStore:
 
         Raises IndexDamaged, IndexReplaced, DiskLow.
         """
-        self._table.see_that_it_is_in_place()
-        self._table.blocks_on_disk.retry()
+        self._table.verify_in_place()
+        self._table.files.retry()
         self._space.tend()
         self._expiry.step(now)
 

@@ -16,7 +16,7 @@ class DiskPins:
 
     def __init__(self, table: Table) -> None:
         self._table = table
-        self._studies = frozenset(key.removeprefix(PINS) for key in table.keys_from(PINS))
+        self._studies = frozenset(key.removeprefix(PINS) for key in table.keys_with(PINS))
 
     def studies(self) -> frozenset[str]:
         """Study Instance UIDs."""

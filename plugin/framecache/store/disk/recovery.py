@@ -1,6 +1,6 @@
-"""What a crash left behind: files without rows, rows without files, and folders of other formats.
+"""Recovery from a crash: files without rows, rows without files, and folders of other formats are removed.
 
-Nothing may be written to the cache meanwhile: a block's file is there before its row is. Files and folders may go.
+Nothing may be written to the cache meanwhile, since a block's file is there before its row. Removing is safe.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ class Recovery:
         self._remove_other_formats()
         self._forget_lost_blocks()
         self._remove_orphans()
-        self._table.count_again()
+        self._table.recount()
         return self._findings
 
     def _remove_other_formats(self) -> None:
-        """What was set aside, and caches of older or newer versions of this plugin: none of it can be read."""
+        """What was set aside, and caches in formats of other versions of this plugin: none of it can be read."""
         for folder in other_formats(self._own):
             for entry in list(folder.iterdir()):
                 if self._is_stopping():
@@ -56,7 +56,7 @@ class Recovery:
                 self._findings.folders += 1
 
     def _forget_lost_blocks(self) -> None:
-        """Rows whose files are gone or were cut short."""
+        """Remove rows whose files are gone or truncated."""
         after = 0
         while (rows := self._table.file_rows(after)) and not self._is_stopping():
             lost = [key for _, key, filename, size in rows if self._size(filename) != size]
@@ -65,7 +65,7 @@ class Recovery:
 
     def _size(self, filename: str) -> int | None:
         try:
-            return os.lstat(self._table.blocks_on_disk.full_path(filename)).st_size
+            return os.lstat(self._table.files.full_path(filename)).st_size
         except (FileNotFoundError, ValueError):
             return None
 
@@ -75,7 +75,7 @@ class Recovery:
                 return
             wanted = {block.content for block in blocks_of_attachment(self._table, attachment_uuid)}
             orphans = [path for path in Path(folder).glob("*.block") if BlockFile(str(path)) not in wanted]
-            self._table.blocks_on_disk.remove_all([(str(path.relative_to(self._own)), 0) for path in orphans])
+            self._table.files.remove_all([(str(path.relative_to(self._own)), 0) for path in orphans])
             self._findings.orphans += len(orphans)
 
     def _folders(self) -> Iterator[tuple[str, str]]:
@@ -86,20 +86,20 @@ class Recovery:
 
 
 def _folders_in(place: Path | os.DirEntry[str]) -> list[os.DirEntry[str]]:
-    """What is deleted meanwhile takes its folders with it."""
+    """A folder may be removed meanwhile."""
     with contextlib.suppress(FileNotFoundError), os.scandir(place) as entries:
         return [entry for entry in entries if entry.is_dir(follow_symlinks=False)]
     return []
 
 
 def other_formats(own: Path) -> list[Path]:
-    """The folders beside `own` that are caches as well."""
+    """The other cache folders beside `own`."""
     folders = own.parent.glob("blocks-*")
     return [folder for folder in folders if folder != own and folder.is_dir() and not folder.is_symlink()]
 
 
 def disk_usage(folder: Path) -> int:
-    """Bytes of a folder and all below it, as du counts them."""
+    """Bytes on disk of a folder and all below it, as `du` counts them."""
     blocks = 0
     for place, _, names in os.walk(folder):
         for path in (place, *(os.path.join(place, name) for name in names)):

@@ -1,4 +1,4 @@
-"""The bytes of a folder: they are reserved before they are written, and instances are evicted to make room."""
+"""The bytes of a cache's folder: reserved before they are written; instances are evicted to make room."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _HIGH_WATERMARK = 1.05
 
 
 class DiskLow(StoreError):
-    """Less is free on the disk than has to be, though all was evicted that may be."""
+    """The disk has less free than it must, and nothing more can be evicted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class DiskSpace:
         """Bytes on disk at most: index, journal, and for each row its folder or the unfilled end of its file."""
         rows = self.rows()
         folders = min(rows, _PREFIX_FOLDERS)
-        beside = self._table.journal_size() + self._table.blocks_on_disk.stuck_bytes + self.unknown
+        beside = self._table.journal_size() + self._table.files.stuck_bytes + self.unknown
         return int(self._table.volume()) + beside + (rows + folders) * DISK_BLOCK
 
     def left(self) -> int:

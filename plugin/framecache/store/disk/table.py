@@ -29,19 +29,19 @@ _DATABASE_SETTINGS = {
     # A mapped database that is cut short raises SIGBUS, which ends the whole server.
     "sqlite_mmap_size": 0,
     "sqlite_cache_size": 2048,
-    # The journal counts as well: 1 MiB of pages before it is written back, and no more is kept of it.
+    # The journal takes space as well: it is written back at 1 MiB, and truncated to that.
     "sqlite_wal_autocheckpoint": 256,
     "sqlite_journal_size_limit": 1 << 20,
 }
-BATCH = 500  # values in one question
+BATCH = 500  # values in one statement
 
 
 class IndexDamaged(StoreError):
-    """The index is not what was written, or is gone: its files are worthless without it."""
+    """The index is damaged or gone: the files are worthless without it."""
 
 
 class IndexReplaced(StoreError):
-    """Another index lies where the one lay that is open: a disk was mounted again, or a copy was brought back."""
+    """The open index is no longer the one in the folder: a disk was mounted again, or a copy restored."""
 
 
 class TaggedRow(NamedTuple):
@@ -57,7 +57,7 @@ class TaggedRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """What was removed: rows, the instances that they were of, by their Orthanc IDs, and the bytes of their values."""
+    """What was removed: how many rows, of which instances (Orthanc IDs), and the bytes of their values."""
 
     rows: int = 0
     orthanc_ids: frozenset[str] = frozenset()
@@ -79,13 +79,16 @@ class Table(diskcache.Cache):  # type: ignore[misc]
         self._identity = _identity(self.path)
 
     @property
-    def blocks_on_disk(self) -> BlockDisk:
-        """Where the files are."""
+    def files(self) -> BlockDisk:
+        """The files of the blocks."""
         disk: BlockDisk = self._disk
         return disk
 
-    def see_that_it_is_in_place(self) -> None:
-        """SQLite goes on without noticing. Raises IndexDamaged, IndexReplaced where it is not, OSError."""
+    def verify_in_place(self) -> None:
+        """Look whether the index is still the file that is open, which SQLite does not notice.
+
+        Raises IndexDamaged, IndexReplaced, OSError.
+        """
         try:
             found = _identity(self.path)
         except FileNotFoundError:
@@ -94,7 +97,7 @@ class Table(diskcache.Cache):  # type: ignore[misc]
             raise IndexReplaced("the cache's index is another file than before")
 
     def rows(self, query: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> list[Any]:
-        """For what is kept beside the index in the same database: the rows that a statement gives."""
+        """The rows that a statement gives."""
         found: list[Any] = self._sql(query, parameters).fetchall()
         return found
 
@@ -103,23 +106,23 @@ class Table(diskcache.Cache):  # type: ignore[misc]
         for some in batches(tags, BATCH):
             yield from self._rows("tag", some)
 
-    def keys_from(self, prefix: str) -> list[str]:
+    def keys_with(self, prefix: str) -> list[str]:
         """All keys that begin with `prefix`."""
         query = "SELECT key FROM Cache WHERE raw = 1 AND key >= ? AND key < ?"
         return [key for (key,) in self._sql(query, (prefix, prefix + "\x7f")).fetchall()]
 
     def file_rows(self, after: int) -> list[tuple[int, str, str, int]]:
-        """Some rows that have files: row ID, key, file name and its bytes, in the order of their IDs."""
+        """The next rows after this row ID that have files: row ID, key, file name and size, by row ID."""
         query = "SELECT rowid, key, filename, size FROM Cache WHERE rowid > ? AND filename NOT NULL ORDER BY rowid"
         rows: list[tuple[int, str, str, int]] = self._sql(f"{query} LIMIT {BATCH}", (after,)).fetchall()
         return rows
 
     def bytes_of(self, tag: str) -> int:
-        """Bytes of all that is kept of one instance."""
+        """Bytes of all rows of one instance."""
         return int(self._sql("SELECT coalesce(sum(size), 0) FROM Cache WHERE tag = ?", (tag,)).fetchone()[0])
 
     def remove_tagged(self, tags: Sequence[str], is_meant: Callable[[TaggedRow], bool] = lambda _: True) -> Removed:
-        """Remove the rows of these instances that are meant, and their files."""
+        """Remove those rows of these instances that are meant, and their files."""
         return sum((self._remove("tag", some, is_meant) for some in batches(tags, BATCH)), Removed())
 
     def remove_keys(self, keys: Sequence[str]) -> Removed:
@@ -128,10 +131,10 @@ class Table(diskcache.Cache):  # type: ignore[misc]
 
     def _remove(self, column: str, values: Sequence[str], is_meant: Callable[[TaggedRow], bool]) -> Removed:
         """Rows first, in one transaction: a file without a row is found at the next start."""
-        with self.blocks_on_disk.leaving() as leaves:
+        with self.files.removing() as count:
             with self.transact():
                 found = [row for row in self._rows(column, values) if is_meant(row)]
-                leaves(sum(row.size + DISK_BLOCK for row in found))
+                count(sum(row.size + DISK_BLOCK for row in found))
                 self._con.executemany("DELETE FROM Cache WHERE rowid = ?", [(row.rowid,) for row in found])
             self._disk.remove_all([(row.filename, row.size) for row in found if row.filename is not None])
         owners = frozenset(row.tag for row in found if row.tag is not None)
@@ -144,7 +147,7 @@ class Table(diskcache.Cache):  # type: ignore[misc]
         return [TaggedRow(*row) for row in found]
 
     def journal_size(self) -> int:
-        """Bytes of what SQLite keeps beside the database."""
+        """Bytes of SQLite's files beside the database."""
         size = 0
         for suffix in ("-wal", "-shm"):
             with contextlib.suppress(OSError):
@@ -152,21 +155,21 @@ class Table(diskcache.Cache):  # type: ignore[misc]
         return size
 
     def shrink_journal(self) -> None:
-        """Write the journal back and cut it to nothing, unless someone is reading."""
+        """Write the journal back and empty it, unless someone is reading."""
         with contextlib.suppress(sqlite3.OperationalError):
             self._sql("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
-    def count_again(self) -> None:
-        """Count rows and bytes anew; triggers keep these sums otherwise."""
+    def recount(self) -> None:
+        """Sum rows and bytes anew; otherwise diskcache's triggers keep these sums."""
         with self.transact():
             for name, value in (("count", "count(*)"), ("size", "coalesce(sum(size), 0)")):
                 self._sql(f"UPDATE Settings SET value = (SELECT {value} FROM Cache) WHERE key = ?", (name,))  # noqa: S608
 
     @contextlib.contextmanager
     def _transact(self, retry: object = None, filename: str | None = None) -> Iterator[tuple[Any, Callable[..., None]]]:  # noqa: ARG002
-        """As diskcache's, which calls every fault of the disk a timeout, or tries for ever.
+        """A transaction, as diskcache's, which reports every fault of the disk as a timeout, or retries for ever.
 
-        Nothing is left of a transaction that could not be committed, and neither the file that was written for it.
+        Nothing remains of a transaction that could not be committed, nor the file that was written for it.
         """
         if self._txn_id == threading.get_ident():
             yield self._sql, _nothing
@@ -184,7 +187,7 @@ class Table(diskcache.Cache):  # type: ignore[misc]
             with contextlib.suppress(sqlite3.Error):
                 sql("ROLLBACK")
             if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_READONLY:
-                self.close()  # opened while nothing could be written, this thread's connection stays so for ever
+                self.close()  # a connection that was opened read-only stays read-only
             if filename is not None:
                 self._disk.remove(filename)
             raise
@@ -198,7 +201,7 @@ def _identity(path: str) -> tuple[int, int]:
 
 
 def is_damage(error: BaseException) -> bool:
-    """Whether the index itself is broken, or of another version, rather than the disk unwilling."""
+    """Whether the index itself is damaged or of another version; otherwise the disk is at fault."""
     if isinstance(error, sqlite3.OperationalError):
         primary = getattr(error, "sqlite_errorcode", 0) & 0xFF
         return primary == sqlite3.SQLITE_ERROR and "transaction" not in str(error)  # a missing table or column
@@ -206,5 +209,5 @@ def is_damage(error: BaseException) -> bool:
 
 
 def _nothing(filename: str | None) -> None:
-    """Rows that are replaced inside a longer transaction have no files."""
+    """A row that is replaced inside a longer transaction has no file."""
     assert filename is None, "a block is replaced in a transaction of its own"  # noqa: S101

@@ -147,7 +147,7 @@ def test_what_cannot_be_removed_counts(store: DiskStore, tmp_path: Path, own_fil
 
 def test_a_file_that_cannot_be_unlinked_counts_and_is_tried_again(store: DiskStore, own_files: OwnFiles) -> None:
     (row,) = fill(store, instance(1))
-    disk = store._table.blocks_on_disk
+    disk = store._table.files
 
     def refuse(_path: str) -> None:
         raise PermissionError(13, "Permission denied")
