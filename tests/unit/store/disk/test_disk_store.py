@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from framecache.store.disk import folder
 from framecache.store.disk.disk_store import DiskStore
+from framecache.store.disk.table import Table
 from framecache.store.errors import StoreError
 
 from tests.disk import disk_usage
@@ -239,6 +240,28 @@ def test_an_index_of_another_version_is_set_aside_and_the_cache_begins_anew(tmp_
         connection.executescript(change)
     connection.close()
 
+    second = DiskStore(tmp_path, LIMIT)
+
+    assert second.records.get(instance(1).path) is None
+    fill(second, instance(2))
+    assert [path for path in tmp_path.iterdir() if ".broken-" in path.name]
+    second.close()
+
+
+def test_an_index_whose_damage_shows_only_when_its_pins_are_read_is_set_aside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = DiskStore(tmp_path, LIMIT)
+    fill(first, instance(1))
+    first.close()
+    keys_with = Table.keys_with
+
+    def fail_on_the_old(table: Table, prefix: str) -> list[str]:
+        if len(table):
+            raise sqlite3.DatabaseError("database disk image is malformed")
+        return keys_with(table, prefix)
+
+    monkeypatch.setattr(Table, "keys_with", fail_on_the_old)
     second = DiskStore(tmp_path, LIMIT)
 
     assert second.records.get(instance(1).path) is None
