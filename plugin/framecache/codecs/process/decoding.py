@@ -10,7 +10,7 @@ import imagecodecs
 import numpy as np
 
 from framecache.codecs.process import codestream, native
-from framecache.codecs.process.colour import true_colour
+from framecache.codecs.process.colour import from_ybr_full
 from framecache.codecs.process.errors import Undecodable, Unwritable
 from framecache.codecs.process.geometry import Geometry
 from framecache.codecs.process.jpeg_header import JpegHeader, whole_jpeg
@@ -92,9 +92,11 @@ def _conforming(pixels: Pixels, description: PixelDescription) -> Pixels:
 
 
 def _is_pattern(frame: bytes, pixels: Pixels, description: PixelDescription) -> bool:
-    """Whether samples are the stored bits of signed values, compressed as if they had no sign."""
-    if pixels.dtype.kind == "i" or not description.pixel_representation:
+    """Whether samples are the stored bits of values, whose sign the stream does not tell as the data set does."""
+    if (pixels.dtype.kind == "i") == bool(description.pixel_representation):
         return False
+    if not description.pixel_representation:
+        return True
     geometry = _geometry(frame, description)
     has_all_bits = geometry is not None and geometry.precision == description.bits_allocated
     return not (has_all_bits and int(pixels.max()) >> description.bits_stored)
@@ -146,8 +148,8 @@ def _jpeg(frame: bytes, description: PixelDescription) -> Pixels:
 
 def _without_ybr(pixels: Pixels, description: PixelDescription) -> Pixels:
     """YBR_FULL that a codec took for mere samples becomes RGB, as Orthanc's decoders make it."""
-    is_ybr = description.photometric_interpretation in _YBR_FULL
-    return true_colour(pixels, "YBR_FULL", description.bits_stored) if is_ybr else pixels
+    is_ybr = description.photometric_interpretation in _YBR_FULL and pixels.shape[2:] == (_RGB,)
+    return from_ybr_full(pixels, description.bits_stored) if is_ybr else pixels
 
 
 def _of_jpeg(frame: bytes) -> Geometry:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import imagecodecs
 import numpy as np
 import pytest
 from framecache.codecs.process.decoding import decode
@@ -91,6 +92,17 @@ def test_a_frame_that_is_cut_short_is_refused(frame: Frame) -> None:
     for length in (0, 1, 10, len(frame.stored) // 2):
         with pytest.raises(Undecodable):
             decode(frame.stored[:length], of(frame))
+
+
+@pytest.mark.parametrize("bits", [12, 16])
+def test_chrominance_of_more_than_8_bits_becomes_colour_of_as_many(bits: int) -> None:
+    """White, red, black; PS3.3 section C.7.6.3.1.2 for samples of 8 bits, which are scaled."""
+    scale = 1 << (bits - 8)
+    pixels = np.array([[[255, 128, 128], [76, 84, 255], [0, 128, 128]]], np.uint16) * np.uint16(scale)
+    stored = bytes(imagecodecs.jpeg2k_encode(pixels, level=0, codecformat="J2K", reversible=True, mct=False))
+    frame = Frame("deep", "1.2.840.10008.1.2.4.90", stored, pixels, "YBR_FULL", bits)
+    expected = np.array([[[255, 255, 255], [254, 0, 0], [0, 0, 0]]]) * scale
+    assert np.abs(decode(stored, of(frame)).pixels.astype(int) - expected).max() <= 2 * scale
 
 
 JPEG_2000S = [f for f in FRAMES if lookup(f.transfer_syntax_uid).media_type in ("image/jp2", "image/jphc")]

@@ -170,3 +170,13 @@ def test_signed_values_compressed_without_their_sign_keep_it(precision: int) -> 
     frame = Frame("signed", JPEG_LS_NEAR, stored, signed, "MONOCHROME2", 12)
     native = replace(frame, transfer_syntax_uid=EXPLICIT, stored=signed.tobytes())
     np.testing.assert_array_equal(picture(frame), picture(native))
+
+
+def test_a_sign_that_the_data_set_does_not_know_is_a_bit() -> None:
+    """As pydicom has it: -5 in a stream of 12 bits is 4091 where PixelRepresentation is 0."""
+    unsigned = grey("u2", 12)
+    in_stream = (unsigned.astype(np.int32) - 4096 * (unsigned > 2047)).astype(np.int16)
+    stored = bytes(imagecodecs.jpeg2k_encode(in_stream, level=0, codecformat="J2K", reversible=True, bitspersample=12))
+    frame = Frame("sign", JPEG_2000, stored, unsigned, "MONOCHROME2", 12)
+    native = replace(frame, transfer_syntax_uid=EXPLICIT, stored=unsigned.tobytes())
+    np.testing.assert_array_equal(picture(frame), picture(native))
