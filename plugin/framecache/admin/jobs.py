@@ -96,8 +96,12 @@ Work = Callable[[Job], None]
 class Jobs:
     """All jobs of this run. Those of one kind are done one after the other, in the order of their coming."""
 
-    def __init__(self, clock: Clock, events: Events) -> None:
+    def __init__(
+        self, clock: Clock, events: Events, *, most_unfinished: int = _MOST_UNFINISHED, most_ended: int = _MOST_ENDED
+    ) -> None:
+        """Beyond `most_unfinished` no job is taken; of those that ended `most_ended` are remembered."""
         self._clock, self._events = clock, events
+        self._most_unfinished, self._most_ended = most_unfinished, most_ended
         self._jobs: OrderedDict[str, Job] = OrderedDict()
         self._waiting: dict[str, deque[tuple[Job, Work]]] = {}
         self._changed, self._is_stopping = threading.Condition(), False
@@ -115,8 +119,8 @@ class Jobs:
         """Have `work` done. Raises Overloaded where too much waits already."""
         job = Job(kind, level, subject, unit, self._clock.time(), total)
         with self._changed:
-            if sum(not known.has_ended for known in self._jobs.values()) >= _MOST_UNFINISHED or self._is_stopping:
-                raise Overloaded(f"there are {_MOST_UNFINISHED} jobs already that have not ended; try again later")
+            if sum(not known.has_ended for known in self._jobs.values()) >= self._most_unfinished or self._is_stopping:
+                raise Overloaded(f"there are {self._most_unfinished} jobs already that have not ended; try again later")
             self._jobs[job.id] = job
             if kind not in self._waiting:
                 self._waiting[kind] = deque()
@@ -187,6 +191,6 @@ class Jobs:
         with self._changed:
             job.ended, job.state = self._clock.time(), state
             ended = [known.id for known in self._jobs.values() if known.has_ended]
-            for job_id in ended[: max(0, len(ended) - _MOST_ENDED)]:
+            for job_id in ended[: max(0, len(ended) - self._most_ended)]:
                 del self._jobs[job_id]
         self._events.note("job", job.level, job.subject, f"{job.kind} {job.id}: {job.error or state}")

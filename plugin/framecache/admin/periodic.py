@@ -19,8 +19,8 @@ _BEHIND = 0.005
 class Periodic:
     """Calls `tasks` at each ten seconds of the clock on the wall."""
 
-    def __init__(self, tasks: Sequence[Callable[[], None]], clock: Clock) -> None:
-        self._tasks, self._clock = tasks, clock
+    def __init__(self, tasks: Sequence[Callable[[], None]], clock: Clock, seconds: float = _SECONDS) -> None:
+        self._tasks, self._clock, self._seconds = tasks, clock, seconds
         self._shift = clock.time() - clock.monotonic()
         self._worker = Worker("periodic", self.turn, task="publishing metrics")
         self.start, self.stop, self.join = self._worker.start, self._worker.stop, self._worker.join
@@ -30,7 +30,7 @@ class Periodic:
         for task in self._tasks:
             self._attempt(task)
         position = self._shift + self._clock.monotonic() - _BEHIND
-        return _SECONDS - position % _SECONDS
+        return self._seconds - position % self._seconds
 
     def _attempt(self, task: Callable[[], None]) -> None:
         try:

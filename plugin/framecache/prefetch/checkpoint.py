@@ -21,8 +21,11 @@ class Checkpoint:
     All up to `finished` are done with: whoever begins there after a restart loses nothing. Publishes CheckpointHasRoom.
     """
 
-    def __init__(self, dispatcher: Dispatcher) -> None:
-        self._dispatcher = dispatcher
+    def __init__(
+        self, dispatcher: Dispatcher, *, most_unfinished: int = _MOST_UNFINISHED, most_in_all: int = _MOST_IN_ALL
+    ) -> None:
+        """It is full with so many instances whose stored form is not kept yet, or so many in all."""
+        self._dispatcher, self._most_unfinished, self._most_in_all = dispatcher, most_unfinished, most_in_all
         self._unfinished: dict[str, int] = {}
         self._kept: set[str] = set()
         self._read_up_to = 0
@@ -71,7 +74,7 @@ class Checkpoint:
     def _load(self) -> float:
         """1.0 and more is full."""
         number = len(self._unfinished)
-        return max((number - len(self._kept)) / _MOST_UNFINISHED, number / _MOST_IN_ALL)
+        return max((number - len(self._kept)) / self._most_unfinished, number / self._most_in_all)
 
     def has_room(self) -> bool:
         """Whether more may be read; once full, not before half of it is done."""

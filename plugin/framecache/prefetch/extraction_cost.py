@@ -30,8 +30,9 @@ class MeasuredCost:
 class ExtractionCost:
     """The sums of each form. Only the plugin's own long-lived threads may ask or tell."""
 
-    def __init__(self, notes: Notes, clock: Clock) -> None:
-        self._notes, self._clock = notes, clock
+    def __init__(self, notes: Notes, clock: Clock, *, memory: float = _MEMORY) -> None:
+        """What was measured before the last `memory` bytes of stored frames counts less and less."""
+        self._notes, self._clock, self._memory = notes, clock, memory
         self._sums: dict[str, MeasuredCost] | None = None
         self._noted_at, self._lock = clock.monotonic(), threading.Lock()
 
@@ -39,7 +40,7 @@ class ExtractionCost:
         """Frames of so many bytes were kept in this form."""
         with self._lock:
             known = self._known().setdefault(form, MeasuredCost())
-            share = 0.5 if known.stored_bytes > _MEMORY else 1.0
+            share = 0.5 if known.stored_bytes > self._memory else 1.0
             known.stored_bytes = share * known.stored_bytes + stored_bytes
             known.kept_bytes = share * known.kept_bytes + kept_bytes
             known.seconds = share * known.seconds + seconds

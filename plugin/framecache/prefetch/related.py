@@ -54,8 +54,13 @@ class RelatedStudies:
         opens: Extent = "instance",
         priors: int = 0,
         same_modality: bool = True,
+        most_notes: int = _MOST_NOTES,
     ) -> None:
-        """`opens` says what is cached with an instance that a viewer opens, `priors` how many earlier studies are."""
+        """`opens` says what is cached with an instance that a viewer opens, `priors` how many earlier studies are.
+
+        Beyond `most_notes` the oldest go.
+        """
+        self._most_notes = most_notes
         self._studies, self._admission, self._scheduler, self._clock = studies, admission, scheduler, clock
         self._opens, self._priors, self._same_modality = opens, priors, same_modality
         self._notes: OrderedDict[str, tuple[float, RelatedNote]] = OrderedDict()
@@ -95,7 +100,7 @@ class RelatedStudies:
             self._known.move_to_end(key)
             self._notes[key] = now + delay, note
             for notes in (self._known, self._notes):
-                while len(notes) > _MOST_NOTES:
+                while len(notes) > self._most_notes:
                     notes.popitem(last=False)
         self._worker.wake()
 

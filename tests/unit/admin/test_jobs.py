@@ -6,7 +6,6 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from framecache.admin import jobs as jobs_module
 from framecache.admin.jobs import Job, Jobs
 from framecache.errors import NotFound, Overloaded, SourceError
 from framecache.telemetry.events import Events
@@ -15,10 +14,10 @@ from tests.unit.fakes import FakeClock, eventually
 
 
 class Site:
-    def __init__(self) -> None:
+    def __init__(self, **limits: int) -> None:
         self.clock = FakeClock()
         self.events = Events(self.clock)
-        self.jobs = Jobs(self.clock, self.events)
+        self.jobs = Jobs(self.clock, self.events, **limits)
         self.gate = threading.Event()
 
     def held(self, job: Job) -> None:
@@ -101,9 +100,8 @@ def test_what_is_cancelled_ends_whether_it_waits_or_is_at_work(site: Site) -> No
         site.jobs.cancel("nobody")
 
 
-def test_the_number_of_jobs_is_bounded(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs_module, "_MOST_UNFINISHED", 3)
-    monkeypatch.setattr(jobs_module, "_MOST_ENDED", 2)
+def test_the_number_of_jobs_is_bounded() -> None:
+    site = Site(most_unfinished=3, most_ended=2)
     made = [site.jobs.begin("warm", site.held) for _ in range(3)]
     with pytest.raises(Overloaded):
         site.jobs.begin("warm", site.held)

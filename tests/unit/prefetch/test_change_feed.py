@@ -59,9 +59,9 @@ class Bench:
         self.rules: list[dict[str, object]] = [{"MinimumFrames": 2}]
         self.begin()
 
-    def begin(self, poll_seconds: float = 0.03, gather_seconds: float = 0.0) -> None:
+    def begin(self, poll_seconds: float = 0.03, gather_seconds: float = 0.0, most_unfinished: int = 5000) -> None:
         dispatcher = Dispatcher()
-        self.queue, self.checkpoint = Queue(), Checkpoint(dispatcher)
+        self.queue, self.checkpoint = Queue(), Checkpoint(dispatcher, most_unfinished=most_unfinished)
         self.change_feed = ChangeFeed(
             self.api,
             self.queue,  # type: ignore[arg-type]
@@ -215,8 +215,8 @@ def test_an_older_copy_of_the_database_is_taken_as_it_is(bench: Bench, log: Fake
     assert len(log.of("warning")) == 1
 
 
-def test_a_burst_waits_in_orthanc_s_database_and_not_in_memory(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("framecache.prefetch.checkpoint._MOST_UNFINISHED", 100)
+def test_a_burst_waits_in_orthanc_s_database_and_not_in_memory(bench: Bench) -> None:
+    bench.begin(most_unfinished=100)
     names = [bench.arrive(number) for number in range(700)]
     bench.change_feed.start()
     assert eventually(lambda: len(bench.queue.names) >= 100)

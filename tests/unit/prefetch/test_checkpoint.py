@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from framecache.dispatcher import Dispatcher
 from framecache.prefetch.checkpoint import Checkpoint
 from framecache.prefetch.events import CheckpointHasRoom
@@ -45,12 +44,11 @@ def test_all_up_to_the_watermark_is_done(steps: list[tuple[bool, int]]) -> None:
         assert checkpoint.finished == min(newest.values(), default=last + 1) - 1
 
 
-def test_a_full_backlog_asks_for_more_when_half_of_it_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("framecache.prefetch.checkpoint._MOST_UNFINISHED", 4)
+def test_a_full_backlog_asks_for_more_when_half_of_it_is_done() -> None:
     calls: list[int] = []
     dispatcher = Dispatcher()
     dispatcher.subscribe(CheckpointHasRoom, lambda _: calls.append(1))
-    checkpoint = Checkpoint(dispatcher)
+    checkpoint = Checkpoint(dispatcher, most_unfinished=4)
     for number in range(4):
         assert checkpoint.has_room()
         checkpoint.add(number, str(number))
@@ -61,10 +59,8 @@ def test_a_full_backlog_asks_for_more_when_half_of_it_is_done(monkeypatch: pytes
     assert (checkpoint.has_room(), calls) == (True, [1])
 
 
-def test_small_forms_hold_up_no_new_instances_until_there_are_very_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, number in {"_MOST_UNFINISHED": 4, "_MOST_IN_ALL": 10}.items():
-        monkeypatch.setattr(f"framecache.prefetch.checkpoint.{name}", number)
-    checkpoint = Checkpoint(Dispatcher())
+def test_small_forms_hold_up_no_new_instances_until_there_are_very_many() -> None:
+    checkpoint = Checkpoint(Dispatcher(), most_unfinished=4, most_in_all=10)
     for number in range(1, 10):
         checkpoint.add(number, str(number))
         checkpoint.read(number)
@@ -79,9 +75,8 @@ def test_small_forms_hold_up_no_new_instances_until_there_are_very_many(monkeypa
     assert checkpoint.has_room()
 
 
-def test_what_was_kept_and_is_stored_again_counts_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("framecache.prefetch.checkpoint._MOST_UNFINISHED", 1)
-    checkpoint = Checkpoint(Dispatcher())
+def test_what_was_kept_and_is_stored_again_counts_anew() -> None:
+    checkpoint = Checkpoint(Dispatcher(), most_unfinished=1)
     checkpoint.add(1, "a")
     checkpoint.kept("a")
     checkpoint.kept("never heard of")

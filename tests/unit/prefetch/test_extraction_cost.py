@@ -23,9 +23,8 @@ def test_what_was_measured_is_summed_by_form_and_survives_a_restart() -> None:
     assert ExtractionCost(store.notes, clock).measured() == measured
 
 
-def test_what_was_measured_long_ago_counts_less_and_less(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("framecache.prefetch.extraction_cost._MEMORY", 1000)
-    extraction_cost = ExtractionCost(WatchedStore().notes, FakeClock())
+def test_what_was_measured_long_ago_counts_less_and_less() -> None:
+    extraction_cost = ExtractionCost(WatchedStore().notes, FakeClock(), memory=1000)
     for _ in range(50):
         extraction_cost.note("stored", 100, 100, 1.0)
     for _ in range(50):

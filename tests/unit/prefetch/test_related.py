@@ -118,7 +118,7 @@ def test_the_priors_of_a_new_study_are_cached_newest_first_when_it_has_settled()
 def test_without_priors_a_new_study_costs_nothing() -> None:
     bench = Bench()
     bench.related.study_arrived("new")
-    assert not bench.related._notes
+    assert bench.related.waiting() == []
 
 
 def test_what_is_opened_does_not_wait_for_new_studies_to_settle() -> None:
@@ -127,15 +127,14 @@ def test_what_is_opened_does_not_wait_for_new_studies_to_settle() -> None:
     bench.open(1)
     bench.work_off()
     assert [priority for _, priority in bench.archive.submitted] == [Priority.OPENED]
-    assert len(bench.related._notes) == 1
+    assert len(bench.related.waiting()) == 1
 
 
-def test_a_burst_of_new_studies_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("framecache.prefetch.related._MOST_NOTES", 10)
-    bench = Bench(priors=1)
+def test_a_burst_of_new_studies_is_bounded() -> None:
+    bench = Bench(priors=1, most_notes=10)
     for number in range(100):
         bench.related.study_arrived(f"{number}")
-    assert list(bench.related._notes) == [f"{number}" for number in range(90, 100)]
+    assert [note.orthanc_id for note in bench.related.waiting()] == [f"{number}" for number in range(90, 100)]
     assert len(bench.related._known) == 10
 
 

@@ -52,12 +52,25 @@ _LONGEST_LINE = 500  # characters
 class Exporter:
     """One thread, one process, and one line in Orthanc's log in ten minutes at most."""
 
-    def __init__(self, journal: Journal, python: str, clock: Clock, on_ready: Callable[[str | None], None]) -> None:
-        """`on_ready` is told why no traces can be sent here, or None when they can."""
+    def __init__(
+        self,
+        journal: Journal,
+        python: str,
+        clock: Clock,
+        on_ready: Callable[[str | None], None],
+        *,
+        seconds: float = _SECONDS,
+        restart_seconds: float = _RESTART_SECONDS,
+    ) -> None:
+        """`on_ready` is told why no traces can be sent here, or None when they can.
+
+        Records are carried every few `seconds`; a process that ended is started again after `restart_seconds`.
+        """
+        self._seconds, self._restart_seconds = seconds, restart_seconds
         self._journal, self._python, self._clock = journal, python, clock
         self._on_ready = on_ready
         self._process: subprocess.Popen[bytes] | None = None
-        self._worker = Worker("tracing", self._turn, task="tracing", retry_seconds=_RESTART_SECONDS)
+        self._worker = Worker("tracing", self._turn, task="tracing", retry_seconds=restart_seconds)
         self.start, self.stop = self._worker.start, self._worker.stop
         self._quiet_until = clock.monotonic()
 
@@ -70,7 +83,7 @@ class Exporter:
     def _turn(self) -> float | None:
         error = self._serve()
         if error is None:
-            return _RESTART_SECONDS
+            return self._restart_seconds
         self._journal.close()
         self._on_ready(error)
         return None
@@ -108,7 +121,7 @@ class Exporter:
         assert process.stdin is not None  # noqa: S101 - it is a pipe
         self._on_ready(None)
         try:
-            while not self._worker.pause(_SECONDS):
+            while not self._worker.pause(self._seconds):
                 self._hand_over(process.stdin)
             self._hand_over(process.stdin)
             process.stdin.close()

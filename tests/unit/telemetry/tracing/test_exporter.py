@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from framecache.telemetry.tracing import exporter as module
 from framecache.telemetry.tracing.exporter import Exporter
 from framecache.telemetry.tracing.records import FinishedRecord, Journal, pack
 
@@ -33,7 +32,7 @@ class Bench:
         self.start_as(str(python))
 
     def start_as(self, python: str) -> None:
-        self.courier = Exporter(self.journal, python, self.clock, self.told.append)
+        self.courier = Exporter(self.journal, python, self.clock, self.told.append, seconds=0.02, restart_seconds=0.02)
         self.courier.start()
 
     def stop(self) -> float:
@@ -50,9 +49,7 @@ class Bench:
 
 
 @pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log: FakeLog) -> Iterator[Bench]:
-    monkeypatch.setattr(module, "_SECONDS", 0.02)
-    monkeypatch.setattr(module, "_RESTART_SECONDS", 0.02)
+def bench(tmp_path: Path, log: FakeLog) -> Iterator[Bench]:
     made = Bench(tmp_path, log)
     yield made
     made.stop()
@@ -138,10 +135,7 @@ def test_what_is_dropped_is_told(bench: Bench) -> None:
     assert "3 records were dropped" in bench.complaints[0]
 
 
-def test_the_end_does_not_wait_for_a_process_that_hangs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log: FakeLog
-) -> None:
-    monkeypatch.setattr(module, "_SECONDS", 0.02)
+def test_the_end_does_not_wait_for_a_process_that_hangs(tmp_path: Path, log: FakeLog) -> None:
     bench = Bench(tmp_path, log, most=10_000)
     bench.start(HELLO, "exec sleep 60")
     assert eventually(lambda: bench.told == [None])
