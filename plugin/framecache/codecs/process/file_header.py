@@ -73,12 +73,12 @@ def converted(elements: bytes, stored: str, target: str) -> bytes:
 
 
 def _changed(data_set: Dataset, stored: PixelDescription, target: str) -> Dataset:
-    """A copy: the parsed header is used again for other frames."""
-    changed = copy.copy(data_set)
+    """A deep copy: the parsed header is used again, and a shallow one has the same elements."""
+    changed = copy.deepcopy(data_set)
     for keyword in _OFFSET_TABLES:
         if keyword in changed:
             delattr(changed, keyword)
-    changed.file_meta = _file_meta(data_set, target)
+    changed.file_meta = _file_meta(changed, target)
     photometric = photometric_interpretation(stored, target)
     if photometric != stored.photometric_interpretation:
         changed.PhotometricInterpretation = photometric
@@ -89,7 +89,7 @@ def _changed(data_set: Dataset, stored: PixelDescription, target: str) -> Datase
 
 def _file_meta(data_set: Dataset, target: str) -> FileMetaDataset:
     """PS3.10 section 7.1; who writes a file says so. An inflated one has lost the others."""
-    meta = FileMetaDataset(copy.copy(data_set.file_meta))
+    meta = FileMetaDataset(data_set.file_meta)
     meta.TransferSyntaxUID = UID(target)
     for keyword in ("SOPClassUID", "SOPInstanceUID"):
         if keyword in data_set:

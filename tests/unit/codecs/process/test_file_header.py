@@ -163,3 +163,18 @@ def _elements(data_set: Dataset, syntax: str) -> bytes:
     stream = io.BytesIO()
     pydicom.dcmwrite(stream, data_set, implicit_vr=syntax == IMPLICIT, little_endian=syntax != BIG_ENDIAN)
     return stream.getvalue()
+
+
+@pytest.mark.parametrize("frame", FRAMES, ids=lambda f: f.name)
+def test_a_file_says_nothing_of_one_that_was_made_before_it(frame: Frame) -> None:
+    """A helper has the parsed header still: a lossless file had the UID of the lossy one that was made before."""
+    service, parsed = Service(1 << 24), frame.header(PlanarConfiguration=1)
+
+    def made(service: Service, target: str) -> bytes:
+        try:
+            return service.answer({"file_header": target, "vr": "", "length": 2, "ratio": 4.0}, parsed, b"")
+        except Unwritable:
+            return b""
+
+    for target in (*LOSSY_TARGETS, *ALL_TARGETS, *LOSSY_TARGETS):
+        assert made(service, target) == made(Service(1 << 24), target)
