@@ -11,6 +11,7 @@ from framecache.codecs.process.pixels import DecodedFrame
 
 _BYTE = 8  # bits
 _LARGEST_SAMPLE = 2  # bytes
+_COLOURS = 3
 _LARGEST_BASE_RESOLUTION, _FEWEST_LEVELS = 64, 5
 
 
@@ -26,7 +27,7 @@ def encode_jpeg_2000(decoded: DecodedFrame) -> bytes:
         codecformat="J2K",
         reversible=True,
         planar=False,
-        mct=decoded.photometric_interpretation == "RGB",
+        mct=_is_rgb(decoded),
         bitspersample=_BYTE * decoded.pixels.dtype.itemsize,
         numthreads=1,
     )
@@ -43,8 +44,13 @@ def encode_htj2k(decoded: DecodedFrame) -> bytes:
         decoded.pixels,
         reversible=True,
         planar=False,
-        rgb=decoded.photometric_interpretation == "RGB",
+        rgb=_is_rgb(decoded),
         resolutions=max(levels, _FEWEST_LEVELS),
         tlm=True,
     )
     return bytes(stream)
+
+
+def _is_rgb(decoded: DecodedFrame) -> bool:
+    """Whether there are colours to be transformed; a grey frame may be called so."""
+    return decoded.photometric_interpretation == "RGB" and decoded.pixels.shape[2:] == (_COLOURS,)

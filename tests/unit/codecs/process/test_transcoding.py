@@ -127,6 +127,17 @@ def test_another_decoder_reads_our_lossless_jpeg(frame: Frame) -> None:
     assert np.array_equal(imagecodecs.jpegsof3_decode(made.stored).view(samples.dtype), samples)
 
 
+@pytest.mark.parametrize(("pixels", "called"), [(grey("u1", 8), "RGB"), (colour(), "MONOCHROME2")])
+def test_samples_of_another_number_than_their_name_says_go_into_every_form(pixels: Pixels, called: str) -> None:
+    frame = Frame("called", EXPLICIT, pixels.tobytes(), pixels, called, 8)
+    for target in (*LOSSLESS_TARGETS, *LOSSY_TARGETS):
+        decoded = decode(
+            transcode(frame, target).stored,
+            replace(PixelDescription.from_data_set(frame.data_set()), transfer_syntax_uid=target),
+        )
+        assert difference(decoded.pixels, pixels).max() <= (MOST_BY_LOSS if target in LOSSY_TARGETS else 0), target
+
+
 def test_what_lies_above_the_stored_bits_is_no_part_of_a_lossy_form() -> None:
     pixels = grey("u2", 12)
     frame = Frame("overlays", EXPLICIT, (pixels | 0xF000).tobytes(), pixels, "MONOCHROME2", 12)
