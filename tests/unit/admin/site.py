@@ -39,7 +39,8 @@ class Site:
 
     def __init__(self, folder: Path) -> None:
         self.api, self.metrics = FakeApi(folder / "db"), Metrics()
-        self.store = ResilientStore(lambda: DiskStore(folder / "cache", 1 << 30), 1 << 30, time)
+        self.folder = folder / "cache"
+        self.store = ResilientStore(lambda: DiskStore(self.folder, 1 << 30), 1 << 30, time)
         self.desk, self.pool = Desk("test-desk", 1), BufferPool(64 * MB, 0)
         policy = Policy(site_rules((), (), minimum_frames=2, minimum_frame_mb=4.0, mode="copy"))
         self.catalogue = Catalogue(self.api, self.store, self.desk, time, folder / "db", 5.0, decide=policy.decide)

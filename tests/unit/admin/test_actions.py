@@ -22,7 +22,7 @@ PIN, UNPIN = "studies/([^/]+)/pin", "studies/([^/]+)/unpin"
 
 
 def files(site: Site) -> list[Path]:
-    return sorted(Path(site.store._store._table.directory).rglob("*.block"))  # type: ignore[union-attr]
+    return sorted(site.folder.rglob("*.block"))
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 from framecache.orthanc.instance import Instance
+from framecache.store.backing_store import RecoveryReport
 from framecache.store.block import Block
 from framecache.store.disk.disk_store import DiskStore
-from framecache.store.disk.recovery import Recovery, RecoveryReport
+from framecache.store.disk.recovery import Recovery
 from framecache.store.errors import DoesNotFit, StoreError
 from framecache.store.resilient_store import ResilientStore
 
@@ -250,7 +251,7 @@ def test_what_cannot_be_looked_up_now_is_not_taken_for_cleaned_up(tmp_path: Path
 def test_a_transaction_that_cannot_be_committed_leaves_no_file(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     store, _, _, folder = bench
     fill(store, instance(1))
-    inner = store._store
+    inner = store._opened
     assert isinstance(inner, DiskStore)
 
     class Full:

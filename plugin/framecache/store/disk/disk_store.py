@@ -6,9 +6,14 @@ request comes on a new one.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
+from typing import ClassVar
 
+import diskcache
+
+from framecache.store.backing_store import RecoveryReport
 from framecache.store.disk.access_times import AccessTimes
 from framecache.store.disk.blocks import DiskBlocks
 from framecache.store.disk.eviction import Eviction
@@ -17,10 +22,10 @@ from framecache.store.disk.folder import Folder
 from framecache.store.disk.notes import DiskNotes
 from framecache.store.disk.pins import DiskPins
 from framecache.store.disk.records import DiskRecords
-from framecache.store.disk.recovery import Recovery, RecoveryReport, disk_usage, other_formats
+from framecache.store.disk.recovery import Recovery, disk_usage, other_formats
 from framecache.store.disk.removal import Removal
 from framecache.store.disk.space import Bounds, DiskSpace
-from framecache.store.disk.table import Table
+from framecache.store.disk.table import IndexReplaced, Table, is_damage
 from framecache.store.disk.usage_table import UsageTable
 from framecache.store.disk.versions import DiskVersions
 from framecache.store.parts import Blocks, Notes, Pins, Records, Space, Usage, Versions
@@ -28,8 +33,9 @@ from framecache.store.removal_cause import OnRemoved
 
 
 class DiskStore:
-    """The cache's folder. Its parts raise OSError, sqlite3.Error and StoreError."""
+    """The cache's folder."""
 
+    faults: ClassVar[tuple[type[Exception], ...]] = (OSError, sqlite3.Error, diskcache.Timeout, ValueError)
     blocks: Blocks
     records: Records
     versions: Versions
@@ -68,6 +74,14 @@ class DiskStore:
         self.versions = DiskVersions(table, removal)
         self.notes = DiskNotes(table)
         self._expiry = Expiry(access_times, pins, removal, lifetime)
+
+    def is_damage(self, error: Exception) -> bool:
+        """Whether the index cannot be used any more: its files are worthless without it."""
+        return is_damage(error)
+
+    def is_replacement(self, error: Exception) -> bool:
+        """Whether another index lies in the folder than the open one."""
+        return isinstance(error, IndexReplaced)
 
     def check(self, is_stopping: Callable[[], bool]) -> RecoveryReport:
         """Remove what a crash left behind. Nothing may be written meanwhile."""

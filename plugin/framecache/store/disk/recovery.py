@@ -9,21 +9,12 @@ import contextlib
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
+from framecache.store.backing_store import RecoveryReport
 from framecache.store.disk.block_file import BlockFile
 from framecache.store.disk.blocks import blocks_of_attachment
 from framecache.store.disk.table import Table
-
-
-@dataclass(slots=True)
-class RecoveryReport:
-    """How many orphan files, lost blocks and foreign folders were removed."""
-
-    orphans: int = 0
-    lost: int = 0
-    folders: int = 0
 
 
 class Recovery:
