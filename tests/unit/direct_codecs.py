@@ -28,6 +28,9 @@ class DirectCodecs:
     def elements(self, header: bytes, elements: bytes, target_transfer_syntax_uid: str) -> bytes:
         return self._service.answer({"elements": target_transfer_syntax_uid}, header, elements)
 
+    def whole_file(self, content: bytes, target_transfer_syntax_uid: str) -> bytes:
+        return self._service.answer({"whole_file": target_transfer_syntax_uid}, b"", content)
+
     def render(
         self, header: bytes, frame: bytes | memoryview, frame_number: int, parameters: Mapping[str, object]
     ) -> bytes:

@@ -86,6 +86,10 @@ class CodecPool:
         """The elements behind the pixel data in another transfer syntax. Raises what `transcode` raises."""
         return self._call({"elements": target_transfer_syntax_uid}, header, elements)
 
+    def whole_file(self, content: bytes, target_transfer_syntax_uid: str) -> bytes:
+        """A file of which nothing is decoded or encoded, in another transfer syntax. Raises what `transcode` raises."""
+        return self._call({"whole_file": target_transfer_syntax_uid}, b"", content)
+
     def check(self) -> None:
         """Start a process if none runs. Raises CodecUnavailable, which says what is to be changed, or CodecError."""
         with self._lease():

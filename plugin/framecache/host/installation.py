@@ -204,7 +204,6 @@ class _Plugin:
         self._filling.stop()
         self._codecs.stop()
         self._keeping.stop()
-        self._serving.stop()
         # After `/tools/reset` the same process opens the folder again, while its old threads may still be at a block.
         self._filling.join()
         self._keeping.store.close()

@@ -33,7 +33,6 @@ from framecache.serving.transactions import (
     WholeStudy,
 )
 from framecache.serving.transcoded_file import FileTranscoder
-from framecache.threads import Desk
 
 _FEWEST_TURNS = 4
 
@@ -55,9 +54,8 @@ class Serving:
                 InstancePicture(rendering),
                 SeriesPicture(rendering, catalogue),
             ]
-        self._transcoders = Desk("frame-cache-transcoder", max(2, os.cpu_count() or 2))
         transcoder = FileTranscoder(keeping.sources, codecs.foreground) if codecs.foreground else None
-        files = InstanceFiles(transcoder, context.api, self._transcoders)
+        files = InstanceFiles(transcoder, context.api)
         studies = StudyRetrieval(responder("instance"), catalogue, files, url)
         self._whole: list[Transaction] = [
             WholeInstance(InstanceRetrieval(responder("instance"), files, url)),
@@ -85,10 +83,6 @@ class Serving:
             lambda: context.findings.stopping,
             is_kept_by_proxy=is_kept,
         )
-
-    def stop(self) -> None:
-        """End the threads that transcode."""
-        self._transcoders.close()
 
 
 def _limits(settings: Settings) -> Limits:

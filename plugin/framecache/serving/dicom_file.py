@@ -36,11 +36,12 @@ class PlainFile:
     """All bytes that `reader` reads."""
 
     reader: ByteReader
+    made_of: str = ""
     is_made: bool = False
 
     @property
     def origin(self) -> str:
-        return "file" if isinstance(self.reader, FileReader) else "bypass"
+        return self.made_of or ("file" if isinstance(self.reader, FileReader) else "bypass")
 
     @property
     def length(self) -> int:

@@ -1,4 +1,4 @@
-"""Instances as files: as stored, transcoded frame by frame, or where there is nothing to decode by Orthanc's core."""
+"""Instances as files: as stored, or in another transfer syntax, made in the helper processes."""
 
 from __future__ import annotations
 
@@ -21,21 +21,18 @@ from framecache.ports import OrthancApi
 from framecache.serving.dicom_file import DicomFile, PlainFile
 from framecache.serving.file_form import FileForm, offers
 from framecache.serving.transcoded_file import FileTranscoder
-from framecache.threads import Desk
 
 logger = logging.getLogger(__name__)
 
-_CORE_SECONDS = 600.0
-# No pixel data is sent in these over DICOMweb (PS3.18 section 8.7.3.1), but the stock plugin does send it.
-_NATIVE_OF_THE_CORE = (EXPLICIT_VR_BIG_ENDIAN, DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN)
+# As the stock plugin does, though Big Endian "shall not be used with Web Services" (PS3.18 section 8.7.3.1).
+_NATIVE_ONLY = (EXPLICIT_VR_BIG_ENDIAN, DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN)
 
 
 class InstanceFiles:
-    """Opens them. No decoder ever runs inside Orthanc: those of its core can end the server."""
+    """Opens them. Orthanc's core is asked for stored files only: its transcoders can end the server on any file."""
 
-    def __init__(self, transcoder: FileTranscoder | None, api: OrthancApi, desk: Desk) -> None:
-        """`desk` has the threads that ask the core: for its parser an HTTP thread's stack may be too small."""
-        self._transcoder, self._api, self._desk = transcoder, api, desk
+    def __init__(self, transcoder: FileTranscoder | None, api: OrthancApi) -> None:
+        self._transcoder, self._index = transcoder, InstanceIndex(api)
 
     def open(self, entry: Entry, form: FileForm, opened: ExitStack) -> DicomFile:
         """`entry` in this form, or as stored where the form is only the default and cannot be had.
@@ -56,7 +53,7 @@ class InstanceFiles:
                 raise _refusal(entry, error) from error
             raise
 
-    def stored(self, entry: Entry, opened: ExitStack) -> DicomFile:
+    def stored(self, entry: Entry, opened: ExitStack) -> PlainFile:
         """The file as it is stored; Orthanc gives what does not lie in a plain file. Raises NotFound, SourceError."""
         reader: FileReader | MemoryReader | None = None
         if entry.stored_path is not None:
@@ -65,31 +62,26 @@ class InstanceFiles:
             except SourceError as error:
                 logger.info("asking Orthanc's core for a file: %s", error)
         if reader is None:
-            reader = MemoryReader(InstanceIndex(self._api).file(entry.instance.orthanc_id))
+            reader = MemoryReader(self._index.file(entry.instance.orthanc_id))
         opened.callback(reader.close)
         return PlainFile(reader)
 
     def _other(self, entry: Entry, target: str, opened: ExitStack) -> DicomFile:
         encoding = lookup(entry.instance.transfer_syntax_uid).encoding
-        if encoding is Encoding.NATIVE and target in _NATIVE_OF_THE_CORE:
-            return self._from_core(entry, target, opened)
         if encoding not in (Encoding.NATIVE, Encoding.ENCAPSULATED) or self._transcoder is None:
             raise _refusal(entry, "it is sent as it is stored only")
+        if encoding is Encoding.NATIVE and target in _NATIVE_ONLY:
+            return self._converted(self._transcoder, entry, target, opened)
         if target not in targets.ALL_TARGETS:
             raise _refusal(entry, "nobody here writes that transfer syntax")
         try:
             return self._transcoder.open(entry, target, opened)
         except NoPixelData:
-            return self._from_core(entry, target, opened)  # there is nothing to decode
+            return self._converted(self._transcoder, entry, target, opened)
 
-    def _from_core(self, entry: Entry, target: str, opened: ExitStack) -> DicomFile:
-        uri = f"/instances/{entry.instance.orthanc_id}/file?transcode={target}"
-        try:
-            reader = MemoryReader(self._desk.call(lambda: self._api.get(uri), _CORE_SECONDS))
-        except SourceError as error:
-            raise _refusal(entry, error) from error
-        opened.callback(reader.close)
-        return PlainFile(reader)
+    def _converted(self, transcoder: FileTranscoder, entry: Entry, target: str, opened: ExitStack) -> DicomFile:
+        """What has no frames to be decoded or encoded: a document, or native pixels."""
+        return PlainFile(MemoryReader(transcoder.convert(entry, target, self.stored(entry, opened).reader)), "file")
 
 
 def _refusal(entry: Entry, why: object) -> NotAcceptable:

@@ -55,6 +55,9 @@ class FileCodecs(Protocol):
     def elements(self, header: bytes, elements: bytes, target_transfer_syntax_uid: str) -> bytes:
         """The elements behind the pixel data in another transfer syntax."""
 
+    def whole_file(self, content: bytes, target_transfer_syntax_uid: str) -> bytes:
+        """A file without frames to be decoded or encoded, in another transfer syntax."""
+
 
 class FileTranscoder:
     """Makes them."""
@@ -77,6 +80,15 @@ class FileTranscoder:
         vr = header.pixel_data.vr.decode("ascii", "replace")
         head = self._codecs.file_header(source.header(), vr, target, body.length or 0, ratio)
         return TranscodedFile(head, body, self._tail(source, header, syntax, target))
+
+    def convert(self, entry: Entry, target: str, stored: ByteReader) -> bytes:
+        """The file that `stored` reads in the transfer syntax `target`, where there is nothing to decode or encode.
+
+        Raises Unwritable where it is too large, CodecError, Overloaded.
+        """
+        if entry.instance.file_size > _MOST_TO_CONVERT:
+            raise Unwritable("the file is too large to be written in another encoding")
+        return self._codecs.whole_file(stored.read_at(0, stored.size), target)
 
     def _body(self, source: FrameSource, header: Header, stored: str, target: str) -> tuple[_Body, float | None]:
         if target in NATIVE_TARGETS and lookup(stored).encoding is Encoding.NATIVE:

@@ -40,7 +40,7 @@ class Stage:
         self.pool = BufferPool(64 << 20, 0)
         catalogue = Catalogue(self.api, WatchedStore(), self.desk, clock, folder / "storage", 5)
         responder = Responder(catalogue, self.pool, Metrics(), clock, Limits(10, 1, "no-cache"), "instance")
-        files = InstanceFiles(FileTranscoder(sources(self.api), DirectCodecs()), self.api, self.desk)
+        files = InstanceFiles(FileTranscoder(sources(self.api), DirectCodecs()), self.api)
         self.retrieval = StudyRetrieval(responder, catalogue, files, PublicUrl.from_configuration({}))
 
     def store(self, number: int, content: bytes, series: str = SERIES, **values: object) -> None:

@@ -59,6 +59,7 @@ class Opened:
     def read(self, target: str) -> Dataset:
         file, content = self.file(target)
         assert file.length in (None, len(content))
+        assert file.head.count(struct.pack("<HH", 0x7FE0, 0x0010)) <= 1
         return pydicom.dcmread(BytesIO(content))
 
 

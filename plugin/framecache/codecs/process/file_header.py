@@ -7,7 +7,7 @@ import struct
 import uuid
 from io import BytesIO
 
-from pydicom import Dataset, dcmwrite
+from pydicom import Dataset, dcmread, dcmwrite
 from pydicom.dataset import FileMetaDataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filereader import read_dataset
@@ -15,7 +15,8 @@ from pydicom.filewriter import write_dataset
 from pydicom.uid import UID
 
 from framecache.codecs import targets
-from framecache.codecs.process.errors import Unwritable
+from framecache.codecs.process.byte_order import with_swapped_words
+from framecache.codecs.process.errors import Undecodable, Unwritable
 from framecache.codecs.process.image_pixel import keeps_planes, photometric_interpretation
 from framecache.codecs.process.pixels import PixelDescription
 from framecache.codecs.process.same_stream import is_same_stream
@@ -31,7 +32,14 @@ _IMPLEMENTATION_VERSION = "FRAMECACHE"
 _UNDEFINED_LENGTH, _LONGEST_VALUE = 0xFFFFFFFF, 0xFFFFFFFE
 _PIXEL_DATA, _FLOAT, _DOUBLE = (0x7FE0, 0x0010), (0x7FE0, 0x0008), (0x7FE0, 0x0009)
 _EMPTY_OFFSET_TABLE = struct.pack("<HHL", 0xFFFE, 0xE000, 0)
-_OFFSET_TABLES = ("ExtendedOffsetTable", "ExtendedOffsetTableLengths")
+# Tables of the stored frames, and the pixel data itself, whose head the header may end with.
+_ABOUT_FRAMES = (
+    "ExtendedOffsetTable",
+    "ExtendedOffsetTableLengths",
+    "FloatPixelData",
+    "DoubleFloatPixelData",
+    "PixelData",
+)
 _NAMESPACE = uuid.UUID("6d9f2b54-2d0c-4a86-9f0b-9b8d3a0d2c51")
 _BYTE = 8  # bits
 
@@ -52,9 +60,12 @@ def file_header(
 
 def _written(data_set: Dataset, target: str) -> bytes:
     stream = BytesIO()
-    is_implicit = target == IMPLICIT_VR_LITTLE_ENDIAN
+    encoding = {
+        "implicit_vr": target == IMPLICIT_VR_LITTLE_ENDIAN,
+        "little_endian": target != EXPLICIT_VR_BIG_ENDIAN,
+    }
     try:
-        dcmwrite(stream, data_set, implicit_vr=is_implicit, little_endian=True, enforce_file_format=True)
+        dcmwrite(stream, data_set, **encoding, enforce_file_format=True)
     except Exception as error:  # pydicom raises what it meets; its message may hold values
         raise Unwritable(f"the data set cannot be written ({type(error).__name__})") from error
     return stream.getvalue()
@@ -66,16 +77,36 @@ def converted(elements: bytes, stored: str, target: str) -> bytes:
     stream = DicomBytesIO()
     stream.is_implicit_VR, stream.is_little_endian = target == IMPLICIT_VR_LITTLE_ENDIAN, True
     try:
-        write_dataset(stream, read_dataset(BytesIO(elements), is_implicit, is_little_endian))
+        data_set = read_dataset(BytesIO(elements), is_implicit, is_little_endian)
+        write_dataset(stream, data_set if is_little_endian else with_swapped_words(data_set))
     except Exception as error:
         raise Unwritable(f"the data set cannot be written ({type(error).__name__})") from error
     return stream.getvalue()
 
 
+def whole_file(content: bytes, target: str) -> bytes:
+    """A file that has no frames to be decoded or encoded, in another transfer syntax: a document, or native pixels.
+
+    A document may say that it is in a compressed one: that is Explicit VR Little Endian (PS3.5 section A.4).
+    Raises Undecodable, Unwritable.
+    """
+    try:
+        data_set: Dataset = dcmread(BytesIO(content))
+        stored = str(data_set.file_meta.TransferSyntaxUID)
+        if (stored == EXPLICIT_VR_BIG_ENDIAN) != (target == EXPLICIT_VR_BIG_ENDIAN):
+            file_meta, data_set = data_set.file_meta, with_swapped_words(data_set)
+            data_set.file_meta = file_meta
+        data_set.file_meta = _file_meta(data_set, target)
+    except Exception as error:
+        raise Undecodable(f"the file cannot be parsed ({type(error).__name__})") from error
+    return _written(data_set, target)
+
+
 def _changed(data_set: Dataset, stored: PixelDescription, target: str) -> Dataset:
     """A deep copy: the parsed header is used again, and a shallow one has the same elements."""
-    changed = copy.deepcopy(data_set)
-    for keyword in _OFFSET_TABLES:
+    is_big_endian = stored.transfer_syntax_uid == EXPLICIT_VR_BIG_ENDIAN
+    changed = with_swapped_words(data_set) if is_big_endian else copy.deepcopy(data_set)
+    for keyword in _ABOUT_FRAMES:
         if keyword in changed:
             delattr(changed, keyword)
     changed.file_meta = _file_meta(changed, target)

@@ -7,7 +7,7 @@ from framecache.codecs.process import native, rendering
 from framecache.codecs.process.decoding import decode, decode_samples, decode_shown
 from framecache.codecs.process.encoding import encode
 from framecache.codecs.process.errors import Undecodable, Unwritable
-from framecache.codecs.process.file_header import converted, file_header
+from framecache.codecs.process.file_header import converted, file_header, whole_file
 from framecache.codecs.process.headers import Headers
 from framecache.codecs.process.pixels import PixelDescription
 from framecache.codecs.process.protocol import Head, ProtocolError
@@ -27,6 +27,9 @@ class Service:
 
         Raises Undecodable, and ProtocolError for a message that is none of ours.
         """
+        match head:
+            case {"whole_file": str(target)}:
+                return whole_file(frame, target)
         data_set, description = self._headers.parse(header)
         if description.decoded_size > self._largest_frame:
             raise Undecodable(f"the frame has {description.decoded_size} bytes, the limit is {self._largest_frame}")

@@ -142,6 +142,26 @@ def test_all_else_stays_as_it_was(target: str) -> None:
     assert made.file_meta.MediaStorageSOPInstanceUID == data_set.SOPInstanceUID
 
 
+@pytest.mark.parametrize("target", [EXPLICIT, IMPLICIT, RLE])
+def test_words_of_big_endian_are_swapped_wherever_they_are(target: str) -> None:
+    """pydicom converts numbers, and leaves the bytes of OW as they are: palettes and overlays would be wrong."""
+    item = Dataset()
+    item.ShutterPresentationValue = 300
+    item.add_new(0x00281201, "OW", b"\0\1\0\2")
+    tags: dict[str, Any] = {"SmallestImagePixelValue": 513, "ReferencedImageSequence": Sequence([item])}
+    data_set = replace(GREY, transfer_syntax_uid=BIG_ENDIAN).data_set(**tags)
+    data_set.add_new(0x60003000, "OW", b"\0\1\0\2")
+    stream = io.BytesIO()
+    pydicom.dcmwrite(stream, data_set, enforce_file_format=True)
+    head = {"file_header": target, "vr": "OW", "length": 2, "ratio": None}
+    content = stream.getvalue() + b"\x7f\xe0\x00\x10OW\0\0\0\0\0\x02"
+    made = pydicom.dcmread(io.BytesIO(Service(1 << 24).answer(head, content, b"")), stop_before_pixels=True)
+    assert made[0x60003000].value == b"\1\0\2\0"
+    assert made.SmallestImagePixelValue == 513
+    assert made.ReferencedImageSequence[0].RedPaletteColorLookupTableData == b"\1\0\2\0"
+    assert made.ReferencedImageSequence[0].ShutterPresentationValue == 300
+
+
 def test_native_pixel_data_has_four_gibibytes_at_most() -> None:
     head = {"file_header": EXPLICIT, "vr": "OW", "length": 1 << 32, "ratio": None}
     with pytest.raises(Unwritable, match="4 GiB"):
