@@ -44,8 +44,9 @@ class EncapsulatedFrames:
 class TabledFrames:
     """Frames of one fragment each, by an offset table: of 20,000 tiles one is read without looking at the others.
 
-    A frame's item is looked at before it is believed: it has to end where the table has the next one, the last frame's
-    at `end`, counted as the table counts. The first time that it does not, all fragments are looked at instead.
+    A frame's item is looked at before it is believed: it has to end where the table has the next one, and that has to
+    begin as frames do; the last frame's ends at `end`, counted as the table counts. The first time that it does not,
+    all fragments are looked at instead.
     """
 
     header_length: int
@@ -64,10 +65,17 @@ class TabledFrames:
     def place(self, frame_index: int, reader: ByteReader) -> FramePlace:
         if self._scanned is None:
             item = item_at(reader, self._position(frame_index))
-            if item and item.offset + item.length == self._position(frame_index + 1):
+            if item and self._is_followed(item, frame_index, reader):
                 return _whole(frame_index, item)
             self._scanned = _scan(reader, self.header_length, self.grouping)
         return self._scanned.place(frame_index, reader)
+
+    def _is_followed(self, item: Extent, frame_index: int, reader: ByteReader) -> bool:
+        """Whether the next frame begins behind this one's item: else it may be the first of several fragments."""
+        following = self._position(frame_index + 1)
+        is_last = frame_index + 1 == self.number_of_frames
+        is_there = item.offset + item.length == following
+        return is_there and (is_last or self.grouping.may_begin_frame(reader, following))
 
     def _position(self, frame_index: int) -> int:
         table = self.grouping.table

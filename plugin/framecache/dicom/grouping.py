@@ -14,6 +14,7 @@ from framecache.errors import BrokenPixelData
 
 _ITEM_HEADER = 8  # bytes
 _LONGEST_START = 8
+_BARE_JPEG_XL = (b"\xff\x0a",)
 _JPEG_2000 = (b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  ")
 # How a frame's first fragment begins: JPEG and JPEG-LS SOI, JPEG 2000 SOC and SIZ, or the box that some leave before.
 _STARTS: Mapping[str, tuple[bytes, ...]] = MappingProxyType(
@@ -23,8 +24,8 @@ _STARTS: Mapping[str, tuple[bytes, ...]] = MappingProxyType(
         "image/jp2": _JPEG_2000,
         "image/jpx": _JPEG_2000,
         "image/jphc": _JPEG_2000,
-        # ISO/IEC 18181-2: a code stream, or a file of boxes.
-        "image/jxl": (b"\xff\x0a", b"\0\0\0\x0cJXL "),
+        # ISO/IEC 18181-2: a file of boxes; the two bytes of a bare code stream may begin any fragment.
+        "image/jxl": (b"\0\0\0\x0cJXL ",),
         # PS3.5 section G.5: the number of segments, 15 at most, and the offset of the first, behind 64 bytes.
         "image/dicom-rle": tuple(struct.pack("<LL", segments, 64) for segments in range(1, 16)),
     }
@@ -60,20 +61,31 @@ class Grouping:
             raise BrokenPixelData("the fragments end before their delimiter")
         raise BrokenPixelData("the fragments cannot be told apart into frames")
 
+    def may_begin_frame(self, reader: ByteReader, item: int) -> bool:
+        """Whether what a table says may be true of the item at this position: its fragment begins as a frame does."""
+        starts = _STARTS.get(lookup(self.transfer_syntax_uid).media_type, ()) + _BARE_JPEG_XL
+        return reader.read_at(item + _ITEM_HEADER, _LONGEST_START).startswith(starts)
+
     def _complete(self, reader: ByteReader, fragments: Fragments) -> Sequence[int] | None:
-        """Where all frames are there. One frame, or as many as fragments: then a wrong table does no harm."""
+        """Where all frames are there. As many as fragments, or as begin like one: then a wrong table does no harm."""
         if self.number_of_frames == len(fragments):
             return range(len(fragments) + 1)
-        by_table = self._by_table(fragments)
-        if len(by_table) == len(self.table) == self.number_of_frames and by_table[-1] < len(fragments):
-            return [*by_table, len(fragments)]
         starts = list(self._starts(reader, fragments))
         if len(starts) == self.number_of_frames and starts[0] == 0:
             return [*starts, len(fragments)]
-        is_each_certain = starts in (list(by_table), list(range(len(fragments))))
-        if is_each_certain and len(starts) > self.number_of_frames != len(self.table):
-            return starts[: self.number_of_frames + 1]  # NumberOfFrames is too small
+        by_table = list(self._by_table(fragments))
+        if self._has_too_many(starts, by_table):
+            return starts[: self.number_of_frames + 1]
+        is_complete = len(by_table) == len(self.table) == self.number_of_frames and by_table[-1] < len(fragments)
+        if is_complete and set(starts) <= set(by_table):
+            return [*by_table, len(fragments)]
         return (0, len(fragments)) if self.number_of_frames == 1 else self._but_for_empty_ones(fragments)
+
+    def _has_too_many(self, starts: list[int], by_table: list[int]) -> bool:
+        """Whether NumberOfFrames is too small: more fragments begin a frame, and no table of as many objects."""
+        if len(starts) <= self.number_of_frames or starts[0] > 0:
+            return False
+        return len(self.table) != self.number_of_frames or by_table == starts[: self.number_of_frames]
 
     def _but_for_empty_ones(self, fragments: Fragments) -> Sequence[int] | None:
         """As many frames as there are fragments with something in them."""
@@ -84,14 +96,23 @@ class Grouping:
         """Where the last frames are missing: those that the table ends, or of which each is one fragment."""
         if not self.table:
             return self._one_fragment_each(reader, fragments)
-        by_table = self._by_table(fragments)
-        if len(self.table) == self.number_of_frames:
-            return by_table
-        if len(self.table) > self.number_of_frames:
-            is_right = set(by_table) <= {*self._starts(reader, fragments), len(fragments)}
-            return by_table[: self.number_of_frames + 1] if is_right else ()
+        by_table = self._by_table(fragments)[: self.number_of_frames + 1]
+        if len(self.table) >= self.number_of_frames:
+            return by_table if self._begin_as_frames(by_table, reader, fragments) else ()
         is_each_listed = fragments.are_delimited and list(by_table) == list(range(len(fragments)))
         return range(len(fragments) + 1) if is_each_listed and len(fragments) < self.number_of_frames else ()
+
+    def _begin_as_frames(self, by_table: Sequence[int], reader: ByteReader, fragments: Fragments) -> bool:
+        """Whether these fragments do, and none between them; the last one may be behind all that is there.
+
+        A table of as many as there are frames may be all that tells. One of more may list each fragment.
+        """
+        starts, is_all = list(self._starts(reader, fragments)), len(self.table) == self.number_of_frames
+        if is_all and not starts:
+            return True
+        if is_all or self._is_start(reader, fragments.end + _ITEM_HEADER):
+            starts.append(len(fragments))
+        return list(by_table) == starts[: len(by_table)]
 
     def _by_table(self, fragments: Fragments) -> Sequence[int]:
         """The fragments that the table's entries point at, up to the first that points behind all that is there.

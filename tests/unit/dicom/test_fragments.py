@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +11,9 @@ import pytest
 from framecache.dicom.byte_reader import MemoryReader
 from framecache.dicom.frame_table import FrameTable
 from framecache.dicom.pixel_data import locate_frames
-from framecache.errors import BrokenPixelData
+from framecache.errors import BrokenPixelData, NoPixelData
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.unit.dicom_files import JPEG_2000, JPEG_LS, offset_table
 from tests.unit.dicom_files import encapsulated as written
@@ -27,7 +30,7 @@ STARTS = {
     JPEG: b"\xff\xd8",
     RETIRED: b"\xff\xd8",
     RLE: struct.pack("<LL", 3, 64),
-    JPEG_XL: b"\xff\x0a",
+    JPEG_XL: b"\0\0\0\x0cJXL ",
 }
 SYNTAXES = pytest.mark.parametrize("syntax", STARTS)
 
@@ -116,13 +119,21 @@ def test_one_frame_is_all_of_its_fragments_though_the_table_lists_each(syntax: s
 
 
 @SYNTAXES
-def test_more_frames_than_said_are_never_told_apart_by_guess(syntax: str) -> None:
-    """Of two frames said, three found, one of them in two fragments: no table says that the third is none."""
+@pytest.mark.parametrize("said", [1, 2])
+def test_of_more_frames_in_several_fragments_the_first_are_had_by_how_they_begin(syntax: str, said: int) -> None:
+    stored = frames(syntax, 4)
+    items = [*halves(stored[0]), stored[1], *halves(stored[2]), stored[3]]
+
+    assert frames_of(encapsulated([b"", *items], syntax, NumberOfFrames=said), syntax) == stored[:said]
+
+
+@SYNTAXES
+def test_more_frames_than_said_are_never_told_apart_against_a_table_of_as_many(syntax: str) -> None:
     stored = frames(syntax, 3)
-    items = [*halves(stored[0]), stored[1], stored[2], b"more"]
+    wrong = struct.pack("<2L", 0, 7)
 
     with pytest.raises(BrokenPixelData, match="cannot be told apart"):
-        located(encapsulated([b"", *items], syntax, NumberOfFrames=2), syntax)
+        located(encapsulated([wrong, *stored], syntax, NumberOfFrames=2), syntax)
 
 
 @SYNTAXES
@@ -172,3 +183,43 @@ def test_frames_in_two_or_three_fragments_are_joined(syntax: str, *, has_table: 
 
     content = encapsulated([packed(split) if has_table else b"", *items], syntax, NumberOfFrames=3)
     assert frames_of(content, syntax) == stored
+
+
+@st.composite
+def tables(draw: st.DrawFn, split: Sequence[Sequence[bytes]]) -> bytes:
+    """Offset tables that are right, or wrong: of fragments, of another base, too long, too short, overflown."""
+    items = offset_table([[fragment] for frame in split for fragment in frame])
+    right = offset_table(split)
+    shifted, based_elsewhere = [0, *(offset + 8 for offset in right[1:])], [offset + 200 for offset in right]
+    entries = draw(
+        st.sampled_from([right, items, shifted, based_elsewhere, right[::-1], right[:-1]])
+        | st.lists(st.sampled_from(items), max_size=12)
+        | st.lists(st.sampled_from(items), max_size=12).map(lambda offsets: sorted({0, *offsets}))
+        | st.lists(st.integers(0, 0xFFFFFFFF), max_size=12)
+    )
+    return struct.pack(f"<{len(entries)}L", *entries) + draw(st.sampled_from([b"", b"\0\0"]))
+
+
+@settings(max_examples=400)
+@given(st.data())
+def test_whatever_the_table_says_a_frame_is_right_or_missing(data: st.DataObject) -> None:
+    """Of frames that begin as such, whether as many as said are there, or the file is cut short, or not."""
+    syntax = data.draw(st.sampled_from(list(STARTS)))
+    stored = frames(syntax, data.draw(st.integers(1, 5)))
+    split = [halves(frame) if data.draw(st.booleans()) else [frame] for frame in stored]
+    items = [fragment for frame in split for fragment in frame]
+    said = data.draw(st.integers(1, 6).filter(lambda number: number in (len(stored), 1) or number < len(stored)))
+    is_extended = data.draw(st.booleans())
+    table = data.draw(tables(split))
+    tags = {"ExtendedOffsetTable": table} if is_extended else {}
+    content = encapsulated([b"" if is_extended else table, *items], syntax, NumberOfFrames=said, **tags)
+    reader = MemoryReader(content[: len(content) - data.draw(st.just(0) | st.integers(0, 60))])
+
+    with contextlib.suppress(BrokenPixelData, NoPixelData):
+        found = locate_frames(reader, syntax, None)
+        for index in range(said):
+            with contextlib.suppress(BrokenPixelData):
+                place = found.place(index, reader)
+                frame = bytearray(place.length)
+                place.read_into(reader, memoryview(frame))
+                assert frame == stored[index]
