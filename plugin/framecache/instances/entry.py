@@ -1,4 +1,4 @@
-"""One instance as memory has it: where it is stored, and which blocks of it are in the cache."""
+"""What memory knows of one instance: where it is stored, and which blocks of it are cached."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ USUAL_TREATMENT = Treatment("arrival", "auto")
 
 @dataclass(slots=True)
 class Entry:
-    """One instance in memory. `stored_path` is the file that its frames can be read from, if there is one.
+    """One instance. `stored_path` is the file that its frames can be read from, if there is one.
 
-    `proof_path` is the file by whose existence it is true: Orthanc may have compressed that one, or keep it elsewhere.
+    The entry is true while the file at `proof_path` exists, which Orthanc may have compressed; None: kept elsewhere.
     `treatment` is what the rules said when Orthanc last described it: who caches, serves or writes asks no more.
-    With an `index` its frames are served from the stored file, and count as cached. `lost` says of frames whose
-    blocks turned out not to be there, by form and number, why.
+    With an `index` its frames are served from the stored file, and count as cached. `blocks` and `lost` are by form and
+    frame number; `lost` says why a frame whose block could not be read is not cached any more.
     """
 
     instance: Instance
@@ -38,23 +38,23 @@ class Entry:
     _broken: dict[Block, MissCause] = field(default_factory=dict)
 
     def add(self, block: Block) -> None:
-        """Take a block into account that was just written."""
+        """Add a block that was just written."""
         for number in block.frame_numbers:
             self.blocks[block.representation, number] = block
             self.lost.pop((block.representation, number), None)
 
-    def take_stock(self, blocks: Iterable[Block]) -> None:
-        """These are the blocks that there are: others were evicted or lost meanwhile."""
+    def set_blocks(self, blocks: Iterable[Block]) -> None:
+        """Replace the blocks by those that the store has now; others were evicted or removed meanwhile."""
         known = {block: block for block in list(self.blocks.values())}
         found = {}
         for block in blocks:
-            if block not in self._broken:  # by a reader, since `blocks` were looked up
-                kept = known.get(block, block)  # its header may have been read
+            if block not in self._broken:  # a reader has dropped it since `blocks` were listed
+                kept = known.get(block, block)  # its header may be known
                 found.update({(block.representation, number): kept for number in block.frame_numbers})
         self.blocks = found
 
     def drop(self, block: Block, why: BrokenBlock) -> MissCause:
-        """Take a block out of account, and return what has become of it: once, however many readers met it."""
+        """Remove a block that could not be read, and return why; it counts once, however many readers met it."""
         cause: MissCause = "evicted" if isinstance(why, BlockGone) else "damaged"
         for key in [(block.representation, number) for number in block.frame_numbers]:
             if self.blocks.get(key) == block:
@@ -63,6 +63,6 @@ class Entry:
         return cause
 
     def take_broken(self) -> dict[Block, MissCause]:
-        """The blocks that were dropped since this was last called, and why: whoever may write has them removed."""
+        """The blocks that were dropped since the last call, and why: whoever may write removes them from the store."""
         broken, self._broken = self._broken, {}
         return broken.copy()  # a request that came before the exchange may still be adding to it

@@ -60,7 +60,7 @@ class InstanceCaching:
     def _cache_form(self, task: Task, entry: Entry) -> ExtractionState:
         started = self._clock.monotonic()
         self._store.records.keep(entry.instance.to_json(), background=task.ticket.is_background)
-        self._inventory.take(entry)
+        self._inventory.refresh(entry)
         forms, done = self._extract(task, entry)
         if self._scheduler.must_end(task):
             return self._scheduler.put_back(task)

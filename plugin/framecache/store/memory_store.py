@@ -59,9 +59,9 @@ class MemoryContent:
         """Fill `target` with the bytes from `offset`. Raises BlockGone, BrokenBlock."""
         content = self.content
         if content is None:
-            raise BlockGone("the block has left the cache")
+            raise BlockGone("the block is gone: it was evicted or removed")
         if offset + len(target) > len(content):
-            raise BrokenBlock("the block is cut short")
+            raise BrokenBlock("the block is truncated")
         target[:] = content[offset : offset + len(target)]
 
 
@@ -118,7 +118,7 @@ class MemoryRows:
         """Write a row. Raises DoesNotFit."""
         with self.lock:
             if row.size > self._limit():
-                raise DoesNotFit("this does not fit into the cache, were it empty")
+                raise DoesNotFit("this is larger than the whole cache")
             for candidate in self._evictable(row.orthanc_id) if may_evict else ():
                 if row.size <= self.left():
                     break

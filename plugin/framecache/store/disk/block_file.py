@@ -15,17 +15,17 @@ class BlockFile:
     path: str
 
     def read_into(self, offset: int, target: memoryview) -> None:
-        """Fill `target` by position: a descriptor stays whole though the file be evicted meanwhile."""
+        """Fill `target` by position: what a descriptor reads stays whole, even if the file is evicted meanwhile."""
         try:
             descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
             try:
                 while (count := os.preadv(descriptor, [target], offset)) < len(target):
                     if count == 0:
-                        raise BrokenBlock("the block is cut short")
+                        raise BrokenBlock("the block is truncated")
                     target, offset = target[count:], offset + count
             finally:
                 os.close(descriptor)
         except FileNotFoundError as error:
-            raise BlockGone("the block has left the cache") from error
+            raise BlockGone("the block is gone: it was evicted or removed") from error
         except OSError as error:
             raise BrokenBlock(f"the block cannot be read: {error.strerror}") from error

@@ -70,7 +70,7 @@ class DiskSpace:
         """
         size = -(-size // DISK_BLOCK) * DISK_BLOCK + _INDEX_GROWTH
         if size > self._bounds.limit:
-            raise DoesNotFit("this does not fit into the cache, were it empty")
+            raise DoesNotFit("this is larger than the whole cache")
         with self._lock:
             if self._is_over(size) or self._is_low(size):
                 self._make_room(size, orthanc_id, may_evict=may_evict)
