@@ -29,25 +29,38 @@ def decode_rle(frame: bytes, description: PixelDescription) -> bytes:
 def _decode_padded(frame: bytes, description: PixelDescription) -> bytes:
     number, *offsets = _HEADER.unpack_from(frame)
     ends = [*offsets[1:number], len(frame)]
-    length, size = description.rows * description.columns, description.dtype.itemsize
-    planes = np.empty((number // size, length, size), np.uint8)
+    rows, columns, size = description.rows, description.columns, description.dtype.itemsize
+    planes = np.empty((number // size, rows * columns, size), np.uint8)
     for index, (start, end) in enumerate(zip(offsets[:number], ends, strict=True)):
         sample, byte = divmod(index, size)  # of each sample, the most significant byte first
-        planes[sample, :, size - 1 - byte] = np.frombuffer(_unpacked(frame[start:end], length), np.uint8)
+        plane = _unpacked(frame[start:end], rows, columns)
+        planes[sample, :, size - 1 - byte] = np.frombuffer(plane, np.uint8)
     return planes.tobytes()
 
 
-def _unpacked(segment: bytes, length: int) -> bytes:
-    """The first `length` bytes of a segment (PS3.5 section G.3.2)."""
-    found, position = bytearray(), 0
-    while len(found) < length and position < len(segment):
-        header = segment[position]
-        if header < _NOTHING:
-            found += segment[position + 1 : position + 2 + header]
-            position += 2 + header
-        else:
-            found += segment[position + 1 : position + 2] * (257 - header if header > _NOTHING else 0)
-            position += 2 if header > _NOTHING else 1
-    if len(found) < length:
+def _unpacked(segment: bytes, rows: int, columns: int) -> bytes:
+    """The plane at the beginning of a segment (PS3.5 section G.3.2).
+
+    Runs end with their row (section G.3.1), or damage would be taken for padding; the last may have one byte too many.
+    """
+    found, position, end = bytearray(), 0, rows * columns
+    while len(found) < end and position < len(segment):
+        row_end = len(found) - len(found) % columns + columns
+        position = _unpack_run(segment, position, found)
+        if len(found) > row_end + (row_end == end):
+            raise Undecodable("an RLE segment has runs that do not end with their row")
+    if len(found) < end:
         raise Undecodable("an RLE segment is shorter than its plane")
-    return bytes(found[:length])
+    return bytes(found[:end])
+
+
+def _unpack_run(segment: bytes, position: int, found: bytearray) -> int:
+    """Append the run at `position`; return where the next one begins."""
+    header = segment[position]
+    if header < _NOTHING:
+        found += segment[position + 1 : position + 2 + header]
+        return position + 2 + header
+    if header == _NOTHING:
+        return position + 1
+    found += segment[position + 1 : position + 2] * (257 - header)
+    return position + 2

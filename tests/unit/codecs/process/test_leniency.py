@@ -71,10 +71,19 @@ def padded_rle(stored: bytes, padding: bytes, cut: int = 0) -> bytes:
     return np.array([number, *offsets, *[0] * (15 - number)], "<u4").tobytes() + b"".join(segments)
 
 
+@pytest.mark.parametrize("frame", RLES, ids=lambda f: f.name)
+def test_damage_is_not_taken_for_padding(frame: Frame) -> None:
+    middle = len(frame.stored) // 2
+    noise = np.random.default_rng(1).bytes(len(frame.stored) - middle)
+    with pytest.raises(Undecodable):
+        decode(frame.stored[:middle] + noise, of(frame))
+
+
 def test_one_literal_too_many_is_padding() -> None:
     """The header of the last run says one byte more than the plane has."""
     pixels = np.arange(12, dtype=np.uint8).reshape(3, 4)
-    for literals in (bytes([12, *range(12), 99]), bytes([12, *range(12)])):
+    rows = bytes([3, 0, 1, 2, 3, 3, 4, 5, 6, 7])
+    for literals in (rows + bytes([4, 8, 9, 10, 11, 99]), rows + bytes([4, 8, 9, 10, 11])):
         stored = np.array([1, 64, *[0] * 14], "<u4").tobytes() + literals
         frame = Frame("literals", RLE, stored, pixels, "MONOCHROME2", 8)
         assert np.array_equal(decode(stored, of(frame)).pixels, pixels)
