@@ -74,6 +74,7 @@ class CachingBench:
         codecs: Codecs | None = None,
         rules: Sequence[Rule] = (Rule(),),
         mode: Mode = "copy",
+        longest_queue: int = 100_000,
     ) -> None:
         self.api = FakeApi(folder / "db" if has_folder else None)
         self.store = WatchedStore()
@@ -89,7 +90,7 @@ class CachingBench:
         self.done, self.with_stored_form = list[str](), list[str]()
         self.extraction_cost = ExtractionCost(self.store.notes, self.clock)
         self.dispatcher = Dispatcher()
-        self.scheduler = Scheduler(self.metrics, self.clock, self.dispatcher)
+        self.scheduler = Scheduler(self.metrics, self.clock, self.dispatcher, longest_queue=longest_queue)
         self._codecs = codecs
         self.dispatcher.subscribe(InstanceDone, lambda event: self.done.append(event.orthanc_id))
         self.dispatcher.subscribe(StoredFormCached, lambda event: self.with_stored_form.append(event.orthanc_id))

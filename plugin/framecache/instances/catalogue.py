@@ -43,6 +43,7 @@ class Catalogue:
         *,
         decide: Callable[[Instance], Treatment] = lambda _: USUAL_TREATMENT,
         back_desk: Desk | None = None,
+        most_entries: int = _MOST_ENTRIES,
     ) -> None:
         """`decide` says what the rules want of an instance: once whenever Orthanc describes it.
 
@@ -51,7 +52,7 @@ class Catalogue:
         self._decide, self._back_desk = decide, back_desk or desk
         self._index, self._store, self._desk, self._clock = InstanceIndex(api), store, desk, clock
         self._storage_directory, self._revalidate_seconds = storage_directory, revalidate_seconds
-        self._entries: OrderedDict[InstancePath, Entry] = OrderedDict()
+        self._most_entries, self._entries = most_entries, OrderedDict[InstancePath, Entry]()
         self._paths: dict[str, InstancePath] = {}
         self._touched: dict[InstancePath, float] = {}
         self._studies: OrderedDict[str, str] = OrderedDict()
@@ -241,7 +242,7 @@ class Catalogue:
                 entry = old
             self._entries[entry.instance.path] = entry
             self._paths[entry.instance.orthanc_id] = entry.instance.path
-            while len(self._entries) > _MOST_ENTRIES:
+            while len(self._entries) > self._most_entries:
                 _, dropped = self._entries.popitem(last=False)
                 self._paths.pop(dropped.instance.orthanc_id, None)
         return entry

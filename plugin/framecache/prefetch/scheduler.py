@@ -27,8 +27,11 @@ class Scheduler:
     Publishes InstanceOpened, ExtractionStateChanged, StoredFormCached and InstanceDone.
     """
 
-    def __init__(self, metrics: Metrics, clock: Clock, dispatcher: Dispatcher) -> None:
-        self._metrics, self._dispatcher = metrics, dispatcher
+    def __init__(
+        self, metrics: Metrics, clock: Clock, dispatcher: Dispatcher, *, longest_queue: int = _LONGEST_QUEUE
+    ) -> None:
+        """Beyond `longest_queue` only what arrives is taken."""
+        self._metrics, self._dispatcher, self._longest_queue = metrics, dispatcher, longest_queue
         self._queue, self._states = WorkQueue(clock), ExtractionStates(clock)
         # The frame that a viewer waits for, of all that wait or are at work.
         self._near = dict[str, int]()
@@ -108,7 +111,7 @@ class Scheduler:
 
     def has_room(self) -> bool:
         """Whether the queue takes what is not new as well."""
-        return len(self._queue) < _LONGEST_QUEUE
+        return len(self._queue) < self._longest_queue
 
     @property
     def queue_length(self) -> int:

@@ -371,9 +371,9 @@ def test_accesses_are_noted_once(catalogue: Catalogue, api: FakeApi, clock: Fake
 
 
 def test_memory_is_bounded_and_the_oldest_entry_goes(
-    catalogue: Catalogue, api: FakeApi, monkeypatch: pytest.MonkeyPatch
+    api: FakeApi, store: WatchedStore, desk: Desk, clock: FakeClock, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("framecache.instances.catalogue._MOST_ENTRIES", 3)
+    catalogue = Catalogue(api, store, desk, clock, tmp_path / "db", 5, most_entries=3)
     paths = [InstancePath(STUDY, SERIES, f"{INSTANCE}.{number}") for number in range(5)]
     for number, path in enumerate(paths):
         api.store(FILE, orthanc_id=orthanc_id(number), uuid=uuid(number), path=path)

@@ -285,19 +285,21 @@ def test_what_a_viewer_waits_for_goes_before_what_arrived_and_each_once(bench: B
     assert bench.scheduler.queue_length == 0
 
 
-def test_the_queue_has_an_end(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("framecache.prefetch.scheduler._LONGEST_QUEUE", 2)
+def test_the_queue_has_an_end(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, longest_queue=2)
     assert [bench.scheduler.submit(orthanc_id(number), Priority.WARMED) for number in range(3)] == [True, True, False]
     assert bench.scheduler.submit(orthanc_id(0), Priority.VIEWER)
     assert not bench.scheduler.submit(orthanc_id(4), Priority.VIEWER)
     assert (bench.scheduler.queue_length, bench.metrics["dropped_from_queue"]) == (2, 2)
+    bench.desk.close()
 
 
-def test_what_arrives_is_never_dropped(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_arrives_is_never_dropped(tmp_path: Path) -> None:
     """Whoever reads Orthanc's log of changes stops reading first."""
-    monkeypatch.setattr("framecache.prefetch.scheduler._LONGEST_QUEUE", 2)
+    bench = Bench(tmp_path, longest_queue=2)
     assert all(bench.scheduler.submit(orthanc_id(number), Priority.ARRIVED) for number in range(5))
     assert bench.scheduler.queue_length == 5
+    bench.desk.close()
 
 
 def test_one_bad_instance_stops_nothing(bench: Bench, log: FakeLog) -> None:
