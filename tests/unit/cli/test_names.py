@@ -59,13 +59,8 @@ def test_the_list_of_studies_names_patient_date_and_description(stored: FakeOrth
 def test_events_name_the_study_at_each_level(stored: FakeOrthanc, command: Command) -> None:
     assert stored.url
     *known, patients, gone = command("events").output.splitlines()
-    assert [
-        f"{orthanc_id(n)} (Doe Jane, 2026-03-01, Screening) 12 frames" in one for n, one in enumerate(known, 1)
-    ] == [
-        True,
-        True,
-        True,
-    ]
+    for resource, line in zip((STUDY, SERIES, INSTANCE), known, strict=True):
+        assert f"{resource} (Doe Jane, 2026-03-01, Screening) 12 frames" in line
     assert "(" not in patients + gone
     assert all("Doe" not in line for line in command("events", "--json").output.splitlines())
 
