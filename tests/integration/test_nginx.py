@@ -161,6 +161,15 @@ def test_all_routes_pass_through(proxied: Archive) -> None:
     assert proxied.parts(instance, "1,3") == proxied.stock_parts(instance, "1,3")
 
 
+def test_a_study_that_has_no_length_arrives_whole(proxied: Archive) -> None:
+    """It comes in the chunked coding, whatever version of HTTP nginx asks with."""
+    instance = proxied.store(replace(SMALL, seed=3))
+    study = instance.path.partition("/series/")[0]
+    answer = proxied.get(study, accept='multipart/related; type="application/dicom"; transfer-syntax=*')
+    assert answer.content.endswith(b"--\r\n")
+    assert answer.content.count(b"Content-Type: application/dicom\r\n") == 1
+
+
 def test_answers_name_the_address_that_the_client_sees(proxied: Archive) -> None:
     instance = proxied.store(replace(SMALL, seed=2))
     answer = proxied.frames(instance, "2")

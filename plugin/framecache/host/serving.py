@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from functools import partial
 
+from framecache.codecs.codec_pool import CodecPool
 from framecache.codecs.codec_pools import CodecPools
 from framecache.config.settings import MEGABYTE, Settings
 from framecache.host.context import Context
@@ -54,11 +55,11 @@ class Serving:
                 InstancePicture(rendering),
                 SeriesPicture(rendering, catalogue),
             ]
-        transcoder = FileTranscoder(keeping.sources, codecs.foreground) if codecs.foreground else None
-        files = InstanceFiles(transcoder, context.api)
-        studies = StudyRetrieval(responder("instance"), catalogue, files, url)
+        files = partial(_files, keeping, context)
+        # A viewer waits for an instance; nobody looks at a whole study while it comes.
+        studies = StudyRetrieval(responder("instance"), catalogue, files(codecs.background), url)
         self._whole: list[Transaction] = [
-            WholeInstance(InstanceRetrieval(responder("instance"), files, url)),
+            WholeInstance(InstanceRetrieval(responder("instance"), files(codecs.foreground), url)),
             WholeSeries(studies),
             WholeStudy(studies),
         ]
@@ -83,6 +84,10 @@ class Serving:
             lambda: context.findings.stopping,
             is_kept_by_proxy=is_kept,
         )
+
+
+def _files(keeping: Keeping, context: Context, codecs: CodecPool | None) -> InstanceFiles:
+    return InstanceFiles(FileTranscoder(keeping.sources, codecs) if codecs else None, context.api)
 
 
 def _limits(settings: Settings) -> Limits:
