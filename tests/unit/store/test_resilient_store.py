@@ -10,9 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from framecache.orthanc.instance import Instance
 from framecache.store.backing_store import RecoveryReport
-from framecache.store.block import Block
 from framecache.store.disk.disk_store import DiskStore
 from framecache.store.disk.recovery import Recovery
 from framecache.store.errors import DoesNotFit, StoreError
@@ -21,7 +19,7 @@ from framecache.store.resilient_store import ResilientStore
 from tests.unit.blocks import path_of
 from tests.unit.fakes import FakeClock, FakeLog, instance
 from tests.unit.own_files import OwnFiles
-from tests.unit.store.filled import LIMIT, MB, SYNTAX, frames
+from tests.unit.store.filled import LIMIT, MB, SYNTAX, fill, frames
 
 Bench = tuple[ResilientStore, FakeLog, FakeClock, Path]
 SECOND = 5.0
@@ -37,11 +35,6 @@ def bench(tmp_path: Path, log: FakeLog) -> Iterator[Bench]:
     store = ResilientStore(lambda: DiskStore(tmp_path, LIMIT), LIMIT, clock)
     yield store, log, clock, tmp_path
     store.close()
-
-
-def fill(store: ResilientStore, one: Instance, blocks: int = 1) -> list[Block]:
-    store.records.keep(one.to_json())
-    return [store.blocks.keep(one, SYNTAX, frames(number)) for number in range(1, blocks + 1)]
 
 
 def reason(store: ResilientStore) -> str:

@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 from framecache.dicom.identity import InstancePath
 from framecache.orthanc.instance import Instance
-from framecache.store.block import Block
 from framecache.store.block_format import BlockGone
 from framecache.store.disk.disk_store import DiskStore
 from framecache.store.errors import DoesNotFit, StoreError
@@ -29,10 +28,9 @@ from hypothesis import strategies as st
 from tests.unit.blocks import read_frame
 from tests.unit.dicom_files import EXPLICIT, INSTANCE, SERIES, STUDY
 from tests.unit.fakes import PATH, FakeClock, instance, orthanc_id, uuid
+from tests.unit.store.filled import KB, LIMIT, MB, fill, frames
 
 HTJ2K = "1.2.840.10008.1.2.4.201"
-KB, MB = 1 << 10, 1 << 20
-LIMIT = 16 * MB
 Open = Callable[[Path, int, OnRemoved], Parts]
 
 
@@ -69,15 +67,6 @@ def store(removed: list[tuple[str, set[str]]], tmp_path: Path, request: pytest.F
     opened.close()
 
 
-def frames(*numbers: int, size: int = 100) -> Mapping[int, memoryview]:
-    return {number: memoryview(bytes([number % 256]) * size) for number in numbers}
-
-
-def fill(store: Parts, one: Instance, blocks: int = 1, size: int = 100) -> list[Block]:
-    store.records.keep(one.to_json())
-    return [store.blocks.keep(one, EXPLICIT, frames(number, size=size)) for number in range(1, blocks + 1)]
-
-
 def cached(store: Parts, *numbers: int) -> list[int]:
     return [number for number in numbers if store.records.get(instance(number).path)]
 
@@ -92,9 +81,9 @@ def test_what_was_kept_is_read_back(store: Parts) -> None:
     assert set(store.blocks.of(one)) == {first, second}
     assert set(store.blocks.of_instance(one.orthanc_id)) == {first, second, other}
     assert [read_frame(block, number) for block in (first,) for number in (1, 2, 3)] == [
-        bytes([number]) * 100 for number in (1, 2, 3)
+        bytes([number]) * 100 * KB for number in (1, 2, 3)
     ]
-    assert read_frame(store.blocks.of(instance(1, uuid=uuid(9)))[0], 4) == b"\4" * 100
+    assert read_frame(store.blocks.of(instance(1, uuid=uuid(9)))[0], 4) == b"\4" * 100 * KB
     assert (store.blocks.of(instance(2)), store.blocks.of_instance("unknown")) == ([], [])
 
 

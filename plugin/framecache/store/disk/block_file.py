@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from framecache.store.block_format import BlockGone, BrokenBlock
 
+_FLAGS = os.O_RDONLY | os.O_CLOEXEC
+
 
 @dataclass(frozen=True, slots=True)
 class BlockFile:
@@ -17,7 +19,7 @@ class BlockFile:
     def read_into(self, offset: int, target: memoryview) -> None:
         """Fill `target` by position: what a descriptor reads stays whole, even if the file is evicted meanwhile."""
         try:
-            descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+            descriptor = os.open(self.path, _FLAGS)
             try:
                 while (count := os.preadv(descriptor, [target], offset)) < len(target):
                     if count == 0:

@@ -23,6 +23,7 @@ from tests.disk import disk_usage
 from tests.unit.blocks import path_of, read_frame
 from tests.unit.fakes import instance, uuid
 from tests.unit.own_files import OwnFiles
+from tests.unit.store.disk.database import execute
 from tests.unit.store.filled import KB, LIMIT, MB, SYNTAX, fill, frames
 
 
@@ -93,8 +94,7 @@ def test_forgetting_an_instance_removes_its_rows_and_files_and_no_other_s(store:
 def test_a_record_that_cannot_be_read_is_of_no_version_and_can_be_removed(store: DiskStore, tmp_path: Path) -> None:
     one = instance(1)
     fill(store, one)
-    with sqlite3.connect(next(tmp_path.rglob("cache.db"))) as connection:
-        connection.execute("UPDATE Cache SET value = ? WHERE key GLOB 'i/*'", (sqlite3.Binary(b"{}"),))
+    execute(tmp_path, "UPDATE Cache SET value = ? WHERE key GLOB 'i/*'", b"{}")
     assert store.versions.of([one.orthanc_id]) == {one.orthanc_id: {uuid(1), ""}}
 
     store.versions.remove({one.orthanc_id: {""}})
@@ -280,11 +280,9 @@ def test_a_cache_of_an_older_version_is_read(tmp_path: Path) -> None:
     first.close()
     without = {key: value for key, value in json.loads(older.to_json()).items() if key != "modality"}
     more = {**json.loads(newer.to_json()), "added_later": 1}
-    with sqlite3.connect(next(tmp_path.rglob("cache.db"))) as connection:
-        for one, record in ((older, without), (newer, more)):
-            values = sqlite3.Binary(json.dumps(record).encode()), one.orthanc_id
-            connection.execute("UPDATE Cache SET value = ? WHERE key GLOB 'i/*' AND tag = ?", values)
-    connection.close()
+    for one, record in ((older, without), (newer, more)):
+        values = json.dumps(record).encode(), one.orthanc_id
+        execute(tmp_path, "UPDATE Cache SET value = ? WHERE key GLOB 'i/*' AND tag = ?", *values)
 
     second = DiskStore(tmp_path, LIMIT)
     assert second.records.get(older.path) == json.dumps(without).encode()
@@ -335,8 +333,7 @@ def test_a_record_that_is_not_of_its_uids_is_no_record(store: DiskStore, tmp_pat
         "json": one.to_json()[:-5],
         "uid": one.to_json().replace(b"1.2.3.4.5.1", b"1.2.3.4.5.x"),
     }[damage]
-    with sqlite3.connect(next(tmp_path.rglob("cache.db"))) as connection:
-        connection.execute("UPDATE Cache SET value = ?", (sqlite3.Binary(content),))
+    execute(tmp_path, "UPDATE Cache SET value = ?", content)
 
     assert store.records.get(one.path) is None
 

@@ -22,6 +22,7 @@ from tests.disk import disk_usage
 from tests.unit.dicom_files import INSTANCE, SERIES, STUDY
 from tests.unit.fakes import instance
 from tests.unit.own_files import OwnFiles, only_here
+from tests.unit.store.disk.database import execute
 from tests.unit.store.filled import KB, LIMIT, MB, SYNTAX, fill, frames
 
 DAY = 86400.0
@@ -55,10 +56,10 @@ def test_a_flood_of_new_instances_does_not_push_out_what_was_read(store: DiskSto
     assert kept(store, 2, 10, 38, 39) == [38, 39]
 
 
-def test_what_was_read_long_ago_goes_before_what_arrived_now(store: DiskStore) -> None:
+def test_what_was_read_long_ago_goes_before_what_arrived_now(store: DiskStore, tmp_path: Path) -> None:
     read = instance(1)
     fill(store, read, blocks=3, size=MB)
-    store._table._sql("UPDATE Cache SET access_time = ?, access_count = 1", (time.time() - 2 * DAY,))
+    execute(tmp_path, "UPDATE Cache SET access_time = ?, access_count = 1", time.time() - 2 * DAY)
     fill(store, instance(2), blocks=10, size=MB)
 
     fill(store, instance(3), blocks=3, size=MB)
@@ -138,7 +139,7 @@ def test_each_instance_stays_as_long_as_is_said_of_it_some_of_them_looked_at_eac
     store = DiskStore(tmp_path, LIMIT, lifetime=Lifetime(DAY, lifetime))
     for number in range(6):
         fill(store, instance(number))
-    store._table._sql("UPDATE Cache SET value = 'unreadable' WHERE tag = ?", (instance(5).orthanc_id,))
+    execute(tmp_path, "UPDATE Cache SET value = 'unreadable' WHERE tag = ?", instance(5).orthanc_id)
     now = time.time()
 
     def after(days: float) -> list[int]:

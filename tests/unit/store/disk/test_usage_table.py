@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from tests.unit.dicom_files import EXPLICIT
 from tests.unit.fakes import find_answer, orthanc_id, uuid
+from tests.unit.store.disk.database import execute
 
 DEFLATED = "1.2.840.10008.1.2.1.99"
 HTJ2K = "1.2.840.10008.1.2.4.201"
@@ -184,8 +185,8 @@ def test_the_sums_are_those_that_the_index_gives(
         step(store, what, instance, frame)
     names = [instance.orthanc_id for instance in INSTANCES]
     kept = store.usage.instances(names)
-    store._table.rows("DROP TABLE Holdings1")
     store.close()
+    execute(folder, "DROP TABLE Holdings1")
     again = DiskStore(folder, 1 << 30)
     made_anew = again.usage.instances(names)
     again.close()
