@@ -16,11 +16,12 @@ from framecache.codecs.process.errors import Undecodable
 from framecache.codecs.process.pixels import PixelDescription
 from framecache.dicom.byte_reader import MemoryReader
 from framecache.dicom.data_set import FLOAT_PIXEL_DATA, read_transfer_syntax_uid, start_of_data_set, walker_of
-from framecache.dicom.element_walker import KNOWN_VRS
+from framecache.dicom.element_walker import KNOWN_VRS, UNDEFINED_LENGTH
 from framecache.dicom.transfer_syntax import EXPLICIT_VR_BIG_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 from framecache.errors import SourceError
 
 _MOST_KEPT = 4
+_SEQUENCE_DELIMITER = 8  # bytes (PS3.5 section 7.5)
 
 
 class Headers:
@@ -68,5 +69,7 @@ def _elements(header: bytes, transfer_syntax_uid: str) -> Iterator[tuple[BaseTag
     is_little_endian = transfer_syntax_uid != EXPLICIT_VR_BIG_ENDIAN
     for element in walker.top_level(start):
         tag, vr = BaseTag(element.tag), element.vr.decode() if element.vr in KNOWN_VRS else None
-        value = header[element.offset : walker.end(element)]
+        # A file that is written of these elements gives them a length: then no delimiter is behind the items.
+        delimiter = _SEQUENCE_DELIMITER if element.length == UNDEFINED_LENGTH else 0
+        value = header[element.offset : walker.end(element) - delimiter]
         yield tag, RawDataElement(tag, vr, len(value), value, element.offset, not element.vr, is_little_endian)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import io
 
 import pytest
 from framecache.codecs.process.errors import Undecodable
 from framecache.codecs.process.headers import Headers
 from hypothesis import given
 from hypothesis import strategies as st
+from pydicom import Dataset, dcmread, dcmwrite
+from pydicom.sequence import Sequence
 
 from tests.unit.codecs.process.frames import Frame, frames, grey
 
@@ -71,3 +74,26 @@ def test_what_is_said_of_a_broken_header_holds_none_of_its_values() -> None:
     with pytest.raises(Undecodable) as caught:
         Headers().parse(broken)
     assert "SYNTHETIC" not in str(caught.value).upper()
+
+
+@pytest.mark.parametrize("syntax", [EXPLICIT, "1.2.840.10008.1.2", "1.2.840.10008.1.2.2"])
+@pytest.mark.parametrize("undefined", [False, True], ids=["lengths", "delimiters"])
+def test_a_header_is_what_pydicom_reads_and_is_written_without_stray_delimiters(
+    syntax: str, *, undefined: bool
+) -> None:
+    item = Dataset()
+    item.CodeValue = "T-04000"
+    item.is_undefined_length_sequence_item = undefined
+    frame = Frame("nested", syntax, b"", grey(), "MONOCHROME2", 12)
+    written = frame.data_set(ConceptNameCodeSequence=Sequence([item, item]))
+    written["ConceptNameCodeSequence"].is_undefined_length = undefined
+    stream = io.BytesIO()
+    dcmwrite(stream, written, enforce_file_format=True)
+    theirs = dcmread(io.BytesIO(stream.getvalue()))
+
+    ours, _ = Headers().parse(stream.getvalue())
+
+    sequence = ours.get_item("ConceptNameCodeSequence")
+    assert b"\xdd\xe0" not in sequence.value
+    assert b"\xe0\xdd" not in sequence.value
+    assert list(ours) == list(theirs)
