@@ -75,11 +75,13 @@ is sent beginning with a byte of its own, its first pixel in the least significa
 """
 _DAMAGED = """
 A frame that cannot be decoded is 500 with what is wrong with it, as a picture too; the other frames of the instance
-are served, and as stored all of them. Tested with one frame of four damaged, in {encoded}: {damages}, of another
+are served, and as stored all of them. In `/frames` and in a list the part of such a frame is `application/json` with
+what is wrong, in its place and with its Content-Location, and the answer has no ETag; if all of them are broken, it is
+500. Tested with one frame of four damaged, in {encoded}: {damages}, of another
 size. JPEG 2000 has no checksum: noise in the middle of a stream may be decoded to noise.
 
 Of a file that is cut short, or that has fewer frames than its header says, the frames that are wholly there are
-served; each of the others is 500, as is `/frames` and every list with one of them. Which fragments are a frame's is
+served; each of the others is 500. Which fragments are a frame's is
 never guessed: where an offset table does not tell, frames are missing, and not each fragment begins as a frame does,
 all of them are 500. Tested with {incomplete}; Orthanc takes in no file that is cut short, so that those are asked of
 the plugin alone. Where the header before the pixel data cannot be read, the stock plugin is asked for what it need not

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from json import loads
 
 import pytest
 from framecache.dicom.transfer_syntax import lookup
@@ -17,7 +18,7 @@ from tests.conformance.broken import (
     of_another_size,
 )
 from tests.conformance.checks import about_error, about_part
-from tests.conformance.client import Client, HttpClient, parts_of
+from tests.conformance.client import ERROR, Client, HttpClient, Reply, parts_of
 from tests.conformance.direct import Direct
 from tests.conformance.shapes import related
 from tests.conformance.stored import BY_NAME, EXPLICIT, Stored
@@ -31,7 +32,7 @@ BY_BROKEN = pytest.mark.parametrize("stored", BROKEN, ids=lambda stored: stored.
 BY_INCOMPLETE = pytest.mark.parametrize("case", INCOMPLETE, ids=lambda case: case.name)
 # Orthanc takes in no file that is cut short: only a disk can make one of what it holds.
 STORABLE, REFUSED = ([case for case in INCOMPLETE if bool(case.cut) is cut] for cut in (False, True))
-LISTS_WITH_IT = (f"frames/{DAMAGED}", f"frames/1,{DAMAGED}", f"frames/{DAMAGED},3", "frames")
+LISTS_WITH_IT = (f"frames/1,{DAMAGED}", f"frames/{DAMAGED},3", "frames")
 
 
 def check(client: Client, stored: Stored) -> None:
@@ -40,7 +41,7 @@ def check(client: Client, stored: Stored) -> None:
 
 def complaints(client: Client, stored: Stored) -> Iterator[str]:
     good = BY_NAME[stored.name.partition(": ")[0]]
-    for resource in (*LISTS_WITH_IT, f"frames/{DAMAGED}/rendered", f"frames/{DAMAGED}/thumbnail"):
+    for resource in (f"frames/{DAMAGED}", f"frames/{DAMAGED}/rendered", f"frames/{DAMAGED}/thumbnail"):
         picture = resource.endswith(("rendered", "thumbnail"))
         reply = client.get(f"{stored.path}/{resource}", {} if picture else {"Accept": OCTETS})
         if picture and says_its_size(stored):
@@ -51,6 +52,9 @@ def complaints(client: Client, stored: Stored) -> Iterator[str]:
             yield f"{resource} is {reply.status}"
         else:
             yield from about_error(reply)
+    for resource in LISTS_WITH_IT:
+        reply = client.get(f"{stored.path}/{resource}", {"Accept": OCTETS})
+        yield from about_list(reply, good, lambda number: number == DAMAGED)
     for part in parts_of(client.get(f"{stored.path}/frames/4,1,3", {"Accept": OCTETS})):
         yield from about_part(part, good, EXPLICIT, int(part.number))
     for part in parts_of(client.get(f"{stored.path}/frames", {"Accept": AS_STORED})):
@@ -63,6 +67,18 @@ def says_its_size(stored: Stored) -> bool:
     """Whether its damaged frame is sound and tells how large it is: JPEG, JPEG-LS, JPEG 2000 and HTJ2K do."""
     is_sound = stored.name.endswith("of another size")
     return is_sound and lookup(stored.transfer_syntax_uid).media_type not in ("image/dicom-rle", "image/jxl")
+
+
+def about_list(reply: Reply, good: Stored, is_broken: Callable[[int], bool]) -> Iterator[str]:
+    """In the place of a broken frame is why, and the others come as they are; a copy of such an answer is not kept."""
+    if reply.status != 200 or "etag" in reply.headers:
+        yield f"{reply.status} with {reply.headers}"
+        return
+    for part in parts_of(reply):
+        if not is_broken(int(part.number)):
+            yield from about_part(part, good, part.transfer_syntax_uid, int(part.number))
+        elif part.media_type != ERROR or loads(part.payload)["HttpStatus"] != 500:
+            yield f"frame {part.number} is said to be {part.media_type}"
 
 
 @pytest.fixture(scope="module")
@@ -113,11 +129,16 @@ def incomplete_complaints(client: Client, case: Incomplete) -> Iterator[str]:
         drawn = client.get(f"{stored.path}/frames/{number}/rendered")
         if drawn.status != (200 if number <= case.present else 500):
             yield f"frame {number}, drawn, is {drawn.status}"
-    for resource, status in (("frames", 500), (f"frames/1,{case.frames}", 500), (f"frames/{case.frames + 1}", 404)):
+    for resource in ("frames", f"frames/1,{case.frames}"):
         reply = client.get(f"{stored.path}/{resource}", {"Accept": OCTETS})
-        if reply.status != (status if case.present else 500):
-            yield f"{resource} is {reply.status}"
-        yield from about_error(reply)
+        if case.present:
+            yield from about_list(reply, good, lambda number: number > case.present)
+        else:
+            yield from about_error(reply)
+    past_the_end = client.get(f"{stored.path}/frames/{case.frames + 1}", {"Accept": OCTETS})
+    if past_the_end.status != (404 if case.present else 500):
+        yield f"past the end is {past_the_end.status}"
+    yield from about_error(past_the_end)
 
 
 @BY_INCOMPLETE

@@ -9,7 +9,7 @@ from typing import Any
 from framecache.admin.area import Answer
 from framecache.admin.jobs import Jobs, Work
 from framecache.batches import batches
-from framecache.dicom.identity import is_uid
+from framecache.dicom.identity import is_identifier
 from framecache.errors import NotFound
 from framecache.instances.catalogue import Catalogue
 from framecache.orthanc.hierarchy import Hierarchy, check_id
@@ -109,7 +109,7 @@ class Actions:
     def _pin(self, orthanc_id: str, change: Callable[[str], None], *, is_pinned: bool) -> dict[str, Any]:
         check_id(orthanc_id)
         uid = self._archive.study_instance_uid(orthanc_id)
-        if not is_uid(uid):
+        if not is_identifier(uid):
             raise NotFound("the study has no usable Study Instance UID")
         self._catalogue.on_desk(lambda: change(uid))
         self._events.note("pinned" if is_pinned else "unpinned", "studies", orthanc_id)

@@ -119,6 +119,12 @@ def check_enabled() -> Check:
     return Check("Enable", False, 'the setting "Enable" is false: Orthanc serves as without the plugin', fatal=True)
 
 
+def check_dicom_web_enabled() -> Check:
+    """Made where DICOMweb is turned off: nothing is wrong, but nothing is served either."""
+    advice = 'DICOMweb is turned off ("DicomWeb": {"Enable": false}): neither frames nor pictures are served'
+    return Check("DicomWebEnabled", False, advice, fatal=True)
+
+
 def check_settings(error: str | None) -> Check:
     """Whether the "FrameCache" section is right."""
     return Check("Settings", error is None, error or "", fatal=True)

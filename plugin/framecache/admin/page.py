@@ -17,7 +17,7 @@ from framecache.admin.routes import Access
 from framecache.dicomweb import query
 from framecache.errors import FrameCacheError, NotFound
 from framecache.ports import RestOutput
-from framecache.serving.responder import is_known
+from framecache.serving.answer import is_known
 
 
 class Document:

@@ -17,6 +17,7 @@ from framecache.policy.rule import Mode, Rule
 MEGABYTE = 1 << 20
 _DECLARATION = "declaration"
 
+Wildcard = Literal["standard", "stored"]
 Extent = Literal["instance", "series", "study"]
 
 
@@ -119,12 +120,24 @@ class Settings:
     )
     maximum_frames_per_request: int = field(
         metadata=_declared(
-            "MaximumFramesPerRequest", Number(int, 1, 100_000), 1000, "The longest frame list that is answered."
+            "MaximumFramesPerRequest",
+            Number(int, 1, 100_000),
+            1000,
+            "Longer frame lists are sent frame by frame, in chunks.",
         )
     )
     maximum_answer_mb: int = field(
         metadata=_declared(
             "MaximumAnswerMB", Number(int, 1, 4095), 256, "Longer answers, in MiB, are sent frame by frame."
+        )
+    )
+    wildcard: Wildcard = field(
+        metadata=_declared(
+            "Wildcard",
+            Choice(get_args(Wildcard)),
+            "standard",
+            "What `*/*` or no Accept header gets: Explicit VR Little Endian, as PS3.18 section 8.7.8 says, or the "
+            "frames as they are `stored`.",
         )
     )
     cache_control: str = field(

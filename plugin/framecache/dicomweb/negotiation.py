@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from framecache.dicom.transfer_syntax import (
     OCTET_STREAM,
@@ -15,6 +15,7 @@ from framecache.dicom.transfer_syntax import (
 from framecache.errors import BadRequest, NotAcceptable
 
 _MULTIPART = "multipart/related"
+_WILDCARDS = ("*/*", "multipart/*")
 _LONGEST_ACCEPT = 8192
 _WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 # Empty elements of a list are passed over (RFC 9110 section 5.6.1.2); Java's own default has a bare asterisk.
@@ -80,13 +81,22 @@ def _quality(text: str) -> float:
     return float(text)
 
 
-def choose(accept: str | None, available: Sequence[Representation], *, several: bool = False) -> Choice:
+def choose(
+    accept: str | None,
+    available: Sequence[Representation],
+    *,
+    several: bool = False,
+    wildcard_is_stored: bool = False,
+) -> Choice:
     """The representation to send, of those `available` (the dearest last).
 
     Ranges are tried by q-value; those of one q-value share the order of `available`. With `several` frames, ranges
-    of a single part are passed over. Raises NotAcceptable, BadRequest.
+    of a single part are passed over. A wildcard is the default of PS3.18 section 8.7.8, or the first of what is
+    available where `wildcard_is_stored`. Raises NotAcceptable, BadRequest.
     """
     parsed = parse_accept(accept) if accept and accept.strip() else (_ANYTHING,)
+    if wildcard_is_stored:
+        parsed = tuple(map(_of_any_transfer_syntax, parsed))
     ranges = [r for r in parsed if r.quality > 0]
     # What is named with q=0 is refused, though a wildcard would take it (RFC 9110 section 12.5.1).
     refused = [r for r in parsed if r.quality == 0 and "*" not in r.media_type]
@@ -124,9 +134,16 @@ def _names_octets(media_range: MediaRange) -> bool:
 _ANYTHING = MediaRange("*/*", {}, 1.0)
 
 
+def _of_any_transfer_syntax(media_range: MediaRange) -> MediaRange:
+    """A wildcard that takes any transfer syntax, unless it names one."""
+    if media_range.media_type not in _WILDCARDS:
+        return media_range
+    return replace(media_range, parameters={"transfer-syntax": "*", **media_range.parameters})
+
+
 def _accepts(media_range: MediaRange, representation: Representation) -> bool | None:
     """True: as multipart; False: as single part; None: not at all."""
-    if media_range.media_type in ("*/*", "multipart/*"):
+    if media_range.media_type in _WILDCARDS:
         # A wildcard falls back to the default media type and transfer syntax (PS3.18 section 8.7.8).
         return _matches(OCTET_STREAM, media_range, representation) or None
     if media_range.media_type == _MULTIPART:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Self
 
 _AUTHORITY = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@%\[\]-]+", re.ASCII)  # RFC 3986 section 3.2
@@ -39,18 +40,24 @@ class PublicUrl:
     def base(self, headers: Mapping[str, str]) -> str:
         """For a request with these headers (lower case names): a configured host, then X-Forwarded-Host with
         X-Forwarded-Proto, then Forwarded (RFC 7239; its first element), then Host."""
-        host, https = self.host, self.https
-        if not host and "x-forwarded-host" in headers and "x-forwarded-proto" in headers:
-            host = headers["x-forwarded-host"].strip()
-            https = _is_https(headers["x-forwarded-proto"].strip(), https)
-        if not host and "forwarded" in headers:
-            pairs = dict(_forwarded_pairs(headers["forwarded"]))
-            host = pairs.get("host", "")
-            https = _is_https(pairs.get("proto", ""), https)
-        host = host or headers.get("host", "")
-        # What is written into an answer's headers must not end a line there.
-        host = host if _AUTHORITY.fullmatch(host) else "localhost:8042"
-        return f"{'https' if https else 'http'}://{host}{self.public_root}"
+        get = headers.get
+        return _base(self, get("x-forwarded-host"), get("x-forwarded-proto"), get("forwarded"), get("host") or "")
+
+
+@lru_cache(1024)  # a client is told with each of its requests
+def _base(url: PublicUrl, forwarded_host: str | None, proto: str | None, forwarded: str | None, host: str) -> str:
+    found, https = url.host, url.https
+    if not found and forwarded_host is not None and proto is not None:
+        found = forwarded_host.strip()
+        https = _is_https(proto.strip(), https)
+    if not found and forwarded is not None:
+        pairs = dict(_forwarded_pairs(forwarded))
+        found = pairs.get("host", "")
+        https = _is_https(pairs.get("proto", ""), https)
+    found = found or host
+    # What is written into an answer's headers must not end a line there.
+    found = found if _AUTHORITY.fullmatch(found) else "localhost:8042"
+    return f"{'https' if https else 'http'}://{found}{url.public_root}"
 
 
 def _forwarded_pairs(value: str) -> list[tuple[str, str]]:

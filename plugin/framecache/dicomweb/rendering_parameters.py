@@ -10,7 +10,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 from framecache.dicomweb.negotiation import MediaRange, parse_accept
@@ -85,12 +85,13 @@ class RenderingParameters:
         )
 
 
-def parse_rendering(arguments: Mapping[str, str], accept: str | None) -> RenderingParameters:
+def parse_rendering(arguments: Mapping[str, str], accept: str | None, *, several: bool = False) -> RenderingParameters:
     """The parameters of a rendered or thumbnail request, of its query arguments (decoded) and its Accept header.
 
-    Arguments of other names are ignored, as the stock plugin does. Raises BadRequest, NotAcceptable.
+    `several` pictures are the parts of one answer. Arguments of other names are ignored, as the stock plugin does.
+    Raises BadRequest, NotAcceptable.
     """
-    media_type = choose_media_type(arguments.get("accept") or accept)
+    media_type = choose_media_type(arguments.get("accept") or accept, several=several)
     quality = _quality(arguments["quality"]) if "quality" in arguments else DEFAULT_QUALITY
     return RenderingParameters(
         media_type=media_type,
@@ -100,18 +101,28 @@ def parse_rendering(arguments: Mapping[str, str], accept: str | None) -> Renderi
     )
 
 
-def choose_media_type(accept: str | None) -> str:
+def choose_media_type(accept: str | None, *, several: bool = False) -> str:
     """The rendered media type with the highest q-value (RFC 9110 section 12.5.1), JPEG among equals.
 
     A range that names a type outweighs a wildcard of the same q-value. Raises BadRequest, NotAcceptable.
     """
     ranges = parse_accept(accept) if accept and accept.strip() else (MediaRange("*/*", {}, 1.0),)
+    ranges = tuple(map(_of_parts, ranges)) if several else ranges
     quality, _, negated_index = max(
         (*_quality_of(media_type, ranges), -index) for index, media_type in enumerate(MEDIA_TYPES)
     )
     if quality == 0:
         raise NotAcceptable("none of the acceptable media types is available", MEDIA_TYPES)
     return MEDIA_TYPES[-negated_index]
+
+
+def _of_parts(media_range: MediaRange) -> MediaRange:
+    """What a range says of the parts where it is one of multipart/related (RFC 2387 section 3.1)."""
+    if media_range.media_type == "multipart/*":
+        return replace(media_range, media_type="*/*")
+    if media_range.media_type != "multipart/related":
+        return media_range
+    return replace(media_range, media_type=media_range.parameters.get("type", "*/*").lower())
 
 
 def _quality_of(media_type: str, ranges: tuple[MediaRange, ...]) -> tuple[float, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from framecache.host.serving import Serving
 from framecache.orthanc.api import for_good
 from framecache.orthanc.events import InstanceDeleted, InstanceStored
 from framecache.orthanc.log_handler import log_to_orthanc
+from framecache.orthanc.request_text import take_any_bytes
 from framecache.ports import OrthancModule
 from framecache.prefetch.tracing import trace_instances
 from framecache.serving.route import SENTINEL
@@ -48,6 +49,7 @@ def install(module: OrthancModule, on_change: OnChange | None = None, explorer: 
     Raises SettingsError, and so stops Orthanc's start, only with `"Strict": true`.
     """
     log_to_orthanc(logging.getLogger("framecache"), module)
+    take_any_bytes()
     configuration: dict[str, Any] = json.loads(module.GetConfiguration())
     findings = Findings()
     try:
@@ -63,10 +65,12 @@ def install(module: OrthancModule, on_change: OnChange | None = None, explorer: 
     wrong = [check for check in findings.failed if check.fatal]
     if settings is not None and settings.enable and settings.strict and wrong:
         raise SettingsError("; ".join(check.advice for check in wrong))
-    if settings is None or wrong or not settings.enable:
+    if settings is None or wrong or not settings.enable or not _is_dicom_web_on(configuration):
         _stand_aside(module, findings, configuration, on_change)
         if settings is not None and not settings.enable:
             findings.checks.append(checks.check_enabled())
+        elif not wrong and not _is_dicom_web_on(configuration):
+            findings.checks.append(checks.check_dicom_web_enabled())
     else:
         storage = _storage_directory(module, configuration)
         tracer = trace(os.environ, settings.python, findings)
@@ -83,6 +87,12 @@ def install(module: OrthancModule, on_change: OnChange | None = None, explorer: 
 def _read_settings(module: OrthancModule, configuration: Mapping[str, Any]) -> Settings:
     default = _storage_directory(module, configuration).parent / "FrameCache"
     return read_settings(configuration.get("FrameCache", {}), default, _configuration_folder(module))
+
+
+def _is_dicom_web_on(configuration: Mapping[str, Any]) -> bool:
+    """The stock plugin's switch: what an administrator turned off is off, whoever would answer it."""
+    section = configuration.get("DicomWeb")
+    return not (isinstance(section, Mapping) and section.get("Enable") is False)
 
 
 def _check_core(module: OrthancModule) -> checks.Check:
@@ -153,7 +163,8 @@ class _Plugin:
         tracer, traced = self._context.tracer, dict[str, Callable[..., None]]()
         for pattern, retrieve in self._serving.routes():
             traced[pattern] = tracer.watched(retrieve) if tracer else retrieve
-        for pattern, route in {**dict(self._administration.routes()), **traced}.items():
+        own: Iterable[tuple[str, Callable[..., None]]] = (*self._administration.routes(), *self._serving.detours())
+        for pattern, route in (*own, *traced.items()):
             module.RegisterRestCallback(pattern, for_good(route))
         module.RegisterOnChangeCallback(for_good(self._on_change(on_change)))
         self._context.findings.serving = True

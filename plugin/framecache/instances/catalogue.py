@@ -14,8 +14,8 @@ from typing import Any
 from framecache.dicom import data_set, frame_index
 from framecache.dicom.byte_reader import FileReader
 from framecache.dicom.frame_index import BrokenIndex, IndexedFrames
-from framecache.dicom.identity import InstancePath, is_uid
-from framecache.errors import BadRequest, InstanceGone, NotFound, SharedUids, SourceError
+from framecache.dicom.identity import InstancePath, is_identifier
+from framecache.errors import InstanceGone, NotFound, SharedUids, SourceError
 from framecache.instances.entry import USUAL_TREATMENT, Entry
 from framecache.orthanc.instance import Instance, beginning_of, stored_path
 from framecache.orthanc.instance_index import InstanceIndex
@@ -136,8 +136,8 @@ class Catalogue:
 
     def first_instance(self, study_instance_uid: str, series_instance_uid: str) -> InstancePath:
         """The instance that stands for a series: the first by Orthanc ID, as for the stock plugin. Raises NotFound."""
-        if not (is_uid(study_instance_uid) and is_uid(series_instance_uid)):
-            raise BadRequest("a UID has digits and dots only, and 64 characters at most")
+        if not (is_identifier(study_instance_uid) and is_identifier(series_instance_uid)):
+            raise NotFound("there is no such series")
         return self._desk.call(lambda: self._first_instance(study_instance_uid, series_instance_uid))
 
     def _first_instance(self, study_instance_uid: str, series_instance_uid: str) -> InstancePath:
@@ -145,9 +145,9 @@ class Catalogue:
         return self.describe(first).instance.path
 
     def members(self, study_instance_uid: str, series_instance_uid: str | None) -> list[str]:
-        """The Orthanc IDs of the instances of a study, or of one series of it. Raises BadRequest, NotFound."""
-        if not (is_uid(study_instance_uid) and (series_instance_uid is None or is_uid(series_instance_uid))):
-            raise BadRequest("a UID has digits and dots only, and 64 characters at most")
+        """The Orthanc IDs of the instances of a study, or of one series of it. Raises NotFound."""
+        if not all(uid is None or is_identifier(uid) for uid in (study_instance_uid, series_instance_uid)):
+            raise NotFound("there is no such study or series")
         return self._desk.call(lambda: self._index.within(study_instance_uid, series_instance_uid))
 
     def member(self, orthanc_id: str) -> Entry:

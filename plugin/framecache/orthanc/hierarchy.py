@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from framecache.dicom.identity import is_orthanc_id, is_uid
+from framecache.dicom.identity import is_identifier, is_orthanc_id
 from framecache.errors import NotFound, SourceError
 from framecache.orthanc.api import get_json, post_json
 from framecache.orthanc.instance import number_of_frames
@@ -58,7 +58,7 @@ class Hierarchy:
         Its UID is that of the tag with this keyword. Of the questions that tell of thousands at once this is the one
         that Orthanc answers soonest; another patient may have the same UIDs.
         """
-        if not is_uid(uid):  # it would ask for all that there is
+        if not is_identifier(uid):  # it would ask for all that there is
             raise NotFound(f"it has no usable {keyword}")
         body = {"Level": "Instance", "ResponseContent": ["MainDicomTags", "Parent"], "Query": {keyword: uid}}
         answers = post_json(self._api, "/tools/find", body)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from framecache.dicom.identity import InstancePath, is_orthanc_id, is_uuid
-from framecache.errors import BadRequest, SourceError
+from framecache.errors import NotFound, SourceError
 
 # What POST /tools/find has to be asked for (core 1.12.5 and later); all of it is in Orthanc's database.
 FIND_OPTIONS = {
@@ -86,7 +86,7 @@ class Instance(DescribedInstance):
         try:
             fields = json.loads(content)
             return cls(**{**fields, "path": InstancePath(**fields["path"])})
-        except (BadRequest, ValueError, TypeError, KeyError) as error:
+        except (NotFound, ValueError, TypeError, KeyError) as error:
             raise SourceError("a record of the store cannot be read") from error
 
     @classmethod
@@ -104,7 +104,7 @@ class Instance(DescribedInstance):
                 series_id=str(answer.get("ParentSeries") or ""),
                 **_described(tags, metadata),
             )
-        except (BadRequest, KeyError, ValueError, TypeError, StopIteration) as error:
+        except (NotFound, KeyError, ValueError, TypeError, StopIteration) as error:
             raise SourceError(f"Orthanc's answer lacks {error}") from error
         if not (is_uuid(instance.attachment_uuid) and is_orthanc_id(instance.orthanc_id)):
             raise SourceError("Orthanc's answer has no usable IDs")

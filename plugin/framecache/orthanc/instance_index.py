@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from framecache.dicom.identity import InstancePath, is_uid
+from framecache.dicom.identity import InstancePath, is_identifier
 from framecache.errors import NotFound, SharedUids
 from framecache.orthanc.api import get_json, post_json
 from framecache.orthanc.instance import FIND_OPTIONS, Instance
@@ -35,7 +35,7 @@ class InstanceIndex:
     def with_uid_of(self, orthanc_id: str) -> list[Instance]:
         """The instance with this Orthanc ID, and all that share its SOP Instance UID. Raises NotFound."""
         sop_instance_uid = get_json(self._api, f"/instances/{orthanc_id}")["MainDicomTags"].get("SOPInstanceUID", "")
-        if not is_uid(sop_instance_uid):
+        if not is_identifier(sop_instance_uid):
             raise NotFound("the instance has no usable SOP Instance UID")  # a wildcard would ask for all of them
         return self._find({"SOPInstanceUID": sop_instance_uid})
 

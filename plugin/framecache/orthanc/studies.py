@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-from framecache.dicom.identity import is_uid
+from framecache.dicom.identity import is_identifier
 from framecache.errors import SourceError
 from framecache.orthanc.api import get_json, post_json
 from framecache.orthanc.instance import FIND_OPTIONS, Instance
@@ -200,7 +200,7 @@ def _study(answer: Mapping[str, Any], offset: int) -> Study:
         orthanc_id=str(answer["ID"]),
         study_date=written if day_of(written) else "",
         last_update=str(answer["Metadata"].get("LastUpdate") or "-"),
-        study_instance_uid=uid if is_uid(uid) else "",
+        study_instance_uid=uid if is_identifier(uid) else "",
         modalities=frozenset(filter(None, modalities.split("\\"))),
         offset=offset,
     )

@@ -6,11 +6,10 @@ from dataclasses import dataclass, field, replace
 
 from framecache.dicom.identity import is_uid
 from framecache.dicom.transfer_syntax import EXPLICIT_VR_LITTLE_ENDIAN
-from framecache.dicomweb import multipart
 from framecache.dicomweb.negotiation import MediaRange, parse_accept
 from framecache.errors import BadRequest, NotAcceptable
 
-DICOM = "application/dicom"
+DICOM = "application/dicom"  # the stock plugin names no transfer syntax in it
 _ANYTHING = (MediaRange("*/*", {}, 1.0),)
 _IN_PARTS = ("*/*", "multipart/*", "multipart/related")
 
@@ -25,11 +24,6 @@ class FileForm:
     transfer_syntax_uid: str
     multipart: bool
     is_default: bool = field(default=False, compare=False)
-
-    @property
-    def content_type(self) -> str:
-        """The media type of the body; the stock plugin names no transfer syntax in it."""
-        return multipart.content_type(DICOM) if self.multipart else DICOM
 
     def as_stored(self, transfer_syntax_uid: str) -> FileForm:
         """The same of a file that is not transcoded."""

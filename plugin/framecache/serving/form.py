@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 from framecache.dicom.transfer_syntax import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT, Representation
@@ -38,18 +39,18 @@ class Form(Protocol):
         """This form of a stored frame."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Transcoded:
     """A frame in a transfer syntax, stored or not."""
 
     representation: Representation
 
-    @property
+    @cached_property
     def key(self) -> str:
         """The pixels of both little endians are the same bytes: only the data set around them differs (PS3.5 7.1)."""
         return EXPLICIT_VR_LITTLE_ENDIAN if self.representation == IMPLICIT else self.representation.transfer_syntax_uid
 
-    @property
+    @cached_property
     def content_type(self) -> str:
         return self.representation.content_type
 

@@ -9,14 +9,19 @@ from itertools import chain
 
 from framecache.codecs.process.errors import CodecError
 from framecache.dicom.identity import InstancePath
-from framecache.dicomweb import multipart
+from framecache.dicomweb.multipart import Multipart
 from framecache.dicomweb.public_url import PublicUrl
 from framecache.errors import SourceError
+from framecache.instances.catalogue import Catalogue
 from framecache.instances.entry import Entry
+from framecache.serving.answer import Answer, is_known, lent
 from framecache.serving.dicom_file import DicomFile
 from framecache.serving.file_form import DICOM, FileForm, choose_form
 from framecache.serving.instance_files import InstanceFiles
-from framecache.serving.responder import Answer, Responder, is_known
+from framecache.serving.recovery import Recovery
+from framecache.serving.reporter import Reporter
+from framecache.serving.resources import PATIENCE
+from framecache.store.buffers import BufferPool
 
 # Up to here an answer goes out in one piece, with its length, and the connection is kept: a series of single-frame
 # instances is fetched by many such requests.
@@ -39,30 +44,34 @@ class InstanceRetrieval:
     The stock plugin knows no second spelling of an instance's URL, so that it cannot be handed a request.
     """
 
-    def __init__(self, responder: Responder, files: InstanceFiles, public_url: PublicUrl) -> None:
-        self._responder, self._files, self._public_url = responder, files, public_url
+    def __init__(
+        self, catalogue: Catalogue, files: InstanceFiles, pool: BufferPool, reporter: Reporter, public_url: PublicUrl
+    ) -> None:
+        self._catalogue, self._files, self._pool = catalogue, files, pool
+        self._reporter, self._public_url, self._recovery = reporter, public_url, Recovery(catalogue)
 
     def answer(self, request: InstanceRequest) -> Answer:
         """The answer to `request`.
 
         Raises BadRequest, NotFound, NotAcceptable, BrokenPixelData, CodecError, Overloaded, SourceError.
         """
-        started = self._responder.now()
-        entry = self._responder.entry(request.path)
+        started = self._reporter.now()
+        return self._recovery.answer(request.path, lambda _: self._attempt(request, started))
+
+    def _attempt(self, request: InstanceRequest, started: float) -> Answer:
+        entry = self._catalogue.lookup(request.path)
         stored = entry.instance.transfer_syntax_uid
         form = choose_form(request.accept or request.headers.get("accept"), stored)
-        headers = self._responder.headers(_entity_tag(entry, form))
-        if form.transfer_syntax_uid != stored:
-            del headers["ETag"]
-        elif is_known(headers["ETag"], request.headers.get("if-none-match")):
-            return self._responder.not_modified(headers, started)
-        answer = self._responder.attempt(lambda opened: self._send(request, entry, form, opened))
-        self._responder.took("core" if answer.headers["X-Frame-Cache"] == "bypass" else "file", started)
-        answer.headers = {**headers, **answer.headers}
+        entity_tag = _entity_tag(entry, form) if form.transfer_syntax_uid == stored else None
+        if entity_tag and is_known(entity_tag, request.headers.get("if-none-match")):
+            return self._reporter.not_modified(entity_tag, started)
+        answer = lent(lambda opened: self._send(request, entry, form, opened))
+        self._reporter.count("core" if answer.headers["X-Frame-Cache"] == "bypass" else "file", started)
+        answer.headers = {**self._reporter.for_caches(entity_tag), **answer.headers}
         return answer
 
     def _send(self, request: InstanceRequest, entry: Entry, form: FileForm, opened: ExitStack) -> Answer:
-        buffer = self._responder.lease(_CHUNK, opened)
+        buffer = opened.enter_context(self._pool.lease(_CHUNK, PATIENCE))
         file = self._files.open(entry, form, opened)
         try:
             length, chunks = _begun(file, buffer)
@@ -71,18 +80,20 @@ class InstanceRetrieval:
                 raise
             file = self._files.stored(entry, opened)
             length, chunks = _begun(file, buffer)
-        header, closing = b"", b""
+        header, closing, content_type = b"", b"", DICOM
         if form.multipart:
+            multipart = Multipart(DICOM, entry.instance.attachment_uuid)
             location = f"{self._public_url.base(request.headers)}{request.path}"
-            header, closing = multipart.header_of(DICOM, location, length, first=True), multipart.CLOSING
+            header, closing = multipart.header(location, length), multipart.closing
+            content_type = multipart.content_type
         headers = {"X-Frame-Cache": file.origin}
         whole = chain((memoryview(header),), chunks, (memoryview(closing),))
         total = None if length is None else len(header) + length + len(closing)
         if total is None or total > _LONGEST_BODY:
-            return Answer(200, form.content_type, headers, whole, length=total)
-        body = self._responder.lease(total, opened)
+            return Answer(200, content_type, headers, whole, length=total)
+        body = opened.enter_context(self._pool.lease(total, PATIENCE))
         _fill(body, whole)
-        return Answer(200, form.content_type, headers, body)
+        return Answer(200, content_type, headers, body)
 
 
 def _entity_tag(entry: Entry, form: FileForm) -> str:

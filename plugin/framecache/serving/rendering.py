@@ -1,16 +1,17 @@
-"""Retrieve Rendered and thumbnails (PS3.18 sections 10.4.1.1.3 and 10.4.1.1.4): one frame as a picture."""
+"""Retrieve Rendered and thumbnails (PS3.18 sections 10.4.1.1.3 and 10.4.1.1.4): frames as pictures."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property
 from types import MappingProxyType
 
 from framecache.codecs.process.errors import CodecUnavailable
-from framecache.dicom.identity import InstancePath
+from framecache.dicom.identity import InstancePath, parse_frame_list
 from framecache.dicom.transfer_syntax import Encoding, lookup
+from framecache.dicomweb.multipart import Multipart
+from framecache.dicomweb.public_url import PublicUrl
 from framecache.dicomweb.rendering_parameters import RenderingParameters, parse_rendering
 from framecache.errors import (
     BrokenPixelData,
@@ -22,12 +23,15 @@ from framecache.errors import (
     NoPixelData,
     SourceError,
 )
+from framecache.instances.catalogue import Catalogue
 from framecache.instances.entry import Entry
+from framecache.serving.answer import Answer, is_known
+from framecache.serving.assembly import Assembly, Delivery
 from framecache.serving.form import Codecs
-from framecache.serving.frames import Frames
-from framecache.serving.responder import Answer, Responder, Wanted, is_known
+from framecache.serving.frames import FormUnavailable
+from framecache.serving.recovery import Recovery
+from framecache.serving.reporter import Reporter
 from framecache.store.checksum import checksum
-from framecache.telemetry.metrics import MissCause
 
 # Why the stock plugin may draw what is stored without compression.
 _CAUSES: Mapping[type[FrameCacheError], HandOverCause] = MappingProxyType(
@@ -37,21 +41,25 @@ _CAUSES: Mapping[type[FrameCacheError], HandOverCause] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class PictureRequest:
-    """GET …/frames/{n}/rendered and its like; names of headers are lower case, arguments are decoded."""
+    """GET …/frames/{list}/{view} and its like, of which `view` is the last word.
+
+    Names of headers are lower case, arguments are decoded.
+    """
 
     path: InstancePath
-    frame_number: int
+    frame_list: str
+    view: str
     arguments: Mapping[str, str]
     headers: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Picture:
     """The form of a frame that is drawn; equal parameters are one form."""
 
     parameters: RenderingParameters
 
-    @property
+    @cached_property
     def key(self) -> str:
         return f"rendered-{checksum(self.parameters.key.encode()):016x}"
 
@@ -66,48 +74,41 @@ class Picture:
 class Rendering:
     """Answers requests for pictures from the cache, else draws them."""
 
-    def __init__(self, responder: Responder, frames: Frames, wanted: Wanted) -> None:
-        self._responder, self._frames, self._wanted = responder, frames, wanted
+    def __init__(self, catalogue: Catalogue, assembly: Assembly, reporter: Reporter, public_url: PublicUrl) -> None:
+        self._catalogue, self._assembly, self._reporter = catalogue, assembly, reporter
+        self._public_url, self._recovery = public_url, Recovery(catalogue)
 
     def answer(self, request: PictureRequest) -> Answer:
-        """The answer to `request`. Raises BadRequest, NotFound, NotAcceptable, Overloaded, SourceError; HandOver."""
-        return self._responder.settled(partial(self._answer, request), request.path)
+        """The answer to `request`: one picture, or several in parts.
 
-    def _answer(self, request: PictureRequest) -> Answer:
-        started = self._responder.now()
-        entry = self._responder.entry(request.path)
+        Raises BadRequest, NotFound, NotAcceptable, CodecError, Overloaded, SourceError; HandOver.
+        """
+        started = self._reporter.now()
+        return self._recovery.answer(request.path, lambda _: self._attempt(request, started))
+
+    def _attempt(self, request: PictureRequest, started: float) -> Answer:
+        entry = self._catalogue.lookup(request.path)
         if lookup(entry.instance.transfer_syntax_uid).encoding is Encoding.VIDEO:
             raise HandOver("the stock plugin answers the rendered form of a video with the video", "video")
-        picture = Picture(parse_rendering(request.arguments, request.headers.get("accept")))
-        entity_tag = f'"{entry.instance.attachment_uuid}-{picture.key}-{request.frame_number}"'
-        headers = self._responder.headers(entity_tag)
-        if is_known(entity_tag, request.headers.get("if-none-match")):
-            return self._responder.not_modified(headers, started)
+        delivery = self._delivery(request, entry, started)
+        if is_known(delivery.entity_tag, request.headers.get("if-none-match")):
+            return self._reporter.not_modified(delivery.entity_tag, started)
         try:
-            return self._responder.attempt(
-                lambda opened: self._draw(entry, picture, request.frame_number, headers, opened, started)
-            )
-        except (HandOver, SourceError, CodecUnavailable) as error:
+            return self._assembly.answer(delivery)
+        except FormUnavailable as error:
+            raise _stock_may(entry, error.why) from error
+        except (HandOver, SourceError) as error:
             raise _stock_may(entry, error) from error
 
-    def _draw(
-        self,
-        entry: Entry,
-        picture: Picture,
-        frame_number: int,
-        headers: Mapping[str, str],
-        stack: ExitStack,
-        started: float,
-    ) -> Answer:
-        frames = self._frames.open(entry, stack)
-        piece = frames.piece(picture, frame_number)
-        body = self._responder.lease(piece.length, stack)
-        piece.read_into(body)
-        missed: MissCause | None = None
-        if not piece.is_hit:
-            missed = frames.why_missed(picture, piece, otherwise=self._wanted.wanted(entry, frame_number))
-        report = self._responder.report(missed=missed, started=started)
-        return Answer(200, picture.content_type, {**headers, **report}, body)
+    def _delivery(self, request: PictureRequest, entry: Entry, started: float) -> Delivery:
+        numbers, uuid = parse_frame_list(request.frame_list), entry.instance.attachment_uuid
+        several = len(numbers) > 1
+        picture = Picture(parse_rendering(request.arguments, request.headers.get("accept"), several=several))
+        multipart = Multipart(picture.content_type, uuid) if several else None
+        location = f"{self._public_url.base(request.headers)}{request.path}/frames/"
+        which = f"m-{checksum(request.frame_list.encode()):016x}" if several else str(numbers[0])
+        entity_tag = f'"{uuid}-{picture.key}-{which}"'
+        return Delivery(entry, picture, numbers, multipart, location, f"/{request.view}", entity_tag, started)
 
 
 def _stock_may(entry: Entry, error: FrameCacheError) -> FrameCacheError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 from framecache.codecs.targets import HTJ2K_LOSSLESS, targets
@@ -14,16 +15,26 @@ from framecache.dicom.transfer_syntax import (
     lookup,
     stored_representation,
 )
-from framecache.dicomweb.negotiation import Choice, asks_as_stored, choose
+from framecache.dicomweb.negotiation import asks_as_stored, choose
 from framecache.errors import HandOver, NotAcceptable
 from framecache.instances.entry import Entry
+from framecache.serving.form import Form, Transcoded
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What is sent: a form, in parts or as a single part."""
+
+    form: Transcoded
+    multipart: bool
 
 
 class Representations:
     """Chooses one for each request."""
 
-    def __init__(self, *, can_transcode: bool) -> None:
-        self._can_transcode = can_transcode
+    def __init__(self, *, can_transcode: bool, wildcard_is_stored: bool = False) -> None:
+        """Who accepts anything gets the default of PS3.18 section 8.7.8, or what is stored if `wildcard_is_stored`."""
+        self._can_transcode, self._wildcard_is_stored = can_transcode, wildcard_is_stored
         # Viewers send the same Accept with each of their requests.
         self._choose = lru_cache(1024)(self._choose_anew)
 
@@ -32,18 +43,21 @@ class Representations:
         entry: Entry,
         accept: str | None,
         numbers: Sequence[int],
-        unwritable: frozenset[Representation] = frozenset(),
-    ) -> Choice:
-        """What these frames, or all where there are no `numbers`, are sent as; nothing that is `unwritable`.
+        refused: frozenset[Form] = frozenset(),
+    ) -> Selection:
+        """What these frames, or all where there are no `numbers`, are sent as; none of the forms that are `refused`.
 
-        Raises NotAcceptable, HandOver for transfer syntaxes that nobody here knows.
+        Raises BadRequest, NotAcceptable, HandOver for transfer syntaxes that nobody here knows.
         """
         small = self._cached_small_form(entry, numbers)
-        return self._choose(entry.instance.transfer_syntax_uid, accept, small, len(numbers) != 1, unwritable)
+        return self._choose(entry.instance.transfer_syntax_uid, accept, small, len(numbers) != 1, refused)
 
     def _cached_small_form(self, entry: Entry, numbers: Sequence[int]) -> str | None:
         """The form that the site's rules want for slow lines, as soon as it is there: `*` then gets it."""
-        is_there = bool(numbers) and all((HTJ2K_LOSSLESS, number) in entry.blocks for number in numbers)
+        blocks = entry.blocks
+        if not numbers or (HTJ2K_LOSSLESS, numbers[0]) not in blocks:
+            return None
+        is_there = all((HTJ2K_LOSSLESS, number) in blocks for number in numbers)
         return HTJ2K_LOSSLESS if is_there and entry.treatment.has_small_form else None
 
     def _choose_anew(
@@ -52,15 +66,16 @@ class Representations:
         accept: str | None,
         preferred: str | None,
         several: bool,  # noqa: FBT001 - as a cache's key it has to be given by its place
-        unwritable: frozenset[Representation],
-    ) -> Choice:
+        refused: frozenset[Form],
+    ) -> Selection:
         if lookup(transfer_syntax_uid).encoding is Encoding.UNKNOWN and asks_as_stored(accept):
             raise HandOver("the transfer syntax is not known")
         available = available_representations(transfer_syntax_uid, can_transcode=self._can_transcode)
         if preferred is not None:
             available.insert(0, Representation(preferred))
-        writable = [representation for representation in available if representation not in unwritable]
-        return choose(accept, writable, several=several)
+        writable = [representation for representation in available if Transcoded(representation) not in refused]
+        choice = choose(accept, writable, several=several, wildcard_is_stored=self._wildcard_is_stored)
+        return Selection(Transcoded(choice.representation), choice.multipart)
 
 
 def available_representations(transfer_syntax_uid: str, *, can_transcode: bool) -> list[Representation]:

@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from framecache.dicom.identity import InstancePath
-from framecache.dicomweb import query
 from framecache.errors import FrameCacheError, HandOver, NotAcceptable, Overloaded, Stopping, reason
 from framecache.ports import RestOutput
-from framecache.serving.responder import Answer
+from framecache.serving.answer import Answer
+from framecache.serving.redirection import redirect
 from framecache.serving.send_limiter import LARGE, SendLimiter
 from framecache.serving.stream import send_stream
 from framecache.serving.transactions import HttpRequest, Transaction
@@ -63,8 +63,8 @@ class RetrieveRoute:
         elif self._is_stopping():
             send_error(output, Stopping())
         elif not self._is_serving():
-            reason = "the frame cache does not serve: /frame-cache/status says why"
-            self._hand_over(output, _http_request(request), HandOver(reason, "not_serving"))
+            why = HandOver("the frame cache does not serve: /frame-cache/status says why", "not_serving")
+            self._hand_over(output, _http_request(request), why)
         else:
             self._answer(output, _http_request(request))
 
@@ -119,7 +119,7 @@ class RetrieveRoute:
             send_error(output, FrameCacheError(str(fault)))
 
     def _hand_over(self, output: RestOutput, request: HttpRequest, why: HandOver) -> None:
-        """307 (RFC 9110 section 15.4.8): the client repeats its request, and nothing is buffered here."""
+        """To the stock plugin's spelling of the same request, where it has one."""
         try:
             location = self._transaction.stock_location(request)
         except FrameCacheError as unknown:
@@ -129,11 +129,7 @@ class RetrieveRoute:
             send_error(output, FrameCacheError(str(why)))
             return
         self._metrics.handed_over(why.cause)
-        arguments = query.encoded(request.arguments)
-        output.SetHttpHeader("X-Frame-Cache", "bypass")
-        output.SetHttpHeader("Cache-Control", "no-store")
-        output.SetHttpHeader("Location", f"{location}?{arguments}" if arguments else location)
-        _send_status(output, 307, b"")
+        redirect(output, location, request.arguments)
 
 
 def _http_request(request: Mapping[str, Any]) -> HttpRequest:

@@ -7,15 +7,19 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import chain
+from uuid import uuid4
 
-from framecache.dicomweb import multipart
+from framecache.dicomweb.multipart import Multipart
 from framecache.dicomweb.public_url import PublicUrl
 from framecache.errors import InstanceGone, NotFound
 from framecache.instances.catalogue import Catalogue
 from framecache.instances.entry import Entry
+from framecache.serving.answer import Answer, lent
 from framecache.serving.file_form import DICOM, choose_form
 from framecache.serving.instance_files import InstanceFiles
-from framecache.serving.responder import Answer, Responder
+from framecache.serving.reporter import Reporter
+from framecache.serving.resources import PATIENCE
+from framecache.store.buffers import BufferPool
 
 logger = logging.getLogger(__name__)
 
@@ -38,32 +42,39 @@ class StudyRetrieval:
     There is no length: what is deleted before its turn is left out, and what is replaced is sent as it is then.
     """
 
-    def __init__(self, responder: Responder, catalogue: Catalogue, files: InstanceFiles, public_url: PublicUrl) -> None:
-        self._responder, self._catalogue, self._files = responder, catalogue, files
-        self._public_url = public_url
+    def __init__(
+        self, catalogue: Catalogue, files: InstanceFiles, pool: BufferPool, reporter: Reporter, public_url: PublicUrl
+    ) -> None:
+        self._catalogue, self._files, self._pool = catalogue, files, pool
+        self._reporter, self._public_url = reporter, public_url
 
     def answer(self, request: StudyRequest) -> Answer:
         """The answer to `request`, its first file opened.
 
         Raises BadRequest, NotFound, NotAcceptable, BrokenPixelData, CodecError, Overloaded, SourceError.
         """
-        started = self._responder.now()
+        started = self._reporter.now()
         members = self._catalogue.members(request.study_instance_uid, request.series_instance_uid)
-        answer = self._responder.attempt(lambda opened: self._begin(request, members, opened))
-        self._responder.took("file", started)
+        answer = lent(lambda opened: self._begin(request, members, opened))
+        self._reporter.count("file", started)
         return answer
 
     def _begin(self, request: StudyRequest, members: Sequence[str], opened: ExitStack) -> Answer:
-        chunks = self._chunks(request, members, self._responder.lease(_CHUNK, opened))
+        # No file of them was made by who knows this one: it is drawn for each answer.
+        multipart = Multipart(DICOM, str(uuid4()))
+        buffer = opened.enter_context(self._pool.lease(_CHUNK, PATIENCE))
+        chunks = self._chunks(request, members, multipart, buffer)
         opened.callback(chunks.close)
         first = next(chunks, None)
         if first is None:
             raise NotFound("all of its instances were deleted meanwhile")
         headers = {"Vary": "Accept", "X-Frame-Cache": "file"}
-        body = chain((first,), chunks, (memoryview(multipart.CLOSING),))
-        return Answer(200, multipart.content_type(DICOM), headers, body)
+        body = chain((first,), chunks, (memoryview(multipart.closing),))
+        return Answer(200, multipart.content_type, headers, body)
 
-    def _chunks(self, request: StudyRequest, members: Sequence[str], buffer: memoryview) -> Generator[memoryview]:
+    def _chunks(
+        self, request: StudyRequest, members: Sequence[str], multipart: Multipart, buffer: memoryview
+    ) -> Generator[memoryview]:
         """A file that cannot be had as asked for ends the answer before its end: the client sees that it is broken."""
         is_first = True
         for orthanc_id in members:
@@ -76,7 +87,7 @@ class StudyRetrieval:
                     logger.info("leaving out an instance that was deleted meanwhile")
                     continue
                 location = f"{self._public_url.base(request.headers)}{entry.instance.path}"
-                yield memoryview(multipart.header_of(DICOM, location, file.length, first=is_first))
+                yield memoryview(multipart.header(location, file.length, first=is_first))
                 is_first = False
                 yield from file.chunks(buffer)
 

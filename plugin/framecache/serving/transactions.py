@@ -10,21 +10,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
+from urllib.parse import quote
 
 from framecache.dicom.identity import InstancePath
 from framecache.dicomweb import query
 from framecache.dicomweb.negotiation import asks_as_stored
 from framecache.errors import BadRequest
 from framecache.instances.catalogue import Catalogue
+from framecache.serving.answer import Answer
 from framecache.serving.instance_retrieval import InstanceRequest, InstanceRetrieval
 from framecache.serving.rendering import PictureRequest, Rendering
-from framecache.serving.responder import Answer
 from framecache.serving.retrieval import FrameRequest, Retrieval
 from framecache.serving.study_retrieval import StudyRequest, StudyRetrieval
 
-_SERIES = "studies/([^/]+)/series/([^/]+)"
-_INSTANCE = f"{_SERIES}/instances/([^/]+)"
-_PICTURE = "(rendered|thumbnail)"
+SERIES = "studies/([^/]+)/series/([^/]+)"
+INSTANCE = f"{SERIES}/instances/([^/]+)"
+FRAMES = "([1-9][0-9,]*)"
+PICTURE = "(rendered|thumbnail)"
 
 
 @dataclass(slots=True)
@@ -56,7 +58,7 @@ class Transaction(Protocol):
 class FrameList:
     """GET …/frames/{list}."""
 
-    pattern = f"{_INSTANCE}/frames/([1-9][0-9,]*)"
+    pattern = f"{INSTANCE}/frames/{FRAMES}"
 
     def __init__(self, retrieval: Retrieval) -> None:
         self._retrieval = retrieval
@@ -79,7 +81,7 @@ class FrameList:
 class AllFrames:
     """GET …/frames."""
 
-    pattern = f"{_INSTANCE}/frames"
+    pattern = f"{INSTANCE}/frames"
 
     def __init__(self, retrieval: Retrieval) -> None:
         self._retrieval = retrieval
@@ -105,32 +107,33 @@ class _PictureOfOne:
 
 
 class FramePicture(_PictureOfOne):
-    """GET …/frames/{number}/rendered and …/thumbnail."""
+    """GET …/frames/{list}/rendered and …/thumbnail."""
 
-    pattern = f"{_INSTANCE}/frames/([1-9][0-9]{{0,9}})/{_PICTURE}"
+    pattern = f"{INSTANCE}/frames/{FRAMES}/{PICTURE}"
 
     def __init__(self, rendering: Rendering) -> None:
         self._rendering = rendering
 
     def answer(self, request: HttpRequest) -> Answer:
-        study, series, instance, number, _ = request.groups
-        return self._rendering.answer(_picture(InstancePath(study, series, instance), int(number), request))
+        study, series, instance, frame_list, _ = request.groups
+        return self._rendering.answer(_picture(InstancePath(study, series, instance), frame_list, request))
 
     def stock_location(self, request: HttpRequest) -> str | None:
-        return f"../0{request.groups[3]}/rendered"
+        """The stock plugin draws one frame at a time."""
+        return None if "," in request.groups[3] else f"../0{request.groups[3]}/rendered"
 
 
 class InstancePicture(_PictureOfOne):
     """GET …/instances/{uid}/rendered and …/thumbnail: the first frame, as the stock plugin has it."""
 
-    pattern = f"{_INSTANCE}/{_PICTURE}"
+    pattern = f"{INSTANCE}/{PICTURE}"
 
     def __init__(self, rendering: Rendering) -> None:
         self._rendering = rendering
 
     def answer(self, request: HttpRequest) -> Answer:
         study, series, instance, _ = request.groups
-        return self._rendering.answer(_picture(InstancePath(study, series, instance), 1, request))
+        return self._rendering.answer(_picture(InstancePath(study, series, instance), "1", request))
 
     def stock_location(self, _request: HttpRequest) -> str | None:
         return "frames/01/rendered"
@@ -139,16 +142,16 @@ class InstancePicture(_PictureOfOne):
 class SeriesPicture(_PictureOfOne):
     """GET …/series/{uid}/rendered and …/thumbnail: the first frame of one instance, as the stock plugin has it."""
 
-    pattern = f"{_SERIES}/{_PICTURE}"
+    pattern = f"{SERIES}/{PICTURE}"
 
     def __init__(self, rendering: Rendering, catalogue: Catalogue) -> None:
         self._rendering, self._catalogue = rendering, catalogue
 
     def answer(self, request: HttpRequest) -> Answer:
-        return self._rendering.answer(_picture(self._first(request), 1, request))
+        return self._rendering.answer(_picture(self._first(request), "1", request))
 
     def stock_location(self, request: HttpRequest) -> str | None:
-        return f"instances/{self._first(request).sop_instance_uid}/frames/01/rendered"
+        return f"instances/{quote(self._first(request).sop_instance_uid)}/frames/01/rendered"
 
     def _first(self, request: HttpRequest) -> InstancePath:
         study, series, _ = request.groups
@@ -156,9 +159,9 @@ class SeriesPicture(_PictureOfOne):
 
 
 class WholeInstance:
-    """GET …/instances/{uid}: the file. UIDs that are none by PS3.5 section 9.1 are left to the stock plugin."""
+    """GET …/instances/{uid}: the file."""
 
-    pattern = "studies/([0-9.]{1,64})/series/([0-9.]{1,64})/instances/([0-9.]{1,64})"
+    pattern = INSTANCE
 
     def __init__(self, retrieval: InstanceRetrieval) -> None:
         self._retrieval = retrieval
@@ -221,5 +224,6 @@ def _accept(request: HttpRequest) -> str | None:
     return _accept_argument(request) or request.headers.get("accept")
 
 
-def _picture(path: InstancePath, frame_number: int, request: HttpRequest) -> PictureRequest:
-    return PictureRequest(path, frame_number, query.decoded(request.arguments), request.headers)
+def _picture(path: InstancePath, frame_list: str, request: HttpRequest) -> PictureRequest:
+    view = request.groups[-1]
+    return PictureRequest(path, frame_list, view, query.decoded(request.arguments), request.headers)

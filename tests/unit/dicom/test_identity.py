@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from urllib.parse import unquote
+
 import pytest
-from framecache.dicom.identity import InstancePath, is_orthanc_id, is_uid, is_uuid, parse_frame_list
-from framecache.errors import BadRequest
+from framecache.dicom.identity import InstancePath, is_identifier, is_orthanc_id, is_uid, is_uuid, parse_frame_list
+from framecache.errors import BadRequest, NotFound
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -43,16 +45,36 @@ def test_digits_and_dots_up_to_64_characters_are_a_uid(uid: str) -> None:
 )
 def test_anything_else_is_no_uid(text: str) -> None:
     assert not is_uid(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["9" * 65, "f" * 64, "1.2a", "0.01", "1..2", ".", "a b", "{3F2504E0}", "%31", "1,2", "x" * 256, "<&>'\""]
+)
+def test_what_archives_hold_in_the_place_of_a_uid_is_an_identifier(text: str) -> None:
+    assert is_identifier(text)
+    assert InstancePath(text, text, text).sop_instance_uid == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", " ", "1 ", " 1", "1\n", "1\0", "a\tb", "../1", "1/2", "*", "1.2.*", "1.2.?", "1\\2", "١", "²", "é", "x" * 257],
+)
+def test_what_may_be_a_pattern_a_list_or_a_path_identifies_nothing(text: str) -> None:
+    assert not is_identifier(text)
     for place in range(3):
         uids = ["1.2", "1.3", "1.4"]
         uids[place] = text
-        with pytest.raises(BadRequest):
+        with pytest.raises(NotFound):
             InstancePath(*uids)
 
 
-@given(st.text())
-def test_a_uid_never_holds_what_a_path_or_a_header_minds(text: str) -> None:
+@given(st.text() | st.text("1.*?\\/ \n", max_size=5))
+def test_an_identifier_never_holds_what_a_search_a_path_or_a_header_minds(text: str) -> None:
     assert not is_uid(text) or set(text) <= set("0123456789.")
+    if is_identifier(text):
+        assert not set(text) & set("*?\\/\r\n\0")
+        assert str(InstancePath(text, "1", "1")).split("/")[1].isascii()
+        assert unquote(str(InstancePath(text, "1", "1")).split("/")[1]) == text
 
 
 def test_an_instance_path_reads_as_its_place_below_the_root() -> None:
@@ -118,16 +140,6 @@ def test_frames_come_in_the_order_asked_for_duplicates_kept(text: str, numbers: 
 def test_a_list_that_is_not_of_whole_numbers_from_1_is_refused(text: str) -> None:
     with pytest.raises(BadRequest):
         parse_frame_list(text)
-
-
-@pytest.mark.parametrize(("length", "is_refused"), [(1, False), (7, False), (8, True), (100_000, True)])
-def test_a_list_has_a_longest_length(length: int, *, is_refused: bool) -> None:
-    text = ",".join(["1"] * length)
-    if is_refused:
-        with pytest.raises(BadRequest, match="7 numbers at most"):
-            parse_frame_list(text, longest=7)
-    else:
-        assert len(parse_frame_list(text, longest=7)) == length
 
 
 @given(st.lists(st.integers(1, 2**31 - 1), min_size=1))

@@ -11,14 +11,15 @@ from typing import Any
 import pydicom
 import pytest
 from framecache.codecs.process.errors import CodecError
-from framecache.dicomweb.multipart import BOUNDARY, CLOSING
+from framecache.dicomweb.multipart import Multipart
 from framecache.dicomweb.public_url import PublicUrl
 from framecache.errors import BadRequest, BrokenPixelData, NotAcceptable, NotFound, SourceError
 from framecache.instances.catalogue import Catalogue
+from framecache.serving.answer import Answer
 from framecache.serving.file_form import FileForm, choose_form
 from framecache.serving.instance_files import InstanceFiles
 from framecache.serving.instance_retrieval import InstanceRequest, InstanceRetrieval
-from framecache.serving.responder import Answer, Limits, Responder
+from framecache.serving.reporter import Reporter
 from framecache.serving.transcoded_file import FileTranscoder
 from framecache.store.buffers import BufferPool
 from framecache.telemetry.metrics import Metrics
@@ -43,6 +44,7 @@ from tests.unit.direct_codecs import DirectCodecs
 from tests.unit.fakes import ORTHANC_ID, PATH, UUID, FakeApi, FakeClock, WatchedStore, find_answer, sources
 
 DICOM = "application/dicom"
+PARTS = Multipart("application/dicom", UUID)
 STONE = f'multipart/related; type="{DICOM}"; transfer-syntax='
 SMALL, LARGE = bytes(range(256)) * 10, bytes(range(256)) * 40_001  # a body, and eleven chunks
 PIXELS = bytes(range(72))  # three frames of 4 by 6
@@ -58,9 +60,9 @@ class Stage:
         clock = FakeClock()
         self.pool = BufferPool(64 << 20, 0)
         catalogue = Catalogue(self.api, WatchedStore(), self.desk, clock, folder / "storage", 5)
-        responder = Responder(catalogue, self.pool, Metrics(), clock, Limits(10, 1, "no-cache"), "instance")
+        reporter = Reporter(Metrics(), clock, "instance", "no-cache")
         files = InstanceFiles(FileTranscoder(sources(self.api), DirectCodecs()), self.api)
-        self.retrieval = InstanceRetrieval(responder, files, PublicUrl.from_configuration({}))
+        self.retrieval = InstanceRetrieval(catalogue, files, self.pool, reporter, PublicUrl.from_configuration({}))
 
     @property
     def file(self) -> Path:
@@ -86,10 +88,10 @@ def sent(answer: Answer) -> bytes:
 
 def in_parts(content: bytes) -> bytes:
     header = (
-        f"--{BOUNDARY}\r\nContent-Location: http://here/dicom-web/{PATH}\r\nContent-Type: {DICOM}\r\n"
+        f"--{PARTS.boundary}\r\nContent-Location: http://here/dicom-web/{PATH}\r\nContent-Type: {DICOM}\r\n"
         f"Content-Length: {len(content)}\r\nMIME-Version: 1.0\r\n\r\n"
     )
-    return header.encode() + content + CLOSING
+    return header.encode() + content + PARTS.closing
 
 
 @pytest.mark.parametrize(
@@ -144,7 +146,7 @@ def test_any_accept_is_answered_or_refused(accept: str) -> None:
 def test_the_stored_file_goes_out_as_a_part_and_alone(stage: Stage, content: bytes) -> None:
     stage.api.store(content)
     answer = stage.answer()
-    assert answer.content_type == f'multipart/related; type="{DICOM}"; boundary={BOUNDARY}'
+    assert answer.content_type == f'multipart/related; type="{DICOM}"; boundary={PARTS.boundary}'
     assert sent(answer) == in_parts(content)
     alone = stage.answer(f"{DICOM}; transfer-syntax=*")
     assert (alone.content_type, sent(alone)) == (DICOM, content)
@@ -212,7 +214,7 @@ def test_a_part_has_its_length_where_that_is_known_by_then(stage: Stage, syntax:
     answer = stage.answer(STONE + syntax)
     body = sent(answer)
     header, _, rest = body.partition(b"\r\n\r\n")
-    assert int(header.partition(b"Content-Length: ")[2].split(b"\r\n")[0]) == len(rest) - len(CLOSING)
+    assert int(header.partition(b"Content-Length: ")[2].split(b"\r\n")[0]) == len(rest) - len(PARTS.closing)
 
 
 def test_a_long_transcoded_file_is_sent_while_it_is_made(stage: Stage) -> None:

@@ -10,6 +10,7 @@ from framecache.dicom.transfer_syntax import EXPLICIT, Representation
 from framecache.errors import FrameCacheError, HandOver, NotAcceptable
 from framecache.instances.entry import Entry
 from framecache.policy.policy import Treatment
+from framecache.serving.form import Form, Transcoded
 from framecache.serving.representations import Representations
 from framecache.store.block import Block
 from framecache.store.disk.block_file import BlockFile
@@ -54,18 +55,20 @@ def test_a_request_gets_the_best_that_it_accepts(stored: str, accept: str, small
 
     choice = representations.choose(entry_of(stored, *small), accept, (1, 2))
 
-    assert (choice.representation.transfer_syntax_uid, choice.multipart) == (wanted, True)
+    assert (choice.form.representation.transfer_syntax_uid, choice.multipart) == (wanted, True)
 
 
 def test_the_small_form_is_not_preferred_where_no_rule_wants_it() -> None:
     representations = Representations(can_transcode=True)
-    assert representations.choose(entry_of(NATIVE, 1, wants_small=False), ANYTHING, (1,)).representation == EXPLICIT
+    assert (
+        representations.choose(entry_of(NATIVE, 1, wants_small=False), ANYTHING, (1,)).form.representation == EXPLICIT
+    )
 
 
 def test_what_turned_out_not_to_be_writable_is_passed_over() -> None:
     representations, entry = Representations(can_transcode=True), entry_of(NATIVE, 1)
-    unwritable = frozenset({Representation(HTJ2K_LOSSLESS)})
-    assert representations.choose(entry, ANYTHING, (1,), unwritable).representation == EXPLICIT
+    refused = frozenset[Form]({Transcoded(Representation(HTJ2K_LOSSLESS))})
+    assert representations.choose(entry, ANYTHING, (1,), refused).form.representation == EXPLICIT
 
 
 @pytest.mark.parametrize(

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 import pytest
 from framecache.dicom.identity import InstancePath
-from framecache.dicomweb.multipart import BOUNDARY
 from framecache.dicomweb.public_url import PublicUrl
 from framecache.errors import BadRequest, FrameCacheError, HandOver, NotAcceptable, NotFound
 from framecache.instances.catalogue import Catalogue
 from framecache.instances.entry import Entry
 from framecache.instances.frame_source import FrameSource
 from framecache.policy.policy import Treatment
+from framecache.serving.answer import is_known
+from framecache.serving.assembly import Assembly, Limits
 from framecache.serving.form import Codecs
 from framecache.serving.frames import Frames
+from framecache.serving.reporter import Reporter
 from framecache.serving.representations import Representations
-from framecache.serving.responder import Limits, Responder, is_known
+from framecache.serving.resources import Resources
 from framecache.serving.retrieval import FrameRequest, Retrieval
 from framecache.store.block_format import BrokenBlock
 from framecache.store.buffers import BufferPool
@@ -49,12 +50,13 @@ class Bench:
         self.desk = Desk("test-desk", 1)
         self.catalogue = Catalogue(self.api, self.store, self.desk, self.clock, folder / "db", 5)
         self.wanted_frames: list[int] = []
-        limits = Limits(longest_list=10, longest_body=longest_body, cache_control="private, no-cache")
-        responder = Responder(self.catalogue, self.pool, self.metrics, self.clock, limits)
-        frames = Frames(sources(self.api), codecs, self)
-        url = PublicUrl.from_configuration({})
+        limits = Limits(longest_list=10, longest_body=longest_body)
+        reporter = Reporter(self.metrics, self.clock, "frames", "private, no-cache")
+        self.frames = Frames(sources(self.api), codecs, self)
+        assembly = Assembly(self.frames, self.pool, self, reporter, limits)
         representations = Representations(can_transcode=codecs is not None)
-        self.retrieval = Retrieval(responder, frames, self, url, representations)
+        url = PublicUrl.from_configuration({})
+        self.retrieval = Retrieval(self.catalogue, representations, assembly, reporter, url)
 
     def wanted(self, _entry: Entry, frame_number: int) -> MissCause:
         self.wanted_frames.append(frame_number)
@@ -77,9 +79,14 @@ class Bench:
         with self.retrieval.answer(request) as answer:
             body = bytes(answer.body) if isinstance(answer.body, memoryview) else b"".join(map(bytes, answer.body))
             is_multipart = answer.content_type.startswith("multipart/")
-            frames = [frame for _, frame in split(body)] if is_multipart else [body]
+            frames = [frame for _, frame in split(body, boundary_of(answer.content_type))] if is_multipart else [body]
         assert self.pool.leased == 0
         return answer.status, dict(answer.headers), answer.content_type, frames
+
+
+def boundary_of(content_type: str) -> str:
+    """The UUID in it."""
+    return content_type.partition("boundary=frame-cache-")[2]
 
 
 @pytest.fixture
@@ -110,7 +117,7 @@ def test_the_same_bytes_come_from_the_cache_and_from_the_file(
     numbers = [int(number) for number in asked.split(",")] if asked else [1, 2, 3]
     assert (status, frames) == (200, [FRAMES[number - 1] for number in numbers])
     assert content_type == (
-        f'multipart/related; type="application/octet-stream; transfer-syntax={EXPLICIT}"; boundary={BOUNDARY}'
+        f'multipart/related; type="application/octet-stream; transfer-syntax={EXPLICIT}"; boundary=frame-cache-{UUID}'
     )
     assert headers["X-Frame-Cache"] == outcome
     assert headers["Server-Timing"].startswith(f"cache;desc={outcome};dur=")
@@ -122,7 +129,7 @@ def test_the_same_bytes_come_from_the_cache_and_from_the_file(
 def test_parts_say_where_they_are_found(bench: Bench) -> None:
     with bench.retrieval.answer(FrameRequest(PATH, "2,3", OHIF)) as answer:
         assert isinstance(answer.body, memoryview)
-        heads = [head.decode() for head, _ in split(bytes(answer.body))]
+        heads = [head.decode() for head, _ in split(bytes(answer.body), UUID)]
 
     for head, number in zip(heads, (2, 3), strict=True):
         assert f"Content-Location: http://pacs/dicom-web/{PATH}/frames/{number}\r\n" in head
@@ -239,7 +246,6 @@ def test_no_if_none_match_breaks_an_answer(header: str) -> None:
         ("1,2,9", NotFound, "no frame 9"),
         ("0", BadRequest, "numbered from 1"),
         ("1,,2", BadRequest, "whole numbers"),
-        (",".join("1" * 11), BadRequest, "10 numbers at most"),
     ],
 )
 def test_frames_that_are_not_there_are_refused(
@@ -349,14 +355,14 @@ def test_an_instance_that_was_evicted_is_answered_from_the_file(tmp_path: Path, 
 def test_all_frames_of_an_instance_that_is_replaced_meanwhile_are_those_of_the_new(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    other, opened = PIXELS[::-1], bench.retrieval._frames.source
+    other, opened = PIXELS[::-1], bench.frames.source
 
-    def replace_and_open(entry: Entry, stack: ExitStack) -> FrameSource:
+    def replace_and_open(entry: Entry, stack: Resources) -> FrameSource:
         if bench.api.instances[entry.instance.orthanc_id].uuid == UUID:
             bench.api.store(native(other), uuid=uuid(2))
         return opened(entry, stack)
 
-    monkeypatch.setattr(bench.retrieval._frames, "source", replace_and_open)
+    monkeypatch.setattr(bench.frames, "source", replace_and_open)
 
     assert b"".join(bench.get("")[3]) == other
 
@@ -486,7 +492,7 @@ def test_an_answer_that_is_too_long_is_sent_frame_by_frame(tmp_path: Path, first
     with bench.retrieval.answer(FrameRequest(PATH, "1,2,3", OHIF)) as answer:
         assert not isinstance(answer.body, memoryview)
         chunks = [bytes(chunk) for chunk in answer.body]
-    assert [frame for _, frame in split(b"".join(chunks))] == frames
+    assert [frame for _, frame in split(b"".join(chunks), UUID)] == frames
     assert len(chunks) == 4
     assert bench.pool.leased == 0
     bench.desk.close()
@@ -516,7 +522,7 @@ def test_no_more_frames_are_made_before_an_answer_begins_than_it_may_hold(tmp_pa
         assert len(codecs.made) < 6
         assert not isinstance(answer.body, memoryview)
         body = b"".join(map(bytes, answer.body))
-    assert [len(frame) for _, frame in split(body)] == [1, *([3000] * 9)]
+    assert [len(frame) for _, frame in split(body, UUID)] == [1, *([3000] * 9)]
     bench.desk.close()
 
 

@@ -23,7 +23,7 @@ from framecache.errors import (
     UnreadableHeader,
 )
 from framecache.orthanc.api import ModuleApi, for_good
-from framecache.serving.responder import Answer
+from framecache.serving.answer import Answer
 from framecache.serving.route import SENTINEL_ANSWER, RetrieveRoute
 from framecache.serving.send_limiter import LARGE, SendLimiter
 from framecache.serving.transactions import (

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 from framecache.dicom.identity import InstancePath
-from framecache.dicomweb.multipart import BOUNDARY, CLOSING
 from framecache.dicomweb.public_url import PublicUrl
-from framecache.errors import BadRequest, NotAcceptable, NotFound, SharedUids, SourceError
+from framecache.errors import NotAcceptable, NotFound, SharedUids, SourceError
 from framecache.instances.catalogue import Catalogue
+from framecache.serving.answer import Answer
 from framecache.serving.instance_files import InstanceFiles
-from framecache.serving.responder import Answer, Limits, Responder
+from framecache.serving.reporter import Reporter
 from framecache.serving.study_retrieval import StudyRequest, StudyRetrieval
 from framecache.serving.transcoded_file import FileTranscoder
 from framecache.store.buffers import BufferPool
@@ -23,6 +23,7 @@ from framecache.threads import Desk
 from tests.unit.dicom_files import IMPLICIT, JPEG_LS, SERIES, STUDY, native
 from tests.unit.direct_codecs import DirectCodecs
 from tests.unit.fakes import FakeApi, FakeClock, WatchedStore, orthanc_id, sources, uuid
+from tests.unit.multipart_body import split
 
 AS_STORED = 'multipart/related; type="application/dicom"; transfer-syntax=*'
 VIDEO = "1.2.840.10008.1.2.4.102"
@@ -39,9 +40,9 @@ class Stage:
         self.api, self.desk, clock = FakeApi(folder / "storage"), Desk("test", 1), FakeClock()
         self.pool = BufferPool(64 << 20, 0)
         catalogue = Catalogue(self.api, WatchedStore(), self.desk, clock, folder / "storage", 5)
-        responder = Responder(catalogue, self.pool, Metrics(), clock, Limits(10, 1, "no-cache"), "instance")
+        reporter = Reporter(Metrics(), clock, "instance", "no-cache")
         files = InstanceFiles(FileTranscoder(sources(self.api), DirectCodecs()), self.api)
-        self.retrieval = StudyRetrieval(responder, catalogue, files, PublicUrl.from_configuration({}))
+        self.retrieval = StudyRetrieval(catalogue, files, self.pool, reporter, PublicUrl.from_configuration({}))
 
     def store(self, number: int, content: bytes, series: str = SERIES, **values: object) -> None:
         ids = {"orthanc_id": orthanc_id(number), "uuid": uuid(number), "path": path(number, series)}
@@ -67,13 +68,13 @@ def sent(answer: Answer) -> bytes:
 
 def parts(body: bytes) -> list[tuple[str, bytes]]:
     """The last part of each location, and the file."""
-    assert body.endswith(CLOSING)
+    uuid = re.match(rb"--frame-cache-([0-9a-f-]+)\r\n", body)
+    assert uuid
     found = []
-    for part in body.removesuffix(CLOSING).split(f"--{BOUNDARY}\r\n".encode())[1:]:
-        header, _, content = part.partition(b"\r\n\r\n")
+    for header, content in split(body, uuid[1].decode()):
         location = re.search(rb"Content-Location: http://here/dicom-web/(\S+)", header)
         assert location
-        found.append((location[1].decode(), content.removesuffix(b"\r\n")))
+        found.append((location[1].decode(), content))
     return found
 
 
@@ -82,10 +83,8 @@ def test_the_files_of_a_study_come_in_the_order_of_their_ids(stage: Stage) -> No
     for number, content in files.items():
         stage.store(number, content, SERIES if number == 1 else "1.2.9")
     answer = stage.answer()
-    assert (answer.content_type, answer.length) == (
-        f'multipart/related; type="application/dicom"; boundary={BOUNDARY}',
-        None,
-    )
+    assert re.fullmatch(r'multipart/related; type="application/dicom"; boundary=frame-cache-\S+', answer.content_type)
+    assert answer.length is None
     assert parts(sent(answer)) == [
         (str(path(1)), files[1]),
         (str(path(2, "1.2.9")), files[2]),
@@ -115,7 +114,7 @@ def test_what_is_not_there_is_not_found(stage: Stage, study: str, series: str | 
 @pytest.mark.parametrize(("study", "series"), [("*", None), (STUDY, "*"), ("1.2.?", SERIES), ("1.2\\1.3", None)])
 def test_a_wildcard_is_no_uid(stage: Stage, study: str, series: str | None) -> None:
     stage.store(1, b"one")
-    with pytest.raises(BadRequest):
+    with pytest.raises(NotFound):
         stage.answer(series, study=study)
 
 
@@ -184,3 +183,11 @@ def test_a_long_study_holds_one_chunk_of_memory(stage: Stage) -> None:
         assert not isinstance(answer.body, memoryview)
         most = max(stage.pool.leased for _ in answer.body)
     assert most <= 1 << 20
+
+
+def test_who_has_seen_an_answer_knows_no_boundary_of_the_next(stage: Stage) -> None:
+    """A file that was made after the first, and stored into the same series, could hold it."""
+    stage.store(1, b"one")
+    first, second = stage.answer(), stage.answer()
+    assert first.content_type != second.content_type
+    assert parts(sent(first)) == parts(sent(second))

@@ -1,7 +1,8 @@
-"""One frame of an answer, in one form, and where its bytes lie."""
+"""Where the bytes of one frame of an answer lie: in the cache, in the stored file, or in memory."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -17,7 +18,7 @@ from framecache.store.block import Block
 from framecache.store.block_format import BrokenBlock
 
 
-class Piece(Protocol):
+class FrameLocation(Protocol):
     """One frame of an answer."""
 
     @property
@@ -30,44 +31,39 @@ class Piece(Protocol):
 
     @property
     def is_hit(self) -> bool:
-        """Whether it comes from the cache."""
+        """Whether it is in the cache."""
 
     @property
     def is_made(self) -> bool:
         """Whether a codec made it for this answer."""
 
     def read_into(self, target: memoryview) -> None:
-        """Fill `target`, which has its length. Raises DamagedPiece, SourceError."""
+        """Fill `target`, which has its length. Raises DamagedFrame, SourceError."""
 
 
-class DamagedPiece(FrameCacheError):
-    """A cached frame is not what was written, or is gone; the block has been dropped, so ask again."""
+class DamagedFrame(FrameCacheError):
+    """A cached frame is not what was written, or is gone; its block has been dropped, so it is found elsewhere."""
 
     status = 503
     retry_after = 1
 
 
-def known_piece(entry: Entry, form_key: str, number: int) -> Piece | None:
-    """Frame `number`, if memory knows where it lies: in the cache, or by the index in the stored file."""
-    return _cached_piece(entry, form_key, number) or _indexed_piece(entry, form_key, number)
-
-
-def _cached_piece(entry: Entry, form_key: str, number: int) -> Piece | None:
+def known_location(entry: Entry, form_key: str, number: int) -> FrameLocation | None:
+    """Where frame `number` lies, if memory knows it: in the cache, or by the index in the stored file."""
     block = entry.blocks.get((form_key, number))
-    if block is None:
-        return None
-    try:
-        return _CachedPiece(number, block.frame_length(number), block, entry)
-    except BrokenBlock as error:
-        entry.drop(block, error)
-        return None
+    if block is not None:
+        try:
+            return _CachedFrame(number, block.frame_length(number), block, entry)
+        except BrokenBlock as error:
+            entry.drop(block, error)
+    return _indexed(entry, form_key, number) if entry.index is not None else None
 
 
-def _indexed_piece(entry: Entry, form_key: str, number: int) -> Piece | None:
+def _indexed(entry: Entry, form_key: str, number: int) -> FrameLocation | None:
     index, path = entry.index, entry.stored_path
     if index is None or path is None or number > index.number_of_frames or not is_stored(entry, form_key):
         return None
-    return _IndexedPiece(number, index.extents(number - 1), path)
+    return _IndexedFrame(number, index.extents(number - 1), path)
 
 
 def is_stored(entry: Entry, form_key: str) -> bool:
@@ -77,7 +73,7 @@ def is_stored(entry: Entry, form_key: str) -> bool:
 
 
 @dataclass(slots=True)  # not frozen: that takes thrice as long to make, and one is made for each hit
-class _CachedPiece:
+class _CachedFrame:
     number: int
     length: int
     block: Block
@@ -90,11 +86,11 @@ class _CachedPiece:
             self.block.read_into(self.number, target)
         except BrokenBlock as error:
             self.entry.drop(self.block, error)
-            raise DamagedPiece(str(error)) from error
+            raise DamagedFrame(str(error)) from error
 
 
 @dataclass(frozen=True, slots=True)
-class _IndexedPiece:
+class _IndexedFrame:
     """A frame whose place in the stored file is known."""
 
     number: int
@@ -112,7 +108,7 @@ class _IndexedPiece:
 
 
 @dataclass(frozen=True, slots=True)
-class StoredPiece:
+class StoredFrame:
     """A frame of the stored file; those who ask for it at once `share` its reading."""
 
     number: int
@@ -127,7 +123,7 @@ class StoredPiece:
 
 
 @dataclass(frozen=True, slots=True)
-class MadePiece:
+class MadeFrame:
     """A frame that a codec made for this answer."""
 
     number: int
@@ -141,3 +137,22 @@ class MadePiece:
 
     def read_into(self, target: memoryview) -> None:
         target[:] = self.content
+
+
+class FailedFrame:
+    """One of several frames, which is broken: in its place the answer says why, in JSON as any error of ours."""
+
+    is_hit = True  # there is nothing of it that the cache could have
+    is_made = False
+    media_type = "application/json"
+
+    def __init__(self, number: int, error: FrameCacheError) -> None:
+        self.number, self.error = number, error
+        self._content = json.dumps({"HttpStatus": error.status, "Message": str(error)}).encode()
+
+    @property
+    def length(self) -> int:
+        return len(self._content)
+
+    def read_into(self, target: memoryview) -> None:
+        target[:] = self._content
