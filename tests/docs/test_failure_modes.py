@@ -1,4 +1,4 @@
-"""What docs/failure-modes.md tells operators to look for is what the code writes, and each row has its test."""
+"""The texts that docs/failure-modes.md quotes are in the code, and each of its rows has a test."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ TESTS: dict[str, tuple[str, ...]] = {
     "the disk is full": ("failures.test_a_full_disk",),
     "less than `MinimumFreeDiskMB` is free": ("failures.test_others_who_fill_the_disk_push_out_what_nobody_asks_for",),
     # The one as root, the other as anybody else.
-    "the folder is read-only, or may not be written": (
+    "the folder is read-only or not writable": (
         "failures.test_a_disk_that_becomes_read_only",
         "failures.test_a_folder_that_may_not_be_written",
     ),
     "the disk has I/O errors": ("failures.test_a_disk_that_dies",),
-    "folder or index are deleted, or the disk is unmounted": (
+    "the folder or index is deleted, or the disk is unmounted": (
         "failures.test_a_disk_that_dies",
         "failures.test_an_index_or_a_folder_that_is_lost_while_it_is_used",
     ),
-    "the disk is mounted again, or a backup is brought back": (
+    "the disk is mounted again, or a backup is restored": (
         "failures.test_a_disk_that_dies",
         "failures.test_an_index_or_a_folder_that_is_lost_while_it_is_used",
     ),
@@ -47,33 +47,33 @@ TESTS: dict[str, tuple[str, ...]] = {
         "failures.test_an_index_or_a_folder_that_is_lost_while_it_is_used",
         "failures.test_an_index_that_cannot_be_read_at_the_start_is_begun_anew",
     ),
-    "the cache was written by another version of the plugin": (
+    "another version of the plugin wrote the cache": (
         "failures.test_what_a_crash_left_behind_is_removed_at_the_next_start",
     ),
-    "a second Orthanc is given the same folder": (
+    "a second Orthanc uses the same folder": (
         "configuration.test_the_second_orthanc_on_one_cache_folder_says_so_and_serves",
     ),
-    "`Directory` cannot be made": ("configuration.test_an_unusable_directory_keeps_no_frame_from_being_served",),
-    "a file in the cache is cut short, zeroed or has flipped bits, be it while it is sent": (
+    "`Directory` cannot be created": ("configuration.test_an_unusable_directory_keeps_no_frame_from_being_served",),
+    "a cached file is truncated, zeroed or has flipped bits, even while it is sent": (
         "cache_states.test_a_damaged_cache_file_is_never_sent",
         "failures.test_a_file_that_is_cut_short_while_it_is_sent",
     ),
-    "an instance is larger than the cache, or than what pinned studies leave of it": (
+    "an instance is larger than the cache, or than the space that pinned studies leave": (
         "bounds.test_an_instance_larger_than_the_cache_is_served_and_not_cached",
         "bounds.test_what_does_not_fit_beside_a_pinned_study_is_served_and_not_cached",
     ),
-    "an instance is evicted while it is cut out": (
+    "an instance is evicted during its extraction": (
         "bounds.test_an_instance_that_is_evicted_while_it_is_cut_out_goes_whole",
     ),
-    "a stored file is cut short": ("failures.test_of_a_stored_file_that_is_cut_short_or_broken_the_good_frames_come",),
-    "a stored file's pixel data is broken": (
+    "a stored file is truncated": ("failures.test_of_a_stored_file_that_is_cut_short_or_broken_the_good_frames_come",),
+    "the pixel data of a stored file is broken": (
         "failures.test_of_a_stored_file_that_is_cut_short_or_broken_the_good_frames_come",
     ),
     "a decoder hangs or crashes on a frame": (
         "load.test_a_helper_that_hangs_or_dies_costs_one_answer",
         "load.test_an_instance_on_which_a_helper_hangs_is_marked_and_not_tried_for_ever",
     ),
-    "what is deleted or replaced while it is cut out": (
+    "an instance is deleted or replaced during its extraction": (
         "staleness.test_a_fill_that_was_running_meanwhile_leaves_nothing_behind",
     ),
     "`kill -9`, a power cut": (
@@ -85,10 +85,10 @@ TESTS: dict[str, tuple[str, ...]] = {
         "clock_jumps.test_after_a_jump_what_was_cached_is_served_and_what_is_new_is_cached",
         "clock_jumps.test_a_year_forward_lets_go_what_is_old_by_it_and_back_again_what_is_new_stays",
     ),
-    "instances come faster than they are cut out": (
+    "instances arrive faster than they are extracted": (
         "life_cycle.test_orthanc_stops_within_5_seconds_with_a_full_queue_and_goes_on_afterwards",
     ),
-    "clients that read slowly hold all memory for answers": (
+    "slow clients use up all memory for answers": (
         "load.test_while_slow_readers_hold_all_memory_others_are_told_to_come_again",
     ),
     "all decoders are busy for longer than `CodecSeconds`": (
