@@ -78,7 +78,7 @@ class DiskBlocks:
         key, new = f"{blocks_prefix(_PROBE)}probe/1-1", NewBlock(_PROBE, "probe", [bytes(self._failed_size)])
         with self._space.reserve(new.size, ""):
             self._write(key, new, None)
-        self._table.remove_keys([key])
+        self._removal.of_rows(None, [key])
         self._failed_size = DISK_BLOCK
 
     def _write(self, key: str, new: NewBlock, tag: str | None) -> None:

@@ -65,7 +65,7 @@ class DiskStore:
             raise
 
     def _assemble(self, table: Table, bounds: Bounds, lifetime: Lifetime, removal: Removal) -> None:
-        self._table, access_times = table, AccessTimes(table)
+        self._table, self._removal, access_times = table, removal, AccessTimes(table)
         self.pins = pins = DiskPins(table)
         self.usage = usage = UsageTable(table)
         self.space = self._space = DiskSpace(table, bounds, Eviction(access_times, pins, removal))
@@ -85,7 +85,7 @@ class DiskStore:
 
     def check(self, is_stopping: Callable[[], bool]) -> RecoveryReport:
         """Remove what a crash left behind. Nothing may be written meanwhile."""
-        report = Recovery(self._table, is_stopping).run()
+        report = Recovery(self._table, self._removal, is_stopping).run()
         self._space.unknown = sum(map(disk_usage, other_formats(Path(self._table.directory))))
         return report
 

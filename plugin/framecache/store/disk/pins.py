@@ -29,7 +29,7 @@ class DiskPins:
 
     def unpin(self, study_instance_uid: str) -> None:
         """Let a study be evicted like any other."""
-        self._table.remove_keys([PINS + study_instance_uid])
+        self._table.delete(PINS + study_instance_uid)
         self._studies -= {study_instance_uid}
 
     def is_pinned(self, record_key: str) -> bool:

@@ -14,16 +14,17 @@ from pathlib import Path
 from framecache.store.backing_store import RecoveryReport
 from framecache.store.disk.block_file import BlockFile
 from framecache.store.disk.blocks import blocks_of_attachment
+from framecache.store.disk.removal import Removal
 from framecache.store.disk.table import Table
 
 
 class Recovery:
     """Compares the files of a cache with its index, both ways; ends early when `is_stopping`."""
 
-    def __init__(self, table: Table, is_stopping: Callable[[], bool]) -> None:
-        self._table, self._is_stopping = table, is_stopping
+    def __init__(self, table: Table, removal: Removal, is_stopping: Callable[[], bool]) -> None:
+        self._table, self._removal, self._is_stopping = table, removal, is_stopping
         self._own = Path(table.directory)
-        self._findings = RecoveryReport()
+        self._report = RecoveryReport()
 
     def run(self) -> RecoveryReport:
         """Raises OSError, sqlite3.Error."""
@@ -31,7 +32,7 @@ class Recovery:
         self._forget_lost_blocks()
         self._remove_orphans()
         self._table.recount()
-        return self._findings
+        return self._report
 
     def _remove_other_formats(self) -> None:
         """What was set aside, and caches in formats of other versions of this plugin: none of it can be read."""
@@ -44,14 +45,14 @@ class Recovery:
                     entry.unlink(missing_ok=True)
             with contextlib.suppress(OSError):
                 folder.rmdir()
-                self._findings.folders += 1
+                self._report.folders += 1
 
     def _forget_lost_blocks(self) -> None:
         """Remove rows whose files are gone or truncated."""
         after = 0
         while (rows := self._table.file_rows(after)) and not self._is_stopping():
             lost = [key for _, key, filename, size in rows if self._size(filename) != size]
-            self._findings.lost += self._table.remove_keys(lost).rows
+            self._report.lost += self._removal.of_rows(None, lost)
             after = rows[-1][0]
 
     def _size(self, filename: str) -> int | None:
@@ -67,7 +68,7 @@ class Recovery:
             wanted = {block.content for block in blocks_of_attachment(self._table, attachment_uuid)}
             orphans = [path for path in Path(folder).glob("*.block") if BlockFile(str(path)) not in wanted]
             self._table.files.remove_all([(str(path.relative_to(self._own)), 0) for path in orphans])
-            self._findings.orphans += len(orphans)
+            self._report.orphans += len(orphans)
 
     def _folders(self) -> Iterator[tuple[str, str]]:
         """The folders of attachments; the two levels above them hold nothing else but the index."""

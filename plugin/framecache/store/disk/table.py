@@ -11,15 +11,13 @@ import contextlib
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import diskcache
 
-from framecache.batches import batches
-from framecache.store.disk.block_disk import DISK_BLOCK, BlockDisk
+from framecache.store.disk.block_disk import BlockDisk
 from framecache.store.errors import StoreError
 
 _DATABASE_SETTINGS = {
@@ -45,7 +43,10 @@ class IndexReplaced(StoreError):
 
 
 class TaggedRow(NamedTuple):
-    """One row; `record` is the value of an instance's record, `filename` the name of a block's file, or None."""
+    """One row; `tag` is the Orthanc ID of its instance, or "".
+
+    `record` is the value of an instance's record, `filename` the name of a block's file, or None.
+    """
 
     rowid: int
     tag: str
@@ -53,18 +54,6 @@ class TaggedRow(NamedTuple):
     record: bytes | None
     filename: str | None
     size: int
-
-
-@dataclass(frozen=True, slots=True)
-class Removed:
-    """What was removed: how many rows, of which instances (Orthanc IDs), and the bytes of their values."""
-
-    rows: int = 0
-    orthanc_ids: frozenset[str] = frozenset()
-    size: int = 0
-
-    def __add__(self, other: Removed) -> Removed:
-        return Removed(self.rows + other.rows, self.orthanc_ids | other.orthanc_ids, self.size + other.size)
 
 
 class Table(diskcache.Cache):  # type: ignore[misc]
@@ -101,10 +90,16 @@ class Table(diskcache.Cache):  # type: ignore[misc]
         found: list[Any] = self._sql(query, parameters).fetchall()
         return found
 
-    def tagged(self, tags: Sequence[str]) -> Iterator[TaggedRow]:
-        """All rows of these instances."""
-        for some in batches(tags, BATCH):
-            yield from self._rows("tag", some)
+    def rows_where(self, column: Literal["tag", "key"], values: Sequence[str]) -> list[TaggedRow]:
+        """All rows with one of these values, of which there are `BATCH` at most."""
+        record = "CASE WHEN key >= 'i/' AND key < 'i0' THEN value END"
+        query = f"SELECT rowid, coalesce(tag, ''), key, {record}, filename, size FROM Cache"  # noqa: S608
+        found = self._sql(f"{query} WHERE {column} IN ({','.join('?' * len(values))})", values).fetchall()
+        return [TaggedRow(*row) for row in found]
+
+    def delete_rows(self, row_ids: Iterable[int]) -> None:
+        """Delete rows, without their files."""
+        self._con.executemany("DELETE FROM Cache WHERE rowid = ?", [(row_id,) for row_id in row_ids])
 
     def keys_with(self, prefix: str) -> list[str]:
         """All keys that begin with `prefix`."""
@@ -120,31 +115,6 @@ class Table(diskcache.Cache):  # type: ignore[misc]
     def bytes_of(self, tag: str) -> int:
         """Bytes of all rows of one instance."""
         return int(self._sql("SELECT coalesce(sum(size), 0) FROM Cache WHERE tag = ?", (tag,)).fetchone()[0])
-
-    def remove_tagged(self, tags: Sequence[str], is_meant: Callable[[TaggedRow], bool] = lambda _: True) -> Removed:
-        """Remove those rows of these instances that are meant, and their files."""
-        return sum((self._remove("tag", some, is_meant) for some in batches(tags, BATCH)), Removed())
-
-    def remove_keys(self, keys: Sequence[str]) -> Removed:
-        """Remove rows and their files."""
-        return sum((self._remove("key", some, lambda _: True) for some in batches(keys, BATCH)), Removed())
-
-    def _remove(self, column: str, values: Sequence[str], is_meant: Callable[[TaggedRow], bool]) -> Removed:
-        """Rows first, in one transaction: a file without a row is found at the next start."""
-        with self.files.removing() as count:
-            with self.transact():
-                found = [row for row in self._rows(column, values) if is_meant(row)]
-                count(sum(row.size + DISK_BLOCK for row in found))
-                self._con.executemany("DELETE FROM Cache WHERE rowid = ?", [(row.rowid,) for row in found])
-            self._disk.remove_all([(row.filename, row.size) for row in found if row.filename is not None])
-        owners = frozenset(row.tag for row in found if row.tag is not None)
-        return Removed(len(found), owners, sum(row.size for row in found))
-
-    def _rows(self, column: str, values: Sequence[str]) -> list[TaggedRow]:
-        record = "CASE WHEN key >= 'i/' AND key < 'i0' THEN value END"
-        query = f"SELECT rowid, tag, key, {record}, filename, size FROM Cache"  # noqa: S608
-        found = self._sql(f"{query} WHERE {column} IN ({','.join('?' * len(values))})", values).fetchall()
-        return [TaggedRow(*row) for row in found]
 
     def journal_size(self) -> int:
         """Bytes of SQLite's files beside the database."""

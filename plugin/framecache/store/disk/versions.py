@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
+from framecache.batches import batches
 from framecache.store.disk.keys import attachment_of
 from framecache.store.disk.removal import Removal
-from framecache.store.disk.table import Table, TaggedRow
+from framecache.store.disk.table import BATCH, Table, TaggedRow
 from framecache.store.removal_cause import RemovalCause
 
 
@@ -24,8 +25,9 @@ class DiskVersions:
     def of(self, orthanc_ids: Sequence[str]) -> dict[str, set[str]]:
         """Those of these instances."""
         found: dict[str, set[str]] = {orthanc_id: set() for orthanc_id in orthanc_ids}
-        for row in self._table.tagged(orthanc_ids):
-            found[row.tag].add(attachment_of(row.key, row.record))
+        for some in batches(orthanc_ids, BATCH):
+            for row in self._table.rows_where("tag", some):
+                found[row.tag].add(attachment_of(row.key, row.record))
         return found
 
     def remove(self, stale: Mapping[str, Collection[str]], cause: RemovalCause = "replaced") -> None:
@@ -38,4 +40,4 @@ class DiskVersions:
 
     def remove_all(self, *orthanc_ids: str) -> int:
         """Purge instances; how many rows that were."""
-        return self._removal.of_instances("purged", orthanc_ids).rows
+        return self._removal.of_instances("purged", orthanc_ids)
