@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from framecache.host.installation import install
+    from framecache.app import install
 
 __all__ = ["install"]
 
@@ -14,6 +14,6 @@ def __getattr__(name: str) -> Any:
     """`install`, when it is asked for (PEP 562): the command line needs nothing of what runs in Orthanc."""
     if name != "install":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from framecache.host.installation import install  # noqa: PLC0415
+    from framecache.app import install  # noqa: PLC0415
 
     return install

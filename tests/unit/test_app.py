@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from framecache import install
 from framecache.admin.checks import Findings
+from framecache.app import trace
 from framecache.errors import SettingsError
-from framecache.host.installation import trace
 from framecache.serving.detours import Detour
 from framecache.serving.route import SENTINEL, SENTINEL_ANSWER, RetrieveRoute
 
