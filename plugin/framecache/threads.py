@@ -54,7 +54,7 @@ def lower_priority() -> None:
 
 
 def lower_disk_priority() -> None:
-    """Let this thread's reads and writes wait for all others', where the kernel's scheduler of the disk looks at it.
+    """Let this thread's reads and writes wait for all others', where the kernel's I/O scheduler honours priorities.
 
     Not the idle class: whoever holds the index's lock must not wait for ever.
     """
@@ -65,7 +65,7 @@ def lower_disk_priority() -> None:
 
 
 class Desk:
-    """A few long-lived threads that others hand calls to and wait for.
+    """A few long-lived threads that run calls for others, who wait.
 
     Requests come on threads that have 100 kB of C stack and no memory of the last request, so that SQLite must
     not be used on them.

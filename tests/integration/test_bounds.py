@@ -123,7 +123,7 @@ def test_an_instance_that_is_evicted_while_it_is_cut_out_goes_whole(archive: Arc
         with ThreadPoolExecutor(2) as pool:
             pair = [instance_of(*one) for one in zip(samples, pool.map(archive.upload, files), strict=True)]
         found = whole_or_nothing(archive, pair)
-        if any("it was evicted while it was cut out: " in (one["LastError"] or "") for one in found):
+        if any("evicted during extraction: " in (one["LastError"] or "") for one in found):
             break
     else:
         pytest.fail("no fill was evicted by another")

@@ -1,4 +1,4 @@
-"""Looks after the store and the memory of answers: the store before anything is written, both every few seconds."""
+"""Checks the store before anything is written, and then tends it and the memory of answers every second."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from framecache.store.store import Store
 from framecache.worker import Worker
 
 _SECONDS = 1.0
-# While the store is degraded it is tried less and less often, to no longer than this.
+# While the store is degraded it is retried less and less often, down to this interval.
 _LONGEST_SECONDS = 15.0
 
 
@@ -24,7 +24,7 @@ class Housekeeping:
         when_checked: Callable[[], None] = lambda: None,
         seconds: float = _SECONDS,
     ) -> None:
-        """`when_checked` is called once behind the first check, which may have failed: things may be written then."""
+        """`when_checked` is called after the first check, even a failed one: the store may be written from then on."""
         self._store, self._pool, self._when_checked = store, pool, when_checked
         self._seconds = self._pause = seconds
         self._worker = Worker(

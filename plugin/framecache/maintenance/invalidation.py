@@ -1,4 +1,4 @@
-"""Cleaning up: what was deleted leaves the cache, and last accesses are written down in batches."""
+"""Removes deleted and replaced instances from the cache, and saves last accesses, in batches."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from framecache.worker import Worker
 
 logger = logging.getLogger(__name__)
 
-# What is being read has to be known as such before a flood of new studies evicts it.
+# Accesses are saved before a flood of new studies could evict what is being read.
 _FLUSH_SECONDS = 1.0
 _LARGEST_BATCH = 200
 _MOST_FAILED = 100_000
 
 
 class Invalidation:
-    """One thread; Orthanc's events only leave a note for it."""
+    """One thread; Orthanc's events are only queued for it."""
 
     def __init__(
         self, catalogue: Catalogue, records: Records, scheduler: Scheduler, flush_seconds: float = _FLUSH_SECONDS

@@ -1,4 +1,4 @@
-"""Whether what is cached is still in Orthanc: asked for in the background, some instances at a time.
+"""Compares the cache with Orthanc in the background, some instances at a time.
 
 Orthanc tells of a deletion once, while it happens, and nowhere afterwards: its log of changes has none. Nothing that
 was deleted is sent: each answer is checked. But the frames of what was deleted while the plugin was off, or by another
@@ -31,7 +31,7 @@ _Suspects = Callable[[Mapping[str, Collection[str]]], Iterator[str]]
 
 @dataclass(frozen=True, slots=True)
 class StaleInstanceFound:
-    """What is cached of an instance is of one that is gone, or of another version than Orthanc's."""
+    """The cache has frames of an instance that Orthanc does not have, or has in another version."""
 
     orthanc_id: str
 

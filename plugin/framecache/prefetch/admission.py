@@ -1,4 +1,4 @@
-"""Which of some instances are to be in the cache before anybody asks for them: one question to Orthanc for many."""
+"""Which new instances the rules admit to the cache; one question to Orthanc for up to some hundred of them."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Admission:
     def __init__(self, api: OrthancApi, policy: Policy) -> None:
         self._arrivals, self._policy = Arrivals(api, policy.tags), policy
 
-    def sift(self, orthanc_ids: Sequence[str], *, on_demand: bool = False) -> Iterator[tuple[DescribedInstance, Turn]]:
-        """Those of a few hundred instances that the rules want, with what they say of their turn.
+    def admit(self, orthanc_ids: Sequence[str], *, on_demand: bool = False) -> Iterator[tuple[DescribedInstance, Turn]]:
+        """Those of a few hundred instances that the rules admit, each with its priority among arrivals.
 
         With `on_demand` also those that wait for a viewer: somebody has opened their study. What is gone is not among
         them. Raises SourceError where Orthanc does not tell.
@@ -32,12 +32,12 @@ class Admission:
         return self.choose(self._arrivals.of(orthanc_ids, self.complain), on_demand=on_demand)
 
     def choose(self, instances: Iterable[_Described], *, on_demand: bool = False) -> Iterator[tuple[_Described, Turn]]:
-        """The same of those that are known already."""
+        """The same for instances that are described already."""
         for one in instances:
             treatment = self._policy.decide(one)
             if treatment.is_kept_at_arrival or (on_demand and treatment.is_kept):
                 yield one, treatment.priority
 
     def complain(self, error: Exception) -> None:
-        """An instance cannot be understood."""
+        """Log that Orthanc's answer about an instance cannot be used."""
         logger.warning("ignoring an instance: %s", error)

@@ -44,7 +44,7 @@ class Announcements:
             return list(self._announced)
 
     def take_missing(self, orthanc_ids: Iterable[str]) -> list[str]:
-        """Those of `orthanc_ids` that the log did not show meanwhile. They are waited for no longer."""
+        """Those of `orthanc_ids` that the log has not shown since; they are no longer pending."""
         with self._lock:
             missing = [orthanc_id for orthanc_id in orthanc_ids if orthanc_id in self._announced]
             for orthanc_id in missing:
@@ -53,11 +53,11 @@ class Announcements:
 
     @property
     def number(self) -> int:
-        """Announced and not looked at: see `looked_at`."""
+        """How many were announced and not checked yet: see `looked_at`."""
         return self._number
 
     def looked_at(self, number: int) -> None:
-        """So many of them have been looked at."""
+        """So many of them were checked."""
         with self._lock:
             self._number -= number
 

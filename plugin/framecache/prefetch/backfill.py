@@ -1,4 +1,4 @@
-"""Bringing in what was in the archive before the plugin: newest studies first, while nothing else is to be done.
+"""Caches what was in the archive before the plugin: newest studies first, while nothing else is to be done.
 
 It takes only room that is free, so it pushes nothing out: neither what arrived or was viewed nor what it brought in
 itself. How far it is survives a restart.
@@ -28,19 +28,19 @@ logger = logging.getLogger(__name__)
 
 BackfillState = Literal["off", "running", "waiting", "paused", "full", "done"]
 _NOTE = "backfill"
-# How often it is looked whether the hours have come or room has been made.
+# How often the hours and the free room are checked.
 _LOOK_SECONDS = 10.0
-# How often it is written down how far it is; after a crash so much is looked at once more.
+# How often the progress is saved; after a crash so much is checked once more.
 _NOTE_SECONDS = 2.0
 _PATIENCE = 2.0
 
 
-_PAUSED = "somebody paused it"
+_PAUSED = "paused by an administrator"
 _RUNNING: tuple[BackfillState, str] = "running", ""
 
 
 class Backfill:
-    """One thread that feeds the filler one instance at a time."""
+    """One thread that submits one instance at a time to the scheduler."""
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class Backfill:
             self._changed.notify_all()
 
     def go_on(self) -> None:
-        """Somebody wants it to run: after a pause where it was, when it was done from the beginning."""
+        """Start, or resume after a pause; once done, start again from the beginning."""
         with self._changed:
             if self.state == "done":
                 self.progress = Progress()
@@ -83,19 +83,19 @@ class Backfill:
             self._change("running", "")
 
     def pause(self) -> None:
-        """Somebody wants it to wait until it is told to go on, also over a restart."""
+        """Pause until `go_on` is called, also over a restart."""
         with self._changed:
             self.progress.is_paused = True
             self._change("paused", _PAUSED)
 
     def _change(self, state: BackfillState, reason: str) -> None:
-        """Wait a little until it was written down, so that whoever is answered can rely on it."""
+        """Wait a little until this is saved, so that whoever is answered can rely on it."""
         self.state, self.reason, self._is_noted = state, reason, False
         self._changed.notify_all()
         self._changed.wait_for(lambda: self._is_noted or self._is_stopping, _PATIENCE)
 
     def done(self, orthanc_id: str) -> None:
-        """The filler has nothing left to do for this instance."""
+        """The scheduler has nothing left to do for this instance."""
         with self._changed:
             if orthanc_id == self._fed:
                 self._fed = ""
@@ -103,12 +103,12 @@ class Backfill:
 
     @property
     def study_date(self) -> str:
-        """Of the study that it is at; "" before the first, and for studies without a date."""
+        """The date of the study that is being cached; "" before the first, and for studies without a date."""
         return self._study_date
 
     @property
     def seconds_left(self) -> float | None:
-        """At the pace of this run, while it runs; None where nobody can tell."""
+        """An estimate from the pace of this run; None while there is none."""
         if self.total is None or not self._looked_at_now:
             return None
         left = max(0, self.total - self.progress.looked_at)
@@ -117,18 +117,18 @@ class Backfill:
     def _read_progress(self) -> None:
         noted = Progress.from_text(self._store.notes.get(_NOTE))
         with self._changed:
-            if not self._is_noted:  # somebody was faster
+            if not self._is_noted:  # paused or resumed before the worker began
                 noted.is_paused = self.progress.is_paused
             self.progress = noted
 
     def _interrupted(self, error: Exception) -> None:
-        """It goes on where it was."""
+        """The next turn resumes where this one ended."""
         self._tell("waiting", reason(error))
         with contextlib.suppress(Stopping):
             self._pause(_LOOK_SECONDS)
 
     def _run(self) -> float:
-        """Once through the archive; returns when somebody wants it again."""
+        """Go once through the archive, and return when the backfill is started again."""
         self._wait_for_leave(0)
         today = self._today()
         oldest = today - timedelta(days=self._plan.newest_days) if self._plan.newest_days else None
@@ -164,12 +164,12 @@ class Backfill:
         self._wait_for_leave(0)
 
     def _feed(self, orthanc_id: str, size: int) -> None:
-        """Have one instance cut out. Where room went meanwhile it is tried again when there is some."""
+        """Have one instance cached; where its room was taken meanwhile, try again when there is some."""
         is_left = True
         while is_left:
             self._wait_for_leave(size)
             begun = self._clock.monotonic()
-            self._have_it_filled(orthanc_id)
+            self._have_it_cached(orthanc_id)
             self._may_go_on = begun + size / self._plan.rate if self._plan.rate else begun
             state = self._scheduler.state(orthanc_id)
             is_cached = state is not None and state.state == "cached"
@@ -177,7 +177,7 @@ class Backfill:
         self.progress.cached += is_cached
         self.progress.size += size * is_cached
 
-    def _have_it_filled(self, orthanc_id: str) -> None:
+    def _have_it_cached(self, orthanc_id: str) -> None:
         with self._changed:
             self._fed = orthanc_id
         while not self._scheduler.submit(orthanc_id, Priority.BACKFILL):
@@ -189,7 +189,7 @@ class Backfill:
             self._note_if_asked()
 
     def _wait_for_leave(self, size: int) -> None:
-        """Until an instance of `size` bytes may be brought in, and not faster than the rate."""
+        """Wait until an instance of `size` bytes may be cached, within the hours, the room and the rate."""
         while (obstacle := self._obstacle(size)) or self._may_go_on > self._clock.monotonic():
             self._note_if_asked()
             self._tell(*(obstacle or _RUNNING))
@@ -205,10 +205,10 @@ class Backfill:
         if not self.is_wanted:
             return "off", 'the setting "Backfill" is false, and nobody has started it'
         if not self._plan.hours.contain(datetime.fromtimestamp(self._clock.time()).time()):
-            return "waiting", "for the hours of BackfillHours"
+            return "waiting", "outside BackfillHours"
         if self._store.degraded is not None:
-            return "waiting", f"nothing can be kept: {self._store.degraded.reason}"
-        return None if self._has_room(size) else ("full", "the next instance would need more room than is free")
+            return "waiting", f"nothing can be cached: {self._store.degraded.reason}"
+        return None if self._has_room(size) else ("full", "there is no free room for the next instance")
 
     def _has_room(self, size: int) -> bool:
         within_share = self._store.limit * self._plan.share - self._store.space.used()
@@ -219,7 +219,7 @@ class Backfill:
             self.state, self.reason = state, reason
 
     def _pause(self, seconds: float) -> None:
-        """So long, or until something has changed; a fake clock's seconds are no time."""
+        """Wait so long, or until something has changed."""
         with self._changed:
             if seconds > 0 and not self._is_stopping:
                 self._changed.wait(seconds)

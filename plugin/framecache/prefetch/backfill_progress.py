@@ -1,4 +1,4 @@
-"""What the backfill is to do, and how far it is."""
+"""The plan of the backfill, and its progress."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from framecache.config.reading import Hours
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What the settings say: whether it starts by itself, when it may run and how much it may take.
+    """The settings of the backfill: whether it starts by itself, when it may run and how much room it may take.
 
     `rate` is in bytes a second (0: as fast as it can), `newest_days` of studies (0: all), `share` of the cache's size.
     """
@@ -25,7 +25,7 @@ class Plan:
 
 @dataclass(slots=True)
 class Progress:
-    """How far it is. `looked_at` counts instances, `cached` those of them that were brought in, `size` their bytes."""
+    """How many instances were checked (`looked_at`) and cached, and the bytes of the cached ones (`size`)."""
 
     bookmark: str = ""
     is_paused: bool = False
@@ -34,12 +34,12 @@ class Progress:
     size: int = 0
 
     def to_text(self) -> str:
-        """As a note of the store."""
+        """The progress as a note of the store."""
         return json.dumps(asdict(self))
 
     @classmethod
     def from_text(cls, text: str | None) -> Self:
-        """The other way; what cannot be read is a beginning."""
+        """The inverse; an unreadable text is no progress."""
         try:
             values = json.loads(text or "{}")
             progress = cls(**values)

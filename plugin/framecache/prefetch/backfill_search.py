@@ -1,4 +1,4 @@
-"""What of the archive is to be brought in: Orthanc is asked for many studies at once, and left alone between."""
+"""Which instances of the archive the backfill caches: one question to Orthanc for many studies, with pauses between."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LONGEST_PAUSE = 1.0
 
 @dataclass(slots=True)
 class Found:
-    """A study, how many instances it has, and those of them that the rules want."""
+    """A study, how many instances it has, and those that the rules admit."""
 
     study: Study
     number: int = 0
@@ -33,7 +33,7 @@ class Search:
     """Goes through the studies newest first."""
 
     def __init__(self, studies: Studies, admission: Admission, clock: Clock, give_way: Callable[[float], None]) -> None:
-        """`give_way` is called behind each question with the seconds for which Orthanc is to be left alone."""
+        """`give_way` is called after each question with the seconds to leave Orthanc alone."""
         self._studies, self._admission, self._clock = studies, admission, clock
         self._give_way, self._troubled = give_way, ""
 

@@ -1,4 +1,4 @@
-"""New instances: taken from Orthanc's log of changes, sifted in batches, and handed to the filler.
+"""Reads new instances from Orthanc's log of changes, and submits those that the rules admit to the scheduler.
 
 Orthanc's events say that there is something to read, and name what somebody may have taken out of the log since. So a
 burst waits in Orthanc's database, what another Orthanc stored in the same database is seen as well, and whoever starts
@@ -30,11 +30,11 @@ logger = logging.getLogger(__name__)
 
 _NOTE = "changes"
 _BATCH = 200
-# How often the log is looked at though no event came: another Orthanc may have written to the database.
+# How often the log is read without an event: another Orthanc may have written to the database.
 _POLL_SECONDS = 10.0
-# How often it is saved how far the work is; after a crash so much is checked once more.
+# How often the checkpoint is saved; after a crash so much is checked once more.
 _SAVE_SECONDS = 1.0
-# One instance is looked at as soon as it came. In a burst the events of so many seconds are read together: each
+# A single instance is checked as soon as it comes. In a burst the events of so many seconds are read together: each
 # question costs Orthanc's database as much as an instance that it could have stored.
 _GATHER_SECONDS = 0.5
 # The most changes that one new instance makes: patient, study, series, and itself.
@@ -44,7 +44,7 @@ _LOOKS, _SETTLE_SECONDS = 10, 0.3
 
 
 class ChangeFeed:
-    """Hands the instances that are worth it to the filler; one question to Orthanc for up to 200 of them."""
+    """One thread; one question to Orthanc for up to 200 new instances."""
 
     def __init__(
         self,
@@ -83,12 +83,12 @@ class ChangeFeed:
         self._worker.wake()
 
     def read_on(self) -> None:
-        """There is room for more. Returns at once."""
+        """The checkpoint has room again. Returns at once."""
         self._worker.wake()
 
     @property
     def queue_length(self) -> int:
-        """Instances that Orthanc told of and that were not looked at yet."""
+        """Instances that Orthanc announced and that were not checked yet."""
         return self._announcements.number
 
     def _turn(self) -> float:
@@ -103,7 +103,7 @@ class ChangeFeed:
         logger.warning("checking new instances failed: %s", error)
 
     def _begin(self) -> bool:
-        """Where the last run left off; the first one takes in what arrives from now on."""
+        """Resume where the last run ended; the first one begins with what arrives from now on."""
         with contextlib.suppress(TypeError, ValueError):
             self._checkpoint.begin(int(self._notes.get(_NOTE) or ""))
             return True
@@ -116,7 +116,7 @@ class ChangeFeed:
         return True
 
     def _read_on(self) -> None:
-        """Up to the end of the log, or until there is enough to do."""
+        """Read up to the end of the log, or until the checkpoint is full."""
         announced, waiting = self._announcements.number, self._announcements.waiting()
         while self._checkpoint.has_room() and not self._worker.is_stopping:
             page = self._changes.page(self._checkpoint.read_up_to)
@@ -124,19 +124,19 @@ class ChangeFeed:
                 logger.warning("Orthanc's database is older than at the last start: resuming at its last change")
             else:
                 self._announcements.log(orthanc_id for _, orthanc_id in page.new_instances)
-                self._sift(page.new_instances)
+                self._admit(page.new_instances)
             for study_id in page.new_studies:
                 self._dispatcher.publish(StudyArrived(study_id))
             self._checkpoint.read(page.last)
             if page.is_end:
-                self._sift_missing(self._announcements.take_missing(waiting), page.last)
+                self._admit_missing(self._announcements.take_missing(waiting), page.last)
                 self._announcements.looked_at(announced)
                 return
 
-    def _sift_missing(self, orthanc_ids: Sequence[str], sequence: int) -> None:
+    def _admit_missing(self, orthanc_ids: Sequence[str], sequence: int) -> None:
         """What was announced before the log was read to its end, and is not in it: deleted, or the log was emptied."""
         for batch in batches(orthanc_ids, _BATCH):
-            self._sift([(sequence, orthanc_id) for orthanc_id in batch])
+            self._admit([(sequence, orthanc_id) for orthanc_id in batch])
 
     def _save(self) -> None:
         finished = self._checkpoint.finished
@@ -144,18 +144,18 @@ class ChangeFeed:
             self._notes[_NOTE] = str(finished)
             self._saved = finished
 
-    def _sift(self, new_instances: Sequence[tuple[int, str]]) -> None:
+    def _admit(self, new_instances: Sequence[tuple[int, str]]) -> None:
         if new_instances:
-            turns = self._turns([orthanc_id for _, orthanc_id in new_instances])
+            priorities = self._priorities([orthanc_id for _, orthanc_id in new_instances])
             for sequence, orthanc_id in new_instances:
-                if orthanc_id in turns:
+                if orthanc_id in priorities:
                     self._checkpoint.add(sequence, orthanc_id)
-                    self._scheduler.submit(orthanc_id, turns[orthanc_id])
+                    self._scheduler.submit(orthanc_id, priorities[orthanc_id])
 
-    def _turns(self, orthanc_ids: Sequence[str]) -> Mapping[str, Priority]:
-        """Which of them are to be cached, and in what turn."""
+    def _priorities(self, orthanc_ids: Sequence[str]) -> Mapping[str, Priority]:
+        """The priority of each that the rules admit."""
         try:
-            return {one.orthanc_id: ARRIVALS[turn] for one, turn in self._admission.sift(orthanc_ids)}
+            return {one.orthanc_id: ARRIVALS[turn] for one, turn in self._admission.admit(orthanc_ids)}
         except FrameCacheError as error:
             self._complain(error)
-            return dict.fromkeys(orthanc_ids, Priority.ARRIVED)  # the filler asks for each of them by itself
+            return dict.fromkeys(orthanc_ids, Priority.ARRIVED)  # each is decided by itself when its turn comes

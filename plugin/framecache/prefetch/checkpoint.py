@@ -1,4 +1,4 @@
-"""What was taken from Orthanc's log of changes and is not done with yet."""
+"""How far Orthanc's log of changes was read, and which of its instances are pending."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from framecache.prefetch.events import CheckpointHasRoom
 
 # Beyond this the log is not read on: it waits in Orthanc's database, not in our memory.
 _MOST_UNFINISHED = 5000
-# An instance whose stored form is kept is warm: its small form, which takes seconds, holds up no new ones until there
-# are so many in all. Each takes some hundred bytes here and in the filler's line.
+# An instance whose stored form is cached is warm: its small form, which takes seconds, holds up no new ones until there
+# are so many in all. Each takes some hundred bytes here and in the queue.
 _MOST_IN_ALL = 50_000
 _HALF = 0.5
 
@@ -24,7 +24,7 @@ class Checkpoint:
     def __init__(
         self, dispatcher: Dispatcher, *, most_unfinished: int = _MOST_UNFINISHED, most_in_all: int = _MOST_IN_ALL
     ) -> None:
-        """It is full with so many instances whose stored form is not kept yet, or so many in all."""
+        """It is full with so many instances whose stored form is not cached yet, or so many in all."""
         self._dispatcher, self._most_unfinished, self._most_in_all = dispatcher, most_unfinished, most_in_all
         self._unfinished: dict[str, int] = {}
         self._kept: set[str] = set()
@@ -33,7 +33,7 @@ class Checkpoint:
         self._lock = threading.Lock()
 
     def begin(self, sequence: int) -> None:
-        """Begin behind the change of that number; what is unfinished stays."""
+        """Resume after change `sequence`; pending instances are kept."""
         with self._lock:
             self._read_up_to = sequence
 
@@ -72,12 +72,12 @@ class Checkpoint:
             self._dispatcher.publish(CheckpointHasRoom())
 
     def _load(self) -> float:
-        """1.0 and more is full."""
+        """The share of its capacity that is in use; 1.0 and more is full."""
         number = len(self._unfinished)
         return max((number - len(self._kept)) / self._most_unfinished, number / self._most_in_all)
 
     def has_room(self) -> bool:
-        """Whether more may be read; once full, not before half of it is done."""
+        """Whether more may be read; once full, not before it is half empty."""
         with self._lock:
             self._is_full = self._is_full or self._load() >= 1
             return not self._is_full
@@ -89,7 +89,7 @@ class Checkpoint:
 
     @property
     def finished(self) -> int:
-        """The change up to which nothing is left to do."""
+        """The change up to which no instance is pending."""
         with self._lock:
             first = next(iter(self._unfinished.values()), None)
             return self._read_up_to if first is None else min(self._read_up_to, first - 1)

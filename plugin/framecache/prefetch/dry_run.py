@@ -1,4 +1,4 @@
-"""What rules would do with instances that are there already, and what that would cost."""
+"""What rules would do with the instances of the archive, and what that would cost."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from framecache.prefetch.extraction_cost import KeptForm, MeasuredCost
 
 @dataclass(slots=True)
 class Tally:
-    """Some instances, their frames, and the bytes of these: as stored, and of them those that are kept, by form."""
+    """Counts of instances, frames and their stored bytes, and the bytes that would be cached, by form."""
 
     instances: int = 0
     frames: int = 0
@@ -22,7 +22,7 @@ class Tally:
     by_form: Counter[KeptForm] = field(default_factory=Counter)
 
     def add(self, arrival: DescribedInstance, treatment: Treatment) -> None:
-        """One more instance, and what is done with it as it arrives."""
+        """Count an instance, and what its treatment does with it as it arrives."""
         size = arrival.frame_size * arrival.number_of_frames
         self.instances += 1
         self.frames += arrival.number_of_frames
@@ -31,36 +31,36 @@ class Tally:
             self.by_form[form] += size
 
     def merge(self, other: Tally) -> None:
-        """Those of another as well."""
+        """Add the counts of another tally."""
         self.instances += other.instances
         self.frames += other.frames
         self.stored_bytes += other.stored_bytes
         self.by_form.update(other.by_form)
 
     def cache_bytes(self, measured: Mapping[str, MeasuredCost]) -> int | None:
-        """Bytes in the cache, as this server's own were; None where it has not made a form yet."""
+        """Bytes in the cache, estimated from this server's own; None where it has not made one of the forms yet."""
         if self.by_form.keys() - measured.keys() - {"stored"}:
             return None
         return round(sum(size * _share(form, measured) for form, size in self.by_form.items()))
 
     def seconds(self, measured: Mapping[str, MeasuredCost]) -> float | None:
-        """The processor's seconds, as this server took them; None where it has not made a form yet."""
+        """Seconds of processor time, estimated the same way; None where there is no estimate."""
         if self.by_form.keys() - measured.keys():
             return None
         return sum(size * measured[form].seconds / measured[form].stored_bytes for form, size in self.by_form.items())
 
 
 def _share(form: KeptForm, measured: Mapping[str, MeasuredCost]) -> float:
-    """Bytes kept for each that is stored; frames as stored are as long as they were."""
+    """Cached bytes for each stored byte; frames as stored keep their length."""
     return 1.0 if form == "stored" else measured[form].kept_bytes / measured[form].stored_bytes
 
 
 def _forms(transfer_syntax_uid: str, treatment: Treatment) -> Iterator[KeptForm]:
-    """What is kept of an instance as it arrives, if its file lies in Orthanc's folder as it was sent."""
+    """The forms cached of an instance as it arrives, if its file lies uncompressed in Orthanc's folder."""
     if not treatment.is_kept_at_arrival:
         return
     if lookup(transfer_syntax_uid).encoding not in (Encoding.NATIVE, Encoding.ENCAPSULATED):
-        return  # a video, or what nobody knows
+        return  # a video, or an unknown transfer syntax
     if treatment.mode == "copy" or (treatment.mode == "auto" and not is_sent_as_it_lies(transfer_syntax_uid)):
         yield "stored"
     elif is_sent_as_it_lies(transfer_syntax_uid):

@@ -1,4 +1,4 @@
-"""What cutting frames out costs on this very server: measured as it is done, by form, and remembered over restarts."""
+"""What extraction costs on this server: measured while it works, by form, and saved over restarts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MEMORY = 100e9
 
 @dataclass(slots=True)
 class MeasuredCost:
-    """Bytes of frames as stored, what was kept of them, and the processor's seconds that it took."""
+    """Bytes of frames as stored, the bytes cached of them, and the seconds of processor time."""
 
     stored_bytes: float = 0.0
     kept_bytes: float = 0.0
@@ -28,7 +28,7 @@ class MeasuredCost:
 
 
 class ExtractionCost:
-    """The sums of each form. Only the plugin's own long-lived threads may ask or tell."""
+    """The sums of each form. Only the plugin's own long-lived threads may call it."""
 
     def __init__(self, notes: Notes, clock: Clock, *, memory: float = _MEMORY) -> None:
         """What was measured before the last `memory` bytes of stored frames counts less and less."""
@@ -37,7 +37,7 @@ class ExtractionCost:
         self._noted_at, self._lock = clock.monotonic(), threading.Lock()
 
     def note(self, form: KeptForm, stored_bytes: int, kept_bytes: int, seconds: float) -> None:
-        """Frames of so many bytes were kept in this form."""
+        """Report that frames of so many stored bytes were cached in this form."""
         with self._lock:
             known = self._known().setdefault(form, MeasuredCost())
             share = 0.5 if known.stored_bytes > self._memory else 1.0
@@ -51,7 +51,7 @@ class ExtractionCost:
             self._notes[_NOTE] = text
 
     def measured(self) -> Mapping[str, MeasuredCost]:
-        """What was measured so far; a form that was never made is not among it."""
+        """What was measured so far, by form."""
         with self._lock:
             return {name: MeasuredCost(**asdict(sums)) for name, sums in self._known().items() if sums.stored_bytes}
 

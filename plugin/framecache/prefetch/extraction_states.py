@@ -1,4 +1,4 @@
-"""What became of instances that were to be cut out, as long as it is remembered."""
+"""What became of queued instances: the newest states, in memory."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class ExtractionState:
     """What became of an instance: "queued", "running", "cached", "skipped" or "failed", and why.
 
     `at` is when (monotonic seconds) where another attempt should not follow at once.
-    `failed_frames` are the numbers of those that could not be cut out, as far as it got, `failures` how often it failed
-    since it was last cached.
-    `frames` and `size` are how many were kept of one form, and their bytes.
+    `failed_frames` are the numbers of those that could not be extracted, as far as it got, `failures` how often it
+    failed since it was last cached.
+    `frames` and `size` are how many were cached of one form, and their bytes.
     """
 
     state: str
@@ -37,7 +37,7 @@ class ExtractionState:
 
     @classmethod
     def cached(cls, frames: int, size: int, missing: int, number_of_frames: int) -> Self:
-        """So many frames were kept now; the stored file lacks the last `missing` of all."""
+        """So many frames were cached now; the stored file lacks the last `missing` of all."""
         if not missing:
             return cls("cached", frames=frames, size=size)
         lack = f"the stored file lacks the last {missing} of {counted(number_of_frames, 'frame')}"
@@ -57,7 +57,7 @@ class ExtractionStates:
         return self._states.get(orthanc_id)
 
     def note(self, orthanc_id: str, state: ExtractionState) -> None:
-        """This became of it."""
+        """Record a new state."""
         with self._lock:
             known = self._states.pop(orthanc_id, state)
             failures = known.failures + (state.state == "failed") if state.state != "cached" else 0
@@ -66,12 +66,12 @@ class ExtractionStates:
                 self._states.popitem(last=False)
 
     def forget(self, orthanc_id: str) -> None:
-        """What was noted of the instance is not true of the next one."""
+        """The state does not hold for the next version of the instance."""
         with self._lock:
             self._states.pop(orthanc_id, None)
 
     def resting(self, orthanc_id: str) -> MissCause | None:
-        """Why its frames are missed, if it is not worth another attempt yet.
+        """Why its frames are missed, if it is too early for another attempt.
 
         A broken file is not tried with each request, nor for ever; and what does not fit pushes out all others.
         """

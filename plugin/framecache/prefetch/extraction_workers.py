@@ -34,7 +34,7 @@ _PAUSE_SECONDS = 5.0
 
 
 class ExtractionWorkers:
-    """Some for all that waits, and one for the backfill."""
+    """Some threads for all that is queued, and one for the backfill."""
 
     def __init__(
         self,
@@ -115,4 +115,4 @@ class ExtractionWorkers:
         with contextlib.suppress(Exception):  # noted by the store itself; whatever it is, this worker goes on
             self._store.versions.remove_all(task.orthanc_id)
         self._catalogue.forget(task.orthanc_id)
-        return ExtractionState("skipped", "purged meanwhile")
+        return ExtractionState("skipped", "purged during extraction")

@@ -50,9 +50,9 @@ class InstanceCaching:
         kept = self._store.versions.of([orthanc_id])  # before Orthanc is asked: what came later stays
         entry = task.entry = self._catalogue.describe(orthanc_id)
         if not entry.treatment.is_kept:
-            return ExtractionState("skipped", "the settings leave it out")
+            return ExtractionState("skipped", "excluded by the settings")
         if not entry.treatment.is_kept_at_arrival and task.priority.is_arrival:
-            return ExtractionState("skipped", "the settings let it wait until a viewer asks for it")
+            return ExtractionState("skipped", "the settings cache it when a viewer asks for it")
         current = entry.instance.attachment_uuid
         self._store.versions.remove({name: set(uuids) - {current} for name, uuids in kept.items()})
         return self._cache_form(task, entry)
@@ -65,9 +65,7 @@ class InstanceCaching:
         if self._scheduler.must_end(task):
             return self._scheduler.put_back(task)
         if not self._inventory.is_whole(entry):
-            return ExtractionState(
-                "skipped", "it was evicted while it was cut out: the cache is too small for what arrives"
-            )
+            return ExtractionState("skipped", "evicted during extraction: the cache is too small for what arrives")
         if done.frames:  # else it was all there: a viewer was faster than the log of changes
             self._report(task, done, self._clock.monotonic() - started)
         if task.ticket.step + 1 < len(forms):

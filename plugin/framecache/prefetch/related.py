@@ -42,7 +42,7 @@ def is_note(what: object) -> TypeGuard[_What]:
 
 
 class RelatedStudies:
-    """One thread; requests and the intake only leave notes for it, which are bounded: the oldest go first."""
+    """One thread; requests and the change feed only leave notes for it, which are bounded: the oldest go first."""
 
     def __init__(
         self,
@@ -144,5 +144,5 @@ class RelatedStudies:
 
     def _queue(self, instances: Sequence[str], priority: Priority) -> None:
         for some in batches(instances, _BATCH):
-            for found, _ in self._admission.sift(some, on_demand=priority == Priority.OPENED):
+            for found, _ in self._admission.admit(some, on_demand=priority == Priority.OPENED):
                 self._scheduler.submit(found.orthanc_id, priority)

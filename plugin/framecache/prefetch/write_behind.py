@@ -1,4 +1,4 @@
-"""Writes down forms of frames that were made for a request, behind the answer."""
+"""Caches forms of frames that were made for a request, after the answer."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class WriteBehind:
         self.start, self.stop = self._worker.start, self._worker.stop
 
     def keep(self, entry: Entry, form: str, frame_number: int, content: bytes) -> None:
-        """Keep one frame of `entry` in the form of that key. Returns at once."""
+        """Cache one frame of `entry` in the form of that key. Returns at once."""
         if not entry.treatment.is_kept or entry.treatment.mode == "index":
             return  # who asked for an index alone wants nothing else written
         with self._lock:
@@ -39,7 +39,7 @@ class WriteBehind:
         self._worker.wake()
 
     def forget(self, orthanc_id: str) -> None:
-        """The instance is about to be purged: what waits of it is not written, and what is being written taken back."""
+        """The instance is about to be purged: drop its pending frames, and remove one that is being written."""
         with self._lock:
             if self._bytes:
                 self._forgotten.add(orthanc_id)

@@ -1,4 +1,4 @@
-"""What has happened, for pages and scripts that follow it: the newest, numbered, in memory."""
+"""The newest events, numbered and in memory, for pages and scripts that follow them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Event:
 
 
 class Events:
-    """The newest of them. Noting one costs about a microsecond; nobody waits for who reads."""
+    """Bounded. Noting one takes about a microsecond; writers never wait for readers."""
 
     def __init__(self, clock: Clock, most: int = _MOST) -> None:
         """`most` are kept; older ones are forgotten."""
@@ -34,13 +34,13 @@ class Events:
         self._last = 0
 
     def note(self, kind: Kind, level: str | None = None, orthanc_id: str | None = None, text: str = "") -> None:
-        """Something has happened to a resource: `level` is "studies", "series" or "instances"."""
+        """Add an event of a resource: `level` is "studies", "series" or "instances"."""
         with self._lock:
             self._last += 1
             self._events.append(Event(self._last, self._clock.time(), kind, level, orthanc_id, text))
 
     def since(self, sequence: int, limit: int) -> EventPage:
-        """The next `limit` events behind the one of that number."""
+        """The next `limit` events after `sequence`."""
         with self._lock:
             events, last = list(self._events), self._last
         kept_from = last - len(events)
@@ -52,7 +52,7 @@ class Events:
 
 
 class EventPage(NamedTuple):
-    """Some events, the number to go on behind, whether it was all, and whether some before it are forgotten."""
+    """Events, the number to resume after, whether these are all, and whether older ones were dropped before them."""
 
     events: list[Event]
     last: int

@@ -13,12 +13,11 @@ from framecache.telemetry.histogram import FILLING_BOUNDS, SERVING_BOUNDS, Histo
 from framecache.telemetry.history import Sums
 
 Counted = Literal["errors", "overloaded", "damaged_blocks", "filled_instances", "failed_fills", "dropped_from_queue"]
-# What can be read: also what follows from how answers were found, instances filled and rows removed.
+# All that can be read: also what follows from answers, extracted instances and removed rows.
 Found = Literal["hits", "misses", "bypasses", "not_modified"]
 CounterName = Literal[Counted, Found, "filled_frames", "filled_bytes", "evicted_instances", "evicted_bytes"]
-# Why a frame did not come from the cache: it was never in it or is no longer known to have been; it waits to be cut
-# out; that failed; the settings leave it out; it is kept, but not in the form that was asked for; its block was not
-# what had been written; its block had left the cache.
+# Why a frame did not come from the cache: it was not in it; its instance is queued; its extraction failed; the settings
+# exclude it; it is cached in another form than the requested one; its block was damaged; its block was evicted.
 MissCause = Literal["not_cached", "queued", "failed", "left_out", "other_form", "damaged", "evicted"]
 Route = Literal["frames", "rendered", "instance"]
 # "file" and "core" are those of whole instances: sent from the stored file, or asked of Orthanc.
@@ -28,7 +27,7 @@ _FROM_CACHE: tuple[Route, ...] = ("frames", "rendered")
 
 
 def possible_outcomes() -> Iterator[tuple[Route, Outcome]]:
-    """Each route with what can come of a request for it."""
+    """Each route with its possible outcomes."""
     for route in _FROM_CACHE:
         yield from ((route, "hit"), (route, "miss"), (route, "not_modified"))
     yield from (("instance", "file"), ("instance", "core"), ("instance", "not_modified"))
@@ -52,7 +51,7 @@ class Metrics:
             self._counter[event] += amount
 
     def served(self, route: Route, outcome: Outcome, seconds: float) -> None:
-        """An answer of this kind was ready after so long; the time of the line does not count."""
+        """An answer of this kind was ready after `seconds`, without the time to send it."""
         histogram, bucket = self._serving[route, outcome], bisect_left(SERVING_BOUNDS, seconds)
         with self._lock:  # not Histogram.add: a call costs as much as all else here
             histogram.counts[bucket] += 1
@@ -70,14 +69,14 @@ class Metrics:
             self._add("bypasses", 1, cause)
 
     def filled(self, frames: int, size: int, seconds: float) -> None:
-        """One form of an instance was cut out and kept, `size` bytes."""
+        """One form of an instance was extracted and cached, `size` bytes."""
         with self._lock:
             self._counter["filled_frames"] += frames
             self._counter["filled_bytes"] += size
             self._filling.add(seconds)
 
     def removed(self, cause: str, instances: int, size: int) -> None:
-        """All or some of what was kept of `instances` left the cache, `size` bytes."""
+        """All or some of what was cached of `instances` was removed, `size` bytes."""
         with self._lock:
             self._add("evicted_instances", instances, cause)
             self._add("evicted_bytes", size, cause)
@@ -94,7 +93,7 @@ class Metrics:
         return self._counter[event]
 
     def causes(self, event: CounterName) -> Mapping[str, int]:
-        """A counter by cause, where its causes are told apart."""
+        """A counter by cause, where it has causes."""
         with self._lock:
             return dict(self._causes.get(event, {}))
 
@@ -104,7 +103,7 @@ class Metrics:
             return {kind: histogram.reading() for kind, histogram in self._serving.items()}
 
     def filling(self) -> Reading:
-        """How long it took to cut out one form of an instance."""
+        """How long the extraction of one form of an instance took."""
         with self._lock:
             return self._filling.reading()
 

@@ -53,7 +53,7 @@ class Bench:
         self.module = FakeModule({}, folder)
         self.monitoring = Monitoring(self.metrics, self.measurements, self.module)
 
-    queue_length = 0  # of the intake, which this stands in for
+    queue_length = 0  # of the change feed, which this stands in for
 
     def fill(self) -> None:
         self.scheduler.submit(self.name, Priority.ARRIVED)

@@ -43,9 +43,9 @@ def test_what_the_rules_want_is_chosen_and_parents_are_asked_of_only_if_a_rule_l
 ) -> None:
     api, names = archive()
     policy = read_settings({"Rules": rules}, Path("/beside")).policy()
-    sifted = list(Admission(api, policy).sift(names))
+    admitted = list(Admission(api, policy).admit(names))
 
-    assert {one.orthanc_id: turn for one, turn in sifted} == {orthanc_id(key): turn for key, turn in chosen.items()}
+    assert {one.orthanc_id: turn for one, turn in admitted} == {orthanc_id(key): turn for key, turn in chosen.items()}
     assert api.calls == [QUESTION] * questions
 
 
@@ -62,9 +62,9 @@ def test_what_waits_for_a_viewer_is_chosen_where_somebody_has_opened_its_study(
 ) -> None:
     api, names = archive()
     policy = read_settings({"Rules": rules}, Path("/beside")).policy()
-    sifted = Admission(api, policy).sift(names, on_demand=True)
+    admitted = Admission(api, policy).admit(names, on_demand=True)
 
-    assert [one.orthanc_id for one, _ in sifted] == [orthanc_id(number) for number in chosen]
+    assert [one.orthanc_id for one, _ in admitted] == [orthanc_id(number) for number in chosen]
 
 
 def test_of_a_series_that_arrives_in_many_batches_it_is_asked_once_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,7 +75,7 @@ def test_of_a_series_that_arrives_in_many_batches_it_is_asked_once_for_a_while(m
     for seconds in (10.0, 10.0, 0.0):
         monkeypatch.setattr("framecache.orthanc.arrivals._REMEMBERED_SECONDS", seconds)
         api.calls.clear()
-        assert [one.orthanc_id for one, _ in admission.sift(names)] == names[:1]
+        assert [one.orthanc_id for one, _ in admission.admit(names)] == names[:1]
         asked.append(len(api.calls))
 
     assert asked == [3, 1, 3]
@@ -84,7 +84,7 @@ def test_of_a_series_that_arrives_in_many_batches_it_is_asked_once_for_a_while(m
 def test_what_is_told_of_an_instance_is_what_a_rule_looks_at() -> None:
     api, names = archive()
     policy = read_settings({"Rules": [{"StationName": "MAMMO1", "MinimumStudyAgeDays": 0}]}, Path("/beside")).policy()
-    ((one, _),) = Admission(api, policy).sift(names)
+    ((one, _),) = Admission(api, policy).admit(names)
 
     assert (one.modality, one.station_name, one.study_date, one.remote_aet) == ("MG", "MAMMO1", "20261101", "")
     assert (one.number_of_frames, one.file_size, one.frame_size) == (2, 1000, 300)

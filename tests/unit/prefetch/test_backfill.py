@@ -29,7 +29,7 @@ PLAN = Plan(starts=True, hours=Hours(), rate=0.0, newest_days=0, share=0.8)
 
 
 class Archive:
-    """Studies of two instances, newest first; stands for Studies and Sieve."""
+    """Studies of two instances, newest first; stands for Studies and Admission."""
 
     def __init__(self, number: int = 10) -> None:
         self.studies = [Study(f"study {n}", f"202611{30 - n}", "-", f"1.2.{n}") for n in range(number)]
@@ -65,8 +65,8 @@ class Archive:
         raise AssertionError
 
 
-class Filler:
-    """Fills at once, as far as there is room, unless it is held."""
+class InstantScheduler:
+    """Caches at once, as far as there is room, unless it is held."""
 
     def __init__(self, store: WatchedStore) -> None:
         self.store, self.filled, self.states = store, list[str](), dict[str, ExtractionState]()
@@ -102,7 +102,7 @@ class Bench:
         self.store.space.used = lambda: self.used  # type: ignore[method-assign]
         self.store.space.left = lambda: self.room  # type: ignore[method-assign]
         self.used, self.room = 0, 1 << 30
-        self.scheduler = Filler(self.store)
+        self.scheduler = InstantScheduler(self.store)
         self.begin()
 
     def begin(self, plan: Plan = PLAN, *, start: bool = False) -> None:

@@ -19,7 +19,7 @@ LEFT = QueuedInstance([(ONE, Priority.VIEWER), (TWO, Priority.PRIOR)], [RelatedN
 
 
 class Parts:
-    """Stands for Filler and Relatives."""
+    """Stands for Scheduler and RelatedStudies."""
 
     def __init__(self) -> None:
         self.left = QueuedInstance()

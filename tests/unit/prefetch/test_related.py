@@ -17,7 +17,7 @@ from tests.unit.fakes import FakeClock, FakeLog, eventually, instance
 
 
 class Archive:
-    """Stands for Studies, Sieve and Filler."""
+    """Stands for Studies, Admission and Scheduler."""
 
     def __init__(self) -> None:
         self.submitted: list[tuple[str, Priority]] = []
@@ -38,7 +38,7 @@ class Archive:
     def instances(self, study_id: str) -> list[str]:
         return [f"{study_id} {number}" for number in range(250)]
 
-    def sift(self, orthanc_ids: Sequence[str], *, on_demand: bool) -> Iterator[tuple[Any, str]]:
+    def admit(self, orthanc_ids: Sequence[str], *, on_demand: bool) -> Iterator[tuple[Any, str]]:
         assert len(orthanc_ids) <= 200
         self.on_demand.append(on_demand)
         return ((SimpleNamespace(orthanc_id=one), "low") for one in orthanc_ids if one != "not worth it")

@@ -473,7 +473,7 @@ def test_what_the_settings_leave_out_or_the_cache_cannot_hold_is_skipped(bench: 
     bench.scheduler.submit(large, Priority.ARRIVED)
     assert eventually(lambda: bench.is_done(large))
 
-    assert bench.scheduler.state(left_out) == ExtractionState("skipped", "the settings leave it out")
+    assert bench.scheduler.state(left_out) == ExtractionState("skipped", "excluded by the settings")
     assert bench.scheduler.state(large) == ExtractionState("skipped", "the instance is larger than the cache")
     assert not bench.store.rows
 
@@ -487,7 +487,7 @@ def test_what_waits_for_a_viewer_is_cached_by_a_viewer_or_whoever_asks_for_it(be
     bench.run()
     assert eventually(lambda: all(map(bench.is_done, names)))
 
-    waits = ExtractionState("skipped", "the settings let it wait until a viewer asks for it")
+    waits = ExtractionState("skipped", "the settings cache it when a viewer asks for it")
     assert [bench.scheduler.state(name) for name in names] == [waits] * 3 + [ExtractionState("cached")] * 2
 
 

@@ -1,4 +1,4 @@
-"""Carries the journal to the process that makes spans of it; restarts that process, and hears what it complains of."""
+"""Sends the journal to the process that makes spans of it; restarts that process, and logs its complaints."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Exporter:
         self._quiet_until = clock.monotonic()
 
     def join(self) -> None:
-        """Wait a little for the end, then bring it about."""
+        """Wait a little for the process to end, then kill it."""
         self._worker.join(_PATIENCE)
         if self._process is not None:
             self._process.kill()
@@ -152,7 +152,7 @@ class Exporter:
         self._complain(line.decode(errors="replace").strip()[:_LONGEST_LINE])
 
     def _complain(self, message: str) -> None:
-        """A collector that is down would be told of with each batch."""
+        """At most once in ten minutes: an unreachable collector would be logged with each batch."""
         now = self._clock.monotonic()
         if now >= self._quiet_until and not self._worker.is_stopping:
             self._quiet_until = now + _QUIET_SECONDS

@@ -17,13 +17,13 @@ HELLO = """echo '{"error": null}'"""
 
 
 class Bench:
-    """A courier whose `python3` is a script."""
+    """An exporter whose `python3` is a script."""
 
     def __init__(self, folder: Path, log: FakeLog, most: int = 100) -> None:
         self.folder, self.received, self.log = folder, folder / "received", log
         self.journal, self.clock = Journal(most), FakeClock()
         self.told: list[str | None] = []
-        self.courier: Exporter | None = None
+        self.exporter: Exporter | None = None
 
     def start(self, *script: str) -> None:
         python = self.folder / "python3"
@@ -32,15 +32,15 @@ class Bench:
         self.start_as(str(python))
 
     def start_as(self, python: str) -> None:
-        self.courier = Exporter(self.journal, python, self.clock, self.told.append, seconds=0.02, restart_seconds=0.02)
-        self.courier.start()
+        self.exporter = Exporter(self.journal, python, self.clock, self.told.append, seconds=0.02, restart_seconds=0.02)
+        self.exporter.start()
 
     def stop(self) -> float:
         """The seconds that it takes."""
-        assert self.courier is not None
+        assert self.exporter is not None
         began = time.monotonic()
-        self.courier.stop()
-        self.courier.join()
+        self.exporter.stop()
+        self.exporter.join()
         return time.monotonic() - began
 
     @property
@@ -143,15 +143,15 @@ def test_the_end_does_not_wait_for_a_process_that_hangs(tmp_path: Path, log: Fak
         bench.journal.note(FinishedRecord(str(name) * 20))
 
     assert bench.stop() < 1.5
-    assert bench.courier is not None
-    process = bench.courier._process
+    assert bench.exporter is not None
+    process = bench.exporter._process
     assert process is not None
     assert eventually(lambda: process.poll() is not None)
 
 
 def test_the_end_does_not_wait_for_a_process_that_says_nothing(bench: Bench) -> None:
     bench.start("exec sleep 60")
-    assert eventually(lambda: bench.courier is not None and bench.courier._process is not None)
+    assert eventually(lambda: bench.exporter is not None and bench.exporter._process is not None)
 
     assert bench.stop() < 1.5
     assert bench.told == []
