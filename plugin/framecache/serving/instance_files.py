@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import chain
 
 from framecache.codecs import targets
 from framecache.codecs.process.errors import CodecError, Unwritable
@@ -14,7 +17,7 @@ from framecache.dicom.transfer_syntax import (
     Encoding,
     lookup,
 )
-from framecache.errors import HandOver, InstanceGone, NoPixelData, NotAcceptable, SourceError
+from framecache.errors import BrokenPixelData, HandOver, InstanceGone, NoPixelData, NotAcceptable, SourceError
 from framecache.instances.entry import Entry
 from framecache.orthanc.instance_index import InstanceIndex
 from framecache.ports import OrthancApi
@@ -24,8 +27,21 @@ from framecache.serving.transcoded_file import FileTranscoder
 
 logger = logging.getLogger(__name__)
 
+# Up to here an answer goes out in one piece, with its length, and the connection is kept: a series of single-frame
+# instances is fetched by many such requests.
+LONGEST_BODY = 8 << 20
+
 # As the stock plugin does, though Big Endian "shall not be used with Web Services" (PS3.18 section 8.7.3.1).
 _NATIVE_ONLY = (EXPLICIT_VR_BIG_ENDIAN, DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN)
+
+
+@dataclass(frozen=True, slots=True)
+class BegunFile:
+    """A file on its way out: `length` is None where it is long and still to be made. `origin` is for X-Frame-Cache."""
+
+    length: int | None
+    chunks: Iterator[memoryview]
+    origin: str
 
 
 class InstanceFiles:
@@ -33,6 +49,19 @@ class InstanceFiles:
 
     def __init__(self, transcoder: FileTranscoder | None, api: OrthancApi) -> None:
         self._transcoder, self._index = transcoder, InstanceIndex(api)
+
+    def begin(self, entry: Entry, form: FileForm, buffer: memoryview, opened: ExitStack) -> BegunFile:
+        """As `open`, and begun to be made: what fails within a short file fails here, and is sent as stored if it may.
+
+        `buffer` is what its chunks are read through.
+        """
+        try:
+            return _begun(self.open(entry, form, opened), buffer)
+        except (CodecError, BrokenPixelData) as error:
+            if not form.is_default:
+                raise
+            logger.info("sending a file as it is stored: %s", error)
+            return _begun(self.stored(entry, opened), buffer)
 
     def open(self, entry: Entry, form: FileForm, opened: ExitStack) -> DicomFile:
         """`entry` in this form, or as stored where the form is only the default and cannot be had.
@@ -82,6 +111,20 @@ class InstanceFiles:
     def _converted(self, transcoder: FileTranscoder, entry: Entry, target: str, opened: ExitStack) -> DicomFile:
         """What has no frames to be decoded or encoded: a document, or native pixels."""
         return PlainFile(MemoryReader(transcoder.convert(entry, target, self.stored(entry, opened).reader)), "file")
+
+
+def _begun(file: DicomFile, buffer: memoryview) -> BegunFile:
+    """What is made, and short, is made before anything is sent: it may not come off."""
+    chunks = file.chunks(buffer)
+    if not file.is_made or (file.length or 0) > LONGEST_BODY:
+        return BegunFile(file.length, chunks, file.origin)
+    made, length = [], 0
+    for chunk in chunks:
+        made.append(memoryview(bytes(chunk)))
+        length += len(chunk)
+        if length > LONGEST_BODY:
+            return BegunFile(None, chain(made, chunks), file.origin)
+    return BegunFile(length, iter(made), file.origin)
 
 
 def _refusal(entry: Entry, why: object) -> NotAcceptable:

@@ -7,25 +7,19 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import chain
 
-from framecache.codecs.process.errors import CodecError
 from framecache.dicom.identity import InstancePath
 from framecache.dicomweb.multipart import Multipart
 from framecache.dicomweb.public_url import PublicUrl
-from framecache.errors import SourceError
 from framecache.instances.catalogue import Catalogue
 from framecache.instances.entry import Entry
 from framecache.serving.answer import Answer, is_known, lent
-from framecache.serving.dicom_file import DicomFile
 from framecache.serving.file_form import DICOM, FileForm, choose_form
-from framecache.serving.instance_files import InstanceFiles
+from framecache.serving.instance_files import LONGEST_BODY, InstanceFiles
 from framecache.serving.recovery import Recovery
 from framecache.serving.reporter import Reporter
 from framecache.serving.resources import PATIENCE
 from framecache.store.buffers import BufferPool
 
-# Up to here an answer goes out in one piece, with its length, and the connection is kept: a series of single-frame
-# instances is fetched by many such requests.
-_LONGEST_BODY = 8 << 20
 _CHUNK = 1 << 20
 
 
@@ -72,24 +66,17 @@ class InstanceRetrieval:
 
     def _send(self, request: InstanceRequest, entry: Entry, form: FileForm, opened: ExitStack) -> Answer:
         buffer = opened.enter_context(self._pool.lease(_CHUNK, PATIENCE))
-        file = self._files.open(entry, form, opened)
-        try:
-            length, chunks = _begun(file, buffer)
-        except (CodecError, SourceError):
-            if not form.is_default:
-                raise
-            file = self._files.stored(entry, opened)
-            length, chunks = _begun(file, buffer)
+        file = self._files.begin(entry, form, buffer, opened)
         header, closing, content_type = b"", b"", DICOM
         if form.multipart:
             multipart = Multipart(DICOM, entry.instance.attachment_uuid)
             location = f"{self._public_url.base(request.headers)}{request.path}"
-            header, closing = multipart.header(location, length), multipart.closing
+            header, closing = multipart.header(location, file.length), multipart.closing
             content_type = multipart.content_type
         headers = {"X-Frame-Cache": file.origin}
-        whole = chain((memoryview(header),), chunks, (memoryview(closing),))
-        total = None if length is None else len(header) + length + len(closing)
-        if total is None or total > _LONGEST_BODY:
+        whole = chain((memoryview(header),), file.chunks, (memoryview(closing),))
+        total = None if file.length is None else len(header) + file.length + len(closing)
+        if total is None or total > LONGEST_BODY:
             return Answer(200, content_type, headers, whole, length=total)
         body = opened.enter_context(self._pool.lease(total, PATIENCE))
         _fill(body, whole)
@@ -98,20 +85,6 @@ class InstanceRetrieval:
 
 def _entity_tag(entry: Entry, form: FileForm) -> str:
     return f'"{entry.instance.attachment_uuid}-{"m" if form.multipart else "s"}"'
-
-
-def _begun(file: DicomFile, buffer: memoryview) -> tuple[int | None, Iterator[memoryview]]:
-    """The length of `file` and its chunks; one that is made is made first where it is short: it may not come off."""
-    chunks = file.chunks(buffer)
-    if not file.is_made or (file.length or 0) > _LONGEST_BODY:
-        return file.length, chunks
-    made, length = [], 0
-    for chunk in chunks:
-        made.append(memoryview(bytes(chunk)))
-        length += len(chunk)
-        if length > _LONGEST_BODY:
-            return None, chain(made, chunks)
-    return length, iter(made)
 
 
 def _fill(body: memoryview, chunks: Iterator[memoryview]) -> None:

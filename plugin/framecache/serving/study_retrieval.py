@@ -82,14 +82,14 @@ class StudyRetrieval:
                 try:
                     entry = self._entry(request, orthanc_id)
                     form = choose_form(_accept(request), entry.instance.transfer_syntax_uid, several=True)
-                    file = self._files.open(entry, form, opened)
+                    file = self._files.begin(entry, form, buffer, opened)
                 except (NotFound, InstanceGone):
                     logger.info("leaving out an instance that was deleted meanwhile")
                     continue
                 location = f"{self._public_url.base(request.headers)}{entry.instance.path}"
                 yield memoryview(multipart.header(location, file.length, first=is_first))
                 is_first = False
-                yield from file.chunks(buffer)
+                yield from file.chunks
 
     def _entry(self, request: StudyRequest, orthanc_id: str) -> Entry:
         """Raises NotFound where it is not there any more, or not in this study and series."""

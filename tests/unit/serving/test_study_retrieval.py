@@ -20,7 +20,7 @@ from framecache.store.buffers import BufferPool
 from framecache.telemetry.metrics import Metrics
 from framecache.threads import Desk
 
-from tests.unit.dicom_files import IMPLICIT, JPEG_LS, SERIES, STUDY, native
+from tests.unit.dicom_files import IMPLICIT, JPEG_LS, SERIES, STUDY, encapsulated, native
 from tests.unit.direct_codecs import DirectCodecs
 from tests.unit.fakes import FakeApi, FakeClock, WatchedStore, orthanc_id, sources, uuid
 from tests.unit.multipart_body import split
@@ -161,6 +161,14 @@ def test_without_a_transfer_syntax_what_cannot_be_decoded_comes_as_stored(stage:
     explicit, video = parts(sent(stage.answer(accept="*/*")))
     assert b"1.2.840.10008.1.2.1\0" in explicit[1][:400]
     assert video[1] == b"video"
+
+
+def test_without_a_transfer_syntax_a_frame_that_is_broken_keeps_no_other_file_back(stage: Stage) -> None:
+    frame = DirectCodecs().transcode(native(bytes(72)), bytes(24), 1, JPEG_LS)
+    broken = encapsulated([b"", frame, b"ab", b"ab"], JPEG_LS)
+    stage.store(1, broken, syntax=JPEG_LS)
+    stage.store(2, native(bytes(72)))
+    assert [content for _, content in parts(sent(stage.answer(accept="*/*")))] == [broken, native(bytes(72))]
 
 
 @pytest.mark.parametrize("accept", ["application/dicom", "application/zip", "image/jpeg", "application/dicom+json"])
