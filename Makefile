@@ -14,7 +14,7 @@ BIN := .cache/venv/bin
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
-	@echo 'Variables: ORTHANC_SUITE=trixie|forky  HTTP_PORT=8042  MINUTES=20  SAMPLE=small|large  DICOM="files or folders"'
+	@echo 'Variables: ORTHANC_SUITE=trixie|forky  HTTP_PORT=8042  MINUTES=20  SAMPLE=small|large|slide  DICOM="files or folders"'
 	@echo '           DEBIAN_MIRROR=address  PYTEST="options for pytest"'
 
 run: ## start Orthanc with the plugin and a sample study; Ctrl-C stops it

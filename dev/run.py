@@ -8,10 +8,11 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 import rich.progress
 from rich.console import Console
@@ -22,10 +23,27 @@ from dev.console import CACHE, CHECKOUT, SetupError, exit_code, say
 from dev.once import MARK
 from dev.orthanc_server import OrthancServer
 from dev.sample import Sample, large
-from dev.upload import Instance, Progress, files_in, stored, upload, wait_for_frames
+from dev.slide import slide
+from dev.upload import Instance, Progress, files_in, modality, stored, upload, wait_for_frames
 
 HAS_OHIF = CACHE / "ohif" / MARK
-SAMPLES = {"small": Sample(), "large": large(Sample(seed=1))}
+
+
+class Generated(Protocol):
+    """A file that can be written at any time."""
+
+    @property
+    def sop_instance_uid(self) -> str: ...
+
+    def write(self, path: Path) -> Path: ...
+
+
+# Each is one study.
+SAMPLES: dict[str, Sequence[Generated]] = {
+    "small": [Sample()],
+    "large": [large(Sample(seed=1))],
+    "slide": [level for encoding in ("explicit", "jpeg", "jpeg-2000", "htj2k") for level in slide(encoding)],
+}
 
 
 @dataclass(frozen=True)
@@ -44,7 +62,7 @@ class Options:
         if not port.isdecimal() or not 0 < int(port) < 2**16:
             raise SetupError(f"HTTP_PORT={port} is not a port: use a number from 1 to 65535")
         if sample not in SAMPLES:
-            raise SetupError(f"SAMPLE={sample} is not known: use {' or '.join(SAMPLES)}")
+            raise SetupError(f"SAMPLE={sample} is not known: use {', '.join(SAMPLES)}")
         paths = paths_in(environment.get("DICOM", ""))
         return cls(environment.get("ORTHANC_SUITE") or "trixie", int(port), sample, paths)
 
@@ -91,7 +109,8 @@ def configuration(*, viewer: bool) -> dict[str, object]:
 
 def sample(console: Console, url: str, name: str) -> list[Instance]:
     """The generated sample, uploaded unless an earlier run did."""
-    return stored(url, SAMPLES[name].sop_instance_uid) or send(console, url, [generated(name)])
+    found = [instance for one in SAMPLES[name] for instance in stored(url, one.sop_instance_uid)]
+    return found if len(found) == len(SAMPLES[name]) else send(console, url, list(generated(name)))
 
 
 def send(console: Console, url: str, paths: list[Path]) -> list[Instance]:
@@ -110,14 +129,15 @@ def send(console: Console, url: str, paths: list[Path]) -> list[Instance]:
     return instances
 
 
-def generated(name: str) -> Path:
-    """The file of the sample `name`; made when it is not there."""
-    path = CACHE / "demo" / f"sample-{name}.dcm"
-    if not path.exists():
-        say(f"Generating a synthetic tomosynthesis ({name}) …")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        SAMPLES[name].write(path.with_suffix(".new")).rename(path)
-    return path
+def generated(name: str) -> Iterator[Path]:
+    """The files of the sample `name`; each is made when it is not there."""
+    say(f"Generating synthetic images ({name}) …")
+    for number, one in enumerate(SAMPLES[name], 1):
+        path = CACHE / "demo" / f"sample-{name}-{number}.dcm"
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            one.write(path.with_suffix(".new")).rename(path)
+        yield path
 
 
 def follow(console: Console, url: str, instances: list[Instance]) -> list[Instance]:
@@ -149,7 +169,8 @@ def bar(console: Console) -> rich.progress.Progress:
 def address(url: str, instance: Instance) -> str:
     if not HAS_OHIF.exists():
         return f"OHIF is not here (it comes with npm): open {url}/app/explorer.html instead"
-    return f"OHIF: {url}/ohif/viewer?StudyInstanceUIDs={instance.study_instance_uid}"
+    mode = "microscopy" if modality(url, instance) == "SM" else "viewer"
+    return f"OHIF: {url}/ohif/{mode}?StudyInstanceUIDs={instance.study_instance_uid}"
 
 
 def main() -> None:

@@ -81,19 +81,24 @@ def stored(url: str, sop_instance_uid: str) -> list[Instance]:
 
 def instance(url: str, orthanc_id: str) -> Instance:
     """Look the UIDs of an Orthanc ID up."""
-
-    def tags(level: str) -> dict[str, str]:
-        answer = requests.get(f"{url}/instances/{orthanc_id}{level}", timeout=60)
-        answer.raise_for_status()
-        found: dict[str, str] = answer.json()["MainDicomTags"]
-        return found
-
     return Instance(
         orthanc_id,
-        tags("/study")["StudyInstanceUID"],
-        tags("/series")["SeriesInstanceUID"],
-        tags("")["SOPInstanceUID"],
+        _tags(url, orthanc_id, "/study")["StudyInstanceUID"],
+        _tags(url, orthanc_id, "/series")["SeriesInstanceUID"],
+        _tags(url, orthanc_id)["SOPInstanceUID"],
     )
+
+
+def modality(url: str, instance: Instance) -> str:
+    """Modality (0008,0060) of the instance's series; empty where there is none."""
+    return _tags(url, instance.orthanc_id, "/series").get("Modality", "")
+
+
+def _tags(url: str, orthanc_id: str, level: str = "") -> dict[str, str]:
+    answer = requests.get(f"{url}/instances/{orthanc_id}{level}", timeout=60)
+    answer.raise_for_status()
+    found: dict[str, str] = answer.json()["MainDicomTags"]
+    return found
 
 
 def progress(url: str, orthanc_id: str) -> Progress:

@@ -18,6 +18,7 @@ from dev.orthanc_folder import SUITES
 from dev.orthanc_server import answers, free_port
 from dev.run import Options
 from dev.sample import Sample
+from dev.slide import slide
 
 
 @pytest.mark.parametrize(
@@ -49,7 +50,7 @@ def test_a_path_with_quotation_marks_or_blanks_is_taken_as_it_stands(tmp_path: P
         ({"HTTP_PORT": "http"}, "HTTP_PORT=http is not a port"),
         ({"HTTP_PORT": "0"}, "HTTP_PORT=0 is not a port"),
         ({"HTTP_PORT": "65536"}, "HTTP_PORT=65536 is not a port"),
-        ({"SAMPLE": "huge"}, "SAMPLE=huge is not known: use small or large"),
+        ({"SAMPLE": "huge"}, "SAMPLE=huge is not known: use small, large, slide"),
         ({"DICOM": "/scans/O'Brien"}, "DICOM=/scans/O'Brien cannot be read"),
         ({"DICOM": "~nobody-of-that-name/scans"}, "DICOM=~nobody-of-that-name/scans cannot be read"),
     ],
@@ -63,7 +64,8 @@ def test_a_value_that_cannot_be_is_named(environment: Mapping[str, str], line: s
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where the demo keeps its things, instead of the storage that a developer may be using."""
     monkeypatch.setattr(run, "CACHE", tmp_path)
-    monkeypatch.setitem(run.SAMPLES, "small", Sample(frames=3, rows=400, columns=300))
+    monkeypatch.setitem(run.SAMPLES, "small", [Sample(frames=3, rows=400, columns=300)])
+    monkeypatch.setitem(run.SAMPLES, "slide", [*slide("explicit", 4), *slide("jpeg", 4)])
     return tmp_path
 
 
@@ -81,6 +83,18 @@ def test_the_demo_shows_a_hit_and_leaves_nothing_running(suite: str, capsys: pyt
         assert " hit " in shown
         assert ("Uploading" in shown) == (start == "first")
         assert not answers(options.port)
+
+
+@pytest.mark.orthanc
+@pytest.mark.usefixtures("folder")
+def test_a_sample_of_several_files_is_uploaded_once_and_cached_as_a_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    for start in ("first", "second"):
+        run.serve(Options("trixie", free_port(), "slide", []), once=True)
+        shown = capsys.readouterr().out
+
+        assert "40/40" in shown  # twice 16 and 4 tiles; a level of one tile is not cached
+        assert " hit " in shown
+        assert ("Uploading" in shown) == (start == "first")
 
 
 @pytest.mark.orthanc
