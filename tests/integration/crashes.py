@@ -94,7 +94,7 @@ def is_in_order(archive: Archive) -> bool:
     status, used = archive.status(), disk_usage(folder)
     return (
         used <= status["Bytes"] <= status["MaximumBytes"]
-        and {path.name for path in folder.rglob("*.block")} == names_in(folder / "blocks-1" / "cache.db")
+        and {path.name for path in folder.rglob("*.block")} == names_in(folder / "blocks-2" / "cache.db")
         and status["Degraded"] is None
     )
 

@@ -32,7 +32,7 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a
 
 @pytest.fixture(scope="module")
 def folder_of_the_cache(archive: Archive) -> Path:
-    return archive.server.folder / "FrameCache" / "blocks-1"
+    return archive.server.folder / "FrameCache" / "blocks-2"
 
 
 @pytest.fixture(scope="module")
@@ -149,7 +149,7 @@ def disk_free(place: Path) -> int:
 
 @needs_root
 def test_a_disk_that_becomes_read_only(small_disk: Archive) -> None:
-    folder = Path(small_disk.status()["Settings"]["Directory"]) / "blocks-1"
+    folder = Path(small_disk.status()["Settings"]["Directory"]) / "blocks-2"
     known = new(small_disk)
     with mounted(folder, "--bind", folder):
         subprocess.run(["mount", "-o", "remount,bind,ro", folder], check=True)
@@ -167,7 +167,7 @@ def test_a_disk_that_dies(small_disk: Archive, tmp_path: Path) -> None:
         file.truncate(24 * MB)
     subprocess.run(["mkfs.ext4", "-q", image], check=True)
     with mounted(place, "-o", "loop", image):
-        wait_until(lambda: (place / "blocks-1" / "cache.db").exists() and small_disk.status()["Degraded"] is None)
+        wait_until(lambda: (place / "blocks-2" / "cache.db").exists() and small_disk.status()["Degraded"] is None)
         known = new(small_disk)
         shut_down(place)
         stored = new(small_disk, cached=False)
@@ -270,7 +270,7 @@ def test_an_index_or_a_folder_that_is_lost_while_it_is_used(
     assert any(noted(archive, word, before) for word in words), archive.log[before:]
     assert_recovers(archive, known, stored)
     assert archive.status()["Errors"] == 0
-    assert [path.name for path in folder_of_the_cache.parent.glob("blocks-*")] == ["blocks-1"]
+    assert [path.name for path in folder_of_the_cache.parent.glob("blocks-*")] == ["blocks-2"]
     restart(archive)
     assert_served(archive, stored, "hit")
     assert archive.status()["Degraded"] is None
@@ -288,7 +288,7 @@ def test_an_index_that_cannot_be_read_at_the_start_is_begun_anew(
     archive.wait_until_checked()
     assert_recovers(archive, known)
     assert not noted(archive, "", before)
-    wait_until(lambda: [path.name for path in folder_of_the_cache.parent.glob("blocks-*")] == ["blocks-1"])
+    wait_until(lambda: [path.name for path in folder_of_the_cache.parent.glob("blocks-*")] == ["blocks-2"])
     assert (archive.status()["Errors"], " and 1 unreadable folder" in archive.log[before:]) == (0, True)
 
 
@@ -326,7 +326,7 @@ def test_what_a_crash_left_behind_is_removed_at_the_next_start(archive: Archive)
     orphan = kept.with_name("1.2.840.10008.1.2.1_9-0a0b0c0d.block")
     orphan.write_bytes(kept.read_bytes())
     lost.unlink()
-    older, aside = (kept.parents[2].with_name(name) for name in ("blocks-0", "blocks-1.broken-0a0b0c0d"))
+    older, aside = (kept.parents[2].with_name(name) for name in ("blocks-1", "blocks-2.broken-0a0b0c0d"))
     for folder in (older, aside):
         (folder / "ab").mkdir(parents=True)
         (folder / "ab" / "something").write_bytes(bytes(5000))

@@ -31,6 +31,7 @@ from framecache.serving.form import Codecs
 from framecache.serving.frames import FormUnavailable
 from framecache.serving.recovery import Recovery
 from framecache.serving.reporter import Reporter
+from framecache.store.block_format import CONTENT_VERSION
 from framecache.store.checksum import checksum
 
 # Why the stock plugin may draw what is stored without compression.
@@ -107,7 +108,7 @@ class Rendering:
         multipart = Multipart(picture.content_type, uuid) if several else None
         location = f"{self._public_url.base(request.headers)}{request.path}/frames/"
         which = f"m-{checksum(request.frame_list.encode()):016x}" if several else str(numbers[0])
-        entity_tag = f'"{uuid}-{picture.key}-{which}"'
+        entity_tag = f'"{CONTENT_VERSION}-{uuid}-{picture.key}-{which}"'
         return Delivery(entry, picture, numbers, multipart, location, f"/{request.view}", entity_tag, started)
 
 

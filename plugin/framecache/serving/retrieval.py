@@ -27,6 +27,7 @@ from framecache.serving.form import Form, Transcoded
 from framecache.serving.recovery import Recovery
 from framecache.serving.reporter import Reporter
 from framecache.serving.representations import Representations, Selection
+from framecache.store.block_format import CONTENT_VERSION
 from framecache.store.checksum import checksum
 
 
@@ -94,9 +95,9 @@ class Retrieval:
         location = f"{self._public_url.base(request.headers)}{request.path}/frames/"
         which = request.frame_list if len(numbers) == 1 else f"{checksum(request.frame_list.encode()):016x}"
         # Strong (RFC 9110 section 8.8.3): the attachment's UUID changes whenever the stored bytes do, and a body is
-        # made of nothing but them, the representation, the shape and the list.
+        # made of nothing but them, our way to make it, the representation, the shape and the list.
         shape = "m" if selection.multipart else "s"
-        entity_tag = f'"{uuid}-{form.representation.transfer_syntax_uid}-{shape}-{which}"'
+        entity_tag = f'"{CONTENT_VERSION}-{uuid}-{form.representation.transfer_syntax_uid}-{shape}-{which}"'
         return Delivery(entry, form, numbers, multipart, location, "", entity_tag, started)
 
 

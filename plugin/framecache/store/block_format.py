@@ -16,6 +16,9 @@ import xxhash
 from framecache.errors import FrameCacheError
 from framecache.store.checksum import checksum
 
+#: Raise it whenever the same stored file gives other frames or pictures than before. The cache's folder is named by
+#: it and entity tags begin with it, so that neither the old cache nor a copy in a browser or a proxy is used again.
+CONTENT_VERSION = 2
 _MAGIC = b"FRMBLK01"
 _HEAD = struct.Struct("<8sLL16s")
 _ENTRY = struct.Struct("<LLQQQ")

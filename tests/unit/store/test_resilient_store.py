@@ -81,17 +81,17 @@ def test_one_that_does_not_fit_is_no_fault(bench: Bench) -> None:
 
 def garble(folder: Path) -> None:
     """As when another program writes over it: the connections that are open notice."""
-    for path in (folder / "blocks-1").glob("cache.db*"):
+    for path in (folder / "blocks-2").glob("cache.db*"):
         path.write_bytes(b"\xff" * 65536)
 
 
 def unlink(folder: Path) -> None:
-    for path in (folder / "blocks-1").glob("cache.db*"):
+    for path in (folder / "blocks-2").glob("cache.db*"):
         path.unlink()
 
 
 def remove_all(folder: Path) -> None:
-    shutil.rmtree(folder / "blocks-1")
+    shutil.rmtree(folder / "blocks-2")
 
 
 def remove_folder(folder: Path) -> None:
@@ -116,7 +116,7 @@ def test_an_index_that_is_damaged_while_it_is_used_is_set_aside_and_the_cache_re
 
     (row,) = fill(store, instance(2))
     assert store.blocks.of(instance(2)) == [row]
-    assert {path.name for path in folder.iterdir()} == {"blocks-1", "lock"}
+    assert {path.name for path in folder.iterdir()} == {"blocks-2", "lock"}
     assert list(folder.rglob("*.block")) == [path_of(row)]
     store.close()
     DiskStore(folder, LIMIT).close()
@@ -126,10 +126,10 @@ def test_a_folder_that_comes_back_while_it_is_used_is_taken_as_it_is(bench: Benc
     """As a disk that was mounted again, or a copy that was brought back."""
     store, _, _, folder = bench
     (row,) = fill(store, instance(1))
-    shutil.copytree(folder / "blocks-1", folder / "copy")
+    shutil.copytree(folder / "blocks-2", folder / "copy")
     (later,) = fill(store, instance(2))
-    (folder / "blocks-1").rename(folder / "away")
-    (folder / "copy").rename(folder / "blocks-1")
+    (folder / "blocks-2").rename(folder / "away")
+    (folder / "copy").rename(folder / "blocks-2")
     store.tend(never)
     assert "another file" in reason(store)
     store.tend(never)
@@ -146,7 +146,7 @@ def test_an_index_that_cannot_be_read_behind_its_first_pages_is_set_aside(tmp_pa
     for number in range(100):
         first.records.keep(instance(number).to_json())
     first.close()
-    with (tmp_path / "blocks-1" / "cache.db").open("r+b") as file:
+    with (tmp_path / "blocks-2" / "cache.db").open("r+b") as file:
         file.seek(16 * 4096)
         file.write(b"\xff" * (os.fstat(file.fileno()).st_size - 16 * 4096))
     store = ResilientStore(lambda: DiskStore(tmp_path, LIMIT), LIMIT, FakeClock())
@@ -155,7 +155,7 @@ def test_an_index_that_cannot_be_read_behind_its_first_pages_is_set_aside(tmp_pa
 
     assert store.degraded is None
     fill(store, instance(1))
-    assert {path.name for path in tmp_path.iterdir()} == {"blocks-1", "lock"}
+    assert {path.name for path in tmp_path.iterdir()} == {"blocks-2", "lock"}
     store.close()
 
 

@@ -22,7 +22,7 @@ from framecache.store.disk.folder import Folder
 from framecache.store.disk.notes import DiskNotes
 from framecache.store.disk.pins import DiskPins
 from framecache.store.disk.records import DiskRecords
-from framecache.store.disk.recovery import Recovery, disk_usage, other_formats
+from framecache.store.disk.recovery import Recovery, disk_usage, other_versions
 from framecache.store.disk.removal import Removal
 from framecache.store.disk.space import Bounds, DiskSpace
 from framecache.store.disk.table import IndexReplaced, Table, is_damage
@@ -86,7 +86,7 @@ class DiskStore:
     def check(self, is_stopping: Callable[[], bool]) -> RecoveryReport:
         """Remove what a crash left behind. Nothing may be written meanwhile."""
         report = Recovery(self._table, self._removal, is_stopping).run()
-        self._space.unknown = sum(map(disk_usage, other_formats(Path(self._table.directory))))
+        self._space.unknown = sum(map(disk_usage, other_versions(Path(self._table.directory))))
         return report
 
     def tend(self, now: float) -> None:

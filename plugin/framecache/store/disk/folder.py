@@ -1,4 +1,4 @@
-"""The folder that a cache has for itself: private, locked, and of one format."""
+"""The folder that a cache has for itself: private, locked, and of one version."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from typing import TypeVar
 
 import diskcache
 
+from framecache.store.block_format import CONTENT_VERSION
 from framecache.store.disk.table import Table, is_damage
 from framecache.store.errors import StoreError
 
-_FORMAT = "blocks-1"
+_FORMAT = f"blocks-{CONTENT_VERSION}"
 _Opened = TypeVar("_Opened")
 
 
 class Folder:
-    """`directory` while this process has it; the cache is in a folder in it, which is named by its format."""
+    """`directory` while this process has it; the cache is in a folder in it, named by the version of its content."""
 
     def __init__(self, directory: Path) -> None:
         """Take the folder, and make it if it is not there. Raises StoreError."""

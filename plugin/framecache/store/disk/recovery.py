@@ -1,4 +1,4 @@
-"""Recovery from a crash: files without rows, rows without files, and folders of other formats are removed.
+"""Recovery from a crash: files without rows, rows without files, and folders of other versions are removed.
 
 Nothing may be written to the cache meanwhile, since a block's file is there before its row. Removing is safe.
 """
@@ -28,15 +28,15 @@ class Recovery:
 
     def run(self) -> RecoveryReport:
         """Raises OSError, sqlite3.Error."""
-        self._remove_other_formats()
+        self._remove_other_versions()
         self._forget_lost_blocks()
         self._remove_orphans()
         self._table.recount()
         return self._report
 
-    def _remove_other_formats(self) -> None:
-        """What was set aside, and caches in formats of other versions of this plugin: none of it can be read."""
-        for folder in other_formats(self._own):
+    def _remove_other_versions(self) -> None:
+        """What was set aside, and caches of other versions of the content: none of it may be used."""
+        for folder in other_versions(self._own):
             for entry in list(folder.iterdir()):
                 if self._is_stopping():
                     return
@@ -84,7 +84,7 @@ def _folders_in(place: Path | os.DirEntry[str]) -> list[os.DirEntry[str]]:
     return []
 
 
-def other_formats(own: Path) -> list[Path]:
+def other_versions(own: Path) -> list[Path]:
     """The other cache folders beside `own`."""
     folders = own.parent.glob("blocks-*")
     return [folder for folder in folders if folder != own and folder.is_dir() and not folder.is_symlink()]

@@ -398,16 +398,16 @@ def test_everything_is_the_owner_s_alone_under_any_umask(tmp_path: Path, umask: 
 def test_a_folder_that_was_there_keeps_its_mode_and_what_is_ours_in_it_is_closed_to_others(tmp_path: Path) -> None:
     (tmp_path / "cache").mkdir(mode=0o755)
     (tmp_path / "cache").chmod(0o755)
-    (tmp_path / "cache" / "blocks-1").mkdir(mode=0o755)
+    (tmp_path / "cache" / "blocks-2").mkdir(mode=0o755)
     DiskStore(tmp_path / "cache", LIMIT).close()
 
     assert stat.S_IMODE((tmp_path / "cache").stat().st_mode) == 0o755
-    assert stat.S_IMODE((tmp_path / "cache" / "blocks-1").stat().st_mode) == 0o700
+    assert stat.S_IMODE((tmp_path / "cache" / "blocks-2").stat().st_mode) == 0o700
 
 
 def test_file_names_hold_uids_only(store: DiskStore, tmp_path: Path) -> None:
     (row,) = fill(store, instance(1))
     relative = path_of(row).relative_to(tmp_path / "cache")
 
-    assert relative.parts[:3] == ("blocks-1", uuid(1)[:2], uuid(1))
+    assert relative.parts[:3] == ("blocks-2", uuid(1)[:2], uuid(1))
     assert relative.name.startswith(f"{SYNTAX}_1-")

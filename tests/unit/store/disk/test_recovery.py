@@ -68,7 +68,7 @@ def test_what_is_deleted_meanwhile_is_no_fault(store: DiskStore, own_files: OwnF
 
     def scan_and_delete(place: str | Path) -> Listing:
         found = Listing(scan(place))
-        if Path(place).name == "blocks-1":
+        if Path(place).name == "blocks-2":
             store.versions.remove_all(instance(1).orthanc_id, instance(2).orthanc_id)
         return found
 
@@ -94,10 +94,10 @@ def test_rows_whose_files_are_gone_or_cut_short_are_forgotten(store: DiskStore, 
     assert not path.exists()
 
 
-@pytest.mark.parametrize("name", ["blocks-0", "blocks-2", "blocks-1.broken-0a0b0c0d"])
-def test_caches_of_other_formats_are_removed_and_nothing_else(store: DiskStore, tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize("name", ["blocks-1", "blocks-3", "blocks-2.broken-0a0b0c0d"])
+def test_caches_of_other_versions_are_removed_and_nothing_else(store: DiskStore, tmp_path: Path, name: str) -> None:
     (row,) = fill(store, instance(1))
-    shutil.copytree(tmp_path / "blocks-1", tmp_path / name)
+    shutil.copytree(tmp_path / "blocks-2", tmp_path / name)
     (tmp_path / name / "a file").touch()
     (tmp_path / "somebody's").mkdir()
     (tmp_path / "outside").mkdir()
@@ -112,6 +112,23 @@ def test_caches_of_other_formats_are_removed_and_nothing_else(store: DiskStore, 
     assert store.blocks.of(instance(1)) == [row]
 
 
+def test_nothing_of_a_cache_of_the_version_before_is_used(tmp_path: Path) -> None:
+    """It may hold frames that were wrong; a file of it may be used no more than a record or a note."""
+    older = DiskStore(tmp_path, LIMIT)
+    fill(older, instance(1))
+    older.notes["progress"] = "half"
+    older.close()
+    (tmp_path / "blocks-2").rename(tmp_path / "blocks-1")
+
+    newer = DiskStore(tmp_path, LIMIT)
+
+    assert (newer.blocks.of(instance(1)), newer.records.get(instance(1).path)) == ([], None)
+    assert (newer.versions.after("", 10), newer.notes.get("progress"), newer.space.rows()) == ({}, None, 0)
+    assert newer.check(never) == RecoveryReport(folders=1)
+    assert {path.name for path in tmp_path.iterdir()} == {"blocks-2", "lock"}
+    newer.close()
+
+
 def test_the_sums_are_counted_anew(store: DiskStore, tmp_path: Path) -> None:
     fill(store, instance(1), blocks=3)
     used = store.space.used()
@@ -122,19 +139,19 @@ def test_the_sums_are_counted_anew(store: DiskStore, tmp_path: Path) -> None:
 
     assert store.space.rows() == 4
     assert store.space.used() >= used
-    assert store.space.used() >= disk_usage(tmp_path / "blocks-1")
+    assert store.space.used() >= disk_usage(tmp_path / "blocks-2")
 
 
 def test_it_ends_at_once_when_orthanc_stops(store: DiskStore, tmp_path: Path) -> None:
     fill(store, instance(1))
-    shutil.copytree(tmp_path / "blocks-1", tmp_path / "blocks-0")
+    shutil.copytree(tmp_path / "blocks-2", tmp_path / "blocks-1")
 
     assert store.check(lambda: True) == RecoveryReport()
-    assert (tmp_path / "blocks-0").exists()
+    assert (tmp_path / "blocks-1").exists()
 
 
 def test_what_cannot_be_removed_counts(store: DiskStore, tmp_path: Path, own_files: OwnFiles) -> None:
-    other = tmp_path / "blocks-0" / "ab"
+    other = tmp_path / "blocks-1" / "ab"
     other.mkdir(parents=True)
     (other / "file").write_bytes(bytes(1 << 20))
     used = store.space.used()
