@@ -71,9 +71,15 @@ class Part:
     payload: bytes = field(repr=False)
 
     @property
+    def content_type(self) -> str:
+        """The media type with its transfer syntax, which pictures have none of."""
+        uid = self.transfer_syntax_uid
+        return f"{self.media_type}; transfer-syntax={uid}" if uid else self.media_type
+
+    @property
     def number(self) -> str:
         """The frame number that its Content-Location names."""
-        return self.location.rpartition("/")[2]
+        return self.location.rpartition("/frames/")[2].partition("/")[0]
 
 
 def parts_of(reply: Reply) -> list[Part]:
@@ -82,7 +88,7 @@ def parts_of(reply: Reply) -> list[Part]:
     assert found, reply.content_type
     read = list(_split(reply.body, b"--" + found[2].encode()))
     frames = [part for part in read if part.media_type != ERROR]
-    assert {f"{part.media_type}; transfer-syntax={part.transfer_syntax_uid}" for part in frames} == {found[1]}
+    assert {part.content_type for part in frames} == {found[1]}
     return read
 
 

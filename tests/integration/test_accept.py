@@ -9,8 +9,9 @@ import pytest
 
 from dev.sample import Sample
 from dev.upload import Instance
-from tests.integration.archive import AS_STORED, Archive
+from tests.integration.archive import AS_STORED, Archive, wait_until
 from tests.integration.documents import store_document
+from tests.integration.parts import parts_of
 
 pytestmark = pytest.mark.orthanc
 
@@ -146,6 +147,36 @@ def test_a_form_that_is_not_made_is_refused_with_what_there_is(
         answer = archive.frames(instance, frame_list, NOT_MADE)
         assert (answer.history, answer.status_code) == ([], 406)
         assert archive.frames(instance, frame_list, answer.json()["Available"][0]).status_code == 200
+
+
+def test_lists_of_pictures_come_in_parts(archive: Archive, native: Instance) -> None:
+    alone = [archive.get(f"{native.path}/frames/{n}/rendered", accept="image/png").content for n in (1, 3)]
+    for accept in ("image/png", 'multipart/related; type="image/png"'):
+        answer = archive.get(f"{native.path}/frames/1,3/rendered", accept=accept)
+        assert [part.payload for part in parts_of(answer)] == alone
+
+
+def test_what_was_decoded_for_a_wildcard_is_kept(archive: Archive, jpeg_2000: Instance) -> None:
+    """What OHIF asks for with `staticWado`."""
+    first = archive.frames(jpeg_2000, "3", "*/*")
+    assert (first.status_code, first.headers["X-Frame-Cache"]) == (200, "miss")
+    wait_until(lambda: archive.frames(jpeg_2000, "3", "*/*").headers["X-Frame-Cache"] == "hit")
+
+
+@pytest.mark.parametrize("resource", ["rendered/", "frames/1/rendered/"])
+def test_a_hand_over_with_a_slash_behind_it_leads_to_the_same(
+    archive: Archive, document: Instance, resource: str
+) -> None:
+    answer = archive.get(f"{document.path}/{resource}", accept="*/*")
+    assert {step.status_code for step in answer.history} == {307}
+    assert answer.url.endswith(f"{document.path}/frames/01/rendered")
+
+
+def test_a_header_that_is_no_utf_8_is_served(archive: Archive, native: Instance) -> None:
+    """A name in latin-1, as gateways for single sign-on send them."""
+    answer = archive.ask("GET", f"{native.path}/frames/1", headers={"Accept": AS_STORED, "X-Remote-User": b"M\xfcller"})
+    assert (answer.status_code, answer.headers["X-Frame-Cache"]) == (200, "hit")
+    assert archive.ask("GET", f"{native.path}/frames/1?name=%FF", headers={"Accept": AS_STORED}).status_code == 200
 
 
 def test_an_unknown_instance_is_not_found(archive: Archive, native: Instance) -> None:
