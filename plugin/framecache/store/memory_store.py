@@ -119,17 +119,22 @@ class MemoryRows:
         with self.lock:
             if row.size > self._limit():
                 raise DoesNotFit("this is larger than the whole cache")
-            for candidate in self._evictable(row.orthanc_id) if may_evict else ():
-                if row.size <= self.left():
-                    break
-                self.remove("size", partial(_is_of, candidate))
+            if may_evict:
+                self._make_room(row)
             if row.size > self.left():
                 raise DoesNotFit("the instance does not fit into the cache")
             self._take_away(self.by_key.pop(key, None))
             self.by_key[key] = row
 
+    def _make_room(self, row: MemoryRow) -> None:
+        if row.size > self.left():
+            for candidate in self._evictable(row.orthanc_id):
+                self.remove("size", partial(_is_of, candidate))
+                if row.size <= self.left():
+                    return
+
     def _evictable(self, orthanc_id: str) -> list[str]:
-        """Others than this one: those without a record, of what came in the background the newest, the oldest."""
+        """Other instances in order of eviction: without a record; from the background, newest first; oldest first."""
         rows = self.all()
         recorded = {row.orthanc_id: row.record for row in rows if row.record}
         lost = [row.orthanc_id for row in rows if row.orthanc_id not in recorded]
@@ -152,7 +157,7 @@ class MemoryRows:
         return len(removed)
 
     def _take_away(self, row: MemoryRow | None) -> None:
-        """Whoever has its block will not read it any more."""
+        """Let nobody read its block any more."""
         if row and row.block and isinstance(row.block.content, MemoryContent):
             row.block.content.content = None
 
