@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar, Protocol
 
-from framecache.dicom.frame_table import Extent
-from framecache.dicom.stored_frame import read_stored_frame
+from framecache.dicom.frame_table import Extent, read_stored_frame
 from framecache.dicom.transfer_syntax import stored_representation
 from framecache.errors import FrameCacheError
 from framecache.instances.entry import Entry

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from framecache.dicom.byte_reader import MemoryReader
-from framecache.dicom.native_layout import bits_per_frame, stored_samples
+from framecache.dicom.native_frames import bits_per_frame, stored_samples
 from framecache.dicom.pixel_data import locate_frames
 from framecache.errors import BrokenPixelData
 from hypothesis import given

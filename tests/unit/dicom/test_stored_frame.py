@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from framecache.dicom.frame_table import Extent
-from framecache.dicom.stored_frame import read_stored_frame
+from framecache.dicom.frame_table import Extent, read_stored_frame
 from framecache.errors import InstanceGone, SourceError
 from hypothesis import given
 from hypothesis import strategies as st

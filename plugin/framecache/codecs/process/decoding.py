@@ -10,12 +10,12 @@ import imagecodecs
 import numpy as np
 
 from framecache.codecs.process import codestream, native
+from framecache.codecs.process.codestream import Geometry
 from framecache.codecs.process.colour import from_ybr_full
 from framecache.codecs.process.errors import Undecodable, Unwritable
-from framecache.codecs.process.geometry import Geometry
-from framecache.codecs.process.jpeg_header import JpegHeader, whole_jpeg
+from framecache.codecs.process.jpeg import JpegHeader, whole_jpeg
 from framecache.codecs.process.pixels import DecodedFrame, PixelDescription, Pixels
-from framecache.codecs.process.rle_decoder import decode_rle
+from framecache.codecs.process.rle import decode_rle
 from framecache.dicom.transfer_syntax import Encoding, lookup
 
 Decoder = Callable[[bytes, PixelDescription], Pixels]

@@ -9,9 +9,8 @@ import imagecodecs
 import numpy as np
 from pydicom import Dataset
 
-from framecache.codecs.process.colour import true_colour
+from framecache.codecs.process.colour import Palette, true_colour
 from framecache.codecs.process.errors import Undecodable
-from framecache.codecs.process.palette import Palette
 from framecache.codecs.process.pixels import DecodedFrame, PixelDescription, Pixels
 from framecache.codecs.process.viewport import Picture, Placement
 from framecache.codecs.process.voi_lut import grey_function, grey_levels, rescale, stored_values

@@ -6,10 +6,9 @@ import contextlib
 import struct
 
 import pytest
-from framecache.codecs.process.codestream import check_tile_parts, code_stream, of_jpeg_2000
+from framecache.codecs.process.codestream import Geometry, check_tile_parts, code_stream, of_jpeg_2000
 from framecache.codecs.process.errors import Undecodable
-from framecache.codecs.process.geometry import Geometry
-from framecache.codecs.process.jpeg_header import JpegHeader
+from framecache.codecs.process.jpeg import JpegHeader
 from framecache.dicom.transfer_syntax import lookup
 from hypothesis import given
 from hypothesis import strategies as st

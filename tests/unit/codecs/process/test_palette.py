@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from framecache.codecs.process.colour import Palette
 from framecache.codecs.process.errors import Undecodable
 from framecache.codecs.process.headers import Headers
-from framecache.codecs.process.palette import Palette
 from framecache.codecs.process.service import Service
 from framecache.dicomweb.rendering_parameters import PNG, parse_rendering
 from hypothesis import given

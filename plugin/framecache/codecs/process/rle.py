@@ -1,4 +1,4 @@
-"""RLE (PS3.5 annex G) to planes of samples."""
+"""RLE Lossless (PS3.5 annex G): segments of byte planes, read and written."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import struct
 import imagecodecs
 import numpy as np
 
-from framecache.codecs.process.errors import Undecodable
-from framecache.codecs.process.pixels import PixelDescription
+from framecache.codecs.process.errors import Undecodable, Unwritable
+from framecache.codecs.process.pixels import DecodedFrame, PixelDescription, unsigned
 
 _HEADER = struct.Struct("<16L")
 _NOTHING = 0x80  # the header byte that stands for no byte at all (PS3.5 section G.3.1)
@@ -64,3 +64,27 @@ def _unpack_run(segment: bytes, position: int, found: bytearray) -> int:
         return position + 1
     found += segment[position + 1 : position + 2] * (257 - header)
     return position + 2
+
+
+_MOST_SEGMENTS = 15
+
+
+def encode_rle(decoded: DecodedFrame) -> bytes:
+    """A segment for each byte of each sample, the most significant first, rows apart from each other."""
+    pixels = unsigned(decoded.pixels)
+    rows, columns, size = *pixels.shape[:2], pixels.dtype.itemsize
+    octets = pixels.astype(pixels.dtype.newbyteorder("<"), copy=False).view(np.uint8).reshape(rows, columns, -1, size)
+    if octets.shape[2] * size > _MOST_SEGMENTS:
+        raise Unwritable("RLE has room for 15 segments")
+    segments = [
+        _even(bytes(imagecodecs.packbits_encode(octets[:, :, sample, byte].copy(), axis=-1)))
+        for sample in range(octets.shape[2])
+        for byte in reversed(range(size))
+    ]
+    offsets = [_HEADER.size + sum(map(len, segments[:i])) for i in range(len(segments))]
+    header = _HEADER.pack(len(segments), *offsets, *[0] * (_MOST_SEGMENTS - len(segments)))
+    return b"".join([header, *segments])
+
+
+def _even(segment: bytes) -> bytes:
+    return segment + b"\0" * (len(segment) % 2)
