@@ -34,11 +34,11 @@ def _noise(frame: bytes) -> bytes:
 
 
 DAMAGES = (
-    Damage("cut in the middle", lambda frame: frame[: len(frame) // 2]),
+    Damage("truncated in the middle", lambda frame: frame[: len(frame) // 2]),
     Damage("noise", _noise),
-    Damage("nothing but zeros", lambda frame: bytes(len(frame))),
+    Damage("only zeros", lambda frame: bytes(len(frame))),
     Damage("two bytes", lambda frame: frame[:2]),
-    Damage("its second half is noise", lambda frame: frame[: len(frame) // 2] + _noise(frame)[len(frame) // 2 :]),
+    Damage("noise in its second half", lambda frame: frame[: len(frame) // 2] + _noise(frame)[len(frame) // 2 :]),
 )
 
 
@@ -96,13 +96,13 @@ def _incomplete(name: str, good: str, present: int, cut: int = 0) -> Incomplete:
 
 INCOMPLETE = (
     _incomplete("native frames, two missing", "Explicit, 12 bits in 16", FRAMES),
-    _incomplete("native frames, cut", "Explicit, 12 bits in 16", FRAMES - 1, 100),
+    _incomplete("native frames, truncated", "Explicit, 12 bits in 16", FRAMES - 1, 100),
     _incomplete("bits within bytes, two missing", "Explicit, 1 bit, frames that begin within a byte", FRAMES),
-    _incomplete("Implicit VR, cut", "Implicit, RGB by plane", FRAMES - 1, 1),
+    _incomplete("Implicit VR, truncated", "Implicit, RGB by plane", FRAMES - 1, 1),
     _incomplete("JPEG-LS, two missing", "JPEG-LS, 16 bits", FRAMES),
     _incomplete("JPEG-LS without a table, two missing", "empty offset table", FRAMES),
     _incomplete("JPEG-LS with an Extended Offset Table, two missing", "Extended Offset Table", FRAMES),
-    _incomplete("JPEG 2000, cut", "JPEG 2000, 12 bits", FRAMES - 1, 50),
+    _incomplete("JPEG 2000, truncated", "JPEG 2000, 12 bits", FRAMES - 1, 50),
     _incomplete("RLE, two missing", "RLE, 16 bits", FRAMES),
-    _incomplete("fragments that nothing tells apart", "3 fragments a frame, empty offset table", 0),
+    _incomplete("fragments without any table, frames missing", "3 fragments a frame, empty offset table", 0),
 )

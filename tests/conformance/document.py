@@ -43,50 +43,52 @@ _NAMES = {
 _MADE = (HTJ2K, JPEG_LS, JPEG_2000, RLE, JPEG, BASELINE, EXTENDED)
 _INTRODUCTION = """# Conformance
 
-What is answered to Retrieve Frames and Retrieve Rendered (PS3.18 sections 10.4.1.1.3 and 10.4.1.1.6). This page is
-written from the tables in `tests/conformance`, which the tests ask of the plugin alone and of Orthanc 1.12.7 and
-1.13.0: each of the {instances} instances below with each of the {shapes} shapes of Accept, for one frame, a list
-and all frames. `python -m tests.conformance.document` writes it again.
+How the plugin answers Retrieve Frames and Retrieve Rendered (PS3.18 sections 10.4.1.1.3 and 10.4.1.1.6). This page is
+generated from the tables in `tests/conformance`. The tests send these requests to the plugin alone and to Orthanc
+1.12.7 and 1.13.0: for each of the {instances} instances below, each of the {shapes} shapes of Accept, for one frame,
+a list and all frames. `python -m tests.conformance.document` generates the page.
 """
 _LISTS = """
-A list comes in the order of the request, a number that is repeated as often as it is there. `/frames` is all
-frames. An error is JSON with `HttpStatus` and `Message`, and 406 with `Available`; requests that only the stock
-plugin's routes match have its errors.
+The parts of a list come in the order of the request, and repeated numbers are repeated. `/frames` means all frames.
+An error is JSON with `HttpStatus` and `Message`, and a 406 also has `Available`. Requests that match only the stock
+plugin's routes get its errors.
 
-Every answer has a strong `ETag`, which differs by transfer syntax, shape and list, `Vary: Accept` and the
-`CacheControl` setting. `If-None-Match` is answered 304. Answers above `MaximumAnswerMB` are streamed, without a
-length. While answers in flight hold `MaximumMemoryMB`, others wait up to 5 s and then are 503 with `Retry-After`.
+Every answer has a strong `ETag`, which differs by transfer syntax, shape and list, the header `Vary: Accept`, and the
+`Cache-Control` that the setting `CacheControl` names. The answer to a matching `If-None-Match` is 304. Answers above
+`MaximumAnswerMB` are streamed, without a length. While answers in flight use up `MaximumMemoryMB`, further requests
+wait up to 5 s and then get 503 with `Retry-After`.
 """
 _SHAPES = """
-*Stored* is the stored transfer syntax, which of native frames is Explicit VR Little Endian: their bytes are sent as
-they are, but for Big Endian. *Multipart* is `multipart/related`; a *single part* is for one frame, and several are
-406 unless a multipart range is there too. 406 lists what there is. Video is 406 with the reason. Nothing that has to
-be decoded is handed to the stock plugin: its decoders can end Orthanc.
+*Stored* is the stored transfer syntax. For native frames this is Explicit VR Little Endian: their bytes are sent as
+they are, except Big Endian. *Multipart* is `multipart/related`. A *single part* is for one frame; several frames get
+406, unless Accept also has a multipart range. A 406 lists the available forms. For video, the answer is 406 with the
+reason. The stock plugin never gets a request that needs decoding, because its decoders can end Orthanc.
 """
 _STORED = """
-Each frame is compared byte for byte with what was encoded where it is sent as stored, else pixel by pixel: lossless
-ones exactly, lossy ones within the codec's loss, and within {grey_levels} grey levels of the stock plugin's. The
-compressed forms that are made are decoded again and compared. The last columns tell whether the
-stock plugin of Debian trixie (Orthanc 1.12.7) and forky (1.13.0) sends the same: **=** as stored and as Explicit,
-**s** only as stored, **e** only as Explicit, **–** neither. A † means that it ends the server.
+The tests compare each frame that is sent as stored with the encoded one, byte for byte. They compare all others pixel
+by pixel: lossless ones exactly, and lossy ones within the codec's loss and within {grey_levels} grey levels of the
+stock plugin's. They decode the compressed forms that the plugin makes, and compare them too. The last columns say
+whether the stock plugin of Debian trixie (Orthanc 1.12.7) and forky (1.13.0) sends the same: **=** as stored and as
+Explicit, **s** only as stored, **e** only as Explicit, **–** neither. A † means that the request ends the server.
 """
-_BITS = """Frames of single bits follow each other without a gap and may begin within a byte (PS3.5 section 8.1.1). Each
-is sent beginning with a byte of its own, its first pixel in the least significant bit; zeros fill its last byte.
+_BITS = """\
+Frames of single bits follow each other without a gap and may begin within a byte (PS3.5 section 8.1.1). The plugin
+sends each one from a byte boundary, with its first pixel in the least significant bit; zeros fill its last byte.
 """
 _DAMAGED = """
-A frame that cannot be decoded is 500 with what is wrong with it, as a picture too; the other frames of the instance
-are served, and as stored all of them. In `/frames` and in a list the part of such a frame is `application/json` with
-what is wrong, in its place and with its Content-Location, and the answer has no ETag; if all of them are broken, it is
-500. Tested with one frame of four damaged, in {encoded}: {damages}, of another
-size. JPEG 2000 has no checksum: noise in the middle of a stream may be decoded to noise.
+A frame that cannot be decoded is answered with 500 and the reason, also as a picture. The other frames of the
+instance are served, and as stored, all of them are. In `/frames` and in a list, the part of such a frame is
+`application/json` with the reason, in its place and with its Content-Location, and the answer has no ETag. If all
+requested frames are broken, the answer is 500. The tests damage one frame of four, in {encoded}. The damages are:
+{damages}; of another size. JPEG 2000 has no checksum, so noise in the middle of a stream may be decoded to noise.
 
-Of a file that is cut short, or that has fewer frames than its header says, the frames that are wholly there are
-served; each of the others is 500. Which fragments are a frame's is
-never guessed: where an offset table does not tell, frames are missing, and not each fragment begins as a frame does,
-all of them are 500. Tested with {incomplete}; Orthanc takes in no file that is cut short, so that those are asked of
-the plugin alone. Where the header before the pixel data cannot be read, the stock plugin is asked for what it need not
-decode: its parser may forgive. Any file cut, overwritten or shifted at random gives such an answer too; it never ends
-Orthanc, and nothing is asked of the stock plugin by the tests, whose decoders may.
+If a file is truncated, or has fewer frames than its header says, its complete frames are served, and each of the
+others is answered with 500. The plugin never guesses which fragments belong to a frame: if no offset table says so,
+frames are missing, and not every fragment begins like a frame, all frames are answered with 500. The tested cases
+are: {incomplete}. Orthanc accepts no truncated file, so the tests send these only to the plugin alone. If the header
+before the pixel data cannot be read, the stock plugin gets the requests that need no decoding, because its parser may
+be more tolerant. Files that are truncated, overwritten or shifted at random get such answers too, and never end
+Orthanc. The tests send none of these requests to the stock plugin, whose decoders can end the server.
 """
 
 
@@ -94,21 +96,21 @@ def document() -> str:
     """The page."""
     instances = len(NATIVE) + len(ENCAPSULATED) + len(LAID_OUT)
     shapes = sum(map(len, GROUPS.values()))
-    damages = ", ".join(damage.name for damage in broken.DAMAGES)
+    damages = "; ".join(damage.name for damage in broken.DAMAGES)
     encoded = ", ".join(name.partition(",")[0] for name in broken.ENCODED)
-    incomplete = ", ".join(case.name for case in broken.INCOMPLETE)
+    incomplete = "; ".join(case.name for case in broken.INCOMPLETE)
     parts = [
         _INTRODUCTION.format(instances=instances, shapes=shapes),
-        "## What Accept gets\n" + _SHAPES,
+        "## What each Accept gets\n" + _SHAPES,
         *(f"### {name}\n\n{_table(_SHAPE_HEAD, map(_shape, group))}\n" for name, group in GROUPS.items()),
         "## Frame lists\n" + _LISTS,
         _table(("list", "status", "message"), map(_list, protocol.LIST_CASES)) + "\n",
-        "## What is stored\n" + _STORED.format(grey_levels=pictures.GREY_LEVELS),
+        "## Stored instances\n" + _STORED.format(grey_levels=pictures.GREY_LEVELS),
         _stored_tables(),
         "## Pictures\n",
-        "`rendered` and `thumbnail`, of a frame, an instance (its first frame) and a series (its first instance).\n",
+        "`rendered` and `thumbnail` of a frame, an instance (its first frame) and a series (its first instance).\n",
         _table(("request", "Accept", "answer"), map(_picture, pictures.CASES)) + "\n",
-        "Floating point pixels are not drawn: 500. Video, and instances without pixels, are handed over.\n",
+        "Pictures of floating point pixels get 500. Video, and instances without pixels, are handed over.\n",
         "## Damaged pixel data\n" + _DAMAGED.format(damages=damages, encoded=encoded, incomplete=incomplete),
     ]
     return "\n".join(parts).rstrip() + "\n"
@@ -150,7 +152,7 @@ def _stored_tables() -> str:
     groups = {"Native": NATIVE, "Compressed": ENCAPSULATED, "Offset tables and fragments": LAID_OUT}
     tables = [f"### {name}\n\n{_table(head, map(_stored, group))}\n" for name, group in groups.items()]
     videos = ", ".join(f"{video.name} ({video.transfer_syntax_uid})" for video in VIDEOS)
-    return "\n".join([*tables, _BITS, f"Video, which is 406: {videos}.\n"])
+    return "\n".join([*tables, _BITS, f"Videos get 406: {videos}.\n"])
 
 
 def _stored(stored: Stored) -> tuple[str, ...]:
