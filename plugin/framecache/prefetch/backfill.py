@@ -10,14 +10,14 @@ import contextlib
 import logging
 import threading
 from datetime import date, datetime, timedelta
-from typing import Literal
 
 from framecache.errors import Stopping, reason
 from framecache.orthanc.studies import Studies
 from framecache.plurals import counted
 from framecache.ports import Clock
 from framecache.prefetch.admission import Admission
-from framecache.prefetch.backfill_progress import Plan, Progress
+from framecache.prefetch.backfill_allowance import Allowance, Pace
+from framecache.prefetch.backfill_progress import BackfillState, Plan, Progress
 from framecache.prefetch.backfill_search import Found, Search
 from framecache.prefetch.priority import Priority
 from framecache.prefetch.scheduler import Scheduler
@@ -26,7 +26,6 @@ from framecache.worker import Worker
 
 logger = logging.getLogger(__name__)
 
-BackfillState = Literal["off", "running", "waiting", "paused", "full", "done"]
 _NOTE = "backfill"
 # How often the hours and the free room are checked.
 _LOOK_SECONDS = 10.0
@@ -63,9 +62,9 @@ class Backfill:
             "backfill", self._run, task="the backfill", begin=self._read_progress, on_error=self._interrupted
         )
         self.start = self._worker.start
-        self._fed, self._began = "", 0.0
-        self._may_go_on, self._noted_at, self._is_noted = 0.0, 0.0, True
-        self._busy_seconds, self._idle_seconds, self._looked_at_now = 0.0, 0.0, 0
+        self._fed = ""
+        self._allowance, self._pace = Allowance(plan, store, clock), Pace(clock)
+        self._noted_at, self._is_noted = 0.0, True
 
     def stop(self) -> None:
         """End; an instance at work ends with the scheduler."""
@@ -109,10 +108,7 @@ class Backfill:
     @property
     def seconds_left(self) -> float | None:
         """An estimate from the pace of this run; None while there is none."""
-        if self.total is None or not self._looked_at_now:
-            return None
-        left = max(0, self.total - self.progress.looked_at)
-        return left * self._busy_seconds / self._looked_at_now
+        return None if self.total is None else self._pace.seconds_for(max(0, self.total - self.progress.looked_at))
 
     def _read_progress(self) -> None:
         noted = Progress.from_text(self._store.notes.get(_NOTE))
@@ -133,7 +129,7 @@ class Backfill:
         today = self._today()
         oldest = today - timedelta(days=self._plan.newest_days) if self._plan.newest_days else None
         self.total = self._studies.number_of_instances(oldest)
-        self._began, self._looked_at_now = self._clock.monotonic() - self._idle_seconds, 0
+        self._pace.begin()
         for found in self._search.through(self.progress.bookmark, today, oldest):
             self._take_in(found)
         self.total = self.progress.looked_at
@@ -150,12 +146,11 @@ class Backfill:
         self._study_date = found.study.study_date
         self._wait_for_leave(0)
         for instance in found.wanted:
-            if instance.file_size <= self._store.limit * self._plan.share:  # else it would wait for room for ever
+            if self._allowance.may_ever_fit(instance.file_size):
                 self._feed(instance.orthanc_id, instance.file_size)
         self.progress.bookmark = found.study.bookmark
         self.progress.looked_at += found.number
-        self._looked_at_now += found.number
-        self._busy_seconds = self._clock.monotonic() - self._idle_seconds - self._began
+        self._pace.advance(found.number)
         if self._clock.monotonic() - self._noted_at >= _NOTE_SECONDS:
             self._note()
 
@@ -170,10 +165,10 @@ class Backfill:
             self._wait_for_leave(size)
             begun = self._clock.monotonic()
             self._have_it_cached(orthanc_id)
-            self._may_go_on = begun + size / self._plan.rate if self._plan.rate else begun
+            self._allowance.spend(size, begun)
             state = self._scheduler.state(orthanc_id)
             is_cached = state is not None and state.state == "cached"
-            is_left = state is not None and state.state == "skipped" and not self._has_room(size)
+            is_left = state is not None and state.state == "skipped" and not self._allowance.has_room(size)
         self.progress.cached += is_cached
         self.progress.size += size * is_cached
 
@@ -190,12 +185,13 @@ class Backfill:
 
     def _wait_for_leave(self, size: int) -> None:
         """Wait until an instance of `size` bytes may be cached, within the hours, the room and the rate."""
-        while (obstacle := self._obstacle(size)) or self._may_go_on > self._clock.monotonic():
+        while (obstacle := self._obstacle(size)) or self._allowance.seconds_left > 0:
             self._note_if_asked()
             self._tell(*(obstacle or _RUNNING))
             began = self._clock.monotonic()
-            self._pause(_LOOK_SECONDS if obstacle else self._may_go_on - began)
-            self._idle_seconds += self._clock.monotonic() - began if obstacle else 0.0
+            self._pause(_LOOK_SECONDS if obstacle else self._allowance.seconds_left)
+            if obstacle:
+                self._pace.rest(self._clock.monotonic() - began)
         self._note_if_asked()
         self._tell(*_RUNNING)
 
@@ -204,15 +200,7 @@ class Backfill:
             return "paused", _PAUSED
         if not self.is_wanted:
             return "off", 'the setting "Backfill" is false, and nobody has started it'
-        if not self._plan.hours.contain(datetime.fromtimestamp(self._clock.time()).time()):
-            return "waiting", "outside BackfillHours"
-        if self._store.degraded is not None:
-            return "waiting", f"nothing can be cached: {self._store.degraded.reason}"
-        return None if self._has_room(size) else ("full", "there is no free room for the next instance")
-
-    def _has_room(self, size: int) -> bool:
-        within_share = self._store.limit * self._plan.share - self._store.space.used()
-        return size <= min(within_share, self._store.space.left())
+        return self._allowance.obstacle(size)
 
     def _tell(self, state: BackfillState, reason: str) -> None:
         with self._changed:

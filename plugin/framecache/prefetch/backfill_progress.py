@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from typing import Self
+from typing import Literal, Self
 
 from framecache.config.reading import Hours
+
+BackfillState = Literal["off", "running", "waiting", "paused", "full", "done"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ from framecache.dicom.identity import InstancePath
 from framecache.errors import SourceError
 from framecache.orthanc.instance import Instance
 from framecache.orthanc.studies import Study
-from framecache.prefetch.backfill import Backfill, BackfillState
-from framecache.prefetch.backfill_progress import Plan, Progress
+from framecache.prefetch.backfill import Backfill
+from framecache.prefetch.backfill_progress import BackfillState, Plan, Progress
 from framecache.prefetch.extraction_states import ExtractionState
 from framecache.prefetch.priority import Priority
 from framecache.store.store import Degraded

@@ -1,0 +1,68 @@
+"""When the backfill may cache the next instance, and how fast it is."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from framecache.ports import Clock
+from framecache.prefetch.backfill_progress import BackfillState, Plan
+from framecache.store.store import Store
+
+
+class Allowance:
+    """The hours, the free room and the rate of a plan."""
+
+    def __init__(self, plan: Plan, store: Store, clock: Clock) -> None:
+        self._plan, self._store, self._clock = plan, store, clock
+        self._next = 0.0
+
+    def may_ever_fit(self, size: int) -> bool:
+        """Whether an instance of `size` bytes fits into the backfill's share of an empty cache."""
+        return size <= self._store.limit * self._plan.share
+
+    def has_room(self, size: int) -> bool:
+        """Whether it fits now, without evicting anything."""
+        within_share = self._store.limit * self._plan.share - self._store.space.used()
+        return size <= min(within_share, self._store.space.left())
+
+    def obstacle(self, size: int) -> tuple[BackfillState, str] | None:
+        """Why it may not be cached now, except for the rate."""
+        if not self._plan.hours.contain(datetime.fromtimestamp(self._clock.time()).time()):
+            return "waiting", "outside BackfillHours"
+        if self._store.degraded is not None:
+            return "waiting", f"nothing can be cached: {self._store.degraded.reason}"
+        return None if self.has_room(size) else ("full", "there is no free room for the next instance")
+
+    def spend(self, size: int, begun: float) -> None:
+        """An instance of `size` bytes was cached, begun at `begun` (monotonic seconds): it counts for the rate."""
+        self._next = begun + size / self._plan.rate if self._plan.rate else begun
+
+    @property
+    def seconds_left(self) -> float:
+        """How long to wait for the rate; 0 or less: not at all."""
+        return self._next - self._clock.monotonic()
+
+
+class Pace:
+    """How many instances a run has checked in how long, without the time in which it had to wait."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._began, self._idle, self._busy, self._checked = 0.0, 0.0, 0.0, 0
+
+    def begin(self) -> None:
+        """A run begins now."""
+        self._began, self._checked = self._clock.monotonic() - self._idle, 0
+
+    def rest(self, seconds: float) -> None:
+        """So long it had to wait."""
+        self._idle += seconds
+
+    def advance(self, number: int) -> None:
+        """So many more instances were checked."""
+        self._checked += number
+        self._busy = self._clock.monotonic() - self._idle - self._began
+
+    def seconds_for(self, number: int) -> float | None:
+        """An estimate for so many more; None before the first."""
+        return number * self._busy / self._checked if self._checked else None
