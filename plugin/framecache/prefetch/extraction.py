@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 
-from framecache.codecs.targets import HTJ2K_LOSSLESS
+from framecache.codecs.targets import HTJ2K_LOSSLESS_RPCL
 from framecache.dicom import frame_index
 from framecache.dicom.transfer_syntax import (
     Encoding,
@@ -110,9 +110,10 @@ class Extractor:
             if lookup(entry.instance.transfer_syntax_uid).encoding is Encoding.VIDEO:
                 raise HandOver("a video is one stream and has no frames")
             raise HandOver("the transfer syntax is not known")
-        forms = [Transcoded(stored)]
+        syntax = entry.instance.transfer_syntax_uid
+        forms = [Transcoded.of(syntax, stored)]
         has_small_form = self._codecs is not None and entry.treatment.has_small_form
-        return [*forms, Transcoded(Representation(HTJ2K_LOSSLESS))] if has_small_form else forms
+        return [*forms, Transcoded.of(syntax, Representation(HTJ2K_LOSSLESS_RPCL))] if has_small_form else forms
 
 
 def _blocks(source: FrameSource, frame_size: int) -> Iterator[range]:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
 
-from framecache.dicom.transfer_syntax import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT, Representation
+from framecache.codecs.same_stream import kept_as
+from framecache.dicom.transfer_syntax import Representation, stored_representation
 
 
 class Codecs(Protocol):
@@ -41,14 +42,17 @@ class Form(Protocol):
 
 @dataclass(frozen=True)
 class Transcoded:
-    """A frame in a transfer syntax, stored or not."""
+    """A frame in a transfer syntax, stored or not; `key` is that of the stream, which may have several names."""
 
     representation: Representation
+    key: str
 
-    @cached_property
-    def key(self) -> str:
-        """The pixels of both little endians are the same bytes: only the data set around them differs (PS3.5 7.1)."""
-        return EXPLICIT_VR_LITTLE_ENDIAN if self.representation == IMPLICIT else self.representation.transfer_syntax_uid
+    @classmethod
+    def of(cls, stored_transfer_syntax_uid: str, representation: Representation) -> Transcoded:
+        """The form of a frame that is stored in this transfer syntax."""
+        stored = stored_representation(stored_transfer_syntax_uid)
+        key = kept_as(stored.transfer_syntax_uid if stored else "", representation.transfer_syntax_uid)
+        return cls(representation, key)
 
     @cached_property
     def content_type(self) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from framecache.codecs.targets import HTJ2K_LOSSLESS, targets
+from framecache.codecs.targets import HTJ2K_LOSSLESS, HTJ2K_LOSSLESS_RPCL, targets
 from framecache.dicom.transfer_syntax import (
     EXPLICIT,
     IMPLICIT,
@@ -19,6 +19,9 @@ from framecache.dicomweb.negotiation import asks_as_stored, choose
 from framecache.errors import HandOver, NotAcceptable
 from framecache.instances.entry import Entry
 from framecache.serving.form import Form, Transcoded
+
+# Viewers show the first of these while it comes; the second is what caches of earlier versions hold.
+_SMALL_FORMS = (HTJ2K_LOSSLESS_RPCL, HTJ2K_LOSSLESS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +57,11 @@ class Representations:
 
     def _cached_small_form(self, entry: Entry, numbers: Sequence[int]) -> str | None:
         """The form that the site's rules want for slow lines, as soon as it is there: `*` then gets it."""
-        blocks = entry.blocks
-        if not numbers or (HTJ2K_LOSSLESS, numbers[0]) not in blocks:
+        if not entry.treatment.has_small_form or not numbers:
             return None
-        is_there = all((HTJ2K_LOSSLESS, number) in blocks for number in numbers)
-        return HTJ2K_LOSSLESS if is_there and entry.treatment.has_small_form else None
+        blocks = entry.blocks
+        kept = (form for form in _SMALL_FORMS if all((form, number) in blocks for number in numbers))
+        return next(kept, None)
 
     def _choose_anew(
         self,
@@ -71,11 +74,14 @@ class Representations:
         if lookup(transfer_syntax_uid).encoding is Encoding.UNKNOWN and asks_as_stored(accept):
             raise HandOver("the transfer syntax is not known")
         available = available_representations(transfer_syntax_uid, can_transcode=self._can_transcode)
+        forms = {one: Transcoded.of(transfer_syntax_uid, one) for one in available}
         if preferred is not None:
-            available.insert(0, Representation(preferred))
-        writable = [representation for representation in available if Transcoded(representation) not in refused]
+            small = Representation(preferred)
+            forms.pop(small, None)
+            forms = {small: Transcoded(small, preferred), **forms}
+        writable = [representation for representation, form in forms.items() if form not in refused]
         choice = choose(accept, writable, several=several, wildcard_is_stored=self._wildcard_is_stored)
-        return Selection(Transcoded(choice.representation), choice.multipart)
+        return Selection(forms[choice.representation], choice.multipart)
 
 
 def available_representations(transfer_syntax_uid: str, *, can_transcode: bool) -> list[Representation]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from framecache.codecs.targets import HTJ2K_LOSSLESS
+from framecache.codecs.targets import HTJ2K_LOSSLESS_RPCL
 from framecache.dicom.identity import InstancePath
 from framecache.errors import Overloaded
 from framecache.policy.parsing import parse_rules
@@ -183,7 +183,7 @@ def test_the_stored_forms_of_a_burst_are_warm_before_the_first_small_form(small_
     bench.run(*names)
     assert eventually(lambda: len(bench.store.rows) == 6)
 
-    stored, small = [(uuid(n), EXPLICIT) for n in range(3)], [(uuid(n), HTJ2K_LOSSLESS) for n in range(3)]
+    stored, small = [(uuid(n), EXPLICIT) for n in range(3)], [(uuid(n), HTJ2K_LOSSLESS_RPCL) for n in range(3)]
     assert forms_kept(bench) == stored + small
     assert {bench.scheduler.state(name) for name in names} == {ExtractionState("cached")}
     assert eventually(lambda: bench.metrics["filled_frames"] == 18)  # counted behind the last row
@@ -218,7 +218,7 @@ def test_the_small_form_a_viewer_waits_for_goes_before_what_arrived(small_forms:
     bench.run(*names)
     assert eventually(lambda: len(bench.store.rows) == 6)
 
-    assert forms_kept(bench)[:2] == [(uuid(2), EXPLICIT), (uuid(2), HTJ2K_LOSSLESS)]
+    assert forms_kept(bench)[:2] == [(uuid(2), EXPLICIT), (uuid(2), HTJ2K_LOSSLESS_RPCL)]
 
 
 def test_an_instance_deleted_before_its_small_form_leaves_nothing_behind(small_forms: Bench) -> None:
@@ -234,18 +234,18 @@ def test_an_instance_deleted_before_its_small_form_leaves_nothing_behind(small_f
     bench.run(*names)
     assert eventually(lambda: len(bench.store.rows) == 2 and bench.scheduler.queue_length == 0)
 
-    assert forms_kept(bench) == [(uuid(1), EXPLICIT), (uuid(1), HTJ2K_LOSSLESS)]
+    assert forms_kept(bench) == [(uuid(1), EXPLICIT), (uuid(1), HTJ2K_LOSSLESS_RPCL)]
 
 
 def test_frames_beside_one_that_was_made_for_a_viewer_are_cut_out_as_well(small_forms: Bench) -> None:
     """The keeper's block has that frame alone, the filler's would begin with it."""
     name = small_forms.take_in(1)
     entry = small_forms.catalogue.describe(name)
-    entry.add(small_forms.store.blocks.keep(entry.instance, HTJ2K_LOSSLESS, {1: memoryview(b"made")}))
+    entry.add(small_forms.store.blocks.keep(entry.instance, HTJ2K_LOSSLESS_RPCL, {1: memoryview(b"made")}))
 
     small_forms.run(name)
 
-    assert eventually(lambda: {n for form, n in list(entry.blocks) if form == HTJ2K_LOSSLESS} == {1, 2, 3})
+    assert eventually(lambda: {n for form, n in list(entry.blocks) if form == HTJ2K_LOSSLESS_RPCL} == {1, 2, 3})
 
 
 @given(st.integers(1, 50), st.integers(1, 9), st.integers(1, 60))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from framecache.codecs.targets import HTJ2K_LOSSLESS
+from framecache.codecs.targets import HTJ2K_LOSSLESS, HTJ2K_LOSSLESS_RPCL
 from framecache.dicom.transfer_syntax import EXPLICIT, Representation
 from framecache.errors import FrameCacheError, HandOver, NotAcceptable
 from framecache.instances.entry import Entry
@@ -29,9 +29,9 @@ JPEG_XL = 'multipart/related; type="image/jxl"'
 JPEG = 'multipart/related; type="image/jpeg"; transfer-syntax=1.2.840.10008.1.2.4.50'
 
 
-def entry_of(transfer_syntax_uid: str, *small: int, wants_small: bool = True) -> Entry:
+def entry_of(transfer_syntax_uid: str, *small: int, wants_small: bool = True, form: str = HTJ2K_LOSSLESS_RPCL) -> Entry:
     """An instance of which these frames are cached in the small form."""
-    rows = {(HTJ2K_LOSSLESS, number): Block("", HTJ2K_LOSSLESS, number, 1, 1, BlockFile("")) for number in small}
+    rows = {(form, number): Block("", form, number, 1, 1, BlockFile("")) for number in small}
     one, treatment = instance(), Treatment("arrival", has_small_form=wants_small)
     return Entry(replace(one, transfer_syntax_uid=transfer_syntax_uid), None, 0.0, treatment, blocks=rows)
 
@@ -40,9 +40,11 @@ def entry_of(transfer_syntax_uid: str, *small: int, wants_small: bool = True) ->
     ("stored", "accept", "small", "wanted"),
     [
         pytest.param(NATIVE, ANYTHING, (), NATIVE, id="as stored"),
-        pytest.param(NATIVE, ANYTHING, (1, 2), HTJ2K_LOSSLESS, id="the small form as soon as it is there"),
+        pytest.param(NATIVE, ANYTHING, (1, 2), HTJ2K_LOSSLESS_RPCL, id="the small form as soon as it is there"),
         pytest.param(NATIVE, ANYTHING, (1,), NATIVE, id="not where one of the frames lacks it"),
-        pytest.param(NATIVE, f"application/octet-stream, {ANYTHING};q=0.1", (1, 2), HTJ2K_LOSSLESS, id="two frames"),
+        pytest.param(
+            NATIVE, f"application/octet-stream, {ANYTHING};q=0.1", (1, 2), HTJ2K_LOSSLESS_RPCL, id="two frames"
+        ),
         pytest.param(JPEG_2000, ANYTHING, (), JPEG_2000, id="compressed as stored"),
         pytest.param(JPEG_2000, "*/*", (), NATIVE, id="the default of PS3.18 8.7.8"),
         pytest.param(JPEG_2000, f"{JPEG_XL};q=0.9, {ANYTHING};q=0.1", (), JPEG_2000, id="the next that there is"),
@@ -65,9 +67,23 @@ def test_the_small_form_is_not_preferred_where_no_rule_wants_it() -> None:
     )
 
 
+@pytest.mark.parametrize("asked", [HTJ2K_LOSSLESS, HTJ2K_LOSSLESS_RPCL])
+def test_the_small_form_answers_to_both_of_its_names(asked: str) -> None:
+    accept = f'multipart/related; type="image/jphc"; transfer-syntax={asked}'
+    form = Representations(can_transcode=True).choose(entry_of(NATIVE, 1), accept, (1,)).form
+    assert (form.representation.transfer_syntax_uid, form.key) == (asked, HTJ2K_LOSSLESS_RPCL)
+
+
+@pytest.mark.parametrize("accept", [ANYTHING, 'multipart/related; type="image/jphc"'])
+def test_what_an_earlier_version_kept_is_used_under_the_name_that_it_was_made_for(accept: str) -> None:
+    entry = entry_of(NATIVE, 1, form=HTJ2K_LOSSLESS)
+    form = Representations(can_transcode=True).choose(entry, accept, (1,)).form
+    assert (form.representation.transfer_syntax_uid, form.key) == (HTJ2K_LOSSLESS, HTJ2K_LOSSLESS)
+
+
 def test_what_turned_out_not_to_be_writable_is_passed_over() -> None:
     representations, entry = Representations(can_transcode=True), entry_of(NATIVE, 1)
-    refused = frozenset[Form]({Transcoded(Representation(HTJ2K_LOSSLESS))})
+    refused = frozenset[Form]({Transcoded.of(NATIVE, Representation(HTJ2K_LOSSLESS_RPCL))})
     assert representations.choose(entry, ANYTHING, (1,), refused).form.representation == EXPLICIT
 
 

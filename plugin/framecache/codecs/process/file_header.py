@@ -15,11 +15,11 @@ from pydicom.filewriter import write_dataset
 from pydicom.uid import UID
 
 from framecache.codecs import targets
-from framecache.codecs.process.encoding import is_same_stream
 from framecache.codecs.process.errors import Undecodable, Unwritable
 from framecache.codecs.process.headers import keeps_planes, photometric_interpretation
 from framecache.codecs.process.native import with_swapped_words
 from framecache.codecs.process.pixels import PixelDescription
+from framecache.codecs.same_stream import is_same_stream
 from framecache.dicom.transfer_syntax import (
     EXPLICIT_VR_BIG_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,

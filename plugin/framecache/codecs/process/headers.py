@@ -13,9 +13,9 @@ from pydicom.tag import BaseTag
 from pydicom.uid import UID
 
 from framecache.codecs import targets
-from framecache.codecs.process.encoding import is_same_stream
 from framecache.codecs.process.errors import Undecodable
 from framecache.codecs.process.pixels import PixelDescription
+from framecache.codecs.same_stream import is_same_stream
 from framecache.dicom.byte_reader import MemoryReader
 from framecache.dicom.data_set import FLOAT_PIXEL_DATA, read_transfer_syntax_uid, start_of_data_set, walker_of
 from framecache.dicom.element_walker import KNOWN_VRS, UNDEFINED_LENGTH

@@ -5,12 +5,13 @@ from __future__ import annotations
 from framecache.codecs import targets
 from framecache.codecs.process import native, rendering
 from framecache.codecs.process.decoding import decode, decode_samples, decode_shown
-from framecache.codecs.process.encoding import encode, is_same_stream
+from framecache.codecs.process.encoding import encode
 from framecache.codecs.process.errors import Undecodable, Unwritable
 from framecache.codecs.process.file_header import converted, file_header, whole_file
 from framecache.codecs.process.headers import Headers
 from framecache.codecs.process.pixels import PixelDescription
 from framecache.codecs.process.protocol import Head, ProtocolError
+from framecache.codecs.same_stream import is_same_stream
 from framecache.dicom.transfer_syntax import Encoding, lookup
 
 
