@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from framecache.dicom.byte_reader import ByteReader
 from framecache.dicom.element_walker import KNOWN_VRS, UNDEFINED_LENGTH, Element, ElementWalker, Incomplete
 from framecache.dicom.transfer_syntax import EXPLICIT_VR_BIG_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
-from framecache.errors import NoPixelData, UnreadableHeader
+from framecache.errors import BrokenPixelData, NoPixelData, UnreadableHeader
 
 PIXEL_DATA = 0x7FE00010
 EXTENDED_OFFSET_TABLE = 0x7FE00001
@@ -59,12 +59,15 @@ class Header:
         return default
 
     def integer_string(self, tag: int, default: int) -> int:
-        """The value of an IS element, `default` where it is absent or empty."""
+        """The value of an IS element, `default` where it is absent or empty.
+
+        Raises BrokenPixelData for what is no number: the stock plugin refuses it as well, and need not be asked.
+        """
         text = (self.value(tag) or b"").rstrip(b" \0").strip()
         if not text:
             return default
         if not _INTEGER_STRING.fullmatch(text):
-            raise UnreadableHeader(f"({tag >> 16:04X},{tag & 0xFFFF:04X}) is not a number")
+            raise BrokenPixelData(f"({tag >> 16:04X},{tag & 0xFFFF:04X}) is not a number")
         return int(text)
 
 

@@ -17,7 +17,7 @@ from framecache.dicom.data_set import (
     read_transfer_syntax_uid,
 )
 from framecache.dicom.element_walker import UNDEFINED_LENGTH, Element
-from framecache.errors import FrameCacheError, NestedTooDeeply, UnreadableHeader
+from framecache.errors import BrokenPixelData, FrameCacheError, NestedTooDeeply, UnreadableHeader
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom import Dataset, dcmread
@@ -253,7 +253,7 @@ def test_a_number_is_read_as_writers_pad_it(value: bytes, number: int) -> None:
 @pytest.mark.parametrize("value", [b"three ", b"3\\4", b"3.0", b"1_0", b"\xd9\xa3", b"9" * 10_000])
 def test_what_is_not_a_number_is_broken(value: bytes) -> None:
     """PS3.5 section 6.2, IS: a sign and digits."""
-    with pytest.raises(UnreadableHeader, match=r"\(0028,0008\) is not a number"):
+    with pytest.raises(BrokenPixelData, match=r"\(0028,0008\) is not a number"):
         header_with(NUMBER_OF_FRAMES, value).integer_string(NUMBER_OF_FRAMES, 1)
 
 

@@ -22,7 +22,7 @@ FOLDER = Path(pydicom.__file__).parent / "data" / "test_files"
 NO_FRAMES = {
     "MR_truncated.dcm": BrokenPixelData,
     "meta_missing_tsyntax.dcm": UnreadableHeader,
-    "badVR.dcm": UnreadableHeader,  # NumberOfFrames is "1A"
+    "badVR.dcm": BrokenPixelData,  # NumberOfFrames is "1A"
     "nested_priv_SQ.dcm": UnreadableHeader,  # has pixel data, and nothing that says of what size
 }
 _KEYWORDS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
