@@ -49,7 +49,11 @@ def test_what_is_no_uid_is_served_on_all_routes(archive: Archive, tmp_path: Path
     ]
     for resource in ("/frames/2/rendered", "/rendered", "/frames", ""):
         assert archive.get(stored.path + resource, accept="*/*").status_code == 200, resource
-    assert archive.get(stored.path.rpartition("/instances/")[0] + "/thumbnail", accept="*/*").status_code == 200
+    series_path = stored.path.rpartition("/instances/")[0]
+    assert archive.get(f"{series_path}/thumbnail", accept="*/*").status_code == 200
+    for whole in (series_path, series_path.rpartition("/series/")[0]):
+        answer = archive.get(whole, accept="*/*")
+        assert (answer.status_code, answer.headers.get("X-Frame-Cache")) == (200, "file"), whole
     assert archive.progress(stored)["State"] == "cached"
 
 
@@ -63,3 +67,5 @@ def test_a_pattern_finds_nothing(archive: Archive, tmp_path: Path, identifier: s
     ):
         for resource in ("/frames/1", "/frames", "/rendered", ""):
             assert archive.get(f"/dicom-web/{path}{resource}", accept="*/*").status_code in (400, 404), resource
+    for whole in (f"studies/{identifier}", f"studies/{identifier}/series/anonymous.1"):
+        assert archive.get(f"/dicom-web/{whole}", accept="*/*").status_code in (400, 404), whole

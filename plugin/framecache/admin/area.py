@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from typing import Any, Protocol, overload
 
 from framecache.declaration import Declaration
-from framecache.dicom.identity import is_orthanc_id
 from framecache.errors import BadRequest
+from framecache.orthanc.identifiers import is_orthanc_id
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What names an instance and its frames: UIDs (PS3.5 section 9.1) and their like, Orthanc's IDs, frame lists."""
+"""What names an instance: UIDs (PS3.5 section 9.1), or what an archive has in their place."""
 
 from __future__ import annotations
 
@@ -7,17 +7,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import quote
 
-from framecache.errors import BadRequest, NotFound
+from framecache.errors import NotFound
 
 _UID = re.compile(r"[0-9]+(\.[0-9]+)*", re.ASCII)
-_ORTHANC_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{8}){4}", re.ASCII)
-_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII)
 _LONGEST_UID = 64  # PS3.5 section 9.1
 # What archives hold in the place of a UID: of any letters (an anonymizer's hash), longer, with a space within. Not what
 # Orthanc's search takes for a pattern or a list, nor what is a step of a path or no printable character of ASCII.
 _IDENTIFIER = re.compile(r"[!-)+-.0->@-\[\]-~]([ -)+-.0->@-\[\]-~]{0,254}[!-)+-.0->@-\[\]-~])?")
 _SAFE_IN_A_PATH = "!$&'()+,:;=@"  # RFC 3986 section 3.3
-_LARGEST_FRAME_NUMBER = 2**31 - 1  # NumberOfFrames is an IS (PS3.5 section 6.2)
 
 
 def is_uid(text: str) -> bool:
@@ -31,16 +28,6 @@ def is_identifier(text: str) -> bool:
     It holds no slash, backslash, asterisk, question mark or control character, and 256 characters at most.
     """
     return _IDENTIFIER.fullmatch(text) is not None
-
-
-def is_orthanc_id(text: str) -> bool:
-    """Whether `text` has the form of Orthanc's resource IDs (a SHA-1 in five groups)."""
-    return _ORTHANC_ID.fullmatch(text) is not None
-
-
-def is_uuid(text: str) -> bool:
-    """Whether `text` has the form of an attachment's UUID, which becomes a file name."""
-    return _UUID.fullmatch(text) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,20 +55,3 @@ class InstancePath:
 def _below_the_root(*uids: str) -> str:
     study, series, instance = (quote(uid, _SAFE_IN_A_PATH) for uid in uids)
     return f"studies/{study}/series/{series}/instances/{instance}"
-
-
-def parse_frame_list(text: str) -> tuple[int, ...]:
-    """The frame numbers of a request, from 1, in its order (PS3.18 section 10.4.1); a URL bounds how many.
-
-    Duplicates are kept, as the stock plugin answers them. Raises BadRequest for empty items, text and zero.
-    """
-    return tuple(map(_frame_number, text.split(",")))
-
-
-def _frame_number(item: str) -> int:
-    if not (item.isascii() and item.isdigit() and len(item) <= len(str(_LARGEST_FRAME_NUMBER))):
-        raise BadRequest("a frame list has whole numbers from 1, separated by commas")
-    number = int(item)
-    if not 1 <= number <= _LARGEST_FRAME_NUMBER:
-        raise BadRequest("frames are numbered from 1")
-    return number

@@ -6,9 +6,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from framecache.dicom.identity import is_identifier, is_orthanc_id
+from framecache.dicom.identity import is_identifier
 from framecache.errors import NotFound, SourceError
 from framecache.orthanc.api import get_json, post_json
+from framecache.orthanc.identifiers import is_orthanc_id
 from framecache.orthanc.instance import number_of_frames
 from framecache.ports import OrthancApi
 

@@ -9,8 +9,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from framecache.dicom.identity import InstancePath, is_orthanc_id, is_uuid
+from framecache.dicom.identity import InstancePath
 from framecache.errors import NotFound, SourceError
+from framecache.orthanc.identifiers import is_orthanc_id, is_uuid
 
 # What POST /tools/find has to be asked for (core 1.12.5 and later); all of it is in Orthanc's database.
 FIND_OPTIONS = {

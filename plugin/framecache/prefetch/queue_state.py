@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from framecache.dicom.identity import is_orthanc_id
+from framecache.orthanc.identifiers import is_orthanc_id
 from framecache.plurals import counted
 from framecache.prefetch.priority import Priority
 from framecache.prefetch.related import RelatedNote, RelatedStudies, is_note

@@ -8,8 +8,9 @@ from functools import cached_property
 from types import MappingProxyType
 
 from framecache.codecs.process.errors import CodecUnavailable
-from framecache.dicom.identity import InstancePath, parse_frame_list
+from framecache.dicom.identity import InstancePath
 from framecache.dicom.transfer_syntax import Encoding, lookup
+from framecache.dicomweb.frame_list import parse_frame_list
 from framecache.dicomweb.multipart import Multipart
 from framecache.dicomweb.public_url import PublicUrl
 from framecache.dicomweb.rendering_parameters import RenderingParameters, parse_rendering

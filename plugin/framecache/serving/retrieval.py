@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from framecache.dicom.identity import InstancePath, parse_frame_list
+from framecache.dicom.identity import InstancePath
 from framecache.dicom.transfer_syntax import EXPLICIT, IMPLICIT, Encoding, lookup, stored_representation
+from framecache.dicomweb.frame_list import parse_frame_list
 from framecache.dicomweb.multipart import Multipart
 from framecache.dicomweb.public_url import PublicUrl
 from framecache.errors import (

@@ -186,7 +186,7 @@ class WholeStudy:
     STOW-RS posts to the same URL. Orthanc gives a POST to the stock plugin's chunked callback before any of this kind.
     """
 
-    pattern = "studies/([0-9.]{1,64})"
+    pattern = "studies/([^/]+)"
 
     def __init__(self, retrieval: StudyRetrieval) -> None:
         self._retrieval = retrieval
@@ -208,7 +208,7 @@ class WholeStudy:
 class WholeSeries(WholeStudy):
     """GET …/series/{uid}: all files of a series."""
 
-    pattern = "studies/([0-9.]{1,64})/series/([0-9.]{1,64})"
+    pattern = SERIES
 
 
 def _frames(path: InstancePath, frame_list: str, request: HttpRequest) -> FrameRequest:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from urllib.parse import unquote
 
 import pytest
-from framecache.dicom.identity import InstancePath, is_identifier, is_orthanc_id, is_uid, is_uuid, parse_frame_list
+from framecache.dicom.identity import InstancePath, is_identifier, is_uid
+from framecache.dicomweb.frame_list import parse_frame_list
 from framecache.errors import BadRequest, NotFound
+from framecache.orthanc.identifiers import is_orthanc_id, is_uuid
 from hypothesis import given
 from hypothesis import strategies as st
 
