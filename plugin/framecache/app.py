@@ -544,7 +544,7 @@ def _connect(site: Site, prefetch: Prefetch, maintenance: Maintenance) -> None:
     subscribe(CheckpointHasRoom, lambda _: feed.read_on())
     subscribe(StudyArrived, lambda event: prefetch.related.study_arrived(event.study_id))
     subscribe(InstanceOpened, lambda event: prefetch.related.opened(event.entry))
-    subscribe(StoredFormCached, lambda event: checkpoint.kept(event.orthanc_id))
+    subscribe(StoredFormCached, lambda event: checkpoint.stored_form_cached(event.orthanc_id))
     subscribe(InstanceDone, lambda event: checkpoint.done(event.orthanc_id))
     subscribe(InstanceDone, lambda event: prefetch.backfill.done(event.orthanc_id))
     subscribe(ExtractionStateChanged, partial(_note_state, site.events))

@@ -48,7 +48,7 @@ class Checkpoint:
         with self._lock:
             self._read_up_to = sequence
 
-    def kept(self, orthanc_id: str) -> None:
+    def stored_form_cached(self, orthanc_id: str) -> None:
         """The stored form of the instance is cached, and only its small form is not."""
         with self._lock:
             self._kept |= {orthanc_id} & self._unfinished.keys()

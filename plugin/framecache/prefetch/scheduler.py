@@ -54,7 +54,7 @@ class Scheduler:
             self._queue.enter(orthanc_id, priority if known is None else min(priority, known.priority))
             return True
 
-    def wanted(self, entry: Entry, frame_number: int) -> MissCause:
+    def queue_missed(self, entry: Entry, frame_number: int) -> MissCause:
         """A viewer waited for this frame: the instance goes before all that merely arrived, this frame first.
 
         Returns why it was not cached.

@@ -20,11 +20,11 @@ from framecache.store.buffers import BufferPool
 from framecache.telemetry.metrics import MissCause
 
 
-class Wanted(Protocol):
-    """Who is told that a viewer had to wait for a frame."""
+class MissQueue(Protocol):
+    """Queues instances of which a viewer had to wait for a frame."""
 
-    def wanted(self, entry: Entry, frame_number: int) -> MissCause:
-        """Bring the instance into the cache, the frames nearest to this one first. Returns why it is not there."""
+    def queue_missed(self, entry: Entry, frame_number: int) -> MissCause:
+        """Cache the instance, the frames nearest to this one first. Returns why it was not cached."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +74,8 @@ class Delivery:
 class Assembly:
     """Makes answers of deliveries."""
 
-    def __init__(self, frames: Frames, pool: BufferPool, wanted: Wanted, reporter: Reporter, limits: Limits) -> None:
-        self._frames, self._pool, self._wanted = frames, pool, wanted
+    def __init__(self, frames: Frames, pool: BufferPool, queue: MissQueue, reporter: Reporter, limits: Limits) -> None:
+        self._frames, self._pool, self._queue = frames, pool, queue
         self._reporter, self._limits = reporter, limits
 
     def answer(self, delivery: Delivery) -> Answer:
@@ -137,15 +137,15 @@ class Assembly:
             found, _ = _write_part(frames, found, header, chunk, 0)
             yield chunk
             if not found.is_hit:
-                self._wanted.wanted(delivery.entry, number)
+                self._queue.queue_missed(delivery.entry, number)
         yield memoryview(delivery.closing)
 
     def _missed(self, delivery: Delivery, frames: OpenFrames, found: Sequence[FrameLocation]) -> MissCause | None:
         """Why the first frame that did not come from the cache did not; None if all came."""
         for one in found:
             if not one.is_hit:
-                queue = self._wanted.wanted(delivery.entry, one.number)
-                return frames.why_missed(one, queue)
+                cause = self._queue.queue_missed(delivery.entry, one.number)
+                return frames.why_missed(one, cause)
         return None
 
 

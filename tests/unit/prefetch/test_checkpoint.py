@@ -64,11 +64,11 @@ def test_small_forms_hold_up_no_new_instances_until_there_are_very_many() -> Non
     for number in range(1, 10):
         checkpoint.add(number, str(number))
         checkpoint.read(number)
-        checkpoint.kept(str(number))
+        checkpoint.stored_form_cached(str(number))
         assert checkpoint.has_room()
     assert checkpoint.finished == 0  # what has no small form yet is begun with after a restart
     checkpoint.add(10, "10")
-    checkpoint.kept("10")
+    checkpoint.stored_form_cached("10")
     assert not checkpoint.has_room()
     for number in range(1, 6):
         checkpoint.done(str(number))
@@ -78,8 +78,8 @@ def test_small_forms_hold_up_no_new_instances_until_there_are_very_many() -> Non
 def test_what_was_kept_and_is_stored_again_counts_anew() -> None:
     checkpoint = Checkpoint(Dispatcher(), most_unfinished=1)
     checkpoint.add(1, "a")
-    checkpoint.kept("a")
-    checkpoint.kept("never heard of")
+    checkpoint.stored_form_cached("a")
+    checkpoint.stored_form_cached("never heard of")
     assert checkpoint.has_room()
     checkpoint.add(2, "a")
     assert not checkpoint.has_room()

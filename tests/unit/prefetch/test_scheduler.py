@@ -133,7 +133,7 @@ def test_who_scrolls_elsewhere_meanwhile_is_followed_there(bench: Bench) -> None
 
     def scroll() -> None:
         if len(bench.store.rows) == 2:
-            bench.scheduler.wanted(entry, 8)
+            bench.scheduler.queue_missed(entry, 8)
 
     bench.store.before_keep = scroll
     bench.scheduler.submit(name, Priority.VIEWER, near=2)
@@ -147,8 +147,8 @@ def test_who_scrolls_elsewhere_meanwhile_is_followed_there(bench: Bench) -> None
 def test_a_second_touch_of_an_instance_that_waits_moves_the_frame_that_goes_first(bench: Bench) -> None:
     name = bench.take_in(1, big_frames(5), frames=5)
     entry = bench.catalogue.describe(name)
-    bench.scheduler.wanted(entry, 1)
-    bench.scheduler.wanted(entry, 4)
+    bench.scheduler.queue_missed(entry, 1)
+    bench.scheduler.queue_missed(entry, 4)
     bench.scheduler.submit(name, Priority.ARRIVED)
     bench.run(name)
 
@@ -198,7 +198,7 @@ def test_an_instance_is_cached_while_its_small_form_is_made_and_is_not_queued_an
     def look() -> None:
         states.append(bench.scheduler.state(name))
         if len(states) == 2:
-            bench.scheduler.wanted(entry, 2)
+            bench.scheduler.queue_missed(entry, 2)
             queued.append(bench.scheduler.queue_length)
 
     bench.store.before_keep = look
@@ -594,7 +594,7 @@ def test_what_was_found_damaged_is_cut_out_anew_and_counted_once(bench: Bench, d
         overwrite(row, content)
     for _ in range(2):
         entry.drop(row, why)
-    bench.scheduler.wanted(entry, 2)
+    bench.scheduler.queue_missed(entry, 2)
     assert eventually(lambda: bench.done == [name] * 2)
     bench.scheduler.submit(name, Priority.VIEWER, 2)
     assert eventually(lambda: bench.done == [name] * 3)
@@ -617,7 +617,7 @@ def test_damage_that_a_reader_meets_while_its_frames_are_written_anew_is_counted
 
     bench.store.before_keep = meet_the_other
     entry.drop(damaged[0], BrokenBlock("zeroed"))
-    bench.scheduler.wanted(entry, 2)
+    bench.scheduler.queue_missed(entry, 2)
 
     assert eventually(lambda: bench.done == [name] * 2)
     assert bench.metrics["damaged_blocks"] == 2
@@ -713,7 +713,7 @@ def test_an_instance_that_there_is_no_memory_for_is_tried_again_soon(
     assert found is not None
     assert (found.state, found.error is None) == (state, state == "cached")
     assert (len(refused), bench.metrics["failed_fills"]) == (min(times, 3), 0)
-    assert bench.scheduler.wanted(bench.catalogue.describe(name), 1) == "not_cached"  # and not "failed"
+    assert bench.scheduler.queue_missed(bench.catalogue.describe(name), 1) == "not_cached"  # and not "failed"
 
 
 def test_the_stop_does_not_wait_for_memory(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -819,7 +819,7 @@ def test_what_does_not_fit_leaves_no_half_and_does_not_push_others_out_again_and
     assert {owner for owner, _ in bench.store.rows.values()} == {known}
     entry = bench.catalogue.describe(large)
     assert not entry.blocks
-    assert bench.scheduler.wanted(entry, 1) == "not_cached"
+    assert bench.scheduler.queue_missed(entry, 1) == "not_cached"
     # The backfill takes no room from others; for a viewer it would have been made.
     assert bench.scheduler.is_busy_with(large) == (priority == Priority.BACKFILL)
     bench.workers.stop()
@@ -845,7 +845,7 @@ def test_a_wanted_instance_is_queued_unless_it_failed_lately_or_too_often(
     for one in ("queued", "running", state) * times:
         bench.scheduler._states.note(name, ExtractionState(one, at=bench.clock.now if one == "failed" else 0.0))
     bench.clock.now += seconds
-    bench.scheduler.wanted(entry, 2)
+    bench.scheduler.queue_missed(entry, 2)
 
     bench.scheduler.submit(name, Priority.OPENED)
 
@@ -860,11 +860,11 @@ def test_who_waited_for_a_frame_that_is_kept_by_now_queues_nothing(bench: Bench)
     name = bench.take_in(1)
     entry = bench.catalogue.describe(name)
     bench.run(name)
-    bench.scheduler.wanted(entry, 2)
+    bench.scheduler.queue_missed(entry, 2)
     assert (bench.scheduler.queue_length, bench.scheduler.state(name)) == (0, ExtractionState("cached"))
     bench.workers.stop()
     entry.blocks.clear()
-    bench.scheduler.wanted(entry, 2)
+    bench.scheduler.queue_missed(entry, 2)
     assert bench.scheduler.queue_length == 1
 
 
@@ -902,11 +902,11 @@ def test_a_viewer_s_wait_has_a_cause(bench: Bench) -> None:
     known, bad = bench.take_in(1), bench.take_in(2, b"no DICOM file at all")
     entry = bench.catalogue.describe(known)
 
-    assert [bench.scheduler.wanted(entry, 1) for _ in range(2)] == ["not_cached", "queued"]
+    assert [bench.scheduler.queue_missed(entry, 1) for _ in range(2)] == ["not_cached", "queued"]
     entry.treatment = Treatment("never")
-    assert bench.scheduler.wanted(entry, 1) == "left_out"
+    assert bench.scheduler.queue_missed(entry, 1) == "left_out"
     bench.run(bad)
-    assert bench.scheduler.wanted(bench.catalogue.describe(bad), 1) == "failed"
+    assert bench.scheduler.queue_missed(bench.catalogue.describe(bad), 1) == "failed"
 
 
 def test_what_waits_longest_and_what_is_at_work_can_be_seen(bench: Bench) -> None:
@@ -941,7 +941,7 @@ def test_a_block_that_a_reader_found_damaged_is_written_again(bench: Bench, log:
     bench.store.before_keep = lambda: log.info("written")
     entry.drop(damaged, BrokenBlock("cut short"))
 
-    assert bench.scheduler.wanted(entry, 1) == "not_cached"
+    assert bench.scheduler.queue_missed(entry, 1) == "not_cached"
     assert eventually(lambda: (EXPLICIT, 1) in entry.blocks)
     assert not entry.lost
     assert entry.blocks[EXPLICIT, 2] == whole

@@ -58,7 +58,7 @@ class Bench:
         url = PublicUrl.from_configuration({})
         self.retrieval = Retrieval(self.catalogue, representations, assembly, reporter, url)
 
-    def wanted(self, _entry: Entry, frame_number: int) -> MissCause:
+    def queue_missed(self, _entry: Entry, frame_number: int) -> MissCause:
         self.wanted_frames.append(frame_number)
         return "not_cached"
 
