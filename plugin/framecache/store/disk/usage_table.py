@@ -16,7 +16,7 @@ from framecache.store.record import Record, UnreadableRecord
 from framecache.store.usage import InstanceUsage, Order, StudyUsage, StudyUsagePage, TotalUsage
 
 # Another name with each change of the columns or of what they mean: the sums are made anew from the index then.
-_NAME = "Holdings1"
+_NAME = "Usage1"
 # In the order of the primary key the rows of a study lie together. `form` is the one that a viewer is sent first.
 _COLUMNS = """
     study TEXT, study_id TEXT, series TEXT, instance TEXT, tag TEXT UNIQUE, series_id TEXT, attachment TEXT, form TEXT,
@@ -51,14 +51,12 @@ class UsageTable:
                 self._begin()
 
     def _begin(self) -> None:
-        for (name,) in self._table.rows(
-            "SELECT name FROM sqlite_master WHERE name LIKE 'Holdings%' AND type = 'table'"
-        ):
+        for (name,) in self._table.rows("SELECT name FROM sqlite_master WHERE name LIKE 'Usage%' AND type = 'table'"):
             self._table.rows(f"DROP TABLE {name}")
         self._table.rows(f"CREATE TABLE {_NAME} ({_COLUMNS}) WITHOUT ROWID")
         for name, trigger in _triggers():
-            self._table.rows(f"DROP TRIGGER IF EXISTS Holdings_{name}")
-            self._table.rows(f"CREATE TRIGGER Holdings_{name} {trigger}")
+            self._table.rows(f"DROP TRIGGER IF EXISTS Usage_{name}")
+            self._table.rows(f"CREATE TRIGGER Usage_{name} {trigger}")
         for (content,) in self._table.rows(f"SELECT value FROM Cache WHERE {_IS_RECORD.format(key='key')}"):
             with contextlib.suppress(UnreadableRecord):  # nobody else can read it either
                 self.enter(Record.from_json(content))

@@ -186,7 +186,7 @@ def test_the_sums_are_those_that_the_index_gives(
     names = [instance.orthanc_id for instance in INSTANCES]
     kept = store.usage.instances(names)
     store.close()
-    execute(folder, "DROP TABLE Holdings1")
+    execute(folder, "DROP TABLE Usage1")
     again = DiskStore(folder, 1 << 30)
     made_anew = again.usage.instances(names)
     again.close()
