@@ -125,7 +125,7 @@ def test_it_works_and_shows_what_is_cached_and_of_whom(page: Page, archive: Arch
     expect(row_of(page, NASTY)).to_contain_text(NASTIER)
     expect(page.locator("#found")).to_have_text("3 studies in the cache")
     expect(page.locator("#overview")).to_contain_text("3 studies, 0 pinned, 18 frames")
-    filled = page.get_by_role("slider", name="Frames brought into the cache: moment")
+    filled = page.get_by_role("slider", name="Frames cached: moment")
     expect(filled).to_have_attribute("aria-valuetext", re.compile(r"^in all: frames 18, size \S+\sKiB$"))
     expect(page.locator("#charts figure")).to_have_count(4)
     expect(page.locator("#checks li")).to_have_count(len(archive.status()["Checks"]))
@@ -190,7 +190,7 @@ def test_orthanc_explorer_leads_to_it(chromium: Browser, archive: Archive, addre
         page.get_by_role("link", name="Frame cache").click()
         expect(page.locator("#state")).to_contain_text("Working")
         page.goto(f"{address}/app/explorer.html#study?uuid={study['ID']}")
-        page.get_by_role("link", name="In the frame cache").click()
+        page.get_by_role("link", name="Open in the frame cache").click()
         expect(page.locator("#rows tr")).to_have_count(1)
         expect(row_of(page, "Doe, Jane")).to_have_count(1)
 

@@ -30,7 +30,7 @@ def shown(chromium: Browser, told: Told, address: str = ADDRESS) -> Iterator[Pag
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("console", lambda line: complaints.append(line.text) if "Security Policy" in line.text else None)
     page.goto(address)
-    expect(page.locator("#state")).not_to_have_text("Asking…")
+    expect(page.locator("#state")).not_to_have_text("Loading…")
     yield page
     context.close()
     assert (complaints, told.elsewhere) == ([], [])
@@ -136,7 +136,7 @@ def test_a_server_that_refuses_is_not_called_silent(chromium: Browser, status: i
     with shown(chromium, told) as page:
         before, told.routes["/frame-cache/status"] = told.routes["/frame-cache/status"], status
         expect(page.locator("#silence")).to_contain_text(reason, timeout=10000)
-        expect(page.locator("#silence")).to_contain_text("What is shown below is older")
+        expect(page.locator("#silence")).to_contain_text("The figures below are older")
         expect(page.locator("#state")).to_contain_text(verdict)
         told.routes["/frame-cache/status"] = before
         expect(page.locator("#state")).to_contain_text("Working", timeout=10000)
@@ -309,7 +309,7 @@ def test_a_job_shows_how_far_it_is_and_can_be_cancelled(chromium: Browser) -> No
     told.routes["/frame-cache/statistics"] = make.statistics(Queue=queue)
     with shown(chromium, told) as page:
         expect(page.locator("#work")).to_contain_text("12 of 48 frames")
-        expect(page.locator("#overview")).to_contain_text("instances wait, the oldest since 90 s")
+        expect(page.locator("#overview")).to_contain_text("instances wait, the oldest for 90 s")
         running = page.locator("#jobs li").first
         expect(running).to_contain_text("Warm Doe, Jane")
         expect(running.get_by_role("progressbar")).to_have_js_property("position", 0.25)
@@ -334,7 +334,7 @@ def test_the_backfill_is_begun_and_paused(chromium: Browser) -> None:
         expect(card).to_contain_text("Paused: by an administrator")
         card.get_by_role("button", name="Start").click()
         page.get_by_role("dialog").get_by_role("button", name="Start").click()
-        expect(page.locator("#told")).to_have_text("The backfill has begun.")
+        expect(page.locator("#told")).to_have_text("The backfill has started.")
         assert told.acted == [("/frame-cache/backfill/pause", "1"), ("/frame-cache/backfill/start", "1")]
 
 

@@ -5,7 +5,7 @@ $("#lookup").live("pagebeforecreate", function () {
 });
 
 $("#study").live("pagebeforecreate", function () {
-  var link = $("<a>").attr({ href: "#", id: "study-frame-cache" }).text("In the frame cache");
+  var link = $("<a>").attr({ href: "#", id: "study-frame-cache" }).text("Open in the frame cache");
   $(this).find("#study-access").append($("<li>").attr("data-icon", "star").append(link));
 });
 

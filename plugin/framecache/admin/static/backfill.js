@@ -6,20 +6,20 @@ import { bytes, count, counted, day, duration } from "./format.js";
 import { act } from "./server.js";
 
 const STATES = {
-  off: "Not begun",
+  off: "Not started",
   running: "Running",
   waiting: "Waiting",
   paused: "Paused",
-  full: "Ended: the room that it may take is taken",
+  full: "Full",
   done: "Done",
 };
 const GOES_ON = new Set(["running", "waiting"]);
 const START = {
-  question: "Begin the backfill?",
-  consequence: "What is in the archive is brought into the cache, newest first, and gives way to viewers and to what arrives.",
+  question: "Start the backfill?",
+  consequence: "It caches the archive, the newest studies first. Viewers and new arrivals have priority.",
   agree: "Start",
 };
-const PAUSE = { question: "Pause the backfill?", consequence: "It waits until it is started again, also over a restart.", agree: "Pause" };
+const PAUSE = { question: "Pause the backfill?", consequence: "It stays paused until you start it again, even after a restart of Orthanc.", agree: "Pause" };
 
 export class Backfill {
   #confirmation;
@@ -43,7 +43,7 @@ export class Backfill {
     bar.hidden = state === "off" || !total;
     if (total) [bar.max, bar.value] = [total, Math.min(done, total)];
     const parts = [
-      total ? `${count(done)} of ${counted(total, "instance")} looked at` : "",
+      total ? `${count(done)} of ${counted(total, "instance")} checked` : "",
       cached ? `${count(cached)} cached, ${bytes(size)}` : "",
       date ? `at studies of ${day(date)}` : "",
       left === null ? "" : `${duration(left)} left`,
@@ -57,9 +57,9 @@ export class Backfill {
     if (!(await this.#confirmation.ask({ subject: "", ...question }))) return;
     try {
       await act(path);
-      announce(path === "backfill/pause" ? "The backfill is paused." : "The backfill has begun.");
+      announce(path === "backfill/pause" ? "The backfill is paused." : "The backfill has started.");
     } catch (error) {
-      announce(`Not done: ${error.message}`, "bad");
+      announce(`The backfill is unchanged: ${error.message}`, "bad");
     }
     this.#changed();
   }

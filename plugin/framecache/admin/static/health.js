@@ -75,7 +75,7 @@ export class Health {
     this.#pill("bad", word);
     byId("main").classList.add("stale");
     byId("silence").hidden = false;
-    const older = isFirst ? "" : " What is shown below is older.";
+    const older = isFirst ? "" : " The figures below are older.";
     write(byId("silence"), `${word} since ${this.#silentSince}: ${reason.replace(/\.$/, "")}.${older} Trying again.`);
   }
 
@@ -90,7 +90,7 @@ export class Health {
     const found = failed.map((check) => ({ title: words(check.Name), text: check.Advice }));
     if (degraded) {
       const since = new Date(degraded.Since).toLocaleString();
-      found.unshift({ title: "Degraded", text: `Nothing is kept since ${since}, and frames come from Orthanc's files: ${degraded.Reason}` });
+      found.unshift({ title: "Degraded", text: `Nothing has been cached since ${since}; frames come from Orthanc's files: ${degraded.Reason}` });
     }
     byId("advice").hidden = !found.length;
     this.#advice.show(found);

@@ -55,8 +55,8 @@ const FIGURES = {
   },
   "Queue": ({ status, statistics }) => {
     const queue = statistics?.Queue ?? { Length: status.QueueLength, AtWork: [] };
-    const waits = queue.OldestSeconds ? `, the oldest since ${duration(queue.OldestSeconds)}` : "";
-    return { value: count(queue.Length), detail: `${queue.Length === 1 ? "instance waits" : "instances wait"}${waits}; ${count(queue.AtWork.length)} at work` };
+    const waits = queue.OldestSeconds ? `, the oldest for ${duration(queue.OldestSeconds)}` : "";
+    return { value: count(queue.Length), detail: `${queue.Length === 1 ? "instance waits" : "instances wait"}${waits}; ${count(queue.AtWork.length)} running` };
   },
   "Evicted": ({ statistics }) => statistics && {
     value: count(sum(statistics.Day.EvictedInstances)),
@@ -65,7 +65,7 @@ const FIGURES = {
   "Failures": ({ status }) => {
     const failed = status.Failures ?? 0;
     const others = `${counted(status.Errors, "error")}, ${counted(status.DamagedBlocks, "damaged block")}`;
-    return { value: count(failed), state: failed || status.Errors ? "warn" : "", detail: `not cached since the start; ${others}` };
+    return { value: count(failed), state: failed || status.Errors ? "warn" : "", detail: `${failed === 1 ? "extraction" : "extractions"} failed since the start; ${others}` };
   },
 };
 

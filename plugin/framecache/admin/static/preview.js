@@ -8,7 +8,7 @@ const SIDE = 768; // pixels
 const SOURCES = {
   hit: "the picture is from the cache",
   miss: "the picture was drawn for this request",
-  bypass: "the picture is drawn by Orthanc itself",
+  bypass: "the picture was drawn by Orthanc itself",
 };
 
 export class Preview {
@@ -96,7 +96,7 @@ export class Preview {
     byId("picture").hidden = false;
     write(byId("picture-missing"), "");
     const source = SOURCES[headers.get("X-Frame-Cache")] ?? SOURCES.bypass;
-    write(byId("origin"), `Frame ${byId("frame").value}: ${source}; it was here in ${duration(seconds)}.`);
+    write(byId("origin"), `Frame ${byId("frame").value}: ${source}; it arrived in ${duration(seconds)}.`);
   }
 
   async #orTellWhy(work) {

@@ -40,7 +40,7 @@ export class Studies {
       this.#found = found;
       await this.#turn(0);
     } catch (error) {
-      announce(`Orthanc cannot be searched: ${error.message}`, "bad");
+      announce(`The search in Orthanc failed: ${error.message}`, "bad");
     }
   }
 
@@ -120,7 +120,7 @@ export class Studies {
     try {
       await this.refresh();
     } catch (error) {
-      announce(`The studies cannot be shown: ${error.message}`, "bad");
+      announce(`The studies could not be loaded: ${error.message}`, "bad");
     }
   }
 

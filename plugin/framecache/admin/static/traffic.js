@@ -21,7 +21,7 @@ const timed = (key, label, name) => ({ key, label, name, tell: at(key) });
 const requests = () => new Chart("Requests", [
   counted("Hits", "from the cache", "hits"),
   counted("Misses", "read from files", "misses"),
-  counted("Bypasses", "left to Orthanc", "bypasses"),
+  counted("Bypasses", "handed to Orthanc", "bypasses"),
   counted("Errors", "errors", "errors"),
   { label: "hit ratio", tell: ratio },
 ], { format: count });
@@ -31,12 +31,12 @@ const answers = () => new Chart("Time to answer", [
   timed("P99Seconds", "99 of 100 within", "p99"),
 ], { kind: "lines", format: duration, latest: (points) => points.MedianSeconds.findLastIndex((value) => (value ?? null) !== null) });
 
-const filling = () => new Chart("Frames brought into the cache", [
+const filling = () => new Chart("Frames cached", [
   counted("FilledFrames", "frames", "filled"),
   { label: "size", tell: total("FilledBytes", bytes) },
 ], { format: count });
 
-const evictions = () => new Chart("Instances that made room", [counted("EvictedInstances", "evicted", "evicted")], { format: count });
+const evictions = () => new Chart("Instances evicted", [counted("EvictedInstances", "evicted", "evicted")], { format: count });
 
 export class Traffic {
   #charts = [requests(), answers(), filling(), evictions()];

@@ -7,7 +7,7 @@ import { act } from "./server.js";
 
 const ENDED = new Set(["done", "failed", "cancelled"]);
 const KEPT = 20; // jobs that have ended
-const KINDS = { warm: "Warm", verify: "Verify", backfill: "Backfill", preview: "Try rules" };
+const KINDS = { warm: "Warm", verify: "Verify", backfill: "Backfill", preview: "Dry run of rules" };
 
 /** A line with a name, a bar, and what is told beside it. */
 function line(...actions) {
@@ -57,7 +57,7 @@ export class Work {
     const { AtWork: atWork, Length: waiting } = statistics?.Queue ?? { AtWork: [], Length: 0 };
     this.#instances.show(atWork);
     byId("work-none").hidden = atWork.length > 0;
-    write(byId("work-none"), waiting ? "About to begin." : "Idle: all new instances are looked after.");
+    write(byId("work-none"), waiting ? "About to start." : "Idle: nothing is queued.");
     const all = jobs?.Jobs ?? [];
     this.#jobs.show([...all.filter((job) => !ended(job)), ...all.filter(ended).slice(0, KEPT)]);
     byId("jobs-none").hidden = all.length > 0;
