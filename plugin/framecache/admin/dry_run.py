@@ -98,7 +98,7 @@ def _measured_json(sums: MeasuredCost) -> dict[str, Any]:
 logger = logging.getLogger(__name__)
 
 _MOST_RULES = 1000
-_RULES = "As the setting of that name has them (docs/rules.md); null: those in force."
+_RULES = "Rules like those of the setting (docs/rules.md); null: the rules in force."
 _MOST_DAYS = 36_500
 
 
@@ -126,7 +126,7 @@ class RulesOrNone:
 
 PREVIEW_ARGUMENTS = (
     Declaration("Rules", RulesOrNone(), meaning=_RULES),
-    Declaration("Days", Number(int, 1, _MOST_DAYS), 30, meaning="Of how many days."),
+    Declaration("Days", Number(int, 1, _MOST_DAYS), 30, meaning="Studies of this many last days."),
 )
 
 

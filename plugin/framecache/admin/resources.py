@@ -46,10 +46,10 @@ class _Progress:
 
 
 STUDIES_ARGUMENTS = (
-    Declaration("limit", Number(int, 1, _MOST_STUDIES), 100, meaning="How many."),
-    Declaration("offset", Number(int, 0, _LARGEST_OFFSET), 0, meaning="How many to leave out before."),
-    Declaration("sort", Choice(("LastViewed", "Bytes", "Frames"), quotes=""), "LastViewed", meaning="The most first."),
-    Declaration("ids", OrthancIds(_MOST_STUDIES), meaning="Of these only."),
+    Declaration("limit", Number(int, 1, _MOST_STUDIES), 100, meaning="At most this many."),
+    Declaration("offset", Number(int, 0, _LARGEST_OFFSET), 0, meaning="Skip this many."),
+    Declaration("sort", Choice(("LastViewed", "Bytes", "Frames"), quotes=""), "LastViewed", meaning="Descending order by this."),
+    Declaration("ids", OrthancIds(_MOST_STUDIES), meaning="List only these."),
 )
 
 

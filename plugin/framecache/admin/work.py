@@ -17,8 +17,8 @@ _LARGEST_SEQUENCE = 2**53 - 1  # what JSON's numbers hold everywhere (RFC 8259 s
 
 
 EVENTS_ARGUMENTS = (
-    Declaration("since", Number(int, 0, _LARGEST_SEQUENCE), 0, meaning="Behind the event of this number."),
-    Declaration("limit", Number(int, 1, _MOST_EVENTS), 100, meaning="How many."),
+    Declaration("since", Number(int, 0, _LARGEST_SEQUENCE), 0, meaning="List events after this number."),
+    Declaration("limit", Number(int, 1, _MOST_EVENTS), 100, meaning="At most this many."),
 )
 
 
