@@ -48,7 +48,7 @@ class _Progress:
 STUDIES_ARGUMENTS = (
     Declaration("limit", Number(int, 1, _MOST_STUDIES), 100, meaning="At most this many."),
     Declaration("offset", Number(int, 0, _LARGEST_OFFSET), 0, meaning="Skip this many."),
-    Declaration("sort", Choice(("LastViewed", "Bytes", "Frames"), quotes=""), "LastViewed", meaning="In descending order."),
+    Declaration("sort", Choice(("LastViewed", "Bytes", "Frames"), quotes=""), "LastViewed", meaning="Descending."),
     Declaration("ids", OrthancIds(_MOST_STUDIES), meaning="List only these."),
 )
 
