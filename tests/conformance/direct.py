@@ -42,10 +42,6 @@ class Module(FakeModule):
         return json.dumps(_SERVER[uri]).encode() if uri in _SERVER else self.api.get(uri)
 
     def RestApiPost(self, uri: str, body: bytes, /) -> bytes:  # noqa: N802 - Orthanc's name
-        query = json.loads(body)
-        if query.get("Level") == "Series":
-            found = json.loads(self.api.post(uri, json.dumps({"Query": query["Query"]}).encode()))
-            return json.dumps([{"Instances": [instance["ID"] for instance in found]}] if found else []).encode()
         return self.api.post(uri, body)
 
     def RestApiGetAfterPlugins(self, uri: str, /) -> bytes:  # noqa: N802 - Orthanc's name
