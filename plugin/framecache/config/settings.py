@@ -52,8 +52,8 @@ class Settings:
             "Directory",
             Text(),
             "",
-            "The cache's folder; it belongs to one Orthanc alone. A relative one counts from the "
-            "folder of the configuration, as StorageDirectory does. Empty: `FrameCache` beside StorageDirectory.",
+            "The cache's folder, for one Orthanc only. A relative path counts from the folder of the configuration, "
+            "like StorageDirectory. Empty: `FrameCache` beside StorageDirectory.",
         )
     )
     mode: Mode = field(
@@ -67,7 +67,7 @@ class Settings:
     )
     maximum_size_mb: int = field(
         metadata=_declared(
-            "MaximumSizeMB", Number(int, 16, 1_000_000_000), 20480, "The most that the folder may hold, in MiB."
+            "MaximumSizeMB", Number(int, 16, 1_000_000_000), 20480, "Maximum size of the folder, in MiB."
         )
     )
     minimum_free_disk_mb: int = field(
@@ -75,8 +75,8 @@ class Settings:
             "MinimumFreeDiskMB",
             Number(int, 0, 1_000_000_000),
             1024,
-            "With less free space on the folder's disk, in MiB, nothing is written and the least recently "
-            "used instances are evicted.",
+            "Free space to keep on the folder's disk, in MiB. With less, the plugin evicts the least recently used "
+            "instances; if that is not enough, it caches nothing.",
         )
     )
     maximum_age_days: float = field(
@@ -87,7 +87,7 @@ class Settings:
             "Evict instances that nobody viewed for this many days; 0: never.",
         )
     )
-    workers: int = field(metadata=_declared("Workers", Number(int, 1, 64), 2, "Threads that extract frames."))
+    workers: int = field(metadata=_declared("Workers", Number(int, 1, 64), 2, "Number of threads that extract frames."))
     minimum_frames: int = field(
         metadata=_declared(
             "MinimumFrames", Number(int, 1, 1_000_000), 2, "Cache instances that have this many frames or more."
@@ -106,7 +106,7 @@ class Settings:
             "MaximumMemoryMB",
             Number(int, 64, 1_000_000),
             1024,
-            "The most that answers in flight may hold in memory, in MiB.",
+            "Maximum memory of all answers in flight, in MiB.",
         )
     )
     maximum_inflated_mb: int = field(
@@ -114,8 +114,8 @@ class Settings:
             "MaximumInflatedMB",
             Number(int, 16, 1_000_000),
             1024,
-            "The most memory for instances that have to be read whole, because they are deflated or not in "
-            "a plain file, all together, in MiB.",
+            "Maximum memory of all instances that must be read as a whole, because they are deflated or not in a "
+            "plain file, in MiB.",
         )
     )
     maximum_frames_per_request: int = field(
@@ -128,7 +128,7 @@ class Settings:
     )
     maximum_answer_mb: int = field(
         metadata=_declared(
-            "MaximumAnswerMB", Number(int, 1, 4095), 256, "Longer answers, in MiB, are sent frame by frame."
+            "MaximumAnswerMB", Number(int, 1, 4095), 256, "Longer answers than this, in MiB, are sent frame by frame."
         )
     )
     wildcard: Wildcard = field(
@@ -136,8 +136,8 @@ class Settings:
             "Wildcard",
             Choice(get_args(Wildcard)),
             "standard",
-            "What `*/*` or no Accept header gets: Explicit VR Little Endian, as PS3.18 section 8.7.8 says, or the "
-            "frames as they are `stored`.",
+            "The answer to `*/*` or no Accept header: Explicit VR Little Endian, as PS3.18 section 8.7.8 says, or "
+            "the frames as `stored`.",
         )
     )
     cache_control: str = field(
@@ -145,7 +145,7 @@ class Settings:
             "CacheControl",
             Text(),
             "private, no-cache",
-            "The Cache-Control header of frames. With the default a browser asks whether its copy is still true.",
+            "The Cache-Control header of frames. With the default, a browser asks whether its copy is still valid.",
         )
     )
     x_accel_expires: bool = field(
@@ -153,7 +153,7 @@ class Settings:
             "XAccelExpires",
             Flag(),
             False,
-            "Let an nginx in front keep answers and have Orthanc confirm them at each request: see docs/nginx.md.",
+            "Let an nginx in front cache answers, and confirm them with Orthanc at each request: see docs/nginx.md.",
         )
     )
     rules: tuple[Rule, ...] = field(
@@ -170,16 +170,17 @@ class Settings:
             "Transcode",
             RuleList(parse_transcode),
             [],
-            "Without Rules: the instances of which HTJ2K lossless is kept too, for slow lines: see "
-            "docs/transcoding.md.",
+            "Without Rules: for which instances HTJ2K lossless is cached too, for slow lines: see docs/transcoding.md.",
         )
     )
     codec_processes: int = field(
-        metadata=_declared("CodecProcesses", Number(int, 0, 64), 2, "Processes that transcode and draw; 0: none.")
+        metadata=_declared(
+            "CodecProcesses", Number(int, 0, 64), 2, "Number of processes that transcode and draw; 0: none."
+        )
     )
     codec_memory_mb: int = field(
         metadata=_declared(
-            "CodecMemoryMB", Number(int, 256, 1_000_000), 2048, "The most memory of each of them, in MiB."
+            "CodecMemoryMB", Number(int, 256, 1_000_000), 2048, "Maximum memory of each of these processes, in MiB."
         )
     )
     codec_seconds: float = field(
@@ -187,7 +188,7 @@ class Settings:
             "CodecSeconds",
             Number(float, 1, 600),
             20.0,
-            "How long one frame may take before its process is ended, in seconds.",
+            "Time limit for one frame, in seconds; then its process is ended.",
         )
     )
     python: str = field(
@@ -195,7 +196,7 @@ class Settings:
             "Python",
             Text(),
             "python3",
-            "The interpreter of these processes: the version that Orthanc embeds, with the same packages.",
+            "The Python interpreter of these processes: the version that Orthanc embeds, with the same packages.",
         )
     )
     revalidate_seconds: float = field(
@@ -203,8 +204,8 @@ class Settings:
             "RevalidateSeconds",
             Number(float, 0, 3600),
             5.0,
-            "Where a storage plugin keeps Orthanc's files: how long an instance is served before Orthanc is "
-            "asked again, in seconds.",
+            "If a storage plugin keeps Orthanc's files: how long an instance is served before the plugin asks "
+            "Orthanc again, in seconds.",
         )
     )
     warm_study: Extent = field(
@@ -212,7 +213,7 @@ class Settings:
             "WarmStudy",
             Choice(get_args(Extent)),
             "instance",
-            "What is cached when a viewer opens an uncached instance: it alone, its series, or its study.",
+            "Cache this when a viewer opens an uncached instance: the instance alone, its series, or its study.",
         )
     )
     priors: int = field(
@@ -220,7 +221,7 @@ class Settings:
             "Priors",
             Number(int, 0, 100),
             0,
-            "How many of a patient's earlier studies are cached when a new one arrives: see docs/backfill.md.",
+            "Cache this many of a patient's earlier studies when a new one arrives: see docs/backfill.md.",
         )
     )
     priors_same_modality: bool = field(
@@ -233,7 +234,7 @@ class Settings:
             "Backfill",
             Flag(),
             False,
-            "Cache what was in the archive before the plugin, newest first: see docs/backfill.md.",
+            "Cache the archive from before the plugin, newest studies first: see docs/backfill.md.",
         )
     )
     backfill_hours: str = field(
@@ -249,12 +250,12 @@ class Settings:
             "BackfillMBPerSecond",
             Number(float, 0, 1_000_000),
             20.0,
-            "How much of stored files the backfill reads in a second on average, in MiB; 0: as much as it can.",
+            "Average reading rate of the backfill, in MiB of stored files per second; 0: no limit.",
         )
     )
     backfill_newest_days: int = field(
         metadata=_declared(
-            "BackfillNewestDays", Number(int, 0, 36_500), 0, "Backfill only studies of the last so many days; 0: all."
+            "BackfillNewestDays", Number(int, 0, 36_500), 0, "Backfill only the studies of this many last days; 0: all."
         )
     )
     backfill_fill_percent: int = field(
@@ -262,7 +263,7 @@ class Settings:
             "BackfillFillPercent",
             Number(int, 1, 100),
             80,
-            "How much of MaximumSizeMB may be in use when the backfill stops, in %.",
+            "Stop the backfill when this much of MaximumSizeMB is in use, in %.",
         )
     )
     admin_routes: bool = field(
@@ -275,11 +276,11 @@ class Settings:
             "AdminUsers",
             Texts(Text(is_valid=bool), "a list of texts"),
             (),
-            "Who may use them, by their names in Orthanc's RegisteredUsers; empty: whoever Orthanc lets in. "
-            "Without AuthenticationEnabled a name is only a claim, see docs/security.md.",
+            "The users of these routes, by their names in Orthanc's RegisteredUsers; empty: everyone whom Orthanc "
+            "admits. Without AuthenticationEnabled, a name is only a claim: see docs/security.md.",
         )
     )
-    strict: bool = field(metadata=_declared("Strict", Flag(), False, "Let a wrong setting stop Orthanc's start."))
+    strict: bool = field(metadata=_declared("Strict", Flag(), False, "Stop Orthanc's start if a setting is wrong."))
 
     def policy(self, rules: Sequence[Rule] | None = None) -> Policy:
         """What decides about each instance, by the rules in force or by others in their place."""
