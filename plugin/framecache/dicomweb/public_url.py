@@ -17,7 +17,7 @@ def root_path(value: object, default: str) -> str:
     return "/" + text.strip("/") + "/" if text.strip("/") else "/"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # one is as good as its address: each request looks it up
 class PublicUrl:
     """The "DicomWeb" section's Root, PublicRoot, Host and Ssl."""
 

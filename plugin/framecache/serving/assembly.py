@@ -165,8 +165,13 @@ def _not_all_failed(found: list[FrameLocation]) -> list[FrameLocation]:
 
 def _assembled(delivery: Delivery, frames: OpenFrames, found: list[FrameLocation], resources: Resources) -> memoryview:
     """The whole body. In `found`, what turned out to be damaged is replaced by where it was found instead."""
-    headers, closing = [delivery.header(one, first=index == 0) for index, one in enumerate(found)], delivery.closing
-    length = sum(map(len, headers)) + sum([one.length for one in found]) + len(closing)
+    headers: list[bytes] = []
+    closing = delivery.closing
+    length = len(closing)
+    for one in found:
+        header = delivery.header(one, first=not headers)
+        headers.append(header)
+        length += len(header) + one.length
     body, position = resources.memory(length), 0
     for index, header in enumerate(headers):
         found[index], position = _write_part(frames, found[index], header, body, position)

@@ -23,7 +23,8 @@ class Resources:
 
     def memory(self, length: int) -> memoryview:
         """So many bytes, instead of those that were asked for before. Raises Overloaded."""
-        self._give_back()
+        if self._lease is not None:
+            self._give_back(self._lease)
         lease = self._pool.lease(length, PATIENCE)
         memory = lease.__enter__()
         self._lease = lease
@@ -38,12 +39,12 @@ class Resources:
     def close(self) -> None:
         """Give back what is held."""
         try:
-            self._give_back()
+            if self._lease is not None:
+                self._give_back(self._lease)
         finally:
             if self._stack is not None:
                 self._stack.close()
 
-    def _give_back(self) -> None:
-        lease, self._lease = self._lease, None
-        if lease is not None:
-            lease.close()
+    def _give_back(self, lease: Lease) -> None:
+        self._lease = None
+        lease.close()

@@ -78,7 +78,8 @@ class Retrieval:
         accept = request.accept or request.headers.get("accept")
         selection = self._representations.choose(entry, accept, numbers, refused)
         delivery = self._delivery(request, entry, selection, numbers, started)
-        if is_known(delivery.entity_tag, request.headers.get("if-none-match")) and _exist(entry, numbers):
+        known = request.headers.get("if-none-match")
+        if known and is_known(delivery.entity_tag, known) and _exist(entry, numbers):
             return self._reporter.not_modified(delivery.entity_tag, started)
         try:
             return self._assembly.answer(delivery)

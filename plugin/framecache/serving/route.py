@@ -70,8 +70,12 @@ class RetrieveRoute:
 
     def _answer(self, output: RestOutput, request: HttpRequest) -> None:
         try:
-            with self._transaction.answer(request) as answer:
+            answer = self._transaction.answer(request)
+            try:
                 self._send(output, answer)
+            finally:
+                if answer.close is not None:
+                    answer.close()
         except HandOver as error:
             logger.info("handing a request over to the stock DICOMweb plugin: %s", error)
             self._hand_over(output, request, error)
