@@ -90,7 +90,19 @@ def _reply(output: FakeOutput) -> Reply:
     headers = {name.lower(): value for name, value in output.headers.items()}
     if output.content_type:
         headers["content-type"] = output.content_type
-    return Reply(output.status, headers, output.body + b"".join(output.chunks))
+    sent = b"".join(output.chunks)
+    if headers.pop("transfer-encoding", "") == "chunked":
+        sent = b"".join(_decoded(sent))
+    return Reply(output.status, headers, output.body + sent)
+
+
+def _decoded(sent: bytes) -> Iterator[bytes]:
+    """The chunked transfer coding (RFC 9112 section 7.1), which a client undoes."""
+    while sent != b"0\r\n\r\n":
+        size, _, rest = sent.partition(b"\r\n")
+        length = int(size, 16)
+        yield rest[:length]
+        sent = rest[length:].removeprefix(b"\r\n")
 
 
 @contextmanager
