@@ -20,10 +20,10 @@ from framecache.admin.dry_run import Preview
 from framecache.admin.instance_jobs import Verification, Warming
 from framecache.admin.jobs import Jobs
 from framecache.admin.measurements import Measurements
-from framecache.admin.page import PATTERN, Document, Page, PageRoute, explorer_script
+from framecache.admin.page import PATTERN, Document, PageFiles, PageRoute, explorer_script
 from framecache.admin.periodic import Periodic
 from framecache.admin.prometheus import Monitoring
-from framecache.admin.resources import Resources
+from framecache.admin.resources import ResourceUsage
 from framecache.admin.routes import Access, ActionRoute, JsonRoute
 from framecache.admin.start_checks import StartChecks
 from framecache.admin.statistics import Statistics
@@ -200,7 +200,7 @@ def _stand_aside(
     if wanted:
         access = Access(users, configuration)
         module.RegisterRestCallback("/frame-cache/status", for_good(JsonRoute(findings.to_json, access)))
-        module.RegisterRestCallback(PATTERN, for_good(PageRoute(Page(), access)))
+        module.RegisterRestCallback(PATTERN, for_good(PageRoute(PageFiles(), access)))
     if on_change is not None:
         module.RegisterOnChangeCallback(for_good(on_change))
 
@@ -325,12 +325,12 @@ class App:
         """The callbacks under /frame-cache/ by the patterns of their paths, unless the settings want none."""
         if not self._site.settings.admin_routes:
             return
-        yield PATTERN, PageRoute(Page(), self._access)
+        yield PATTERN, PageRoute(PageFiles(), self._access)
         for area in self._areas:
-            for path, tell in area.told.items():
-                yield f"/frame-cache/{path}", JsonRoute(tell, self._access)
-            for path, act in area.done.items():
-                yield f"/frame-cache/{path}", ActionRoute(act, self._access)
+            for path, answer in area.get_routes.items():
+                yield f"/frame-cache/{path}", JsonRoute(answer, self._access)
+            for path, action in area.post_routes.items():
+                yield f"/frame-cache/{path}", ActionRoute(action, self._access)
 
     def _on_change(self, chained: OnChange | None) -> OnChange:
         """Orthanc's events wait for each other, so subscribers only leave notes."""
@@ -620,7 +620,7 @@ def _areas(site: Site, core: Core, prefetch: Prefetch, jobs: Jobs) -> Iterator[A
     catalogue, store, scheduler, metrics = core.catalogue, core.store, prefetch.scheduler, site.metrics
     change_feed, pool, archive = prefetch.change_feed, core.pool, Hierarchy(site.api)
     yield Status(site.findings, site.settings, catalogue, store, scheduler, change_feed, pool, metrics, site.url)
-    yield Resources(archive, catalogue, store, scheduler)
+    yield ResourceUsage(archive, catalogue, store, scheduler)
     yield Actions(
         archive,
         catalogue,

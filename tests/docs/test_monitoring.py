@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from framecache.admin.measurements import KeptFigures, Present
+from framecache.admin.measurements import CacheFigures, Present
 from framecache.admin.prometheus import Family, families
 from framecache.store.usage import TotalUsage
 from framecache.telemetry.metrics import Metrics
@@ -13,7 +13,7 @@ PRESENT = Present(
     serving=True,
     failed_checks=0,
     degraded=False,
-    kept=KeptFigures(0, 0, 0, TotalUsage()),
+    cache=CacheFigures(0, 0, 0, TotalUsage()),
     maximum_size=0,
     free_disk=0,
     minimum_free_disk=0,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from framecache.admin.page import HEADERS, Page
+from framecache.admin.page import HEADERS, PageFiles
 from framecache.errors import NotFound
 from playwright.sync_api import BrowserContext, Request, Route
 
@@ -131,7 +131,7 @@ class Told:
 
     def _file(self, route: Route, name: str) -> None:
         try:
-            file = Page().file(name)
+            file = PageFiles().file(name)
         except NotFound:
             route.fulfill(status=404)
         else:

@@ -1,1 +1,1 @@
-"""The answers of the routes under /frame-cache/: status, actions, jobs, monitoring, the page."""
+"""The routes under /frame-cache/: status, actions, jobs, monitoring, the page."""

@@ -24,12 +24,12 @@ logger = logging.getLogger(__name__)
 _RESOURCE = "(studies|series|instances)/([^/]+)"
 _BATCH = 500
 
-# The work of a job for some instances.
+# Makes the work of a job from Orthanc IDs of instances.
 MakeWork = Callable[[Sequence[str]], Work]
 
 
 class Actions:
-    """What is done to a study, a series or an instance."""
+    """The area of actions on a study, a series or an instance."""
 
     def __init__(
         self,
@@ -46,8 +46,8 @@ class Actions:
         self._archive, self._catalogue, self._store, self._scheduler = archive, catalogue, store, scheduler
         self._write_behind, self._jobs, self._events = write_behind, jobs, events
         self._warming, self._verification = warming, verification
-        self.told: Mapping[str, Answer] = {}
-        self.done: Mapping[str, Answer] = {
+        self.get_routes: Mapping[str, Answer] = {}
+        self.post_routes: Mapping[str, Answer] = {
             f"{_RESOURCE}/purge": self.purge,
             f"{_RESOURCE}/warm": self.warm,
             f"{_RESOURCE}/verify": self.verify,
@@ -56,30 +56,31 @@ class Actions:
         }
 
     def purge(self, level: str, orthanc_id: str) -> dict[str, Any]:
-        """POST /frame-cache/{studies,series,instances}/{id}/purge: what is kept of it leaves the cache.
+        """POST /frame-cache/{studies,series,instances}/{id}/purge: remove it from the cache.
 
-        What is being cached of it ends, and leaves nothing. A viewer that asks for it brings it back. Raises NotFound.
+        An extraction in progress is cancelled and leaves nothing. A viewer's next request caches it again.
+        Raises NotFound.
         """
         instances = self._instances(level, orthanc_id)
         purged = sum(self._purge(some) for some in batches(instances, _BATCH))
-        told = f"{purged} of {counted(len(instances), 'instance')} {'was' if purged == 1 else 'were'} cached"
-        logger.info("purged %s/%s: %s", level, orthanc_id, told)
-        self._events.note("purged", level, orthanc_id, told)
+        summary = f"{purged} of {counted(len(instances), 'instance')} {'was' if purged == 1 else 'were'} cached"
+        logger.info("purged %s/%s: %s", level, orthanc_id, summary)
+        self._events.note("purged", level, orthanc_id, summary)
         return {"ID": orthanc_id, "Instances": len(instances), "PurgedInstances": purged}
 
     def _purge(self, orthanc_ids: Sequence[str]) -> int:
-        """In this order: what is written from now on is not of them, or is taken back by who writes it."""
+        """Cancel before removing: a block written later is of other instances, or its writer removes it again."""
         for orthanc_id in orthanc_ids:
             self._scheduler.cancel(orthanc_id)
             self._write_behind.forget(orthanc_id)
-        kept = self._catalogue.on_desk(lambda: self._store.versions.of(orthanc_ids))
+        versions = self._catalogue.on_desk(lambda: self._store.versions.of(orthanc_ids))
         self._catalogue.on_desk(lambda: self._store.versions.remove_all(*orthanc_ids))
         for orthanc_id in orthanc_ids:
             self._catalogue.forget(orthanc_id)
-        return sum(map(bool, kept.values()))
+        return sum(map(bool, versions.values()))
 
     def warm(self, level: str, orthanc_id: str) -> dict[str, Any]:
-        """POST /frame-cache/{studies,series,instances}/{id}/warm: it is cached behind all that arrives, by a job.
+        """POST /frame-cache/{studies,series,instances}/{id}/warm: cache it by a job, after all new instances.
 
         Raises NotFound, Overloaded.
         """
@@ -87,7 +88,7 @@ class Actions:
         return {**answer, "Queued": answer["Instances"]}
 
     def verify(self, level: str, orthanc_id: str) -> dict[str, Any]:
-        """POST /frame-cache/{studies,series,instances}/{id}/verify: what is kept of it is read and checked, by a job.
+        """POST /frame-cache/{studies,series,instances}/{id}/verify: read and check its cached blocks by a job.
 
         Raises NotFound, Overloaded.
         """
@@ -99,11 +100,11 @@ class Actions:
         return {"ID": orthanc_id, "Instances": len(instances), "Job": job.id}
 
     def pin(self, orthanc_id: str) -> dict[str, Any]:
-        """POST /frame-cache/studies/{id}/pin: what is cached of the study is not evicted. Raises NotFound."""
+        """POST /frame-cache/studies/{id}/pin: exempt the study from eviction. Raises NotFound."""
         return self._pin(orthanc_id, self._store.pins.pin, is_pinned=True)
 
     def unpin(self, orthanc_id: str) -> dict[str, Any]:
-        """POST /frame-cache/studies/{id}/unpin: the study goes like any other. Raises NotFound."""
+        """POST /frame-cache/studies/{id}/unpin: allow its eviction again. Raises NotFound."""
         return self._pin(orthanc_id, self._store.pins.unpin, is_pinned=False)
 
     def _pin(self, orthanc_id: str, change: Callable[[str], None], *, is_pinned: bool) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""An area of the routes under /frame-cache/: what it answers, and the arguments that a request may have."""
+"""An area of the routes under /frame-cache/: its answers, and the arguments of its requests."""
 
 from __future__ import annotations
 
@@ -23,37 +23,37 @@ class Content:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-# Called with what the groups of the route's pattern matched. Raises FrameCacheError.
+# Called with the text of each group of the route's pattern. Raises FrameCacheError.
 Answer = Callable[..., Mapping[str, Any] | Content]
 
 
 class Area(Protocol):
-    """A part of the administration. Its patterns are those of paths below /frame-cache/, and match them whole."""
+    """A part of the administration. Each pattern matches a whole path below /frame-cache/."""
 
     @property
-    def told(self) -> Mapping[str, Answer]:
-        """What GET tells."""
+    def get_routes(self) -> Mapping[str, Answer]:
+        """The answers to GET, by pattern."""
 
     @property
-    def done(self) -> Mapping[str, Answer]:
-        """What POST does."""
+    def post_routes(self) -> Mapping[str, Answer]:
+        """The actions of POST, by pattern."""
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """An answer that takes arguments, each by its name."""
+    """An answer that takes keyword arguments."""
 
     answer: Answer
     parameters: Sequence[Declaration]
 
     def __call__(self, *groups: str, **arguments: Any) -> Mapping[str, Any] | Content:
-        """What is answered."""
+        """Answer."""
         return self.answer(*groups, **arguments)
 
 
 @dataclass(frozen=True, slots=True)
 class OrthancIds:
-    """Some Orthanc IDs, separated by commas."""
+    """A list of Orthanc IDs, separated by commas."""
 
     most: int
 
@@ -80,12 +80,12 @@ class OrthancIds:
 
 
 def read_arguments(answer: Answer, arguments: Mapping[str, str]) -> dict[str, Any]:
-    """The arguments that `answer` is called with, by name. Raises BadRequest that says what is allowed."""
+    """The keyword arguments for `answer`. Raises BadRequest, with the allowed values."""
     parameters = {one.name: one for one in answer.parameters} if isinstance(answer, Asked) else {}
     for name in arguments:
         if name not in parameters:
-            known = f"known are: {', '.join(parameters)}" if parameters else "there are none here"
-            raise BadRequest(f'the argument "{name[:40]}" is not known; {known}')
+            known = f"known arguments: {', '.join(parameters)}" if parameters else "this route takes no arguments"
+            raise BadRequest(f'unknown argument "{name[:40]}"; {known}')
     return {
         name: parameter.read(arguments[name]) if name in arguments else parameter.default
         for name, parameter in parameters.items()
@@ -94,15 +94,15 @@ def read_arguments(answer: Answer, arguments: Mapping[str, str]) -> dict[str, An
 
 _LONGEST = 1 << 20  # characters
 _DEEPEST = 32
-# A string that is never closed goes on to the end, so that each character is looked at once.
+# An unterminated string extends to the end, so that the scan visits each character once.
 _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|([\[{])|([\]}])', re.DOTALL)
 
 
 def read_json(text: str | bytes) -> Any:
-    """The value. Raises ValueError for what is no JSON, is too long, or is nested more deeply than anything here is.
+    """The value. Raises ValueError where the text is no JSON, longer than 2^20 characters or nested over 32 levels.
 
-    Python's reader takes C stack for each level, and Orthanc's HTTP threads have 100 kB of it: with Python 3.13 some
-    hundred levels end the server.
+    Python's parser uses C stack for each level, and Orthanc's HTTP threads have 100 kB of it: with Python 3.13 a few
+    hundred levels crash the server.
     """
     decoded = text if isinstance(text, str) else text.decode()
     if len(decoded) > _LONGEST:

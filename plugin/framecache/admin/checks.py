@@ -1,4 +1,4 @@
-"""What has to be right for frames to come from the cache, and what the start found out of it."""
+"""The start-up checks, and their results."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-# What Orthanc 1.12.5 brought and we cannot do without: /tools/find with ResponseContent.
+# Orthanc 1.12.5 introduced ResponseContent of /tools/find, which we need.
 OLDEST_CORE = (1, 12, 5)
-# Older Python plugins cannot release the GIL and leak memory with each request.
+# Older Python plugins cannot release the GIL, and leak memory on each request.
 OLDEST_PYTHON_PLUGIN = (5, 0)
-# Orthanc's OHIF plugin since November 2024: its default data source asks for frames.
+# Since this version (November 2024) the default data source of Orthanc's OHIF plugin requests frames.
 _OHIF_ASKS_FOR_FRAMES = (1, 4)
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One start-up check. `fatal`: our frame routes are not registered while it fails."""
+    """One start-up check. While a `fatal` check fails, our frame routes are not registered."""
 
     name: str
     passed: bool
@@ -31,7 +31,7 @@ def check_threads(configuration: Mapping[str, Any]) -> Check:
     return Check(
         "AllowThreads",
         isinstance(section, Mapping) and section.get("AllowThreads") is True,
-        'Orthanc holds Python\'s lock in every call: set "Python": {"AllowThreads": true} in its configuration',
+        'Orthanc holds Python\'s lock during every call: set "Python": {"AllowThreads": true} in its configuration',
         fatal=True,
     )
 
@@ -57,45 +57,45 @@ def check_python_plugin(version: str) -> Check:
 
 
 def check_route(*, owned: bool, frame_route: str) -> Check:
-    """Whether a request for a frame reaches us before the stock DICOMweb plugin."""
+    """Whether frame requests reach us before the stock DICOMweb plugin."""
     return Check(
         "RouteOrder",
         owned,
         f"the DICOMweb plugin answers {frame_route} before us: list libOrthancPython.so before libOrthancDicomWeb.so "
-        'in "Plugins" (files, not a folder, whose order is by chance)',
+        'in "Plugins" (as files: the order within a folder is undefined)',
     )
 
 
 def check_dicom_web(plugins: Mapping[str, str]) -> Check:
-    """The stock DICOMweb plugin: what we do not answer goes to it."""
+    """Whether the stock DICOMweb plugin is loaded: it answers the requests that we hand over."""
     return Check(
         "DicomWebPlugin",
         "dicom-web" in plugins,
         "the DICOMweb plugin is not loaded: frames are served, but studies cannot be searched; "
-        'add libOrthancDicomWeb.so to "Plugins" behind libOrthancPython.so',
+        'add libOrthancDicomWeb.so to "Plugins" after libOrthancPython.so',
     )
 
 
 def check_ohif(plugins: Mapping[str, str], configuration: Mapping[str, Any]) -> Check:
-    """Whether Orthanc's own OHIF plugin uses DICOMweb: before 1.4 it loads whole files unless it is told to."""
+    """Whether Orthanc's own OHIF plugin uses DICOMweb: before 1.4 it loads whole files by default."""
     section = configuration.get("OHIF")
     default = "dicom-web" if _is_at_least(plugins.get("ohif", ""), _OHIF_ASKS_FOR_FRAMES) else "dicom-json"
     source = section.get("DataSource", default) if isinstance(section, Mapping) else default
     return Check(
         "OhifDataSource",
         "ohif" not in plugins or source == "dicom-web",
-        'Orthanc\'s OHIF plugin loads whole files and never asks for frames: set "OHIF": {"DataSource": "dicom-web"}',
+        'Orthanc\'s OHIF plugin loads whole files and never requests frames: set "OHIF": {"DataSource": "dicom-web"}',
     )
 
 
 def check_codecs(error: str | None) -> Check:
-    """Whether the helper processes that transcode and draw can be started."""
-    return Check("Codecs", error is None, f"frames are not transcoded and no pictures drawn: {error}" if error else "")
+    """Whether the helper processes that transcode and render frames can be started."""
+    return Check("Codecs", error is None, f"frames are neither transcoded nor rendered: {error}" if error else "")
 
 
 def check_tracing(error: str | None) -> Check:
-    """Whether OpenTelemetry traces can be sent, where they are wanted."""
-    advice = f"OpenTelemetry's environment asks for traces, and none are sent: {error} (see docs/monitoring.md)"
+    """Whether OpenTelemetry traces can be sent, where its environment enables them."""
+    advice = f"OpenTelemetry's environment enables traces, but none are sent: {error} (see docs/monitoring.md)"
     return Check("Tracing", error is None, advice if error else "")
 
 
@@ -105,28 +105,30 @@ def check_store(error: str | None) -> Check:
 
 
 def check_admin_users(users: Sequence[str], *, verified: bool) -> Check:
-    """Whether somebody has verified the names that "AdminUsers" is about."""
+    """Whether the user names in "AdminUsers" are verified by anybody."""
     return Check(
         "AdminUsers",
         verified or not users,
-        'nobody here verifies a user\'s name: "AdminUsers" protects nothing unless a proxy in front of Orthanc does; '
+        'Orthanc does not verify user names: "AdminUsers" protects nothing unless a proxy in front of Orthanc does; '
         'set "AuthenticationEnabled": true and "RegisteredUsers"',
     )
 
 
 def check_enabled() -> Check:
-    """Made where the setting "Enable" is false: nothing is wrong, but nothing is cached either."""
-    return Check("Enable", False, 'the setting "Enable" is false: Orthanc serves as without the plugin', fatal=True)
+    """The check to report where the setting "Enable" is false: no fault, but nothing is cached."""
+    return Check(
+        "Enable", False, 'the setting "Enable" is false: Orthanc serves as if the plugin were not installed', fatal=True
+    )
 
 
 def check_dicom_web_enabled() -> Check:
-    """Made where DICOMweb is turned off: nothing is wrong, but nothing is served either."""
-    advice = 'DICOMweb is turned off ("DicomWeb": {"Enable": false}): neither frames nor pictures are served'
+    """The check to report where DICOMweb is turned off: no fault, but nothing is served."""
+    advice = 'DICOMweb is turned off ("DicomWeb": {"Enable": false}): neither frames nor rendered pictures are served'
     return Check("DicomWebEnabled", False, advice, fatal=True)
 
 
 def check_settings(error: str | None) -> Check:
-    """Whether the "FrameCache" section is right."""
+    """Whether the "FrameCache" section of the configuration is valid."""
     return Check("Settings", error is None, error or "", fatal=True)
 
 
@@ -140,7 +142,7 @@ VERSION = "0.1.0"
 
 @dataclass(slots=True)
 class Findings:
-    """It grows until Orthanc has started."""
+    """Versions and checks. They grow until Orthanc has started."""
 
     versions: dict[str, str] = field(default_factory=dict)
     checks: list[Check] = field(default_factory=list)
@@ -153,17 +155,17 @@ class Findings:
         return [check for check in self.checks if not check.passed]
 
     def note(self, check: Check) -> None:
-        """Put a check in the place of the one of its name, or behind all."""
+        """Replace the check of the same name, or append."""
         names = [known.name for known in self.checks]
         place = names.index(check.name) if check.name in names else len(names)
         self.checks[place : place + 1] = [check]
 
     def passed(self, name: str) -> bool:
-        """Whether the check of that name was made and passed."""
+        """Whether the check of this name ran and passed."""
         return any(check.name == name and check.passed for check in self.checks)
 
     def to_json(self) -> dict[str, Any]:
-        """As the status shows it."""
+        """The part of the status that reports them."""
         return {
             "Version": VERSION,
             "Versions": {"Python": platform.python_version(), **self.versions},

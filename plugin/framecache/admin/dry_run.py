@@ -1,4 +1,4 @@
-"""What rules would do: a dry run over the studies of the last days, as a job. Nothing is cached by it."""
+"""The dry run of rules over the studies of the last days, as a job. It caches nothing."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from framecache.prefetch.extraction_cost import ExtractionCost, MeasuredCost
 
 
 class Forecast:
-    """Counts by rule; what no rule is about is counted by what becomes of it."""
+    """Counts by rule, and by treatment for instances that no rule matches."""
 
     def __init__(self, rules: Sequence[Rule], first: date, today: date) -> None:
-        """`first` is the day of the earliest studies that are looked at, `today` that of the latest."""
+        """`first` is the earliest Study Date of the dry run, `today` the latest."""
         self._rules, self._first, self._today = rules, first, today
         self._tallies = [Tally() for _ in rules]
         self._others: dict[Extract, Tally] = {}
@@ -37,7 +37,7 @@ class Forecast:
         self.studies = 0
 
     def add(self, arrival: DescribedInstance, treatment: Treatment) -> None:
-        """One more instance, and what is done with it."""
+        """Count an instance and its treatment."""
         if treatment.rule is not None and treatment.rule < len(self._rules):
             tally = self._tallies[treatment.rule]
         else:
@@ -46,7 +46,7 @@ class Forecast:
         self._oldest = min(self._oldest, day_of(arrival.study_date) or self._oldest)
 
     def to_json(self, maximum_bytes: int, measured: Mapping[str, MeasuredCost]) -> dict[str, Any]:
-        """As the job shows it; `maximum_bytes` is what the cache may hold."""
+        """The result of the job; `maximum_bytes` is the limit of the cache."""
         total = Tally()
         for tally in (*self._tallies, *self._others.values()):
             total.merge(tally)
@@ -72,7 +72,7 @@ class Forecast:
         }
 
     def _days(self) -> int:
-        """The days that the studies are from: an archive may be younger than what was asked for."""
+        """The days that the studies span: the archive may be younger than the requested number of days."""
         return (self._today - self._oldest).days + 1
 
 
@@ -103,15 +103,15 @@ _MOST_DAYS = 36_500
 
 
 class RulesOrNone:
-    """Rules as JSON, or null for those in force."""
+    """Rules as JSON, or null for the rules in force."""
 
-    allowed = "a list of rules, or null for those in force"
+    allowed = "a list of rules, or null for the rules in force"
 
     def check(self, value: Any) -> tuple[Rule, ...] | None:
         if value is None:
             return None
         if isinstance(value, list) and len(value) > _MOST_RULES:
-            raise BadRequest(f'"Rules" has {len(value)} rules; allowed are {_MOST_RULES}')
+            raise BadRequest(f'"Rules" has {len(value)} rules; at most {_MOST_RULES} are allowed')
         try:
             return parse_rules(value)
         except SettingsError as error:
@@ -143,17 +143,17 @@ class Preview:
         batch: int = 200,
         pause: float = 0.02,
     ) -> None:
-        """It asks for `batch` instances at once, and leaves Orthanc alone for `pause` seconds after each answer."""
+        """It describes `batch` instances at once, and pauses `pause` seconds after each to leave Orthanc idle."""
         self._batch, self._pause = batch, pause
         self._api, self._studies = api, Studies(api)
         self._settings, self._jobs, self._extraction_cost = settings, jobs, extraction_cost
-        self.told: Mapping[str, Answer] = {}
-        self.done: Mapping[str, Answer] = {
+        self.get_routes: Mapping[str, Answer] = {}
+        self.post_routes: Mapping[str, Answer] = {
             "rules/preview": Asked(lambda **given: self.begin(given["Rules"], given["Days"]), PREVIEW_ARGUMENTS)
         }
 
     def begin(self, rules: Sequence[Rule] | None, days: int) -> dict[str, Any]:
-        """POST /frame-cache/rules/preview: what these rules would do with the studies of the last days.
+        """POST /frame-cache/rules/preview: try these rules on the studies of the last days.
 
         Raises Overloaded.
         """
@@ -174,7 +174,7 @@ class Preview:
         job.result = forecast.to_json(self._settings.maximum_size_mb << 20, self._extraction_cost.measured())
 
     def _instances(self, first: date, forecast: Forecast) -> Iterator[str]:
-        """The Orthanc IDs of all instances of the studies since that day, the oldest study first."""
+        """The Orthanc IDs of all instances of the studies since the day `first`, oldest study first."""
         for study in self._studies.since(first):
             forecast.studies += 1
             try:

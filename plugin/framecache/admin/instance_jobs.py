@@ -1,4 +1,4 @@
-"""Long work on instances: verify what is cached of them, or cache them."""
+"""Jobs on instances: verify their cached blocks, or cache them."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from framecache.telemetry.metrics import Metrics
 
 logger = logging.getLogger(__name__)
 
-_MOST_TOLD = 100
+_MOST_REPORTED = 100
 
 
 class Verification:
-    """Reads what a viewer may not ask for in years."""
+    """Reads and checks blocks, also those that no viewer requests for years."""
 
     def __init__(self, catalogue: Catalogue, blocks: Blocks, metrics: Metrics) -> None:
         self._catalogue, self._blocks, self._metrics = catalogue, blocks, metrics
@@ -30,7 +30,7 @@ class Verification:
     def of(self, orthanc_ids: Sequence[str]) -> Work:
         """The work of a job that verifies these instances.
 
-        Its result counts "Blocks", "Frames" and those "Damaged", and tells the first "DamagedBlocks".
+        Its result counts "Blocks", "Frames" and "Damaged" blocks, and lists the first 100 "DamagedBlocks".
         """
 
         def work(job: Job) -> None:
@@ -52,7 +52,7 @@ class Verification:
         try:
             block.verify()
         except BrokenBlock as error:
-            # Evicted or written again since it was listed: then it is not this block that is damaged.
+            # If it was evicted or replaced since it was listed, this block is not damaged.
             if block in self._blocks_of(orthanc_id):
                 self._drop(result, orthanc_id, block, error)
         result["Blocks"] += 1
@@ -65,19 +65,19 @@ class Verification:
         self._catalogue.on_desk(lambda: self._blocks.remove(block))
         self._catalogue.forget(orthanc_id)
         result["Damaged"] += 1
-        if len(result["DamagedBlocks"]) < _MOST_TOLD:
-            told = {"ID": orthanc_id, "FirstFrame": block.first, "NumberOfFrames": block.count, "Error": str(error)}
-            result["DamagedBlocks"].append(told)
+        if len(result["DamagedBlocks"]) < _MOST_REPORTED:
+            damaged = {"ID": orthanc_id, "FirstFrame": block.first, "NumberOfFrames": block.count, "Error": str(error)}
+            result["DamagedBlocks"].append(damaged)
 
 
-# More than the workers can have done before the next look, and few enough that all that waits is soon withdrawn.
+# More than the workers extract between two polls, and few enough to withdraw them quickly.
 _MOST_QUEUED = 500
 _PAUSE_SECONDS = 0.1
 _MOST_ERRORS = 100
 
 
 class Warming:
-    """What goes behind all that arrives."""
+    """Caches instances, at a lower priority than new ones."""
 
     def __init__(self, scheduler: Scheduler, catalogue: Catalogue, usage: Usage) -> None:
         self._scheduler, self._catalogue, self._usage = scheduler, catalogue, usage
@@ -85,8 +85,8 @@ class Warming:
     def of(self, orthanc_ids: Sequence[str]) -> Work:
         """The work of a job that warms these instances.
 
-        Its result counts those that are "Cached", "Skipped" (the settings leave them out, or they are gone) and
-        "Failed", with the first "Errors" by Orthanc ID.
+        Its result counts instances "Cached", "Skipped" (excluded by the settings, or deleted) and "Failed", with the
+        first 100 "Errors" by Orthanc ID.
         """
 
         def work(job: Job) -> None:
@@ -112,5 +112,5 @@ class Warming:
             result[outcome] += 1
             if state and state.state == "failed" and len(result["Errors"]) < _MOST_ERRORS:
                 result["Errors"][orthanc_id] = state.error
-        held = self._catalogue.on_desk(lambda: self._usage.instances(ended)) if ended else {}
-        job.advance(len(ended), sum(one.size for one in held.values()))
+        usage = self._catalogue.on_desk(lambda: self._usage.instances(ended)) if ended else {}
+        job.advance(len(ended), sum(one.size for one in usage.values()))

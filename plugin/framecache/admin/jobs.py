@@ -1,4 +1,4 @@
-"""Long work that was asked for: it goes on behind the answer, can be followed and can be ended."""
+"""Long work in the background of a request: clients can follow it and cancel it."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _MOST_ENDED = 500
 
 @dataclass(eq=False)
 class Job:
-    """One piece of work, as those who do it and those who follow it see it. Times are seconds since the epoch.
+    """One job, shared by its worker and its clients. Times are seconds since the epoch.
 
-    `total` is None while nobody knows it. Its `result` may grow while it is at work.
+    `total` is None while it is unknown. `result` may grow while the job runs.
     """
 
     kind: str
@@ -49,12 +49,12 @@ class Job:
 
     @property
     def has_ended(self) -> bool:
-        """Whether nothing will change any more."""
+        """Whether it is done, failed or cancelled: nothing changes any more."""
         return self.state in _ENDED
 
     @property
     def is_cancelled(self) -> bool:
-        """Whether it is to end as soon as it can."""
+        """Whether its worker must end as soon as possible."""
         return self._cancelled.is_set()
 
     def cancel(self) -> None:
@@ -62,16 +62,16 @@ class Job:
         self._cancelled.set()
 
     def pause(self, seconds: float) -> None:
-        """Wait so long, or until it is cancelled."""
+        """Wait, at most until the job is cancelled."""
         self._cancelled.wait(seconds)
 
     def advance(self, count: int = 1, size: int = 0) -> None:
-        """So many more instances or frames are done, of so many bytes. Only the thread that works on it may call it."""
+        """Add instances or frames done, and their bytes. Only the worker's thread may call it."""
         self.done += count
         self.size += size
 
     def to_json(self) -> dict[str, Any]:
-        """As the routes show it."""
+        """The JSON of the routes."""
         return {
             "ID": self.id,
             "Kind": self.kind,
@@ -89,17 +89,17 @@ class Job:
         }
 
 
-# What a job does, on a thread of its own. Raises FrameCacheError.
+# The work of a job, on the thread of its kind. Raises FrameCacheError.
 Work = Callable[[Job], None]
 
 
 class Jobs:
-    """All jobs of this run. Those of one kind are done one after the other, in the order of their coming."""
+    """All jobs since the start. Jobs of one kind run one after the other, first come first served."""
 
     def __init__(
         self, clock: Clock, events: Events, *, most_unfinished: int = _MOST_UNFINISHED, most_ended: int = _MOST_ENDED
     ) -> None:
-        """Beyond `most_unfinished` no job is taken; of those that ended `most_ended` are remembered."""
+        """Accept at most `most_unfinished` jobs at once; remember the last `most_ended` that ended."""
         self._clock, self._events = clock, events
         self._most_unfinished, self._most_ended = most_unfinished, most_ended
         self._jobs: OrderedDict[str, Job] = OrderedDict()
@@ -116,11 +116,11 @@ class Jobs:
         unit: Unit = "instances",
         total: int | None = None,
     ) -> Job:
-        """Have `work` done. Raises Overloaded where too much waits already."""
+        """Queue `work`. Raises Overloaded if too many jobs are unfinished, or when stopping."""
         job = Job(kind, level, subject, unit, self._clock.time(), total)
         with self._changed:
             if sum(not known.has_ended for known in self._jobs.values()) >= self._most_unfinished or self._is_stopping:
-                raise Overloaded(f"there are {self._most_unfinished} jobs already that have not ended; try again later")
+                raise Overloaded(f"{self._most_unfinished} jobs are unfinished already; try again later")
             self._jobs[job.id] = job
             if kind not in self._waiting:
                 self._waiting[kind] = deque()
@@ -130,20 +130,20 @@ class Jobs:
         return job
 
     def all(self) -> list[Job]:
-        """The newest first."""
+        """All jobs, newest first."""
         with self._changed:
             return list(reversed(self._jobs.values()))
 
     def find(self, job_id: str) -> Job:
-        """Raises NotFound."""
+        """The job of this ID. Raises NotFound."""
         with self._changed:
             job = self._jobs.get(job_id)
         if job is None:
-            raise NotFound("there is no such job; those that ended are forgotten after a while, and with a restart")
+            raise NotFound("there is no such job; jobs that ended are forgotten after a while and on a restart")
         return job
 
     def cancel(self, job_id: str) -> Job:
-        """Ask a job to end; one that waits has ended then. Raises NotFound."""
+        """Cancel a job; a queued one ends at once, a running one soon. Raises NotFound."""
         job = self.find(job_id)
         job.cancel()
         with self._changed:
@@ -155,11 +155,11 @@ class Jobs:
 
     @property
     def is_stopping(self) -> bool:
-        """Whether it is Orthanc's end that ends them."""
+        """Whether Orthanc is stopping, which cancels all jobs."""
         return self._is_stopping
 
     def stop(self) -> None:
-        """Have all end; nothing is waited for."""
+        """Cancel all jobs without waiting for them."""
         with self._changed:
             self._is_stopping = True
             for job in self._jobs.values():
@@ -182,9 +182,9 @@ class Jobs:
             work(job)
         except FrameCacheError as error:
             job.error = str(error)
-        except Exception as error:  # noqa: BLE001 - the next job is done all the same
+        except Exception as error:  # noqa: BLE001 - a failed job must not keep the next from running
             logger.error("job %s (%s) failed: %s", job.id, job.kind, reason(error))
-            job.error = "internal error; Orthanc's log has more"
+            job.error = "internal error; see Orthanc's log"
         self._end(job, "cancelled" if job.is_cancelled else "failed" if job.error else "done")
 
     def _end(self, job: Job, state: State) -> None:

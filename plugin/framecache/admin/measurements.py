@@ -1,4 +1,4 @@
-"""How things stand at this moment, read from those who know."""
+"""The present state of the cache and its queue, for monitoring."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from framecache.store.buffers import BufferPool
 from framecache.store.store import Store
 from framecache.store.usage import TotalUsage
 
-# Counting what is held takes longer the more it is: it may take this share of one processor, however often one asks.
+# Counting takes longer the fuller the cache is: limit it to this share of one processor, at any polling rate.
 _SHARE = 0.05
 
 
 class QueueFigures(Protocol):
-    """Where instances wait before they come to the filler."""
+    """A queue of instances ahead of the scheduler."""
 
     @property
     def queue_length(self) -> int:
-        """How many."""
+        """The number of waiting instances."""
 
 
 class WorkFigures(Protocol):
-    """An instance that is being cut out since `since` (monotonic seconds); no entry before it is known."""
+    """An instance being extracted since `since` (monotonic seconds); `entry` is None until it is known."""
 
     @property
     def orthanc_id(self) -> str: ...
@@ -50,23 +50,23 @@ class WorkFigures(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class KeptFigures:
-    """What the store holds: bytes on disk, rows of its index, and what they are of."""
+class CacheFigures:
+    """The contents of the store: bytes on disk, rows of its index, and the numbers of cached resources."""
 
     size: int
     entries: int
     pinned_studies: int
-    held: TotalUsage
+    usage: TotalUsage
 
 
 @dataclass(frozen=True, slots=True)
 class Present:
-    """One moment. Sizes are in bytes; `free_disk` is None where the cache's disk cannot be looked at."""
+    """The state at one moment. Sizes are in bytes; `free_disk` is None if the cache's disk cannot be read."""
 
     serving: bool
     failed_checks: int
     degraded: bool
-    kept: KeptFigures
+    cache: CacheFigures
     maximum_size: int
     free_disk: int | None
     minimum_free_disk: int
@@ -77,7 +77,7 @@ class Present:
 
 
 class Measurements:
-    """Takes them."""
+    """Takes the measurements."""
 
     def __init__(
         self,
@@ -92,15 +92,15 @@ class Measurements:
     ) -> None:
         self._findings, self._settings, self._clock, self._catalogue = findings, settings, clock, catalogue
         self._store, self._scheduler, self._change_feed, self._pool = store, scheduler, change_feed, pool
-        self._kept, self._kept_until = KeptFigures(0, 0, 0, TotalUsage()), 0.0
+        self._cache, self._valid_until = CacheFigures(0, 0, 0, TotalUsage()), 0.0
 
     def take(self) -> Present:
-        """How things stand now. Raises FrameCacheError where the plugin is stopping."""
+        """The present state. Raises FrameCacheError if the plugin is stopping."""
         return Present(
             serving=self._findings.serving,
             failed_checks=len(self._findings.failed),
             degraded=self._store.degraded is not None,
-            kept=self._count(),
+            cache=self._count(),
             maximum_size=self._settings.maximum_size_mb * MEGABYTE,
             free_disk=self._free_disk(),
             minimum_free_disk=self._settings.minimum_free_disk_mb * MEGABYTE,
@@ -110,17 +110,17 @@ class Measurements:
             bytes_in_flight=self._pool.leased,
         )
 
-    def _count(self) -> KeptFigures:
+    def _count(self) -> CacheFigures:
         begun = self._clock.monotonic()
-        if begun >= self._kept_until:
-            self._kept = self._catalogue.on_desk(self._ask)
+        if begun >= self._valid_until:
+            self._cache = self._catalogue.on_desk(self._read)
             ended = self._clock.monotonic()
-            self._kept_until = ended + (ended - begun) / _SHARE
-        return self._kept
+            self._valid_until = ended + (ended - begun) / _SHARE
+        return self._cache
 
-    def _ask(self) -> KeptFigures:
+    def _read(self) -> CacheFigures:
         store = self._store
-        return KeptFigures(store.space.used(), store.space.rows(), len(store.pins.studies()), store.usage.total())
+        return CacheFigures(store.space.used(), store.space.rows(), len(store.pins.studies()), store.usage.total())
 
     def _free_disk(self) -> int | None:
         try:

@@ -1,4 +1,4 @@
-"""What is sent as it lies in the package: the page /frame-cache/app/, and openapi.json."""
+"""The files that are sent unchanged from the package: the page /frame-cache/app/, and openapi.json."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from framecache.serving.answer import is_known
 
 
 class Document:
-    """The area of the description of all areas. A test compares it with the routes that are registered."""
+    """The area of the OpenAPI document. A test compares it with the registered routes."""
 
     def __init__(self) -> None:
         text = files("framecache.admin").joinpath("openapi.json").read_text(encoding="utf-8")
         self._document: dict[str, Any] = json.loads(text)
-        self.told: Mapping[str, Answer] = {"openapi[.]json": self.document}
-        self.done: Mapping[str, Answer] = {}
+        self.get_routes: Mapping[str, Answer] = {"openapi[.]json": self.document}
+        self.post_routes: Mapping[str, Answer] = {}
 
     def document(self) -> dict[str, Any]:
         """GET /frame-cache/openapi.json."""
@@ -43,8 +43,8 @@ _CONTENT_TYPES = MappingProxyType(
         ".svg": "image/svg+xml",
     }
 )
-# Scripts, styles and data from this server's files alone, and no text that becomes markup: a patient's name stays a
-# name, whatever it is made of (https://www.w3.org/TR/CSP3/, https://www.w3.org/TR/trusted-types/).
+# Scripts, styles and data from this server alone, and no text that becomes markup: a patient's name stays text,
+# whatever its characters (https://www.w3.org/TR/CSP3/, https://www.w3.org/TR/trusted-types/).
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
@@ -61,55 +61,55 @@ HEADERS: Mapping[str, str] = MappingProxyType(
 
 
 @dataclass(frozen=True, slots=True)
-class File:
-    """One of the page's files, as it is sent."""
+class PageFile:
+    """A file of the page, as it is sent."""
 
     content: bytes
     content_type: str
     entity_tag: str
 
 
-class Page:
-    """The files in the package's folder `static`; no other name is known, whatever the path."""
+class PageFiles:
+    """The files in the package's folder `static`; no path leads to any other file."""
 
     def __init__(self) -> None:
         folder = files("framecache.admin").joinpath("static")
         self._files = {path.name: _file(path.name, path.read_bytes()) for path in folder.iterdir() if path.is_file()}
 
-    def file(self, path: str) -> File:
-        """The file of a path below /frame-cache/app/. Raises NotFound."""
+    def file(self, path: str) -> PageFile:
+        """The file at a path below /frame-cache/app/. Raises NotFound."""
         if path not in self._files:
             raise NotFound("the page has no such file")
         return self._files[path]
 
     @staticmethod
     def location(path: str) -> str | None:
-        """Where a browser goes on that asked for `path` below /frame-cache/app; None: nowhere, it is a file's.
+        """The redirection for `path` below /frame-cache/app; None if the path is that of a file.
 
-        Orthanc takes the slash off /frame-cache/app/, so with or without it is not known here, and no address that
-        is relative is right for both; an absolute one would lack a proxy's prefix. The first guess is seen to be wrong
-        when it comes back, and is put right.
+        Orthanc removes the slash from /frame-cache/app/, so we cannot see whether the browser sent it, and no relative
+        address is right in both cases; an absolute one would lack a proxy's prefix. A wrong first guess comes back
+        here as app/index.html, and a second redirection corrects it.
         """
         return {"": f"app/{_START}", f"app/{_START}": f"../{_START}"}.get(path)
 
 
 def explorer_script() -> str:
-    """JavaScript for `orthanc.ExtendOrthancExplorer`: buttons on the front page and on that of a study."""
+    """JavaScript for `orthanc.ExtendOrthancExplorer`: buttons on the front page and on a study's page."""
     return files("framecache.admin").joinpath("explorer.js").read_text(encoding="utf-8")
 
 
-def _file(name: str, content: bytes) -> File:
+def _file(name: str, content: bytes) -> PageFile:
     digest = hashlib.blake2b(content, digest_size=12).hexdigest()
-    return File(content, _CONTENT_TYPES[PurePosixPath(name).suffix], f'"{digest}"')
+    return PageFile(content, _CONTENT_TYPES[PurePosixPath(name).suffix], f'"{digest}"')
 
 
 PATTERN = "/frame-cache/app(|/.*)"
 
 
 class PageRoute:
-    """GET of one of the page's files; who may not use the other routes gets none."""
+    """GET of a file of the page, for users who may use the other routes."""
 
-    def __init__(self, page: Page, access: Access) -> None:
+    def __init__(self, page: PageFiles, access: Access) -> None:
         self._page, self._access = page, access
 
     def __call__(self, output: RestOutput, _uri: str, **request: Any) -> None:
@@ -130,8 +130,8 @@ class PageRoute:
 
 
 def _refuse(output: RestOutput, error: FrameCacheError) -> None:
-    """In words: it is a person's browser that shows this. Orthanc sends it as text/plain."""
-    # It fails where the client has left, and then there is nobody to tell.
+    """Plain text, as a person reads it in a browser. Orthanc sends it as text/plain."""
+    # Sending fails if the client has left; there is nobody to answer.
     with contextlib.suppress(Exception):
         output.SendHttpStatus(error.status, f"Frame cache: {error}.\n".encode())
 
@@ -143,8 +143,8 @@ def _redirect(output: RestOutput, location: str, arguments: dict[str, str]) -> N
     output.SendHttpStatus(307, b"")
 
 
-def _send(output: RestOutput, file: File, if_none_match: str | None) -> None:
-    """The file, or 304 when the browser has it (RFC 9110 section 13.1.2)."""
+def _send(output: RestOutput, file: PageFile, if_none_match: str | None) -> None:
+    """Send the file, or 304 if the browser has it (RFC 9110 section 13.1.2)."""
     for name, value in {**HEADERS, "ETag": file.entity_tag}.items():
         output.SetHttpHeader(name, value)
     if is_known(file.entity_tag, if_none_match):

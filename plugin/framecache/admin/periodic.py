@@ -1,4 +1,4 @@
-"""What is done every ten seconds, on a thread of its own."""
+"""Periodic tasks, every ten seconds, on one thread."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from framecache.worker import Worker
 
 logger = logging.getLogger(__name__)
 
-# A part of a minute, so that each begin of a minute is met; and so much behind it, as clocks are not read at once.
+# A divisor of a minute, so that a turn falls on the start of each minute. The delay makes up for reading two clocks
+# one after the other.
 _SECONDS = 10.0
-_BEHIND = 0.005
+_DELAY = 0.005
 
 
 class Periodic:
-    """Calls `tasks` at each ten seconds of the clock on the wall."""
+    """Calls `tasks` at each multiple of `seconds` of wall-clock time."""
 
     def __init__(self, tasks: Sequence[Callable[[], None]], clock: Clock, seconds: float = _SECONDS) -> None:
         self._tasks, self._clock, self._seconds = tasks, clock, seconds
@@ -26,15 +27,15 @@ class Periodic:
         self.start, self.stop, self.join = self._worker.start, self._worker.stop, self._worker.join
 
     def turn(self) -> float:
-        """Do all of them; the seconds until the next time."""
+        """Run all tasks; return the seconds until the next turn."""
         for task in self._tasks:
             self._attempt(task)
-        position = self._shift + self._clock.monotonic() - _BEHIND
+        position = self._shift + self._clock.monotonic() - _DELAY
         return self._seconds - position % self._seconds
 
     def _attempt(self, task: Callable[[], None]) -> None:
         try:
             if not self._worker.is_stopping:
                 task()
-        except Exception as error:  # noqa: BLE001 - the next beat comes whatever happened at this one
+        except Exception as error:  # noqa: BLE001 - one failing task must not stop the others
             logger.info("publishing metrics failed: %s", reason(error))

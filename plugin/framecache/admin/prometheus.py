@@ -1,4 +1,4 @@
-"""GET /frame-cache/metrics: the text format of Prometheus, and what it is told under which names."""
+"""GET /frame-cache/metrics: the metrics and their names, in the text format of Prometheus."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One number. `suffix` follows the family's name, as _bucket does."""
+    """One value. `suffix` follows the family's name, for example _bucket."""
 
     value: float
     labels: Mapping[str, str]
@@ -30,7 +30,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """Numbers of one name, and what they are."""
+    """The samples of one metric, with its type and help text."""
 
     name: str
     kind: Literal["counter", "gauge", "histogram"]
@@ -39,12 +39,12 @@ class Family:
 
 
 def single(value: float) -> list[Sample]:
-    """A number without labels."""
+    """One value without labels."""
     return [Sample(value, {})]
 
 
 def histogram(reading: Reading, labels: Mapping[str, str]) -> Iterator[Sample]:
-    """A histogram's samples: each bucket counts all up to its bound."""
+    """A histogram's samples: each bucket counts all values up to its bound."""
     bounds = [*map(_number, reading.bounds), "+Inf"]
     for bound, count in zip(bounds, accumulate(reading.counts), strict=True):
         yield Sample(count, {**labels, "le": bound}, "_bucket")
@@ -53,7 +53,7 @@ def histogram(reading: Reading, labels: Mapping[str, str]) -> Iterator[Sample]:
 
 
 def text(families: Iterable[Family]) -> str:
-    """All of it, as a scrape reads it."""
+    """The whole answer to a scrape."""
     return "".join(line + "\n" for family in families for line in _lines(family))
 
 
@@ -91,7 +91,7 @@ _COUNTERS: Mapping[CounterName, tuple[str, str]] = {
 
 
 def families(present: Present, metrics: Metrics) -> Iterator[Family]:
-    """All of them; each name begins with frame_cache_."""
+    """All metrics; each name begins with frame_cache_."""
     yield from _state(present)
     yield from _cache(present)
     yield from _queue(present)
@@ -110,15 +110,15 @@ def _state(present: Present) -> Iterator[Family]:
 
 
 def _cache(present: Present) -> Iterator[Family]:
-    kept = present.kept
-    yield _gauge("bytes", "Bytes of the cache's folder.", kept.size)
+    cache = present.cache
+    yield _gauge("bytes", "Bytes of the cache's folder.", cache.size)
     yield _gauge("maximum_bytes", "The limit of that folder in bytes (MaximumSizeMB).", present.maximum_size)
-    yield _gauge("entries", "Rows of the cache's index: blocks, indexes and records.", kept.entries)
-    yield _gauge("studies", "Studies in the cache, whole or in part.", kept.held.studies)
-    yield _gauge("series", "Series in the cache, whole or in part.", kept.held.series)
-    yield _gauge("instances", "Instances in the cache, whole or in part.", kept.held.instances)
-    yield _gauge("frames", "Frames in the cache.", kept.held.frames)
-    yield _gauge("pinned_studies", "Pinned studies.", kept.pinned_studies)
+    yield _gauge("entries", "Rows of the cache's index: blocks, indexes and records.", cache.entries)
+    yield _gauge("studies", "Studies in the cache, whole or in part.", cache.usage.studies)
+    yield _gauge("series", "Series in the cache, whole or in part.", cache.usage.series)
+    yield _gauge("instances", "Instances in the cache, whole or in part.", cache.usage.instances)
+    yield _gauge("frames", "Frames in the cache.", cache.usage.frames)
+    yield _gauge("pinned_studies", "Pinned studies.", cache.pinned_studies)
     if present.free_disk is not None:
         yield _gauge("free_disk_bytes", "Free bytes on the cache's disk.", present.free_disk)
     yield _gauge(
@@ -168,7 +168,7 @@ def _gauge(name: str, meaning: str, value: float) -> Family:
 
 
 def _causes(name: str, meaning: str, counted: Mapping[str, int], causes: tuple[str, ...]) -> Family:
-    """Also of causes that have not come up, so that the first time is an increase."""
+    """One sample for each possible cause, from 0: its first occurrence is then an increase."""
     samples = [Sample(counted.get(cause, 0), {"cause": cause}) for cause in causes]
     return Family(f"frame_cache_{name}_total", "counter", meaning, samples)
 
@@ -178,17 +178,17 @@ class Monitoring:
 
     def __init__(self, metrics: Metrics, measurements: Measurements, module: OrthancModule) -> None:
         self._metrics, self._measurements, self._module = metrics, measurements, module
-        self.told: Mapping[str, Answer] = {"metrics": self.metrics}
-        self.done: Mapping[str, Answer] = {}
+        self.get_routes: Mapping[str, Answer] = {"metrics": self.metrics}
+        self.post_routes: Mapping[str, Answer] = {}
 
     def metrics(self) -> Content:
         """GET /frame-cache/metrics."""
         return Content(text(families(self._measurements.take(), self._metrics)).encode(), CONTENT_TYPE)
 
     def publish(self) -> None:
-        """Write all but the histograms into Orthanc's own metrics, where each number is a float of 32 bits.
+        """Write all metrics but histograms into Orthanc's own metrics, as 32-bit floats.
 
-        Only while Orthanc runs: before ORTHANC_STARTED it takes nothing.
+        Call it only while Orthanc runs: before ORTHANC_STARTED it accepts no metrics.
         """
         kind = self._module.MetricsType.DEFAULT
         for family in families(self._measurements.take(), self._metrics):

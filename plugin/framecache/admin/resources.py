@@ -1,4 +1,4 @@
-"""GET below /frame-cache/: how much of studies, series and instances is cached."""
+"""GET below /frame-cache/: the cached share of studies, series and instances."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ _NOTHING = InstanceUsage("", "", "", 0, 0, 0, None)
 
 @dataclass(frozen=True, slots=True)
 class _Progress:
-    """An instance that Orthanc has, and what is held of it."""
+    """A stored instance and its usage of the cache."""
 
     stored: StoredInstance
-    held: InstanceUsage
+    usage: InstanceUsage
     state: str
 
     @property
     def cached_frames(self) -> int:
-        return min(self.held.cached_frames, self.stored.frames)
+        return min(self.usage.cached_frames, self.stored.frames)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -41,7 +41,7 @@ class _Progress:
             "State": self.state,
             "NumberOfFrames": self.stored.frames,
             "CachedFrames": self.cached_frames,
-            "Bytes": self.held.size,
+            "Bytes": self.usage.size,
         }
 
 
@@ -53,36 +53,36 @@ STUDIES_ARGUMENTS = (
 )
 
 
-class Resources:
-    """What is told of studies, series and instances."""
+class ResourceUsage:
+    """The area of studies, series and instances."""
 
     def __init__(self, archive: Hierarchy, catalogue: Catalogue, store: Store, scheduler: Scheduler) -> None:
         self._archive, self._catalogue, self._store, self._scheduler = archive, catalogue, store, scheduler
-        self.told: Mapping[str, Answer] = {
+        self.get_routes: Mapping[str, Answer] = {
             "studies": Asked(self.studies, STUDIES_ARGUMENTS),
             "studies/([^/]+)": self.study,
             "series/([^/]+)": self.series,
             "instances/([^/]+)": self.instance,
         }
-        self.done: Mapping[str, Answer] = {}
+        self.post_routes: Mapping[str, Answer] = {}
 
     def studies(self, limit: int, offset: int, sort: Order, ids: Sequence[str] | None) -> dict[str, Any]:
-        """GET /frame-cache/studies: those that anything is cached of. Orthanc is not asked."""
+        """GET /frame-cache/studies: studies with cached frames, without a query to Orthanc."""
         found = self._catalogue.on_desk(lambda: self._store.usage.studies(sort, limit, offset, ids))
-        return {"Total": found.total, "Studies": [self._study(held) for held in found.studies]}
+        return {"Total": found.total, "Studies": [self._study(usage) for usage in found.studies]}
 
     def study(self, orthanc_id: str) -> dict[str, Any]:
         """GET /frame-cache/studies/{id}. Raises NotFound."""
         check_id(orthanc_id)
         uid, series = self._archive.study_instance_uid(orthanc_id), self._archive.series_of(orthanc_id)
         found = self._catalogue.on_desk(lambda: self._store.usage.studies("Bytes", 1, 0, [orthanc_id])).studies
-        held = found[0] if found else StudyUsage(uid, orthanc_id, 0, 0, 0, 0, 0, None)
+        usage = found[0] if found else StudyUsage(uid, orthanc_id, 0, 0, 0, 0, 0, None)
         stored = self._archive.instances_of("StudyInstanceUID", uid, series)
         by_series: dict[str, list[_Progress]] = {one.orthanc_id: [] for one in series}
         for progress in self._progress(stored):
             by_series.setdefault(progress.stored.series_id, []).append(progress)
         return {
-            **self._study(held),
+            **self._study(usage),
             "StoredInstances": sum(map(len, by_series.values())),
             "SeriesList": [_series(one, by_series[one.orthanc_id]) for one in series],
         }
@@ -101,7 +101,7 @@ class Resources:
         entry = self._catalogue.on_desk(lambda: self._catalogue.describe(orthanc_id))
         instance, is_indexed = entry.instance, entry.index is not None
         rows = self._catalogue.on_desk(lambda: self._store.blocks.of(instance))
-        held = self._held([orthanc_id]).get(orthanc_id, _NOTHING)
+        usage = self._usage([orthanc_id]).get(orthanc_id, _NOTHING)
         form = (stored_representation(instance.transfer_syntax_uid) or EXPLICIT).transfer_syntax_uid
         frames = instance.number_of_frames
         cached = frames if is_indexed else len(_frame_numbers(row for row in rows if row.representation == form))
@@ -115,36 +115,36 @@ class Resources:
             "CachedFrames": cached,
             "FailedFrames": list(state.failed_frames) if state else [],
             "Mode": "index" if is_indexed else "copy" if cached else None,
-            "Bytes": held.size,
+            "Bytes": usage.size,
             "TransferSyntax": instance.transfer_syntax_uid,
-            "LastViewed": iso(held.viewed),
+            "LastViewed": iso(usage.viewed),
             "LastError": state.error if state else None,
         }
 
-    def _study(self, held: StudyUsage) -> dict[str, Any]:
+    def _study(self, usage: StudyUsage) -> dict[str, Any]:
         return {
-            "ID": held.study_id or None,
-            "StudyInstanceUID": held.study_instance_uid,
-            "Series": held.series,
-            "Instances": held.instances,
-            "Frames": held.frames,
-            "CachedFrames": held.cached_frames,
-            "Bytes": held.size,
-            "LastViewed": iso(held.viewed),
-            "Pinned": held.study_instance_uid in self._store.pins.studies(),
+            "ID": usage.study_id or None,
+            "StudyInstanceUID": usage.study_instance_uid,
+            "Series": usage.series,
+            "Instances": usage.instances,
+            "Frames": usage.frames,
+            "CachedFrames": usage.cached_frames,
+            "Bytes": usage.size,
+            "LastViewed": iso(usage.viewed),
+            "Pinned": usage.study_instance_uid in self._store.pins.studies(),
         }
 
     def _progress(self, stored: Sequence[StoredInstance]) -> list[_Progress]:
-        held = self._held([one.orthanc_id for one in stored])
+        usage = self._usage([one.orthanc_id for one in stored])
         found = []
         for one in stored:
-            its, state = held.get(one.orthanc_id, _NOTHING), self._scheduler.state(one.orthanc_id)
+            its, state = usage.get(one.orthanc_id, _NOTHING), self._scheduler.state(one.orthanc_id)
             found.append(_Progress(one, its, _state(one.frames, its.cached_frames, state)))
         return found
 
-    def _held(self, ids: Sequence[str]) -> Mapping[str, InstanceUsage]:
-        held: Mapping[str, InstanceUsage] = self._catalogue.on_desk(lambda: self._store.usage.instances(ids))
-        return held
+    def _usage(self, ids: Sequence[str]) -> Mapping[str, InstanceUsage]:
+        usage: Mapping[str, InstanceUsage] = self._catalogue.on_desk(lambda: self._store.usage.instances(ids))
+        return usage
 
 
 def _series(stored: StoredSeries, progress: Sequence[_Progress]) -> dict[str, Any]:
@@ -157,7 +157,7 @@ def _series(stored: StoredSeries, progress: Sequence[_Progress]) -> dict[str, An
         "CachedInstances": sum(one.state == "cached" for one in progress),
         "Frames": sum(one.stored.frames for one in progress),
         "CachedFrames": sum(one.cached_frames for one in progress),
-        "Bytes": sum(one.held.size for one in progress),
+        "Bytes": sum(one.usage.size for one in progress),
     }
 
 
@@ -171,5 +171,5 @@ def _state(frames: int, cached: int, state: ExtractionState | None) -> str:
 
 
 def _frame_numbers(blocks: Iterable[Block]) -> set[int]:
-    """Frames that were made for a request may lie in a block of their own and in another."""
+    """A set, as a frame may be in two blocks: one of its instance, and one made for a request."""
     return {number for block in blocks for number in block.frame_numbers}

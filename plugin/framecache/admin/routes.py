@@ -1,4 +1,4 @@
-"""The two kinds of routes under /frame-cache/, GET and POST, and who may use them."""
+"""The GET and POST routes under /frame-cache/, and the users who may use them."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from framecache.errors import BadRequest, Forbidden, FrameCacheError, reason
 from framecache.ports import RestOutput
 from framecache.serving.route import send_error
 
-# A page of another site can make a browser send a POST with its login, but not with a header of its own: the browser
-# would ask first (the preflight of https://fetch.spec.whatwg.org/#cors-preflight-fetch), and Orthanc says no.
+# A page of another site can make a browser send a POST with the user's login, but not with a custom header: the
+# browser would send a preflight first (https://fetch.spec.whatwg.org/#cors-preflight-fetch), which Orthanc refuses.
 ACTION_HEADER = "X-Frame-Cache"
-# What a browser says of where a request comes from (https://www.w3.org/TR/fetch-metadata/): "none" is its user.
+# Sec-Fetch-Site of requests from our own page (https://www.w3.org/TR/fetch-metadata/); "none" is the user's own.
 _OWN_SITE = ("same-origin", "none")
 
 
 class Access:
-    """Everybody whom Orthanc lets in, or some named users.
+    """Admits every user whom Orthanc admits, or only certain users by name.
 
-    Where Orthanc asks for a password, a user is known by the very header that Orthanc has compared. Elsewhere whoever
-    stands in front of Orthanc may have verified the name, or nobody: it is a claim.
+    If Orthanc requires passwords, the header that Orthanc has verified identifies the user. Otherwise a proxy in front
+    of Orthanc may have verified the name, or nobody: it is a claim.
     """
 
     def __init__(self, users: Sequence[str], configuration: Mapping[str, Any]) -> None:
-        """`users` may use the routes, nobody else, unless it is empty; `configuration` is Orthanc's."""
+        """Admit only `users`, or everybody if it is empty; `configuration` is Orthanc's."""
         self._users = frozenset(users)
         self.verifies = authenticates(configuration)
         registered = configuration.get("RegisteredUsers")
@@ -39,25 +39,25 @@ class Access:
         self._registered = {_basic(user, password): user for user, password in pairs if isinstance(password, str)}
 
     def check(self, headers: Mapping[str, str]) -> None:
-        """Raises Forbidden; names of headers are lower case."""
+        """Raises Forbidden if the user is not admitted; names of headers are lower case."""
         if not self._users:
             return
         authorization = headers.get("authorization", "")
         user = self._registered.get(authorization) if self.verifies else _claimed_user(authorization)
         if user not in self._users:
-            raise Forbidden('this is for the users that the setting "AdminUsers" names')
+            raise Forbidden('only users in the setting "AdminUsers" may use this')
 
     def check_action(self, headers: Mapping[str, str]) -> None:
-        """As `check`, for a request that changes something. Raises Forbidden."""
+        """Like `check`, for a request that changes state. Raises Forbidden."""
         self.check(headers)
         if not headers.get(ACTION_HEADER.lower()):
-            raise Forbidden(f'what changes something is asked for with the header "{ACTION_HEADER}: 1"')
+            raise Forbidden(f'requests that change state require the header "{ACTION_HEADER}: 1"')
         if headers.get("sec-fetch-site", "none") not in _OWN_SITE:
-            raise Forbidden("a page of another site may change nothing here")
+            raise Forbidden("pages of another site may not change state")
 
 
 def authenticates(configuration: Mapping[str, Any]) -> bool:
-    """Whether Orthanc asks for a password; where nothing says so, it does if others than this machine may ask."""
+    """Whether Orthanc requires passwords; by default it does if it admits other machines."""
     default = configuration.get("RemoteAccessAllowed", False)
     return configuration.get("AuthenticationEnabled", default) is True
 
@@ -82,7 +82,7 @@ _HEADERS = MappingProxyType({"Cache-Control": "no-store", "X-Content-Type-Option
 
 
 class JsonRoute:
-    """GET of something, answered in JSON unless it is a Content; errors in JSON too. It changes nothing."""
+    """GET, answered in JSON unless the answer is a Content; errors are JSON, too. It changes nothing."""
 
     method = "GET"
 
@@ -100,9 +100,9 @@ class JsonRoute:
             content = _content(self.answer(*request["groups"], **arguments))
         except FrameCacheError as error:
             send_error(output, error)
-        except Exception as error:  # noqa: BLE001 - an exception that escapes would be a 500 without a word
+        except Exception as error:  # noqa: BLE001 - an exception that escapes would be a 500 without a message
             logger.error("a request failed: %s", reason(error))
-            send_error(output, FrameCacheError("internal error; Orthanc's log has more"))
+            send_error(output, FrameCacheError("internal error; see Orthanc's log"))
         else:
             for name, value in (_HEADERS | content.headers).items():
                 output.SetHttpHeader(name, value)
@@ -112,15 +112,15 @@ class JsonRoute:
         self._access.check(headers)
 
     def _arguments(self, request: Mapping[str, Any]) -> Mapping[str, str]:
-        """Those of the query."""
+        """The arguments of the query string."""
         return query.decoded(request["get"])
 
 
 class ActionRoute(JsonRoute):
-    """POST that changes something; the answer says what was done.
+    """POST that changes state; the answer reports the change.
 
-    Never by GET, which links, pictures and prefetching send, and never for a page of another site: the header
-    `X-Frame-Cache: 1` has to be there (access.py says why).
+    GET never does, as links, images and prefetching send it, nor does a page of another site: the header
+    `X-Frame-Cache: 1` is required (see ACTION_HEADER).
     """
 
     method = "POST"
@@ -129,7 +129,7 @@ class ActionRoute(JsonRoute):
         self._access.check_action(headers)
 
     def _arguments(self, request: Mapping[str, Any]) -> Mapping[str, str]:
-        """Those of the body, a JSON object: Orthanc does not pass on the query of a POST. Raises BadRequest."""
+        """The members of the body's JSON object: Orthanc drops the query of a POST. Raises BadRequest."""
         body = request.get("body")
         if not body:
             return {}
@@ -138,7 +138,7 @@ class ActionRoute(JsonRoute):
         except ValueError:
             values = None
         if not isinstance(values, dict):
-            raise BadRequest("the body may be empty, or a JSON object with arguments")
+            raise BadRequest("the body must be empty or a JSON object of arguments")
         return {name: value if isinstance(value, str) else json.dumps(value) for name, value in values.items()}
 
 

@@ -1,4 +1,4 @@
-"""Looking around in an Orthanc that has just started."""
+"""The checks that need an Orthanc that has started."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 
 class StartChecks:
-    """What can be known only when Orthanc answers."""
+    """Checks that ask Orthanc."""
 
     def __init__(
         self,
@@ -31,16 +31,16 @@ class StartChecks:
         catalogue: Catalogue,
         codecs: CodecPools,
     ) -> None:
-        """`root` is that of DICOMweb's routes."""
+        """`root` is the root of the DICOMweb routes."""
         self._module, self._api, self._configuration, self._root = module, api, configuration, root
         self._findings, self._catalogue, self._codecs = findings, catalogue, codecs
 
     def run(self) -> None:
-        """Make them, log what is wrong, and serve if that is not fatal."""
+        """Run the checks, log the failed ones, and serve unless one is fatal."""
         findings = self._findings
         try:
             self._check()
-        except Exception as error:  # noqa: BLE001 - a check that breaks must not keep frames from being served
+        except Exception as error:  # noqa: BLE001 - a check that raises must not keep frames from being served
             logger.error("the start-up checks failed: %s", reason(error))
         for check in findings.failed:
             logger.error(check.advice)
@@ -60,7 +60,7 @@ class StartChecks:
         ]
 
     def _owns_route(self, uri: str) -> bool:
-        """Ask for a frame that cannot exist, and see who answers."""
+        """Request a frame that cannot exist: only our route answers it."""
         try:
             return bytes(self._module.RestApiGetAfterPlugins(uri)) == SENTINEL_ANSWER
         except Exception:  # noqa: BLE001 - the stock plugin's 404 arrives as an exception

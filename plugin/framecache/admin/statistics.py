@@ -1,4 +1,4 @@
-"""GET /frame-cache/statistics: sums since the start, the present, and the last hour and day."""
+"""GET /frame-cache/statistics: totals since the start, the present state, and the last hour and day."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SERIES: tuple[CounterName, ...] = (
 
 
 class Statistics:
-    """The area of the figures that a page draws. `note` has to be called at the begin of each minute at least."""
+    """The area of the figures on the page. `note` must be called at the start of each minute, at least."""
 
     def __init__(self, metrics: Metrics, measurements: Measurements, clock: Clock) -> None:
         self._metrics, self._measurements, self._clock = metrics, measurements, clock
@@ -29,11 +29,11 @@ class Statistics:
         self._hour, self._day = History(60, 60, clock), History(900, 96, clock)
         self._reading = threading.Lock()
         self.note()
-        self.told: Mapping[str, Answer] = {"statistics": self.statistics}
-        self.done: Mapping[str, Answer] = {}
+        self.get_routes: Mapping[str, Answer] = {"statistics": self.statistics}
+        self.post_routes: Mapping[str, Answer] = {}
 
     def note(self) -> None:
-        """Begin a new period, where the last one is over."""
+        """Begin a new period if the last one is over."""
         sums = self._metrics.sums()
         with self._reading:
             self._hour.note(sums)
@@ -69,15 +69,15 @@ class Statistics:
 
 
 def _cache(present: Present) -> dict[str, int]:
-    kept = present.kept
+    cache = present.cache
     return {
-        "Bytes": kept.size,
+        "Bytes": cache.size,
         "MaximumBytes": present.maximum_size,
-        "Studies": kept.held.studies,
-        "Series": kept.held.series,
-        "Instances": kept.held.instances,
-        "Frames": kept.held.frames,
-        "PinnedStudies": kept.pinned_studies,
+        "Studies": cache.usage.studies,
+        "Series": cache.usage.series,
+        "Instances": cache.usage.instances,
+        "Frames": cache.usage.frames,
+        "PinnedStudies": cache.pinned_studies,
     }
 
 
@@ -103,12 +103,12 @@ def _series(series: Series) -> dict[str, Any]:
 
 
 def by_cause(causes: tuple[str, ...], counted: Mapping[str, int]) -> dict[str, int]:
-    """What was `counted` of each cause, those that have not come up included, as JSON's keys are spelt."""
+    """The count of each of `causes`, 0 included, under its name in JSON."""
     return {_name(cause): counted.get(cause, 0) for cause in causes}
 
 
 def _name(word: str) -> str:
-    """As JSON's keys are spelt: evicted_bytes is EvictedBytes."""
+    """The name in JSON: EvictedBytes for evicted_bytes."""
     return "".join(part.capitalize() for part in word.split("_"))
 
 

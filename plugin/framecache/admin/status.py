@@ -1,4 +1,4 @@
-"""GET /frame-cache/status: whether all is well, and what has happened since the start."""
+"""GET /frame-cache/status: the start-up checks, the settings, and counters since the start."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ class Status:
         self._findings, self._settings, self._catalogue, self._store = findings, settings, catalogue, store
         self._scheduler, self._change_feed, self._pool, self._metrics = scheduler, change_feed, pool, metrics
         self._url = url
-        self.told: Mapping[str, Answer] = {"status": self.status}
-        self.done: Mapping[str, Answer] = {}
+        self.get_routes: Mapping[str, Answer] = {"status": self.status}
+        self.post_routes: Mapping[str, Answer] = {}
 
     def status(self) -> dict[str, Any]:
         """GET /frame-cache/status."""
@@ -78,7 +78,7 @@ class Status:
         }
 
     def _degraded(self) -> dict[str, str] | None:
-        """Since when and why nothing is kept."""
+        """When and why caching stopped."""
         found = self._store.degraded
         if found is None:
             return None

@@ -13,7 +13,7 @@ from framecache.prefetch.backfill_progress import BackfillState
 from framecache.telemetry.events import Events
 
 _MOST_EVENTS = 1000
-_LARGEST_SEQUENCE = 2**53 - 1  # what JSON's numbers hold everywhere (RFC 8259 section 6)
+_LARGEST_SEQUENCE = 2**53 - 1  # exact in every JSON parser (RFC 8259 section 6)
 
 
 EVENTS_ARGUMENTS = (
@@ -27,15 +27,15 @@ class JobWork:
 
     def __init__(self, jobs: Jobs, events: Events) -> None:
         self._jobs, self._events = jobs, events
-        self.told: Mapping[str, Answer] = {
+        self.get_routes: Mapping[str, Answer] = {
             "jobs": self.jobs,
             "jobs/([^/]+)": self.job,
             "events": Asked(self.events, EVENTS_ARGUMENTS),
         }
-        self.done: Mapping[str, Answer] = {"jobs/([^/]+)/cancel": self.cancel}
+        self.post_routes: Mapping[str, Answer] = {"jobs/([^/]+)/cancel": self.cancel}
 
     def jobs(self) -> dict[str, Any]:
-        """GET /frame-cache/jobs: the newest first."""
+        """GET /frame-cache/jobs: all jobs, newest first."""
         return {"Jobs": [job.to_json() for job in self._jobs.all()]}
 
     def job(self, job_id: str) -> dict[str, Any]:
@@ -43,11 +43,11 @@ class JobWork:
         return self._jobs.find(job_id).to_json()
 
     def cancel(self, job_id: str) -> dict[str, Any]:
-        """POST /frame-cache/jobs/{id}/cancel: it ends soon; one that has ended stays as it is. Raises NotFound."""
+        """POST /frame-cache/jobs/{id}/cancel: end the job soon; no effect if it has ended. Raises NotFound."""
         return self._jobs.cancel(job_id).to_json()
 
     def events(self, since: int, limit: int) -> dict[str, Any]:
-        """GET /frame-cache/events?since=…: what has happened behind the event of that number."""
+        """GET /frame-cache/events?since=…: the events after that sequence number."""
         page = self._events.since(since, limit)
         events = [
             {
@@ -64,22 +64,22 @@ class JobWork:
 
 
 _FOLLOW_SECONDS = 0.5
-# What runs by itself and waits for something is a job that was paused.
+# A backfill that waits, for its hours or for idle time, is shown as a paused job.
 _STATES: Mapping[BackfillState, State] = {"running": "running", "done": "done"}
 
 
 class BackfillArea:
-    """The area of the backfill, which is a job as well while it has something to do."""
+    """The area of the backfill, which is also listed as a job until it is done."""
 
     def __init__(self, backfill: Backfill, jobs: Jobs) -> None:
         self._backfill, self._jobs = backfill, jobs
         self._job: Job | None = None
-        self.told: Mapping[str, Answer] = {"backfill": self.tell}
-        self.done: Mapping[str, Answer] = {"backfill/start": self.start, "backfill/pause": self.pause}
+        self.get_routes: Mapping[str, Answer] = {"backfill": self.report}
+        self.post_routes: Mapping[str, Answer] = {"backfill/start": self.start, "backfill/pause": self.pause}
         if backfill.is_wanted:
             self._follow_it()
 
-    def tell(self) -> dict[str, Any]:
+    def report(self) -> dict[str, Any]:
         """GET /frame-cache/backfill."""
         backfill, progress = self._backfill, self._backfill.progress
         left = backfill.seconds_left
@@ -96,31 +96,31 @@ class BackfillArea:
         }
 
     def start(self) -> dict[str, Any]:
-        """POST /frame-cache/backfill/start: begin, or go on after a pause; all over when it was done."""
+        """POST /frame-cache/backfill/start: begin, or resume after a pause; restart if it was done."""
         self._backfill.go_on()
         self._follow_it()
-        return self.tell()
+        return self.report()
 
     def pause(self) -> dict[str, Any]:
-        """POST /frame-cache/backfill/pause: wait until it is started again, also over a restart."""
+        """POST /frame-cache/backfill/pause: wait until it is started again, even across a restart of Orthanc."""
         self._backfill.pause()
-        return self.tell()
+        return self.report()
 
     def _follow_it(self) -> None:
-        """Let it be seen among the jobs."""
+        """List it among the jobs."""
         if self._job is None or self._job.has_ended:
             self._job = self._jobs.begin("backfill", self._follow)
 
     def _follow(self, job: Job) -> None:
         while self._backfill.state != "done" and not job.is_cancelled:
-            self._look(job)
+            self._update(job)
             job.state = _STATES.get(self._backfill.state, "paused")
             job.pause(_FOLLOW_SECONDS)
-        self._look(job)
-        job.result = self.tell()
+        self._update(job)
+        job.result = self.report()
         if job.is_cancelled and not self._jobs.is_stopping:
             self._backfill.pause()
 
-    def _look(self, job: Job) -> None:
+    def _update(self, job: Job) -> None:
         progress = self._backfill.progress
         job.done, job.total, job.size = progress.looked_at, self._backfill.total, progress.size

@@ -11,7 +11,7 @@ from framecache.admin.actions import Actions
 from framecache.admin.area import Answer, read_arguments
 from framecache.admin.instance_jobs import Verification, Warming
 from framecache.admin.jobs import Job, Jobs
-from framecache.admin.resources import Resources
+from framecache.admin.resources import ResourceUsage
 from framecache.admin.work import JobWork
 from framecache.dicom.identity import InstancePath
 from framecache.dispatcher import Dispatcher
@@ -51,7 +51,7 @@ class Site:
         self.jobs = Jobs(time, self.events)
         self.work = JobWork(self.jobs, self.events)
         archive = Hierarchy(self.api)
-        self.resources = Resources(archive, self.catalogue, self.store, self.scheduler)
+        self.resources = ResourceUsage(archive, self.catalogue, self.store, self.scheduler)
         self.actions = Actions(
             archive,
             self.catalogue,
@@ -87,13 +87,13 @@ class Site:
         )
 
     def told(self, pattern: str, *groups: str, **arguments: str) -> Any:
-        return _answered(self.resources.told[pattern], groups, arguments)
+        return _answered(self.resources.get_routes[pattern], groups, arguments)
 
     def do(self, pattern: str, *groups: str) -> Any:
-        return _answered(self.actions.done[pattern], groups, {})
+        return _answered(self.actions.post_routes[pattern], groups, {})
 
     def work_told(self, pattern: str, **arguments: str) -> Any:
-        return _answered(self.work.told[pattern], (), arguments)
+        return _answered(self.work.get_routes[pattern], (), arguments)
 
     def job(self, answer: dict[str, Any]) -> Job:
         """The job that an answer tells of, when it has ended."""

@@ -47,7 +47,7 @@ def test_what_is_allowed_is_read(given_: dict[str, str], values: dict[str, Any])
         ({"ids": ""}, "up to 2 Orthanc IDs, separated by commas"),
         ({"ids": ",".join((ONE, TWO, THREE))}, "up to 2 Orthanc IDs"),
         ({"ids": f"{ONE};{TWO}"}, "separated by commas"),
-        ({"Limit": "1"}, '"Limit" is not known; known are: limit, sort, ids'),
+        ({"Limit": "1"}, 'unknown argument "Limit"; known arguments: limit, sort, ids'),
     ],
 )
 def test_what_is_not_is_refused_with_what_is(given_: dict[str, str], message: str) -> None:

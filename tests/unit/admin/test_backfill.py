@@ -50,7 +50,7 @@ def site() -> Iterator[Site]:
 
 
 def test_it_tells_how_far_it_is(site: Site) -> None:
-    assert site.area.told["backfill"]() == {
+    assert site.area.get_routes["backfill"]() == {
         "State": "off",
         "Reason": "",
         "Done": 3,
@@ -62,7 +62,7 @@ def test_it_tells_how_far_it_is(site: Site) -> None:
         "SecondsLeft": 13,
     }
     site.filling.seconds_left, site.filling.study_date = None, ""
-    told = site.area.tell()
+    told = site.area.report()
     assert (told["SecondsLeft"], told["StudyDate"]) == (None, None)
     assert not site.jobs.all()
 

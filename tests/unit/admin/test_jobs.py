@@ -77,7 +77,7 @@ def test_those_of_one_kind_wait_for_each_other_and_other_kinds_do_not(site: Site
 
 @pytest.mark.parametrize(
     ("error", "message"),
-    [(SourceError("no such file"), "no such file"), (KeyError("secret"), "internal error; Orthanc's log has more")],
+    [(SourceError("no such file"), "no such file"), (KeyError("secret"), "internal error; see Orthanc's log")],
 )
 def test_a_job_that_breaks_says_why_and_the_next_is_done(site: Site, error: Exception, message: str) -> None:
     def fail(_job: Job) -> None:

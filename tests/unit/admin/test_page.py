@@ -6,7 +6,7 @@ import re
 from urllib.parse import urljoin
 
 import pytest
-from framecache.admin.page import Page, explorer_script
+from framecache.admin.page import PageFiles, explorer_script
 from framecache.errors import NotFound
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,7 +20,7 @@ SITE = "https://pacs.example/prefix/frame-cache/app"
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_file_is_sent_with_its_type_and_a_tag_of_its_content(name: str) -> None:
-    file = Page().file(name)
+    file = PageFiles().file(name)
 
     assert file.content == (FOLDER / name).read_bytes()
     assert file.content_type.split("; ")[0] in ("text/css", "text/html", "text/javascript", "image/svg+xml")
@@ -28,7 +28,7 @@ def test_a_file_is_sent_with_its_type_and_a_tag_of_its_content(name: str) -> Non
 
 
 def test_files_have_different_tags() -> None:
-    assert len({Page().file(name).entity_tag for name in NAMES}) == len(NAMES)
+    assert len({PageFiles().file(name).entity_tag for name in NAMES}) == len(NAMES)
 
 
 @pytest.mark.parametrize(
@@ -36,25 +36,25 @@ def test_files_have_different_tags() -> None:
 )
 def test_no_other_file_can_be_had(path: str) -> None:
     with pytest.raises(NotFound):
-        Page().file(path)
+        PageFiles().file(path)
 
 
 @given(st.text().filter(lambda path: path not in NAMES))
 def test_whatever_is_asked_for_is_a_file_of_the_page_or_none(path: str) -> None:
     with pytest.raises(NotFound):
-        Page().file(path)
+        PageFiles().file(path)
 
 
 @pytest.mark.parametrize("address", [SITE, f"{SITE}/"])
 def test_the_page_is_reached_with_a_slash_and_without(address: str) -> None:
     """Orthanc tells both as the same path, and a browser takes a relative address differently."""
     path, hops = "", 0
-    while (location := Page.location(path)) is not None:
+    while (location := PageFiles.location(path)) is not None:
         address, hops = urljoin(address, location), hops + 1
         path = address.removeprefix(SITE).strip("/")
 
     assert (address, hops <= 2) == (f"{SITE}/index.html", True)
-    assert Page().file(path).content_type.startswith("text/html")
+    assert PageFiles().file(path).content_type.startswith("text/html")
 
 
 def test_each_file_is_used_and_each_that_is_used_is_there() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from framecache.admin.page import Page, PageRoute
+from framecache.admin.page import PageFiles, PageRoute
 from framecache.admin.routes import Access
 
 from tests.unit.fakes import FakeOutput
@@ -15,7 +15,7 @@ def ask(path: str, headers: dict[str, str] | None = None, **request: Any) -> Fak
     access = request.pop("access", None) or Access((), {})
     output = FakeOutput()
     request = {"method": "GET", "get": {}, **request}
-    PageRoute(Page(), access)(output, "", groups=[path], headers=headers or {}, **request)
+    PageRoute(PageFiles(), access)(output, "", groups=[path], headers=headers or {}, **request)
     return output
 
 
@@ -69,4 +69,4 @@ def test_who_is_not_named_gets_no_page(path: str) -> None:
 
     assert output.status == 403
     assert b"<html" not in output.body
-    assert output.body.decode().startswith("Frame cache: this is for the users that")
+    assert output.body.decode().startswith("Frame cache: only users in the setting")

@@ -70,7 +70,7 @@ class Bench:
 
     def begin(self, **arguments: Any) -> Job:
         """With arguments as the route reads them from a body."""
-        answer = self.area.done["rules/preview"]
+        answer = self.area.post_routes["rules/preview"]
         texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in arguments.items()}
         return self.jobs.find(answer(**read_arguments(answer, texts))["Job"])  # type: ignore[index]
 
@@ -159,9 +159,9 @@ def test_a_dry_run_ends_when_it_is_cancelled(tmp_path: Path) -> None:
         ({"Rules": [{"Modality": 7}]}, 'rule 1 of "Rules": "Modality" is 7; allowed is'),
         ({"Rules": {"Modality": "MG"}}, "allowed is a list of rules such as"),
         ({"Rules": "MG"}, "allowed is a list of rules, or null"),
-        ({"Rules": [{}] * 1001}, "allowed are 1000"),
+        ({"Rules": [{}] * 1001}, "at most 1000 are allowed"),
         ({"Days": 0}, "allowed is a whole number from 1 to 36500"),
-        ({"Last": 1}, "not known; known are: Rules, Days"),
+        ({"Last": 1}, 'unknown argument "Last"; known arguments: Rules, Days'),
     ],
 )
 def test_what_cannot_be_meant_is_refused(bench: Bench, arguments: dict[str, Any], complaint: str) -> None:

@@ -107,7 +107,7 @@ LIMITED = Asked(lambda limit: {"limit": limit}, [Declaration("limit", Number(int
         (JsonRoute, {"get": {"limit": "3"}}, 200, 3),
         (JsonRoute, {"get": {"limi%74": "%33"}}, 200, 3),  # as trixie's Orthanc passes them on
         (JsonRoute, {"get": {"limit": "10"}}, 400, "allowed is a whole number from 1 to 9"),
-        (JsonRoute, {"get": {"Limit": "3"}}, 400, "known are: limit"),
+        (JsonRoute, {"get": {"Limit": "3"}}, 400, "known arguments: limit"),
         (ActionRoute, {"body": b""}, 200, 7),
         (ActionRoute, {"body": b'{"limit": 3}'}, 200, 3),
         (ActionRoute, {"body": b'{"limit": [3]}'}, 400, "allowed is a whole number from 1 to 9"),

@@ -24,10 +24,10 @@ def test_jobs_are_told_and_cancelled_by_their_ids() -> None:
     job = jobs.begin("warm", lambda job: job.pause(60))
     assert eventually(lambda: job.state == "running")
 
-    assert [shown["ID"] for shown in answered(area.told["jobs"])["Jobs"]] == [job.id]
-    assert answered(area.told["jobs/([^/]+)"], job.id)["State"] == "running"
-    assert answered(area.done["jobs/([^/]+)/cancel"], job.id)["ID"] == job.id
-    assert eventually(lambda: bool(answered(area.told["jobs/([^/]+)"], job.id)["State"] == "cancelled"))
+    assert [shown["ID"] for shown in answered(area.get_routes["jobs"])["Jobs"]] == [job.id]
+    assert answered(area.get_routes["jobs/([^/]+)"], job.id)["State"] == "running"
+    assert answered(area.post_routes["jobs/([^/]+)/cancel"], job.id)["ID"] == job.id
+    assert eventually(lambda: bool(answered(area.get_routes["jobs/([^/]+)"], job.id)["State"] == "cancelled"))
     jobs.stop()
 
 
@@ -37,7 +37,7 @@ def test_events_are_told_from_a_number_on() -> None:
     events.note("pinned", "studies", "id", "why")
     events.note("degraded", text="disk full")
 
-    told = answered(area.told["events"], since="1")
+    told = answered(area.get_routes["events"], since="1")
     assert told == {
         "Events": [
             {
@@ -53,4 +53,4 @@ def test_events_are_told_from_a_number_on() -> None:
         "Done": True,
         "Missed": False,
     }
-    assert answered(area.told["events"], limit="1")["Done"] is False
+    assert answered(area.get_routes["events"], limit="1")["Done"] is False

@@ -13,7 +13,7 @@ from tests.unit.cli.server import FakeOrthanc, Reply
 SYSTEM = {"ApiVersion": 27, "Version": "1.12.7"}
 PLUGINS = ["explorer.js", "dicom-web", "python"]
 SENTINEL = "/dicom-web/studies/0.0/series/0.0/instances/0.0/frames/1"
-FORBIDDEN = {"HttpStatus": 403, "Message": 'this is for the users that the setting "AdminUsers" names'}
+FORBIDDEN = {"HttpStatus": 403, "Message": 'only users in the setting "AdminUsers" may use this'}
 
 
 @pytest.mark.parametrize(
