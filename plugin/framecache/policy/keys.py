@@ -142,7 +142,7 @@ CONDITIONS: Mapping[str, ConditionKey] = MappingProxyType(
                 "MaximumStudyAgeDays",
                 _study_age,
                 _AGE,
-                "Study Date is this many days ago or fewer; a study without a date is neither",
+                "Study Date is this many days ago or fewer; a study without a date matches neither",
                 "StudyDate",
             ),
         )
@@ -169,13 +169,12 @@ DECISIONS: Mapping[str, Declaration] = MappingProxyType(
                 "Priority",
                 Choice(get_args(Turn)),
                 "normal",
-                meaning="What goes first of what has arrived. What a viewer waits for goes before all of it. "
-                "Default: normal.",
+                meaning="Order among arrivals. Instances that a viewer waits for always go first. Default: normal.",
             ),
             Declaration(
                 "KeepDays",
                 Number(float, 0, _CENTURY),
-                meaning="Evict what nobody viewed for this many days; 0: never. Default: as `MaximumAgeDays` says.",
+                meaning="Evict instances that nobody viewed for this many days; 0: never. Default: `MaximumAgeDays`.",
             ),
         )
     }
