@@ -35,7 +35,7 @@ def draw(lines: Sequence[Line], path: Path, subtitle: str) -> None:
     axes.tick_params(top=True, labeltop=True)
     axes.set_xlabel("times better than the other (logarithmic)")
     axes.set_title(f"framecache against others, synthetic data\n{subtitle}", fontsize=9)
-    marks = axes.scatter([], [], marker="|", s=120, color="black", label="wanted")
+    marks = axes.scatter([], [], marker="|", s=120, color="black", label="goal")
     patches = [Patch(color=colour, label=meaning) for colour, meaning in MEANINGS.items()]
     canvas.legend(handles=[*patches, marks], loc="outside lower right", ncols=4, fontsize=7)
     with mpl.rc_context({"svg.hashsalt": "framecache", "svg.fonttype": "none"}):

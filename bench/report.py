@@ -12,10 +12,10 @@ from bench.rows import LEFT_OUT, Row
 from bench.run import Results
 
 LARGE = 1000
-COLUMNS = ("what", "Orthanc", "subject", "against", "subject's", "other's", "median", "p99", "ratio", "wanted", "")
+COLUMNS = ("what", "Orthanc", "subject", "against", "subject's", "other's", "median", "p99", "ratio", "goal", "")
 
 
-SHORT_COLUMNS = ("what", "Orthanc", "subject", "against", "wanted", "measured", "")
+SHORT_COLUMNS = ("what", "Orthanc", "subject", "against", "goal", "measured", "")
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Report:
             f"# {self.title}",
             f"Made by `make {self.title.split()[0]}` on {self.date} in {self.seconds / 60:.0f} minutes. "
             "The data are **synthetic data**: no image was ever a patient's. Load over loopback, client and server on "
-            "the same machine: ratios can be compared with those of other machines, times cannot.",
+            "the same machine: compare ratios with those of other machines, not times.",
             "\n".join(facts),
             self._wanted(),
             f"![Ratios]({chart})",
@@ -94,8 +94,8 @@ class Report:
             _cells(["---"] * len(SHORT_COLUMNS)),
             *(_cells(short_cells(line)) for line in missed + reached),
         ]
-        head = f"Of {len(wanted)} rows with something wanted, {len(reached)} reached it and {len(missed)} did not."
-        return "\n\n".join(["## Wanted and measured", head, "\n".join(table)])
+        head = f"Of {len(wanted)} rows with a goal, {len(reached)} reached it and {len(missed)} did not."
+        return "\n\n".join(["## Goals and results", head, "\n".join(table)])
 
     def json(self) -> str:
         """All raw figures; times in seconds."""

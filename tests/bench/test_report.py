@@ -62,11 +62,11 @@ def test_each_row_has_a_line_with_ratio_and_verdict(report: Report) -> None:
 
 
 def test_the_short_table_names_what_was_missed_first(report: Report) -> None:
-    _, _, *short = table(report, "Wanted and measured")
+    _, _, *short = table(report, "Goals and results")
 
     assert [row[-1] for row in short] == ["not available", "missed", "reached"]
     assert short[1] == [r"bytes read \| disk", "forky", "framecache", "–", "≤ 1.1", "2.71", "missed"]
-    assert "Of 3 rows with something wanted, 1 reached it and 2 did not." in report.markdown("bench.svg")
+    assert "Of 3 rows with a goal, 1 reached it and 2 did not." in report.markdown("bench.svg")
 
 
 def test_the_reader_is_told_what_the_data_are_and_what_is_missing(report: Report) -> None:
