@@ -33,9 +33,11 @@ NATIVE, JPEG_2000 = "native", "jpeg-2000"
 OHIF_CONNECTIONS = 25
 
 LEFT_OUT = (
-    "`Mode: index` in the rows of other forms: it caches no converted frames, so each request costs as much as a cold one",
+    "`Mode: index` in the rows of other forms: it caches no converted frames, "
+    "so each request costs as much as a cold one",
     "`Mode: auto`: it does what one of the two others does",
-    "`/warm` of old instances beside requests: it uses the same workers as pre-extraction beside requests, which is measured",
+    "`/warm` of old instances beside requests: "
+    "it uses the same workers as pre-extraction beside requests, which is measured",
     "an nginx in front that caches frames (docs/nginx.md)",
 )
 
