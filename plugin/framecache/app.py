@@ -53,7 +53,7 @@ from framecache.policy.policy import Policy
 from framecache.ports import Clock, OrthancApi, OrthancModule
 from framecache.prefetch.admission import Admission
 from framecache.prefetch.backfill import Backfill
-from framecache.prefetch.backfill_progress import Plan
+from framecache.prefetch.backfill_plan import Plan
 from framecache.prefetch.change_feed import ChangeFeed
 from framecache.prefetch.checkpoint import Checkpoint
 from framecache.prefetch.events import (
@@ -100,8 +100,8 @@ from framecache.serving.transcoded_file import FileTranscoder
 from framecache.shared_buffers import SharedBuffers
 from framecache.store.buffers import BufferPool
 from framecache.store.disk.disk_store import DiskStore
-from framecache.store.disk.expiry import Lifetime
-from framecache.store.removal_cause import OnRemoved, RemovalCause
+from framecache.store.disk.eviction import Lifetime
+from framecache.store.parts import OnRemoved, RemovalCause
 from framecache.store.resilient_store import ResilientStore
 from framecache.store.store import Store
 from framecache.telemetry.events import Events, Kind

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from framecache.store.block import Block
-from framecache.store.disk.block_file import BlockFile
+from framecache.store.disk.blocks import BlockFile
 from framecache.store.memory_store import MemoryContent
 
 

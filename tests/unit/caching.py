@@ -18,9 +18,8 @@ from framecache.prefetch.extraction_cost import ExtractionCost
 from framecache.prefetch.extraction_states import ExtractionState
 from framecache.prefetch.extraction_workers import ExtractionWorkers
 from framecache.prefetch.instance_caching import InstanceCaching
-from framecache.prefetch.priority import Priority
 from framecache.prefetch.scheduler import Scheduler
-from framecache.prefetch.task import Task
+from framecache.prefetch.task import Priority, Task
 from framecache.serving.form import Codecs
 from framecache.store.buffers import BufferPool
 from framecache.store.store import Store

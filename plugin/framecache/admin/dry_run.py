@@ -21,8 +21,7 @@ from framecache.policy.parsing import parse_rules
 from framecache.policy.policy import Treatment
 from framecache.policy.rule import Extract, Rule
 from framecache.ports import OrthancApi
-from framecache.prefetch.dry_run import Tally
-from framecache.prefetch.extraction_cost import ExtractionCost, MeasuredCost
+from framecache.prefetch.extraction_cost import ExtractionCost, MeasuredCost, Tally
 
 
 class Forecast:

@@ -9,10 +9,9 @@ from typing import Any
 
 from framecache.admin.jobs import Job, Work
 from framecache.instances.catalogue import Catalogue
-from framecache.prefetch.priority import Priority
 from framecache.prefetch.scheduler import Scheduler
-from framecache.store.block import Block
-from framecache.store.block_format import BrokenBlock
+from framecache.prefetch.task import Priority
+from framecache.store.block import Block, BrokenBlock
 from framecache.store.parts import Blocks, Usage
 from framecache.telemetry.metrics import Metrics
 

@@ -12,7 +12,7 @@ from framecache.admin.checks import VERSION
 from framecache.admin.measurements import Measurements, Present
 from framecache.errors import HandOverCause
 from framecache.ports import OrthancModule
-from framecache.store.removal_cause import RemovalCause
+from framecache.store.parts import RemovalCause
 from framecache.telemetry.histogram import Reading
 from framecache.telemetry.metrics import CounterName, Metrics, MissCause
 

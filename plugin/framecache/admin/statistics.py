@@ -10,7 +10,7 @@ from framecache.admin.area import Answer, iso
 from framecache.admin.measurements import Measurements, Present, WorkFigures
 from framecache.errors import HandOverCause
 from framecache.ports import Clock
-from framecache.store.removal_cause import RemovalCause
+from framecache.store.parts import RemovalCause
 from framecache.telemetry.history import History, Series
 from framecache.telemetry.metrics import CounterName, Metrics, MissCause
 

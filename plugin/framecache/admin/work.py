@@ -9,7 +9,7 @@ from framecache.admin.area import Answer, Asked, iso
 from framecache.admin.jobs import Job, Jobs, State
 from framecache.declaration import Declaration, Number
 from framecache.prefetch.backfill import Backfill
-from framecache.prefetch.backfill_progress import BackfillState
+from framecache.prefetch.backfill_plan import BackfillState
 from framecache.telemetry.events import Events
 
 _MOST_EVENTS = 1000

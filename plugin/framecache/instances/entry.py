@@ -9,8 +9,7 @@ from framecache.dicom.frame_index import IndexedFrames
 from framecache.dicom.frame_table import FrameTable
 from framecache.orthanc.instance import Instance
 from framecache.policy.policy import Treatment
-from framecache.store.block import Block
-from framecache.store.block_format import BlockGone, BrokenBlock
+from framecache.store.block import Block, BlockGone, BrokenBlock
 from framecache.telemetry.metrics import MissCause
 
 USUAL_TREATMENT = Treatment("arrival", "auto")

@@ -16,11 +16,10 @@ from framecache.orthanc.studies import Studies
 from framecache.plurals import counted
 from framecache.ports import Clock
 from framecache.prefetch.admission import Admission
-from framecache.prefetch.backfill_allowance import Allowance, Pace
-from framecache.prefetch.backfill_progress import BackfillState, Plan, Progress
+from framecache.prefetch.backfill_plan import Allowance, BackfillState, Pace, Plan, Progress
 from framecache.prefetch.backfill_search import Found, Search
-from framecache.prefetch.priority import Priority
 from framecache.prefetch.scheduler import Scheduler
+from framecache.prefetch.task import Priority
 from framecache.store.store import Store
 from framecache.worker import Worker
 

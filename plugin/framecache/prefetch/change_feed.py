@@ -20,8 +20,8 @@ from framecache.prefetch.admission import Admission
 from framecache.prefetch.announcements import Announcements
 from framecache.prefetch.checkpoint import Checkpoint
 from framecache.prefetch.events import StudyArrived
-from framecache.prefetch.priority import ARRIVALS, Priority
 from framecache.prefetch.scheduler import Scheduler
+from framecache.prefetch.task import ARRIVALS, Priority
 from framecache.store.parts import Notes
 from framecache.telemetry.metrics import Metrics
 from framecache.worker import Worker

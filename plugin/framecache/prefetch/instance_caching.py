@@ -10,10 +10,9 @@ from framecache.instances.catalogue import Catalogue
 from framecache.instances.entry import Entry
 from framecache.plurals import counted
 from framecache.ports import Clock
-from framecache.prefetch.block_writer import ExtractionResult
+from framecache.prefetch.block_writer import ExtractionResult, Inventory
 from framecache.prefetch.extraction import Extractor
 from framecache.prefetch.extraction_states import ExtractionState
-from framecache.prefetch.inventory import Inventory
 from framecache.prefetch.scheduler import Scheduler
 from framecache.prefetch.task import Task
 from framecache.serving.form import Transcoded

@@ -14,9 +14,9 @@ from typing import Any, Self
 
 from framecache.orthanc.identifiers import is_orthanc_id
 from framecache.plurals import counted
-from framecache.prefetch.priority import Priority
 from framecache.prefetch.related import RelatedNote, RelatedStudies, is_note
 from framecache.prefetch.scheduler import Scheduler
+from framecache.prefetch.task import Priority
 from framecache.store.parts import Notes
 from framecache.worker import Worker
 

@@ -14,8 +14,8 @@ from framecache.instances.entry import Entry
 from framecache.orthanc.studies import Studies
 from framecache.ports import Clock
 from framecache.prefetch.admission import Admission
-from framecache.prefetch.priority import Priority
 from framecache.prefetch.scheduler import Scheduler
+from framecache.prefetch.task import Priority
 from framecache.worker import Worker
 
 _BATCH = 200

@@ -11,8 +11,7 @@ from framecache.instances.entry import Entry
 from framecache.ports import Clock
 from framecache.prefetch.events import ExtractionStateChanged, InstanceDone, InstanceOpened, StoredFormCached
 from framecache.prefetch.extraction_states import ExtractionState, ExtractionStates
-from framecache.prefetch.priority import Priority
-from framecache.prefetch.task import Task
+from framecache.prefetch.task import Priority, Task
 from framecache.prefetch.work_queue import WorkQueue
 from framecache.telemetry.metrics import Metrics, MissCause
 

@@ -7,8 +7,7 @@ import itertools
 import threading
 
 from framecache.ports import Clock
-from framecache.prefetch.priority import Priority
-from framecache.prefetch.task import Task, Ticket
+from framecache.prefetch.task import Priority, Task, Ticket
 
 
 class WorkQueue:

@@ -13,8 +13,7 @@ from framecache.dicom.transfer_syntax import stored_representation
 from framecache.errors import FrameCacheError
 from framecache.instances.entry import Entry
 from framecache.instances.frame_source import FrameSource
-from framecache.store.block import Block
-from framecache.store.block_format import BrokenBlock
+from framecache.store.block import Block, BrokenBlock
 
 
 class FrameLocation(Protocol):

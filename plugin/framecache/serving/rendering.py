@@ -32,8 +32,7 @@ from framecache.serving.form import Codecs
 from framecache.serving.frames import FormUnavailable
 from framecache.serving.recovery import Recovery
 from framecache.serving.reporter import Reporter
-from framecache.store.block_format import CONTENT_VERSION
-from framecache.store.checksum import checksum
+from framecache.store.block import CONTENT_VERSION, checksum
 
 # Why the stock plugin may draw what is stored without compression.
 _CAUSES: Mapping[type[FrameCacheError], HandOverCause] = MappingProxyType(

@@ -28,8 +28,7 @@ from framecache.serving.form import Form, Transcoded
 from framecache.serving.recovery import Recovery
 from framecache.serving.reporter import Reporter
 from framecache.serving.representations import Representations, Selection
-from framecache.store.block_format import CONTENT_VERSION
-from framecache.store.checksum import checksum
+from framecache.store.block import CONTENT_VERSION, checksum
 
 
 @dataclass(slots=True)

@@ -9,12 +9,21 @@ from dataclasses import dataclass
 from functools import partial
 
 from framecache.dicom.identity import InstancePath
-from framecache.store.block import Block
-from framecache.store.block_format import BlockGone, BrokenBlock, pack_header
+from framecache.store.block import Block, BlockGone, BrokenBlock, pack_header
 from framecache.store.errors import DoesNotFit
-from framecache.store.parts import Blocks, InstanceVersion, Notes, Pins, Records, Space, Usage, Versions
+from framecache.store.parts import (
+    Blocks,
+    InstanceVersion,
+    Notes,
+    OnRemoved,
+    Pins,
+    Records,
+    RemovalCause,
+    Space,
+    Usage,
+    Versions,
+)
 from framecache.store.record import Record
-from framecache.store.removal_cause import OnRemoved, RemovalCause
 from framecache.store.store import Degraded
 from framecache.store.usage import InstanceUsage, Order, StudyUsage, StudyUsagePage, TotalUsage
 

@@ -6,14 +6,20 @@ Only the plugin's own long-lived threads call a store: it may keep a database co
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Literal, Protocol
 
 from framecache.dicom.identity import InstancePath
 from framecache.store.block import Block
-from framecache.store.faults import notes, reads, removes, writes
-from framecache.store.removal_cause import RemovalCause
+from framecache.store.errors import notes, reads, removes, writes
 from framecache.store.usage import InstanceUsage, Order, StudyUsagePage, TotalUsage
+
+# For room in its folder or on its disk; it was not viewed for long; its block was not what had been written; Orthanc no
+# longer has the instance, or has another version; an administrator wanted it.
+RemovalCause = Literal["size", "free_disk", "age", "damaged", "deleted", "replaced", "purged"]
+
+# Called when something has left a store: why, the Orthanc IDs of the instances, and how many bytes.
+OnRemoved = Callable[[RemovalCause, Collection[str], int], None]
 
 
 class InstanceVersion(Protocol):

@@ -12,12 +12,10 @@ from typing import Any
 
 from framecache.plurals import counted
 from framecache.ports import Clock
-from framecache.store.backing_store import BackingStore
-from framecache.store.errors import DoesNotFit, StoreError
-from framecache.store.faults import FaultRule, guarded
+from framecache.store.errors import DoesNotFit, FaultRule, StoreError, guarded
 from framecache.store.memory_store import MemoryStore
 from framecache.store.parts import Blocks, Notes, Pins, Records, Space, Usage, Versions
-from framecache.store.store import Degraded, Parts
+from framecache.store.store import BackingStore, Degraded, Parts
 
 logger = logging.getLogger(__name__)
 

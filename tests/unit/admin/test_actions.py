@@ -10,7 +10,7 @@ import pytest
 from framecache.admin import instance_jobs as warming
 from framecache.errors import NotFound
 from framecache.prefetch.events import InstanceDone
-from framecache.prefetch.priority import Priority
+from framecache.prefetch.task import Priority
 
 from tests.unit.admin.site import Site
 from tests.unit.blocks import content_of, overwrite, path_of

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from framecache.admin.jobs import Job, Jobs
 from framecache.admin.work import BackfillArea
-from framecache.prefetch.backfill_progress import Progress
+from framecache.prefetch.backfill_plan import Progress
 from framecache.telemetry.events import Events
 
 from tests.unit.fakes import FakeClock, eventually

@@ -13,8 +13,8 @@ from framecache.admin.statistics import Statistics
 from framecache.config.reading import read_settings
 from framecache.dispatcher import Dispatcher
 from framecache.instances.catalogue import Catalogue
-from framecache.prefetch.priority import Priority
 from framecache.prefetch.scheduler import Scheduler
+from framecache.prefetch.task import Priority
 from framecache.store.buffers import BufferPool
 from framecache.store.disk.disk_store import DiskStore
 from framecache.store.resilient_store import ResilientStore

@@ -15,7 +15,7 @@ from framecache.errors import InstanceGone, NotFound, SharedUids, SourceError
 from framecache.instances.catalogue import Catalogue
 from framecache.orthanc.instance import Instance
 from framecache.policy.policy import Treatment
-from framecache.store.block_format import BlockGone, BrokenBlock
+from framecache.store.block import BlockGone, BrokenBlock
 from framecache.telemetry.metrics import MissCause
 from framecache.threads import Desk
 

@@ -15,9 +15,9 @@ from framecache.errors import SourceError
 from framecache.orthanc.instance import Instance
 from framecache.orthanc.studies import Study
 from framecache.prefetch.backfill import Backfill
-from framecache.prefetch.backfill_progress import BackfillState, Plan, Progress
+from framecache.prefetch.backfill_plan import BackfillState, Plan, Progress
 from framecache.prefetch.extraction_states import ExtractionState
-from framecache.prefetch.priority import Priority
+from framecache.prefetch.task import Priority
 from framecache.store.store import Degraded
 from hypothesis import given
 from hypothesis import strategies as st

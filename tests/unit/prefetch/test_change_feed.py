@@ -16,7 +16,7 @@ from framecache.prefetch.admission import Admission
 from framecache.prefetch.change_feed import ChangeFeed
 from framecache.prefetch.checkpoint import Checkpoint
 from framecache.prefetch.events import CheckpointHasRoom, StudyArrived
-from framecache.prefetch.priority import Priority
+from framecache.prefetch.task import Priority
 from framecache.telemetry.metrics import Metrics
 
 from tests.unit.fakes import FakeApi, FakeLog, WatchedStore, eventually, orthanc_id, uuid

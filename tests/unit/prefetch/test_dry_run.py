@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 from framecache.orthanc.instance import DescribedInstance
 from framecache.policy.policy import Treatment
-from framecache.prefetch.dry_run import Tally
-from framecache.prefetch.extraction_cost import MeasuredCost
+from framecache.prefetch.extraction_cost import MeasuredCost, Tally
 
 from tests.unit.dicom_files import DEFLATED, EXPLICIT, JPEG_2000
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from framecache.prefetch.priority import Priority
 from framecache.prefetch.queue_state import QueuedInstance, QueueState
 from framecache.prefetch.related import RelatedNote
+from framecache.prefetch.task import Priority
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -10,8 +10,8 @@ import pytest
 from framecache.errors import SourceError
 from framecache.instances.entry import Entry
 from framecache.orthanc.studies import Study
-from framecache.prefetch.priority import Priority
 from framecache.prefetch.related import RelatedNote, RelatedStudies
+from framecache.prefetch.task import Priority
 
 from tests.unit.fakes import FakeClock, FakeLog, eventually, instance
 

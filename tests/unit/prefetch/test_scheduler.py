@@ -17,8 +17,8 @@ from framecache.policy.policy import Treatment
 from framecache.policy.rule import Mode, Rule
 from framecache.prefetch.extraction import nearest_first
 from framecache.prefetch.extraction_states import ExtractionState
-from framecache.prefetch.priority import Priority
-from framecache.store.block_format import BlockGone, BrokenBlock
+from framecache.prefetch.task import Priority
+from framecache.store.block import BlockGone, BrokenBlock
 from framecache.store.errors import DoesNotFit, StoreError
 from hypothesis import given
 from hypothesis import strategies as st

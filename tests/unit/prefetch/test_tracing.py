@@ -6,8 +6,7 @@ from framecache.dispatcher import Dispatcher
 from framecache.orthanc.events import InstanceStored
 from framecache.prefetch.events import ExtractionStateChanged, InstanceDone
 from framecache.prefetch.extraction_states import ExtractionState
-from framecache.prefetch.priority import Priority
-from framecache.prefetch.task import Task, Ticket
+from framecache.prefetch.task import Priority, Task, Ticket
 from framecache.prefetch.tracing import trace_instances
 from framecache.telemetry.tracing.records import ExtractionRecord, FinishedRecord, Journal, StoredRecord
 

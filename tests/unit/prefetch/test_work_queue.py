@@ -6,8 +6,7 @@ import itertools
 import threading
 
 import pytest
-from framecache.prefetch.priority import Priority
-from framecache.prefetch.task import Task
+from framecache.prefetch.task import Priority, Task
 from framecache.prefetch.work_queue import WorkQueue
 
 from tests.unit.fakes import FakeClock

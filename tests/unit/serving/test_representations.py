@@ -13,7 +13,7 @@ from framecache.policy.policy import Treatment
 from framecache.serving.form import Form, Transcoded
 from framecache.serving.representations import Representations
 from framecache.store.block import Block
-from framecache.store.disk.block_file import BlockFile
+from framecache.store.disk.blocks import BlockFile
 
 from tests.unit.fakes import instance
 

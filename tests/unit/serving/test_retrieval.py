@@ -22,7 +22,7 @@ from framecache.serving.reporter import Reporter
 from framecache.serving.representations import Representations
 from framecache.serving.resources import Resources
 from framecache.serving.retrieval import FrameRequest, Retrieval
-from framecache.store.block_format import BrokenBlock
+from framecache.store.block import BrokenBlock
 from framecache.store.buffers import BufferPool
 from framecache.telemetry.metrics import Metrics, MissCause
 from framecache.threads import Desk

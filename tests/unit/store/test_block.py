@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from framecache.store.block import Block
-from framecache.store.block_format import BlockGone, BrokenBlock, header_length, pack_header, unpack_header
-from framecache.store.disk.block_file import BlockFile
+from framecache.store.block import Block, BlockGone, BrokenBlock, header_length, pack_header, unpack_header
+from framecache.store.disk.blocks import BlockFile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

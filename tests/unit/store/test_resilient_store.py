@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from framecache.store.backing_store import RecoveryReport
 from framecache.store.disk.disk_store import DiskStore
 from framecache.store.disk.recovery import Recovery
 from framecache.store.errors import DoesNotFit, StoreError
 from framecache.store.resilient_store import ResilientStore
+from framecache.store.store import RecoveryReport
 
 from tests.unit.blocks import path_of
 from tests.unit.fakes import FakeClock, FakeLog, instance

@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 from framecache.dicom.identity import InstancePath
 from framecache.orthanc.instance import Instance
-from framecache.store.block_format import BlockGone
+from framecache.store.block import BlockGone
 from framecache.store.disk.disk_store import DiskStore
 from framecache.store.errors import DoesNotFit, StoreError
 from framecache.store.memory_store import MemoryStore
-from framecache.store.removal_cause import OnRemoved
+from framecache.store.parts import OnRemoved
 from framecache.store.resilient_store import ResilientStore
 from framecache.store.store import Parts
 from framecache.store.usage import InstanceUsage, Order, StudyUsagePage, TotalUsage

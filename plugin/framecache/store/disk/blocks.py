@@ -8,19 +8,45 @@ Truth is the row and the file. A block is written file first, row second, into s
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 from uuid import UUID
 
-from framecache.store.block import Block
-from framecache.store.block_format import pack_header
+from framecache.store.block import Block, BlockGone, BrokenBlock, pack_header
 from framecache.store.disk.block_disk import DISK_BLOCK, NewBlock
-from framecache.store.disk.block_file import BlockFile
 from framecache.store.disk.keys import BLOCKS, blocks_prefix, index_key
 from framecache.store.disk.removal import Removal
 from framecache.store.disk.space import DiskSpace
 from framecache.store.disk.table import Table
 from framecache.store.parts import InstanceVersion
+
+_FLAGS = os.O_RDONLY | os.O_CLOEXEC
+
+
+@dataclass(frozen=True, slots=True)
+class BlockFile:
+    """The file at `path`; no name is used twice."""
+
+    path: str
+
+    def read_into(self, offset: int, target: memoryview) -> None:
+        """Fill `target` by position: what a descriptor reads stays whole, even if the file is evicted meanwhile."""
+        try:
+            descriptor = os.open(self.path, _FLAGS)
+            try:
+                while (count := os.preadv(descriptor, [target], offset)) < len(target):
+                    if count == 0:
+                        raise BrokenBlock("the block is truncated")
+                    target, offset = target[count:], offset + count
+            finally:
+                os.close(descriptor)
+        except FileNotFoundError as error:
+            raise BlockGone("the block is gone: it was evicted or removed") from error
+        except OSError as error:
+            raise BrokenBlock(f"the block cannot be read: {error.strerror}") from error
+
 
 _COLUMNS = "key, filename, size"
 # The attachment under which it is tried whether the folder can be written.

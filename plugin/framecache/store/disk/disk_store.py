@@ -13,23 +13,19 @@ from typing import ClassVar
 
 import diskcache
 
-from framecache.store.backing_store import RecoveryReport
 from framecache.store.disk.access_times import AccessTimes
 from framecache.store.disk.blocks import DiskBlocks
-from framecache.store.disk.eviction import Eviction
-from framecache.store.disk.expiry import Expiry, Lifetime
+from framecache.store.disk.eviction import Eviction, Expiry, Lifetime
 from framecache.store.disk.folder import Folder
-from framecache.store.disk.notes import DiskNotes
 from framecache.store.disk.pins import DiskPins
-from framecache.store.disk.records import DiskRecords
+from framecache.store.disk.records import DiskNotes, DiskRecords, DiskVersions
 from framecache.store.disk.recovery import Recovery, disk_usage, other_versions
 from framecache.store.disk.removal import Removal
 from framecache.store.disk.space import Bounds, DiskSpace
 from framecache.store.disk.table import IndexReplaced, Table, is_damage
 from framecache.store.disk.usage_table import UsageTable
-from framecache.store.disk.versions import DiskVersions
-from framecache.store.parts import Blocks, Notes, Pins, Records, Space, Usage, Versions
-from framecache.store.removal_cause import OnRemoved
+from framecache.store.parts import Blocks, Notes, OnRemoved, Pins, Records, Space, Usage, Versions
+from framecache.store.store import RecoveryReport
 
 
 class DiskStore:

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import diskcache
 
-from framecache.store.block_format import CONTENT_VERSION
+from framecache.store.block import CONTENT_VERSION
 from framecache.store.disk.table import Table, is_damage
 from framecache.store.errors import StoreError
 

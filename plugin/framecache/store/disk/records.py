@@ -1,16 +1,19 @@
-"""The records of a folder: a row for each instance, which is also what its last view is noted in."""
+"""Records, versions and notes in the index of the store on disk."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import cast
 
+from framecache.batches import batches
 from framecache.dicom.identity import InstancePath
 from framecache.store.disk.access_times import AccessTimes
-from framecache.store.disk.keys import record_key
-from framecache.store.disk.table import Table
+from framecache.store.disk.keys import NOTES, attachment_of, record_key
+from framecache.store.disk.removal import Removal
+from framecache.store.disk.table import BATCH, Table, TaggedRow
 from framecache.store.disk.usage_table import UsageTable
+from framecache.store.parts import RemovalCause
 from framecache.store.record import Record, UnreadableRecord
 
 
@@ -44,3 +47,51 @@ class DiskRecords:
     def touch(self, last_views: Mapping[InstancePath, float]) -> None:
         """Note when instances were last viewed, in seconds since the epoch."""
         self._access_times.note((time, record_key(path)) for path, time in last_views.items())
+
+
+class DiskVersions:
+    """Attachments by Orthanc ID; "" stands for a record that cannot be read."""
+
+    def __init__(self, table: Table, removal: Removal) -> None:
+        self._table, self._removal = table, removal
+
+    def after(self, orthanc_id: str, limit: int) -> dict[str, set[str]]:
+        """The next `limit` instances after this ID."""
+        query = "SELECT DISTINCT tag FROM Cache WHERE tag > ? ORDER BY tag LIMIT ?"
+        return self.of([tag for (tag,) in self._table.rows(query, (orthanc_id, limit))])
+
+    def of(self, orthanc_ids: Sequence[str]) -> dict[str, set[str]]:
+        """Those of these instances."""
+        found: dict[str, set[str]] = {orthanc_id: set() for orthanc_id in orthanc_ids}
+        for some in batches(orthanc_ids, BATCH):
+            for row in self._table.rows_where("tag", some):
+                found[row.tag].add(attachment_of(row.key, row.record))
+        return found
+
+    def remove(self, stale: Mapping[str, Collection[str]], cause: RemovalCause = "replaced") -> None:
+        """Remove all of these versions, and nothing of others."""
+
+        def is_stale(row: TaggedRow) -> bool:
+            return attachment_of(row.key, row.record) in stale[row.tag]
+
+        self._removal.of_instances(cause, [name for name, attachments in stale.items() if attachments], is_stale)
+
+    def remove_all(self, *orthanc_ids: str) -> int:
+        """Purge instances; how many rows that were."""
+        return self._removal.of_instances("purged", orthanc_ids)
+
+
+class DiskNotes:
+    """Short texts."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def get(self, key: str, /) -> str | None:
+        """The text last noted under this key, or None."""
+        content = cast("bytes | None", self._table.get(NOTES + key))
+        return None if content is None else content.decode(errors="replace")
+
+    def __setitem__(self, key: str, text: str, /) -> None:
+        """Note a text."""
+        self._table.set(NOTES + key, text.encode())

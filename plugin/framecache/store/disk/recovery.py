@@ -11,11 +11,10 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from framecache.store.backing_store import RecoveryReport
-from framecache.store.disk.block_file import BlockFile
-from framecache.store.disk.blocks import blocks_of_attachment
+from framecache.store.disk.blocks import BlockFile, blocks_of_attachment
 from framecache.store.disk.removal import Removal
 from framecache.store.disk.table import Table
+from framecache.store.store import RecoveryReport
 
 
 class Recovery:

@@ -8,7 +8,7 @@ from typing import Literal
 from framecache.batches import batches
 from framecache.store.disk.block_disk import DISK_BLOCK
 from framecache.store.disk.table import BATCH, Table, TaggedRow
-from framecache.store.removal_cause import OnRemoved, RemovalCause
+from framecache.store.parts import OnRemoved, RemovalCause
 
 
 class Removal:

@@ -12,7 +12,7 @@ from framecache.store.disk.block_disk import DISK_BLOCK
 from framecache.store.disk.eviction import Eviction
 from framecache.store.disk.table import Table
 from framecache.store.errors import DoesNotFit, StoreError
-from framecache.store.removal_cause import RemovalCause
+from framecache.store.parts import RemovalCause
 
 # What one block adds to the index, its journal and its folders, at most.
 _INDEX_GROWTH = 1 << 16

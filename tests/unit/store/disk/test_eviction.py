@@ -14,7 +14,7 @@ from framecache.dicom.identity import InstancePath
 from framecache.orthanc.instance import Instance
 from framecache.store.disk.access_times import AccessTimes
 from framecache.store.disk.disk_store import DiskStore
-from framecache.store.disk.expiry import Lifetime
+from framecache.store.disk.eviction import Lifetime
 from framecache.store.disk.space import Bounds, DiskLow
 from framecache.store.errors import DoesNotFit
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from framecache.store.backing_store import RecoveryReport
 from framecache.store.disk.block_disk import DISK_BLOCK
 from framecache.store.disk.disk_store import DiskStore
+from framecache.store.store import RecoveryReport
 
 from tests.disk import disk_usage
 from tests.unit.blocks import path_of, read_frame

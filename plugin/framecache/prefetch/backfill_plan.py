@@ -1,12 +1,57 @@
-"""When the backfill may cache the next instance, and how fast it is."""
+"""What the backfill may do, how far it is, and how much it may read and write now."""
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict, dataclass
 from datetime import datetime
+from typing import Literal, Self
 
+from framecache.config.reading import Hours
 from framecache.ports import Clock
-from framecache.prefetch.backfill_progress import BackfillState, Plan
 from framecache.store.store import Store
+
+BackfillState = Literal["off", "running", "waiting", "paused", "full", "done"]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The settings of the backfill: whether it starts by itself, when it may run and how much room it may take.
+
+    `rate` is in bytes a second (0: as fast as it can), `newest_days` of studies (0: all), `share` of the cache's size.
+    """
+
+    starts: bool
+    hours: Hours
+    rate: float
+    newest_days: int
+    share: float
+
+
+@dataclass(slots=True)
+class Progress:
+    """How many instances were checked (`looked_at`) and cached, and the bytes of the cached ones (`size`)."""
+
+    bookmark: str = ""
+    is_paused: bool = False
+    looked_at: int = 0
+    cached: int = 0
+    size: int = 0
+
+    def to_text(self) -> str:
+        """The progress as a note of the store."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_text(cls, text: str | None) -> Self:
+        """The inverse; an unreadable text is no progress."""
+        try:
+            values = json.loads(text or "{}")
+            progress = cls(**values)
+            is_right = all(type(value) is type(getattr(cls(), name)) for name, value in values.items())
+        except (ValueError, TypeError, AttributeError, RecursionError):
+            return cls()
+        return progress if is_right else cls()
 
 
 class Allowance:
