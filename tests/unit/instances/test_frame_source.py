@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from framecache.errors import BrokenPixelData, FrameCacheError, HandOver, InstanceGone
+from framecache.errors import BrokenPixelData, FrameCacheError, HandOver, InstanceGone, SourceError
 from framecache.instances.entry import Entry
 from framecache.instances.frame_source import FrameSource
 from framecache.orthanc.instance import Instance
@@ -112,6 +112,34 @@ def test_without_a_folder_what_was_replaced_meanwhile_is_a_gone_instance(*, whol
 
     with pytest.raises(InstanceGone), sources(api).open(entry, whole=whole) as source:
         frames_of(source)
+
+
+class RefusingApi(FakeApi):
+    """An Orthanc that cannot read the file, as where it is replaced between its look into the index and the read."""
+
+    def __init__(self, *, replaces: bool) -> None:
+        super().__init__()
+        self._replaces = replaces
+
+    def get(self, uri: str) -> bytes:
+        if uri.endswith("/file"):
+            if self._replaces:
+                self.store(native(PIXELS[::-1]), uuid=uuid(2))
+            raise SourceError("Orthanc refuses: The specified path does not point to a regular file")
+        return super().get(uri)
+
+
+@pytest.mark.parametrize(("replaces", "error"), [(True, InstanceGone), (False, SourceError)])
+def test_a_file_that_orthanc_cannot_read_is_a_gone_instance_only_where_it_was_replaced(
+    replaces: bool,  # noqa: FBT001 - a row of the table
+    error: type[SourceError],
+) -> None:
+    api = RefusingApi(replaces=replaces)
+    api.store(native(PIXELS), uuid=uuid(1))
+
+    with pytest.raises(SourceError) as raised, sources(api).open(entry_of(api)):
+        pass
+    assert type(raised.value) is error
 
 
 def test_a_file_that_is_gone_is_a_gone_instance(tmp_path: Path) -> None:
