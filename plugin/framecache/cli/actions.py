@@ -47,7 +47,7 @@ def _job(session: Session, action: str) -> ExitCode:
     if session.arguments.wait and jobs:
         return follow(session, jobs)
     if len(jobs) < len(answers):
-        session.output.note("the plugin there does not know jobs yet: this goes on without anything to follow")
+        session.output.note("the plugin there does not know jobs yet: the work continues, but cannot be followed")
     return _tell(session, answers, "Instances", "Job")
 
 
@@ -70,9 +70,9 @@ def _tell(session: Session, answers: list[dict[str, Any]], *columns: str) -> Exi
 def _confirm(session: Session, resources: list[Resource]) -> None:
     """Raises CommandError unless somebody at a terminal says yes."""
     if not sys.stdin.isatty():
-        raise CommandError("purge asks before it drops anything: without a terminal, --yes says so", ExitCode.USAGE)
+        raise CommandError("purge asks first: without a terminal, confirm with --yes", ExitCode.USAGE)
     for one in resources:
         session.output.note(f"{one.level} {one.orthanc_id}")
-    session.output.note("leave the cache (Orthanc keeps them; whoever views them brings them back). Go on? [y/N]")
+    session.output.note("leave the cache (Orthanc keeps them, and the next view caches them again). Continue? [y/N]")
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        raise CommandError("nothing was dropped")
+        raise CommandError("nothing was removed")

@@ -73,7 +73,7 @@ def _frames(session: Session) -> tuple[str, list[tuple[str, int]]]:
                 path = f"{root}/series/{series['SeriesInstanceUID']}/instances/{instance['SOPInstanceUID']}"
                 found += [(path, frame + 1) for frame in range(instance["NumberOfFrames"])]
     if not found:
-        raise CommandError(f"no instance of study {study_id} is cached whole: `framecache warm {study_id}` does that")
+        raise CommandError(f"no instance of {study_id} is completely cached: run `framecache warm {study_id}` first")
     random.shuffle(found)
     return study_id, found[:_MOST_FRAMES]
 
@@ -85,7 +85,7 @@ def _study(session: Session) -> str:
     studies = session.server.get("frame-cache/studies", limit=10, sort="Frames")["Studies"]
     known = [str(study["ID"]) for study in studies if study["ID"]]
     if not known:
-        raise CommandError("the cache is empty: `framecache warm STUDY` brings a study into it")
+        raise CommandError("the cache is empty: run `framecache warm STUDY` first")
     return known[0]
 
 

@@ -75,7 +75,7 @@ class ChangeLog:
             if len(page) < _PAGE:
                 return
             position = page[-1].sequence
-        raise CommandError(f"more than {_PAGE * _MOST_PAGES} series arrived: look at fewer --weeks")
+        raise CommandError(f"more than {_PAGE * _MOST_PAGES} series arrived: use fewer --weeks")
 
     def _ask(self, path: str = "changes", **parameters: int | str) -> list[Change]:
         return [_change(told) for told in self._server.get(path, **parameters)["Changes"]]

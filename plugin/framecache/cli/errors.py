@@ -48,7 +48,7 @@ def _what_is_there(server: Question, path: str) -> str:
         return f"the frame cache there is off: {_advice(status)}"
     if isinstance(status, dict):
         version = status.get("Version", "unknown")
-        return f"the plugin there (version {version}) does not know {path}: this command is made for a newer one"
+        return f"the plugin there (version {version}) does not know {path}: this command needs a newer one"
     system = server.try_get("system")
     if not (isinstance(system, dict) and "ApiVersion" in system):
         return f"{server.url} is no Orthanc: is --url right? A path in front of Orthanc belongs to it"

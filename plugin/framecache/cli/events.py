@@ -23,7 +23,7 @@ def events(session: Session) -> ExitCode:
     while True:
         told = session.server.get("frame-cache/events", since=since, limit=_PAGE)
         if told["Last"] < since:
-            session.output.note("the plugin was started anew: its events count from 1 again")
+            session.output.note("the plugin has restarted: its events count from 1 again")
             since = 0
             continue
         since = _show(session, told, since)
@@ -37,7 +37,7 @@ def events(session: Session) -> ExitCode:
 def _show(session: Session, told: Mapping[str, Any], since: int) -> int:
     """The number to go on from."""
     if told.get("Missed") and since:
-        session.output.note("some events before these are forgotten already")
+        session.output.note("some earlier events are no longer available")
     names = {} if session.output.is_json else _names(session, told["Events"])
     for event in told["Events"]:
         session.output.stream(event, _line(event, names.get(event.get("ID"))))

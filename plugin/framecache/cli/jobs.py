@@ -47,7 +47,7 @@ def follow(session: Session, job_ids: Sequence[str]) -> ExitCode:
         ended = until_ended(session, job_ids)
     except KeyboardInterrupt:
         names = " ".join(job_ids)
-        session.output.note(f"still at work on the server. `framecache jobs follow {names}` looks on,")
+        session.output.note(f"the server is still working. `framecache jobs follow {names}` shows the progress,")
         session.output.note(f"`framecache jobs cancel {names}` ends it")
         return ExitCode.INTERRUPTED
     session.output.tell(list(ended), _table(ended))

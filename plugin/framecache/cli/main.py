@@ -46,8 +46,8 @@ def parser() -> ArgumentParser:
 
 def _add_common(to: ArgumentParser) -> None:
     """Before the command and behind it; without defaults, so that the one does not undo the other."""
-    to.add_argument("--url", default=SUPPRESS, help=f"where Orthanc answers (FRAMECACHE_URL, else {_DEFAULT_URL})")
-    to.add_argument("--ca", metavar="FILE", default=SUPPRESS, help="certificates that sign the server's (PEM)")
+    to.add_argument("--url", default=SUPPRESS, help=f"Orthanc's address (default: FRAMECACHE_URL, or {_DEFAULT_URL})")
+    to.add_argument("--ca", metavar="FILE", default=SUPPRESS, help="trusted certificates of authorities (PEM)")
     to.add_argument("--insecure", action="store_true", default=SUPPRESS, help="do not check the server's certificate")
     to.add_argument("--json", action="store_true", default=SUPPRESS, help="answer in JSON, for scripts")
 
@@ -60,68 +60,76 @@ def _add(commands: _Subparsers[ArgumentParser], name: str, run: Run, description
 
 
 def _add_what_tells(commands: _Subparsers[ArgumentParser]) -> None:
-    _add(commands, "status", status.status, "whether it works, and what it did")
-    listed = _add(commands, "studies", resources.studies, "the studies in the cache, or one of them")
+    _add(commands, "status", status.status, "show the start-up checks and the counters")
+    listed = _add(commands, "studies", resources.studies, "list the studies in the cache, or show one of them")
     listed.add_argument("study", nargs="?", help="Orthanc ID or Study Instance UID")
-    listed.add_argument("--limit", type=_whole(1, 1000), default=100, help="the most that are listed (100)")
-    listed.add_argument("--offset", type=_whole(0, 1_000_000_000), default=0, help="how many to leave out before (0)")
+    listed.add_argument("--limit", type=_whole(1, 1000), default=100, help="list at most this many (100)")
+    listed.add_argument("--offset", type=_whole(0, 1_000_000_000), default=0, help="skip this many (0)")
     listed.add_argument("--sort", choices=("LastViewed", "Bytes", "Frames"), default="LastViewed")
-    happened = _add(commands, "events", events.events, "what happened in the cache")
+    happened = _add(commands, "events", events.events, "list what happened in the cache")
     happened.add_argument(
-        "--since", type=_whole(0, 1 << 62), default=0, metavar="NUMBER", help="only what came after this event"
+        "--since", type=_whole(0, 1 << 62), default=0, metavar="NUMBER", help="list only events after this one"
     )
-    happened.add_argument("--follow", action="store_true", help="go on with what comes, until Ctrl-C")
+    happened.add_argument("--follow", action="store_true", help="continue with new events, until Ctrl-C")
 
 
 def _add_what_acts(commands: _Subparsers[ArgumentParser]) -> None:
     for name, run, description in (
-        ("warm", actions.warm, "bring what the archive holds into the cache"),
-        ("verify", actions.verify, "compare what is in the cache with what Orthanc has stored"),
+        ("warm", actions.warm, "cache studies, series or instances"),
+        ("verify", actions.verify, "check the cached frames against their checksums"),
     ):
         _no_wait(_named(_add(commands, name, run, description), "studies, series or instances"))
-    purged = _add(commands, "purge", actions.purge, "drop studies, series or instances from the cache")
-    _named(purged, "studies, series or instances").add_argument("--yes", action="store_true", help="do not ask before")
+    purged = _add(commands, "purge", actions.purge, "remove studies, series or instances from the cache")
+    _named(purged, "studies, series or instances").add_argument("--yes", action="store_true", help="do not ask first")
     _named(_add(commands, "pin", actions.pin, "keep studies in the cache, up to half of its size in all"), "studies")
-    _named(_add(commands, "unpin", actions.unpin, "let pinned studies go like any other"), "studies")
+    _named(_add(commands, "unpin", actions.unpin, "allow the eviction of pinned studies again"), "studies")
 
 
 def _add_jobs(commands: _Subparsers[ArgumentParser]) -> None:
     made = _add(commands, "jobs", jobs.jobs, "list the server's jobs, follow or cancel them")
     below = made.add_subparsers(metavar="{follow,cancel}")
     for name, run, description in (
-        ("follow", jobs.follow_named, "show how far jobs are until they end"),
-        ("cancel", jobs.cancel, "end jobs; what they have done stays"),
+        ("follow", jobs.follow_named, "show the progress of jobs until they end"),
+        ("cancel", jobs.cancel, "cancel jobs; their results so far stay"),
     ):
         _add(below, name, run, description).add_argument("jobs", nargs="+", metavar="JOB", help="as `jobs` lists them")
 
 
 def _add_backfill(commands: _Subparsers[ArgumentParser]) -> None:
-    made = _add(commands, "backfill", backfill.backfill, "how far the archive that was there before is cached")
+    made = _add(
+        commands, "backfill", backfill.backfill, "show the progress of caching the archive from before the plugin"
+    )
     below = made.add_subparsers(metavar="{start,pause}")
-    _add(below, "start", backfill.start, "begin, or go on")
-    _add(below, "pause", backfill.pause, "stop until it is started again")
+    _add(below, "start", backfill.start, "start the backfill, or resume it")
+    _add(below, "pause", backfill.pause, "pause the backfill until it is started again")
 
 
 def _add_rules(commands: _Subparsers[ArgumentParser]) -> None:
-    made = _add(commands, "rules", rules.rules, "what rules would do with the studies of the last days (a dry run)")
-    made.add_argument("--last", type=rules.days, default=30, metavar="TIME", help="such as 30d, 4w or 1y (30d)")
-    made.add_argument("--rules", metavar="FILE", help="JSON with other rules than those in force; - reads from a pipe")
+    made = _add(commands, "rules", rules.rules, "report what rules would do with the last days' studies (a dry run)")
+    made.add_argument(
+        "--last",
+        type=rules.days,
+        default=30,
+        metavar="TIME",
+        help="period, such as 30d, 4w or 1y (30d)",
+    )
+    made.add_argument("--rules", metavar="FILE", help="JSON file with other rules; - reads from a pipe")
 
 
 def _add_size(commands: _Subparsers[ArgumentParser]) -> None:
-    made = _add(commands, "size", size.size, "how large the cache has to be, from what arrived over the last weeks")
-    made.add_argument("--days", type=_whole(1, 36_500), default=30, help="for how long what arrives is to be kept (30)")
-    made.add_argument("--weeks", type=_whole(1, 520), default=4, help="over how many weeks arrivals are looked at (4)")
-    most = "the most series that are looked at, chosen by chance (2000): more, and it is less uncertain"
+    made = _add(commands, "size", size.size, "advise how large the cache must be, from the arrivals of the last weeks")
+    made.add_argument("--days", type=_whole(1, 36_500), default=30, help="keep arrivals for this many days (30)")
+    made.add_argument("--weeks", type=_whole(1, 520), default=4, help="count the arrivals of this many weeks (4)")
+    most = "read at most this many series, chosen at random (2000); more make the figures more certain"
     made.add_argument("--series", type=_whole(100, 1_000_000), default=2000, help=most)
 
 
 def _add_bench(commands: _Subparsers[ArgumentParser]) -> None:
     description = "measure the frames of a cached study beside Orthanc's own route; it loads the server"
     made = _add(commands, "bench", bench.bench, description)
-    made.add_argument("study", nargs="?", help="Orthanc ID or Study Instance UID (the one with most frames cached)")
-    made.add_argument("--connections", type=_whole(1, 32), default=4, help="how many ask at the same time (4)")
-    made.add_argument("--seconds", type=_seconds, default=5, help="how long each of the two routes is asked (5)")
+    made.add_argument("study", nargs="?", help="Orthanc ID or Study Instance UID (default: the most cached one)")
+    made.add_argument("--connections", type=_whole(1, 32), default=4, help="number of parallel connections (4)")
+    made.add_argument("--seconds", type=_seconds, default=5, help="seconds to measure each of the two routes (5)")
 
 
 def _seconds(text: str) -> float:
@@ -137,7 +145,7 @@ def _whole(smallest: int, largest: int) -> Callable[[str], int]:
     def number(text: str) -> int:
         if text.isascii() and text.isdigit() and smallest <= int(text) <= largest:
             return int(text)
-        raise ArgumentTypeError(f"{text!r} is no whole number from {smallest} to {largest}")
+        raise ArgumentTypeError(f"{text!r} is not a whole number from {smallest} to {largest}")
 
     return number
 
@@ -167,7 +175,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"framecache: {error}\n")
         return int(error.code)
     except (KeyError, TypeError) as error:
-        sys.stderr.write(f"framecache: the server's answer is not what it should be: {error!r}\n")
+        sys.stderr.write(f"framecache: the server's answer is not as expected: {error!r}\n")
         return int(ExitCode.NO_PLUGIN)
     except KeyboardInterrupt:
         return int(ExitCode.INTERRUPTED)

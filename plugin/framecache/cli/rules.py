@@ -14,7 +14,7 @@ from framecache.cli.jobs import until_ended
 from framecache.cli.output import counted, size, table
 from framecache.cli.session import Session
 
-_COLUMNS = ("rule", "what it is about", "cached", "instances", "frames", "as stored", "in the cache", "CPU")
+_COLUMNS = ("rule", "conditions", "cached", "instances", "frames", "as stored", "in the cache", "CPU")
 _WHEN = {"arrival": "as it arrives", "demand": "when viewed", "never": "never"}
 _UNITS = {"d": 1, "w": 7, "y": 365}
 _MOST_DAYS = 36_500
@@ -37,7 +37,7 @@ def preview(session: Session, question: Mapping[str, Any]) -> dict[str, Any]:
         session.server.post(f"frame-cache/jobs/{told['Job']}/cancel")
         raise
     if job["State"] != "done":
-        raise CommandError(f"the dry run is {job['State']}: {job['Error'] or 'somebody has ended it'}")
+        raise CommandError(f"the dry run is {job['State']}: {job['Error'] or 'somebody cancelled it'}")
     result: dict[str, Any] = job["Result"]
     return result
 

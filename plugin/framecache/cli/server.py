@@ -75,7 +75,7 @@ class Server:
     def _checked(self, answer: requests.Response) -> requests.Response:
         """`answer` if it is a good one. Raises CommandError."""
         if answer.status_code == requests.codes.unauthorized:
-            given = "does not accept this login" if "Authorization" in answer.request.headers else "wants a login"
+            given = "does not accept this login" if "Authorization" in answer.request.headers else "requires a login"
             raise CommandError(f"{self.url} {given}: {_LOGIN}", ExitCode.NOT_ALLOWED)
         if answer.status_code == requests.codes.forbidden:
             raise CommandError(f"{self.url} refuses: {_message(answer)}", ExitCode.NOT_ALLOWED)

@@ -101,7 +101,7 @@ def _range(sizing: Sizing, days: int) -> str:
 
 def _days(present: dict[str, Any]) -> str:
     if present["Days"] is None:
-        return "all that arrives: nothing for the cache was met"
+        return "all arrivals: found nothing to cache"
     if present["DaysLow"] == present["DaysHigh"]:
         return counted(present["Days"], "day")
     return f"{counted(present['Days'], 'day')} ({present['DaysLow']} to {present['DaysHigh'] or 'all'})"

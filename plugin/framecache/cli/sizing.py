@@ -105,21 +105,21 @@ class Sizing:
         elif self.window.is_whole_log:
             yield f"Orthanc's log of changes begins on {self.window.since:%Y-%m-%d} only"
         if self.arrivals.is_sample:
-            yield "this is a sample: the true figure is within the bounds of about 95 in 100; more --series narrow them"
+            yield "this is a sample: the bounds hold in about 95 of 100 cases; more --series narrow them"
         if self.arrivals.number_kept < _FEW:
-            yield f"only {self.arrivals.number_kept} series with something for the cache were met: that tells little"
+            yield f"only {self.arrivals.number_kept} series have something to cache: too few for a reliable figure"
         yield from self._notes_on_settings()
-        yield "what was deleted meanwhile is not counted; what is viewed again, and priors that are warmed, come on top"
+        yield "deleted instances are not counted; add instances that are viewed again, and warmed priors"
 
     def _notes_on_settings(self) -> Iterator[str]:
         if not self.settings:
-            yield "no frame cache answers there: counted is what its default settings would cache"
+            yield "no frame cache answers there: the figures assume its default settings"
         if self.settings.get("Mode", "copy") != "copy":
             yield f'with Mode "{self.settings["Mode"]}" frames that can be sent from Orthanc\'s own files take no room'
         if self.by_rules and self.by_rules["Total"]["CacheBytes"] is None:
-            yield "rules and Transcode are not counted in: this server has kept nothing in such a form yet"
+            yield "the figures exclude rules and Transcode: this server has not cached such forms yet"
         elif self.by_rules:
-            yield "what the rules, or Transcode, keep is of studies by Study Date; the other figures are without them"
+            yield "the figures of rules and Transcode go by Study Date; the other figures exclude them"
 
 
 def _bounds(name: str, estimate: Estimate, factor: float, rounded: Callable[[float], int]) -> dict[str, int]:

@@ -87,7 +87,7 @@ def test_purge_asks_first(
     monkeypatch.setattr("sys.stdin", _Terminal(said))
     done = command("purge", STUDY)
     assert done.code == code
-    assert "Go on?" in done.notices
+    assert "Continue?" in done.notices
     assert len(stored.changes) == purged
 
 

@@ -72,7 +72,7 @@ def test_ctrl_c_leaves_the_job_running_and_says_so(
     monkeypatch.setattr("time.sleep", only_here(interrupted, time.sleep))
     done = command("warm", STUDY)
     assert done.code == 130
-    assert "still at work on the server" in done.notices
+    assert "the server is still working" in done.notices
     assert "framecache jobs follow a" in done.notices
     assert orthanc.changes == [f"/frame-cache/studies/{STUDY}/warm"]
 

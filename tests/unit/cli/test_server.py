@@ -41,7 +41,7 @@ FORBIDDEN = {"HttpStatus": 403, "Message": 'only users in the setting "AdminUser
         ({"/frame-cache/jobs": Reply({"HttpStatus": 503, "Message": "the queue is full"}, 503)}, 1, "queue is full"),
         ({"/frame-cache/jobs": Reply(b"<html>", 502)}, 1, "Bad Gateway (HTTP 502)"),
         ({"/frame-cache/jobs": b"<html>"}, 5, "not answer in JSON"),
-        ({"/frame-cache/jobs": []}, 5, "is not what it should be"),
+        ({"/frame-cache/jobs": []}, 5, "is not as expected"),
         ({"/frame-cache/jobs": Reply(b"", 302, {"Location": "https://login.example/"})}, 2, "https://login.example/"),
     ],
 )

@@ -159,7 +159,7 @@ def test_where_nothing_is_cached_nothing_is_divided_by_zero(orthanc: FakeOrthanc
     told = command("size", "--json").json
     assert told["Present"]["Days"] is None
     assert told["Wanted"]["MaximumSizeMB"] == 16
-    assert "nothing for the cache was met" in command("size").output
+    assert "found nothing to cache" in command("size").output
 
 
 def test_an_empty_log_is_no_answer(orthanc: FakeOrthanc, command: Command) -> None:
@@ -222,7 +222,7 @@ def test_what_the_server_cannot_tell_of_rules_is_not_made_up(
     preview(orthanc, {"Total": {"CacheBytes": size}, "DaysKept": None})
     told = command("size", "--json").json
     assert told["ByRules"] == expected
-    assert any("are not counted in" in note for note in told["Notes"]) == (size is None)
+    assert any("exclude rules and Transcode" in note for note in told["Notes"]) == (size is None)
     assert ("by the rules" in command("size").output) == (size is not None)
 
 
