@@ -1,6 +1,6 @@
 """What a store is made of: small parts, of which everybody takes those that it needs.
 
-Each method says by its decorator what becomes of a fault of the store (see `faults`).
+Each method says by its decorator what becomes of a fault of the store (see `errors`).
 Only the plugin's own long-lived threads call a store: it may keep a database connection for each.
 """
 
