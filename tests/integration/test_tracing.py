@@ -80,9 +80,10 @@ def arrived(collector: Collector, name: str, number: int = 1) -> list[Span]:
 
 def span_of(collector: Collector, archive: Archive, path: str, **headers: str) -> Span:
     """The span of a request for `path`."""
-    before = len(collector.named("GET frames"))
+    name = "GET rendered" if path.endswith("rendered") else "GET frames"
+    before = len(collector.named(name))
     archive.get(path, **headers)
-    return arrived(collector, "GET frames", before + 1)[-1]
+    return arrived(collector, name, before + 1)[-1]
 
 
 def tracing_processes(archive: Archive) -> list[int]:

@@ -128,6 +128,15 @@ def test_what_is_switched_off_does_nothing_and_stops_nothing(site: Site, *, stri
     assert '"Enable" is false' in advice["Enable"]
 
 
+@pytest.mark.parametrize("strict", [False, True])
+def test_where_dicom_web_is_switched_off_no_route_of_it_is_open(site: Site, *, strict: bool) -> None:
+    module = site.install({"Strict": strict}, DicomWeb={"Enable": False})
+
+    assert list(module.routes) == [STATUS, PAGE]
+    advice = {check["Name"]: check["Advice"] for check in status(module)["Checks"] if not check["Passed"]}
+    assert '"DicomWeb": {"Enable": false}' in advice["DicomWebEnabled"]
+
+
 @pytest.mark.parametrize("section", [{}, {"Wrokers": 1}, {"Enable": False}], ids=["on", "wrong", "off"])
 def test_a_site_s_own_callback_hears_every_event(site: Site, section: dict[str, Any]) -> None:
     heard: list[tuple[int, int, str]] = []

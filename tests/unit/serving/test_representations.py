@@ -60,6 +60,25 @@ def test_a_request_gets_the_best_that_it_accepts(stored: str, accept: str, small
     assert (choice.form.representation.transfer_syntax_uid, choice.multipart) == (wanted, True)
 
 
+@pytest.mark.parametrize(
+    ("accept", "wanted"),
+    [
+        pytest.param("*/*", JPEG_2000, id="any"),
+        pytest.param(None, JPEG_2000, id="none"),
+        pytest.param("multipart/*;q=0.5", JPEG_2000, id="any multipart"),
+        pytest.param(f"*/*; transfer-syntax={NATIVE}", NATIVE, id="any, in a transfer syntax"),
+        pytest.param("multipart/related", NATIVE, id="the default of a media type"),
+        pytest.param('multipart/related; type="application/octet-stream"', NATIVE, id="octets"),
+    ],
+)
+def test_a_site_may_send_what_is_stored_to_who_accepts_anything(accept: str | None, wanted: str) -> None:
+    representations = Representations(can_transcode=True, wildcard_is_stored=True)
+
+    selection = representations.choose(entry_of(JPEG_2000), accept, (1,))
+
+    assert (selection.form.representation.transfer_syntax_uid, selection.multipart) == (wanted, True)
+
+
 def test_the_small_form_is_not_preferred_where_no_rule_wants_it() -> None:
     representations = Representations(can_transcode=True)
     assert (
