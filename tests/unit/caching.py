@@ -43,6 +43,8 @@ def extraction_workers(
     clock: Clock,
     codecs: Codecs | None = None,
     extraction_cost: ExtractionCost | None = None,
+    *,
+    pause: float = 5.0,
 ) -> ExtractionWorkers:
     """So many workers beside the one for the backfill; they are to be started."""
     cost = extraction_cost or ExtractionCost(store.notes, clock)
@@ -50,7 +52,7 @@ def extraction_workers(
         Extractor(frame_sources, store, pool, codecs, cost, may_evict=may_evict) for may_evict in (True, False)
     )
     caching = InstanceCaching(catalogue, extractor, background, store, scheduler, metrics, clock)
-    return ExtractionWorkers(number, scheduler, caching, catalogue, store, metrics, clock)
+    return ExtractionWorkers(number, scheduler, caching, catalogue, store, metrics, clock, pause=pause)
 
 
 class OtherPolicy(Policy):
@@ -74,6 +76,7 @@ class CachingBench:
         rules: Sequence[Rule] = (Rule(),),
         mode: Mode = "copy",
         longest_queue: int = 100_000,
+        most_states: int = 10_000,
     ) -> None:
         self.api = FakeApi(folder / "db" if has_folder else None)
         self.store = WatchedStore()
@@ -89,7 +92,9 @@ class CachingBench:
         self.done, self.with_stored_form = list[str](), list[str]()
         self.extraction_cost = ExtractionCost(self.store.notes, self.clock)
         self.dispatcher = Dispatcher()
-        self.scheduler = Scheduler(self.metrics, self.clock, self.dispatcher, longest_queue=longest_queue)
+        self.scheduler = Scheduler(
+            self.metrics, self.clock, self.dispatcher, longest_queue=longest_queue, most_states=most_states
+        )
         self._codecs = codecs
         self.dispatcher.subscribe(InstanceDone, lambda event: self.done.append(event.orthanc_id))
         self.dispatcher.subscribe(StoredFormCached, lambda event: self.with_stored_form.append(event.orthanc_id))
@@ -97,7 +102,7 @@ class CachingBench:
         self.dispatcher.subscribe(ExtractionStateChanged, self._note)
         self.make_workers(1)
 
-    def make_workers(self, number: int) -> None:
+    def make_workers(self, number: int, pause: float = 5.0) -> None:
         """So many beside the one for the backfill."""
         self.workers = extraction_workers(
             number,
@@ -110,6 +115,7 @@ class CachingBench:
             self.clock,
             self._codecs,
             self.extraction_cost,
+            pause=pause,
         )
 
     def _note(self, event: ExtractionStateChanged) -> None:
@@ -127,15 +133,15 @@ class CachingBench:
             number_of_frames=frames,
         )
 
-    def run(self, *names: str, workers: int = 1) -> None:
+    def run(self, *names: str, workers: int = 1, pause: float = 5.0) -> None:
         """Submit what is named, and wait until nothing is left to do."""
         for name in names:
             self.scheduler.submit(name, Priority.ARRIVED)
-        self.start(workers)
+        self.start(workers, pause)
         assert eventually(lambda: all(self.is_done(name) for name in names))
 
-    def start(self, workers: int = 1) -> None:
-        self.make_workers(workers)
+    def start(self, workers: int = 1, pause: float = 5.0) -> None:
+        self.make_workers(workers, pause)
         self.workers.start()
 
     def is_done(self, name: str) -> bool:

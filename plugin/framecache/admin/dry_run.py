@@ -140,11 +140,15 @@ class Preview:
         extraction_cost: ExtractionCost,
         *,
         batch: int = 200,
+        study_page: int = 100,
         pause: float = 0.02,
     ) -> None:
-        """It describes `batch` instances at once, and pauses `pause` seconds after each to leave Orthanc idle."""
+        """It describes `batch` instances at once, and pauses `pause` seconds after each to leave Orthanc idle.
+
+        It lists `study_page` studies at once.
+        """
         self._batch, self._pause = batch, pause
-        self._api, self._studies = api, Studies(api)
+        self._api, self._studies = api, Studies(api, id_page=study_page)
         self._settings, self._jobs, self._extraction_cost = settings, jobs, extraction_cost
         self.get_routes: Mapping[str, Answer] = {}
         self.post_routes: Mapping[str, Answer] = {

@@ -69,8 +69,6 @@ class Verification:
             result["DamagedBlocks"].append(damaged)
 
 
-# More than the workers extract between two polls, and few enough to withdraw them quickly.
-_MOST_QUEUED = 500
 _PAUSE_SECONDS = 0.1
 _MOST_ERRORS = 100
 
@@ -78,8 +76,13 @@ _MOST_ERRORS = 100
 class Warming:
     """Caches instances, at a lower priority than new ones."""
 
-    def __init__(self, scheduler: Scheduler, catalogue: Catalogue, usage: Usage) -> None:
+    def __init__(self, scheduler: Scheduler, catalogue: Catalogue, usage: Usage, *, most_queued: int = 500) -> None:
+        """A job has up to `most_queued` instances in the queue.
+
+        These are more than the workers extract between two polls, and few enough to withdraw them quickly.
+        """
         self._scheduler, self._catalogue, self._usage = scheduler, catalogue, usage
+        self._most_queued = most_queued
 
     def of(self, orthanc_ids: Sequence[str]) -> Work:
         """The work of a job that warms these instances.
@@ -92,7 +95,7 @@ class Warming:
             job.result = {"Cached": 0, "Skipped": 0, "Failed": 0, "Errors": {}}
             left, queued = deque(orthanc_ids), list[str]()
             while (left or queued) and not job.is_cancelled:
-                while left and len(queued) < _MOST_QUEUED and self._scheduler.has_room():
+                while left and len(queued) < self._most_queued and self._scheduler.has_room():
                     queued.append(left.popleft())
                     self._scheduler.submit(queued[-1], Priority.WARMED)
                 job.pause(_PAUSE_SECONDS)

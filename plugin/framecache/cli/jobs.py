@@ -15,7 +15,6 @@ from framecache.cli.session import Session
 Job = Mapping[str, Any]
 
 _ENDED = ("done", "failed", "cancelled")
-_POLL_SECONDS = 0.5
 _COLUMNS = ("job", "kind", "subject", "state", "done", "unit", "bytes", "created", "result")
 
 
@@ -72,7 +71,7 @@ def until_ended(session: Session, job_ids: Sequence[str]) -> list[Job]:
                     _show(progress, bar, jobs[job_id])
             if all(job["State"] in _ENDED for job in jobs.values()):
                 return list(jobs.values())
-            time.sleep(_POLL_SECONDS)
+            time.sleep(session.poll_seconds)
 
 
 def _show(progress: Progress, bar: TaskID, job: Job) -> None:

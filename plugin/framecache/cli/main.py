@@ -166,11 +166,14 @@ def _version() -> str:
         return "from a checkout"
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Do one command and return its exit code (docs/command-line.md)."""
+def main(argv: Sequence[str] | None = None, *, poll_seconds: float = 0.5) -> int:
+    """Do one command and return its exit code (docs/command-line.md).
+
+    A command that follows jobs asks for their state every `poll_seconds`.
+    """
     arguments = parser().parse_args(argv)
     try:
-        return int(arguments.run(open_session(arguments)))
+        return int(arguments.run(open_session(arguments, poll_seconds=poll_seconds)))
     except CommandError as error:
         sys.stderr.write(f"framecache: {error}\n")
         return int(error.code)

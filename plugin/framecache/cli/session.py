@@ -20,26 +20,30 @@ from framecache.cli.server import Server
 
 @dataclass(frozen=True)
 class Session:
-    """`arguments` are those of the parser."""
+    """`arguments` are those of the parser; the state of jobs is asked for every `poll_seconds`."""
 
     server: Server
     output: Output
     arguments: Namespace
     environment: Mapping[str, str]
+    poll_seconds: float
 
     def connect(self) -> Server:
         """Another connection to the same server, for another thread."""
         return Server(self.arguments.url, http_session(self.arguments, self.environment))
 
 
-def open_session(arguments: Namespace, environment: Mapping[str, str] | None = None) -> Session:
+def open_session(
+    arguments: Namespace, environment: Mapping[str, str] | None = None, *, poll_seconds: float = 0.5
+) -> Session:
     """Raises CommandError for an address or a login that cannot be meant."""
     environment = os.environ if environment is None else environment
     output = Output(is_json=arguments.json)
     if urlsplit(arguments.url).password is not None:
         message = "no password on the command line: other users of this machine could read it there"
         raise CommandError(f"{message}; FRAMECACHE_USER and FRAMECACHE_PASSWORD say it", ExitCode.USAGE)
-    return Session(Server(arguments.url, http_session(arguments, environment)), output, arguments, environment)
+    server = Server(arguments.url, http_session(arguments, environment))
+    return Session(server, output, arguments, environment, poll_seconds)
 
 
 def http_session(arguments: Namespace, environment: Mapping[str, str]) -> requests.Session:

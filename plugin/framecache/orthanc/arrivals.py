@@ -15,10 +15,6 @@ _OF_SERIES = frozenset({"Modality", "StationName"})
 _OF_STUDIES = frozenset({"StudyDate"})
 
 
-# A long series arrives in many batches, and Orthanc's answer on a series lists all of its instances each time.
-_REMEMBERED_SECONDS = 10.0
-
-
 class _Above(NamedTuple):
     """The tags of a series and its study, and when they were asked for (monotonic)."""
 
@@ -32,9 +28,12 @@ class Arrivals:
     All that is asked for is in its database.
     """
 
-    def __init__(self, api: OrthancApi, tags: Collection[str]) -> None:
-        """`tags` are those of series and study that are wanted."""
-        self._api, self._remembered = api, dict[str, _Above]()
+    def __init__(self, api: OrthancApi, tags: Collection[str], *, remembered_seconds: float = 10.0) -> None:
+        """`tags` are those of series and study that are wanted; they are remembered for `remembered_seconds`.
+
+        A long series arrives in many batches, and Orthanc's answer on a series lists all of its instances each time.
+        """
+        self._api, self._remembered, self._remembered_seconds = api, dict[str, _Above](), remembered_seconds
         self._wants_series, self._wants_studies = bool(_OF_SERIES & {*tags}), bool(_OF_STUDIES & {*tags})
 
     def of(self, orthanc_ids: Sequence[str], on_odd: Callable[[Exception], None]) -> Iterator[DescribedInstance]:
@@ -54,8 +53,8 @@ class Arrivals:
 
     def _above(self, series: Sequence[str]) -> dict[str, dict[str, str]]:
         """The tags of some series and of their studies, by the Orthanc IDs of the series."""
-        now = time.monotonic()
-        known = {name: one for name, one in self._remembered.items() if now - one.asked_at < _REMEMBERED_SECONDS}
+        now, seconds = time.monotonic(), self._remembered_seconds
+        known = {name: one for name, one in self._remembered.items() if now - one.asked_at < seconds}
         missing = [name for name in series if name not in known]
         known |= {name: _Above(now, {}) for name in missing}
         for answer in self._ask("Series", missing) if missing and self._wants_series else []:

@@ -22,7 +22,6 @@ _OLDEST = date(1970, 1, 1)
 _FEW, _LONGEST_WINDOW = 50, 4096
 # As many are asked for at once: while Orthanc's SQLite answers, nobody else is answered from it.
 _PAGES = {"Study": 500, "Instance": 200}
-_SHORT_PAGE = 100
 _UNDATED = "undated"
 
 
@@ -59,8 +58,9 @@ class Studies:
     for by a few days at a time, by the identifier that Orthanc keeps an index of, and are sorted here.
     """
 
-    def __init__(self, api: OrthancApi) -> None:
-        self._api, self._longest = api, Counter[str]()
+    def __init__(self, api: OrthancApi, *, id_page: int = 100) -> None:
+        """`since` asks for `id_page` Orthanc IDs at once."""
+        self._api, self._id_page, self._longest = api, id_page, Counter[str]()
 
     def newest_first(self, bookmark: str, today: date, oldest: date | None = None) -> Iterator[Study]:
         """The studies behind `bookmark` ("" for all), by Study Date and the last update, those without a date last.
@@ -120,7 +120,7 @@ class Studies:
         order = [{"Type": "DicomTag", "Key": "StudyDate", "Direction": "ASC"}]
         asked = {"Level": "Study", "Expand": False, "Query": {"StudyDate": f"{first:%Y%m%d}-"}, "OrderBy": order}
         offset = 0
-        while page := post_json(self._api, "/tools/find", {**asked, "Limit": _SHORT_PAGE, "Since": offset}):
+        while page := post_json(self._api, "/tools/find", {**asked, "Limit": self._id_page, "Since": offset}):
             yield from map(str, page)
             offset += len(page)
 

@@ -20,8 +20,10 @@ _Described = TypeVar("_Described", bound=Described)
 class Admission:
     """Asks Orthanc's database, not the stored files."""
 
-    def __init__(self, api: OrthancApi, policy: Policy) -> None:
-        self._arrivals, self._policy = Arrivals(api, policy.tags), policy
+    def __init__(self, api: OrthancApi, policy: Policy, *, remembered_seconds: float = 10.0) -> None:
+        """What Orthanc tells about a series and its study is remembered for `remembered_seconds`."""
+        self._arrivals = Arrivals(api, policy.tags, remembered_seconds=remembered_seconds)
+        self._policy = policy
 
     def admit(self, orthanc_ids: Sequence[str], *, on_demand: bool = False) -> Iterator[tuple[DescribedInstance, Turn]]:
         """Those of a few hundred instances that the rules admit, each with its priority among arrivals.

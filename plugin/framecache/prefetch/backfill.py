@@ -26,13 +26,8 @@ from framecache.worker import Worker
 logger = logging.getLogger(__name__)
 
 _NOTE = "backfill"
-# How often the hours and the free room are checked.
-_LOOK_SECONDS = 10.0
 # How often the progress is saved; after a crash so much is checked once more.
 _NOTE_SECONDS = 2.0
-_PATIENCE = 2.0
-
-
 _PAUSED = "paused by an administrator"
 _RUNNING: tuple[BackfillState, str] = "running", ""
 
@@ -48,7 +43,15 @@ class Backfill:
         store: Store,
         clock: Clock,
         plan: Plan,
+        *,
+        look_seconds: float = 10.0,
+        patience: float = 2.0,
     ) -> None:
+        """It checks the hours and the free room every `look_seconds`.
+
+        `go_on` and `pause` wait up to `patience` seconds until they are saved.
+        """
+        self._look_seconds, self._patience = look_seconds, patience
         self._studies, self._scheduler, self._store = studies, scheduler, store
         self._search = Search(studies, admission, clock, self._give_way)
         self._clock, self._plan = clock, plan
@@ -90,7 +93,7 @@ class Backfill:
         """Wait a little until this is saved, so that whoever is answered can rely on it."""
         self.state, self.reason, self._is_noted = state, reason, False
         self._changed.notify_all()
-        self._changed.wait_for(lambda: self._is_noted or self._is_stopping, _PATIENCE)
+        self._changed.wait_for(lambda: self._is_noted or self._is_stopping, self._patience)
 
     def done(self, orthanc_id: str) -> None:
         """The scheduler has nothing left to do for this instance."""
@@ -120,7 +123,7 @@ class Backfill:
         """The next turn resumes where this one ended."""
         self._tell("waiting", reason(error))
         with contextlib.suppress(Stopping):
-            self._pause(_LOOK_SECONDS)
+            self._pause(self._look_seconds)
 
     def _run(self) -> float:
         """Go once through the archive, and return when the backfill is started again."""
@@ -175,7 +178,7 @@ class Backfill:
         with self._changed:
             self._fed = orthanc_id
         while not self._scheduler.submit(orthanc_id, Priority.BACKFILL):
-            self._pause(_LOOK_SECONDS)
+            self._pause(self._look_seconds)
         while self._fed:
             with self._changed:
                 self._changed.wait_for(lambda: not (self._fed and self._is_noted) or self._is_stopping)
@@ -188,7 +191,7 @@ class Backfill:
             self._note_if_asked()
             self._tell(*(obstacle or _RUNNING))
             began = self._clock.monotonic()
-            self._pause(_LOOK_SECONDS if obstacle else self._allowance.seconds_left)
+            self._pause(self._look_seconds if obstacle else self._allowance.seconds_left)
             if obstacle:
                 self._pace.rest(self._clock.monotonic() - began)
         self._note_if_asked()

@@ -12,7 +12,6 @@ from framecache.plurals import counted
 from framecache.ports import Clock
 from framecache.telemetry.metrics import MissCause
 
-_MOST = 10_000
 _RETRY_SECONDS = 300.0
 _MOST_FAILURES = 3
 
@@ -48,8 +47,9 @@ class ExtractionState:
 class ExtractionStates:
     """The last state of each instance, by Orthanc ID. Its methods may be called from any thread."""
 
-    def __init__(self, clock: Clock) -> None:
-        self._clock, self._lock = clock, threading.Lock()
+    def __init__(self, clock: Clock, *, most: int = 10_000) -> None:
+        """Beyond `most` instances the oldest states are forgotten."""
+        self._clock, self._most, self._lock = clock, most, threading.Lock()
         self._states: OrderedDict[str, ExtractionState] = OrderedDict()
 
     def get(self, orthanc_id: str) -> ExtractionState | None:
@@ -62,7 +62,7 @@ class ExtractionStates:
             known = self._states.pop(orthanc_id, state)
             failures = known.failures + (state.state == "failed") if state.state != "cached" else 0
             self._states[orthanc_id] = replace(state, failures=failures)
-            while len(self._states) > _MOST:
+            while len(self._states) > self._most:
                 self._states.popitem(last=False)
 
     def forget(self, orthanc_id: str) -> None:

@@ -30,8 +30,6 @@ from framecache.worker import Worker
 
 logger = logging.getLogger(__name__)
 
-_PAUSE_SECONDS = 5.0
-
 
 class ExtractionWorkers:
     """Some threads for all that is queued, and one for the backfill."""
@@ -45,7 +43,11 @@ class ExtractionWorkers:
         store: Store,
         metrics: Metrics,
         clock: Clock,
+        *,
+        pause: float = 5.0,
     ) -> None:
+        """`number` of those threads; one that got no memory tries again after `pause` seconds."""
+        self._pause = pause
         self._scheduler, self._caching, self._catalogue, self._store = scheduler, caching, catalogue, store
         self._metrics, self._clock, self._stopping = metrics, clock, threading.Event()
         task = "caching an instance"
@@ -89,7 +91,7 @@ class ExtractionWorkers:
         except InstanceGone:  # Orthanc tells late, or never where it only compressed the file
             return self._scheduler.retry(task, 0, GONE)
         except Overloaded as error:
-            self._stopping.wait(_PAUSE_SECONDS)
+            self._stopping.wait(self._pause)
             return self._scheduler.retry(task, task.ticket.step, str(error))
         except Stopping:
             return ExtractionState("queued")

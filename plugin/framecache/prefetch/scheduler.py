@@ -15,7 +15,6 @@ from framecache.prefetch.task import Priority, Task
 from framecache.prefetch.work_queue import WorkQueue
 from framecache.telemetry.metrics import Metrics, MissCause
 
-_LONGEST_QUEUE = 100_000
 _MOST_ATTEMPTS = 3
 _GUESSES = (Priority.OPENED, Priority.PRIOR)
 
@@ -27,11 +26,17 @@ class Scheduler:
     """
 
     def __init__(
-        self, metrics: Metrics, clock: Clock, dispatcher: Dispatcher, *, longest_queue: int = _LONGEST_QUEUE
+        self,
+        metrics: Metrics,
+        clock: Clock,
+        dispatcher: Dispatcher,
+        *,
+        longest_queue: int = 100_000,
+        most_states: int = 10_000,
     ) -> None:
-        """Beyond `longest_queue` only what arrives is taken."""
+        """Beyond `longest_queue` instances only what arrives is taken, beyond `most_states` the oldest is forgotten."""
         self._metrics, self._dispatcher, self._longest_queue = metrics, dispatcher, longest_queue
-        self._queue, self._states = WorkQueue(clock), ExtractionStates(clock)
+        self._queue, self._states = WorkQueue(clock), ExtractionStates(clock, most=most_states)
         # The frame that a viewer waits for, of all that wait or are at work.
         self._near = dict[str, int]()
         self._changed = self._queue.changed
@@ -116,6 +121,11 @@ class Scheduler:
     def queue_length(self) -> int:
         """Instances that wait."""
         return len(self._queue)
+
+    @property
+    def unfinished(self) -> int:
+        """Instances that wait or are at work."""
+        return len(self._near)
 
     @property
     def oldest_waiting(self) -> float:

@@ -27,6 +27,11 @@ class WriteBehind:
         self._worker = Worker("write-behind", self._write_next, task="caching a frame", level=logging.INFO)
         self.start, self.stop = self._worker.start, self._worker.stop
 
+    @property
+    def pending_bytes(self) -> int:
+        """Bytes that wait to be written, or are being written."""
+        return self._bytes
+
     def keep(self, entry: Entry, form: str, frame_number: int, content: bytes) -> None:
         """Cache one frame of `entry` in the form of that key. Returns at once."""
         if not entry.treatment.is_kept or entry.treatment.mode == "index":

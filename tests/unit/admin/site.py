@@ -37,7 +37,7 @@ MB = 1 << 20
 class Site:
     """Its filler works when a test starts it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, longest_queue: int = 100_000, most_queued: int = 500) -> None:
         self.api, self.metrics = FakeApi(folder / "db"), Metrics()
         self.folder = folder / "cache"
         self.store = ResilientStore(lambda: DiskStore(self.folder, 1 << 30), 1 << 30, time)
@@ -45,7 +45,7 @@ class Site:
         policy = Policy(site_rules((), (), minimum_frames=2, minimum_frame_mb=4.0, mode="copy"))
         self.catalogue = Catalogue(self.api, self.store, self.desk, time, folder / "db", 5.0, decide=policy.decide)
         self.dispatcher = Dispatcher()
-        self.scheduler = Scheduler(self.metrics, time, self.dispatcher)
+        self.scheduler = Scheduler(self.metrics, time, self.dispatcher, longest_queue=longest_queue)
         self.write_behind = WriteBehind(self.catalogue, self.store)
         self.events = Events(time)
         self.jobs = Jobs(time, self.events)
@@ -59,7 +59,7 @@ class Site:
             self.scheduler,
             self.write_behind,
             self.jobs,
-            Warming(self.scheduler, self.catalogue, self.store.usage).of,
+            Warming(self.scheduler, self.catalogue, self.store.usage, most_queued=most_queued).of,
             Verification(self.catalogue, self.store.blocks, self.metrics).of,
             self.events,
         )

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from framecache.admin import instance_jobs as warming
 from framecache.errors import NotFound
 from framecache.prefetch.events import InstanceDone
 from framecache.prefetch.task import Priority
@@ -107,15 +107,21 @@ def test_what_waits_to_be_kept_behind_an_answer_is_purged_too(site: Site) -> Non
     site.do(PURGE, "instances", name)
     site.write_behind.start()
 
-    assert eventually(lambda: site.write_behind._bytes == 0)
+    assert eventually(lambda: site.write_behind.pending_bytes == 0)
     assert files(site) == []
     site.write_behind.keep(entry, "1.2.840.10008.1.2.1", 1, b"frame")
     assert eventually(lambda: len(files(site)) == 1)
 
 
-def test_more_is_warmed_than_may_wait_at_once(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(warming, "_MOST_QUEUED", 2)
-    monkeypatch.setattr("framecache.prefetch.scheduler._LONGEST_QUEUE", 3)
+@pytest.fixture
+def small_queue(tmp_path: Path) -> Iterator[Site]:
+    made = Site(tmp_path, longest_queue=3, most_queued=2)
+    yield made
+    made.close()
+
+
+def test_more_is_warmed_than_may_wait_at_once(small_queue: Site) -> None:
+    site = small_queue
     for number in range(1, 8):
         site.take_in(number)
     site.take_in(8, native(bytes(24), NumberOfFrames=1), frames=1)

@@ -59,13 +59,21 @@ class Studies(FakeApi):
 
 
 class Bench:
-    def __init__(self, folder: Path, *, batch: int = 200, pause: float = 0.0, **settings: Any) -> None:
+    def __init__(
+        self, folder: Path, *, batch: int = 200, study_page: int = 100, pause: float = 0.0, **settings: Any
+    ) -> None:
         self.api, clock = Studies(), FakeClock()
         self.jobs = Jobs(clock, Events(clock))
         self.extraction_cost = ExtractionCost(WatchedStore().notes, clock)
         section = {"MaximumSizeMB": 16, **settings}
         self.area = Preview(
-            self.api, read_settings(section, folder), self.jobs, self.extraction_cost, batch=batch, pause=pause
+            self.api,
+            read_settings(section, folder),
+            self.jobs,
+            self.extraction_cost,
+            batch=batch,
+            study_page=study_page,
+            pause=pause,
         )
 
     def begin(self, **arguments: Any) -> Job:
@@ -127,10 +135,8 @@ def test_without_rules_it_is_about_those_in_force(tmp_path: Path) -> None:
     assert bench.result(Rules=[])["Rules"] == []
 
 
-def test_an_archive_is_read_page_by_page_and_what_goes_meanwhile_is_passed_over(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch, log: FakeLog
-) -> None:
-    monkeypatch.setattr("framecache.orthanc.studies._SHORT_PAGE", 10)
+def test_an_archive_is_read_page_by_page_and_what_goes_meanwhile_is_passed_over(tmp_path: Path, log: FakeLog) -> None:
+    bench = Bench(tmp_path, study_page=10)
     for number in range(25):
         bench.api.put(number, number % 20, {"StudyDate": "unknown"} if number == 3 else {})
     bench.api.on_page = lambda: bench.api.delete(orthanc_id(24))

@@ -47,7 +47,7 @@ def command(orthanc: FakeOrthanc, capsys: pytest.CaptureFixture[str]) -> Command
 
     def run(*argv: str) -> Done:
         try:
-            code = main(argv)
+            code = main(argv, poll_seconds=0.001)  # nobody waits half a second in a unit test
         except SystemExit as end:  # argparse's
             code = int(end.code or 0)
         said = capsys.readouterr()

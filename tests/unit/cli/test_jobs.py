@@ -16,12 +16,6 @@ from tests.unit.own_files import only_here
 OTHER = orthanc_id(2)
 
 
-@pytest.fixture(autouse=True)
-def patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody waits half a second in a unit test."""
-    monkeypatch.setattr("framecache.cli.jobs._POLL_SECONDS", 0.001)
-
-
 def working(orthanc: FakeOrthanc, *ends: dict[str, Any]) -> None:
     """Two studies that can be warmed; each job is running at the first look and has its end at the third."""
     for number, (study, end) in enumerate(zip((STUDY, OTHER), ends, strict=False)):

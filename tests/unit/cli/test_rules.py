@@ -19,11 +19,6 @@ JOB = "/frame-cache/jobs/a"
 PREVIEW = "POST /frame-cache/rules/preview"
 
 
-@pytest.fixture(autouse=True)
-def patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("framecache.cli.jobs._POLL_SECONDS", 0.001)
-
-
 def row(rule: int | None, size: int | None, seconds: float | None) -> dict[str, Any]:
     told = {"Instances": 12, "Frames": 700, "StoredBytes": 5 << 30, "CacheBytes": size, "CPUSeconds": seconds}
     return {"Rule": rule, "Written": RULES[0] if rule else None, "Extract": "arrival" if rule else "demand", **told}

@@ -67,18 +67,20 @@ def test_what_waits_for_a_viewer_is_chosen_where_somebody_has_opened_its_study(
     assert [one.orthanc_id for one, _ in admitted] == [orthanc_id(number) for number in chosen]
 
 
-def test_of_a_series_that_arrives_in_many_batches_it_is_asked_once_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("seconds", "questions"), [(10.0, [3, 1, 1]), (0.0, [3, 3, 3])])
+def test_of_a_series_that_arrives_in_many_batches_it_is_asked_once_for_a_while(
+    seconds: float, questions: list[int]
+) -> None:
     api, names = archive()
     policy = read_settings({"Rules": [{"Modality": "MG", "MaximumStudyAgeDays": 30_000}]}, Path("/beside")).policy()
-    admission = Admission(api, policy)
+    admission = Admission(api, policy, remembered_seconds=seconds)
     asked = []
-    for seconds in (10.0, 10.0, 0.0):
-        monkeypatch.setattr("framecache.orthanc.arrivals._REMEMBERED_SECONDS", seconds)
+    for _ in questions:
         api.calls.clear()
         assert [one.orthanc_id for one, _ in admission.admit(names)] == names[:1]
         asked.append(len(api.calls))
 
-    assert asked == [3, 1, 3]
+    assert asked == questions
 
 
 def test_what_is_told_of_an_instance_is_what_a_rule_looks_at() -> None:

@@ -16,6 +16,7 @@ from framecache.orthanc.instance import Instance
 from framecache.orthanc.studies import Study
 from framecache.prefetch.backfill import Backfill
 from framecache.prefetch.backfill_plan import BackfillState, Plan, Progress
+from framecache.prefetch.backfill_search import Search
 from framecache.prefetch.extraction_states import ExtractionState
 from framecache.prefetch.task import Priority
 from framecache.store.store import Degraded
@@ -105,11 +106,13 @@ class Bench:
         self.scheduler = InstantScheduler(self.store)
         self.begin()
 
-    def begin(self, plan: Plan = PLAN, *, start: bool = False) -> None:
+    def begin(self, plan: Plan = PLAN, *, start: bool = False, look_seconds: float = 0.01) -> None:
         """One run of the plugin."""
         archive: Any = self.archive
         scheduler: Any = self.scheduler
-        self.backfill = Backfill(archive, archive, scheduler, self.store, self.clock, plan)
+        self.backfill = Backfill(
+            archive, archive, scheduler, self.store, self.clock, plan, look_seconds=look_seconds, patience=0.3
+        )
         self.scheduler.on_done = self.backfill.done
         if start:
             self.backfill.start()
@@ -123,9 +126,7 @@ class Bench:
 
 
 @pytest.fixture
-def bench(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
-    for name, seconds in {"_LOOK_SECONDS": 0.01, "_PATIENCE": 0.3}.items():
-        monkeypatch.setattr(f"framecache.prefetch.backfill.{name}", seconds)
+def bench() -> Iterator[Bench]:
     made = Bench()
     yield made
     made.backfill.stop()
@@ -303,8 +304,8 @@ def test_it_ends_in_order_in_the_middle_of_a_fault(bench: Bench, monkeypatch: py
         (unhandled.append if is_ours else hook)(what)
 
     monkeypatch.setattr(threading, "excepthook", note)
-    monkeypatch.setattr("framecache.prefetch.backfill._LOOK_SECONDS", 60.0)
     monkeypatch.setattr(bench.archive, "newest_first", lambda *_: 1 / 0)
+    bench.begin(look_seconds=60.0)
     before = set(threading.enumerate())
     bench.backfill.start()
     assert bench.reaches("waiting")
@@ -329,14 +330,19 @@ def test_while_orthanc_tells_about_none_it_waits(bench: Bench) -> None:
 
 def test_orthanc_is_asked_for_many_studies_at_once_and_left_alone_between(bench: Bench) -> None:
     bench.archive = Archive(50)
+    archive: Any = bench.archive
     pauses: list[float] = []
-    bench.begin()
-    bench.backfill._search._give_way = pauses.append
-    bench.backfill.start()
-    assert bench.reaches("done")
+    found = Search(archive, archive, bench.clock, pauses.append).through("", date(2026, 11, 21), None)
+    expected = [f"study {study}, {number}" for study in range(50) for number in range(2)]
+    assert [instance.orthanc_id for one in found for instance in one.wanted] == expected
     assert bench.archive.asked == [10] * 5
     assert len(pauses) == 10
-    assert bench.scheduler.filled == [f"study {study}, {number}" for study in range(50) for number in range(2)]
+
+    bench.archive.asked.clear()
+    bench.begin(start=True)
+    assert bench.reaches("done")
+    assert bench.archive.asked == [10] * 5
+    assert bench.scheduler.filled == expected
 
 
 def test_a_full_line_is_waited_for(bench: Bench) -> None:
@@ -355,9 +361,7 @@ def test_the_rate_is_kept_on_average_and_the_time_left_told(bench: Bench) -> Non
         bench.clock.now += 9.9
         assert not eventually(lambda seen=number: len(bench.scheduler.filled) > seen, 0.05)  # type: ignore[misc]
         bench.clock.now += 0.2
-        bench.backfill._changed.acquire()
-        bench.backfill._changed.notify_all()  # the fake clock wakes nobody
-        bench.backfill._changed.release()
+        bench.backfill.go_on()  # the fake clock wakes nobody
     assert eventually(lambda: len(bench.scheduler.filled) == 4)
     left = bench.backfill.seconds_left  # one study was done within the first ten seconds or behind them
     assert left is not None

@@ -208,7 +208,7 @@ def test_an_instance_is_cached_while_its_small_form_is_made_and_is_not_queued_an
     assert states == [ExtractionState("running"), ExtractionState("cached")]
     assert (bench.with_stored_form, bench.done) == ([name], [name])
     assert queued == [0]
-    assert eventually(lambda: not bench.scheduler._near)
+    assert eventually(lambda: not bench.scheduler.unfinished)
 
 
 def test_the_small_form_a_viewer_waits_for_goes_before_what_arrived(small_forms: Bench) -> None:
@@ -538,7 +538,7 @@ def test_what_is_cancelled_before_its_turn_leaves_nothing_in_memory(bench: Bench
 
     bench.scheduler.withdraw(name)
 
-    assert (bench.scheduler.queue_length, bench.done, bench.scheduler._near) == (0, [name], {})
+    assert (bench.scheduler.queue_length, bench.done, bench.scheduler.unfinished) == (0, [name], 0)
 
 
 def test_a_purge_that_fails_ends_no_worker(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -697,7 +697,6 @@ def test_an_instance_at_work_that_is_asked_for_again_is_not_cut_out_by_two(bench
 def test_an_instance_that_there_is_no_memory_for_is_tried_again_soon(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, times: int, state: str
 ) -> None:
-    monkeypatch.setattr("framecache.prefetch.extraction_workers._PAUSE_SECONDS", 0.05)
     name, refused, lease = bench.take_in(1), list[int](), bench.pool.take
 
     def take(size: int, patience: float) -> bytearray:
@@ -707,7 +706,7 @@ def test_an_instance_that_there_is_no_memory_for_is_tried_again_soon(
         return lease(size, patience)
 
     monkeypatch.setattr(bench.pool, "take", take)
-    bench.run(name)
+    bench.run(name, pause=0.05)
     assert eventually(lambda: bench.done == [name])
     found = bench.scheduler.state(name)
     assert found is not None
@@ -842,8 +841,11 @@ def test_a_wanted_instance_is_queued_unless_it_failed_lately_or_too_often(
 ) -> None:
     name = bench.take_in(1)
     entry = bench.catalogue.describe(name)
-    for one in ("queued", "running", state) * times:
-        bench.scheduler._states.note(name, ExtractionState(one, at=bench.clock.now if one == "failed" else 0.0))
+    for _ in range(times):
+        bench.scheduler.submit(name, Priority.ARRIVED)
+        task = bench.scheduler.take()
+        assert task is not None
+        bench.scheduler.finish(task, ExtractionState(state, at=bench.clock.now if state == "failed" else 0.0))
     bench.clock.now += seconds
     bench.scheduler.queue_missed(entry, 2)
 
@@ -868,16 +870,17 @@ def test_who_waited_for_a_frame_that_is_kept_by_now_queues_nothing(bench: Bench)
     assert bench.scheduler.queue_length == 1
 
 
-def test_what_is_remembered_of_instances_is_bounded(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("framecache.prefetch.extraction_states._MOST", 10)
+def test_what_is_remembered_of_instances_is_bounded(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, most_states=10)
     names = [orthanc_id(number) for number in range(50)]
     for name in names:
         bench.scheduler.submit(name, Priority.ARRIVED)
     bench.start()
     assert eventually(lambda: bench.scheduler.queue_length == 0 and bench.is_done(names[-1]))
 
-    assert len(bench.scheduler._states._states) == 10
-    assert len(bench.scheduler._near) == 0
+    assert sum(bench.scheduler.state(name) is not None for name in names) == 10
+    assert bench.scheduler.unfinished == 0
+    bench.workers.stop()
 
 
 def test_what_was_asked_for_is_told_first_things_first_with_what_is_at_work(bench: Bench) -> None:

@@ -49,6 +49,6 @@ def test_a_form_of_what_was_replaced_meanwhile_goes_and_the_newer_version_stays(
     bench.store.blocks.keep(new.instance, EXPLICIT, {1: memoryview(b"new")})
     bench.write_behind.start()
 
-    assert eventually(lambda: bench.write_behind._bytes == 0)
+    assert eventually(lambda: bench.write_behind.pending_bytes == 0)
     assert {key.split("/")[0] for key in bench.store.rows} == {uuid(2)}
     assert bench.store.known[PATH].attachment_uuid == uuid(2)

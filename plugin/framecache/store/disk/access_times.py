@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from framecache.store.disk.table import BATCH, Table
+from framecache.store.disk.table import Table
 
 _RECORDS = "raw = 1 AND key >= 'i/' AND key < 'i0'"
 # What was viewed counts as so much younger than what merely arrived: a flood of new studies pushes itself out.
@@ -75,8 +75,8 @@ class AccessTimes:
         others = f"SELECT tag, key FROM Cache WHERE {_RECORDS} ORDER BY {has_block} DESC, {age}, rowid"
         return [*self._table.rows(lost), *self._table.rows(others)]
 
-    def not_viewed_since(self, moment: float, after: int) -> list[OldRecord]:
-        """Some records of what came before `moment` and was not viewed since, in the order of their row IDs."""
+    def not_viewed_since(self, moment: float, after: int, most: int) -> list[OldRecord]:
+        """Up to `most` records of what came before `moment` and was not viewed since, in the order of their row IDs."""
         columns = f"SELECT rowid, tag, key, access_time, value FROM Cache WHERE {_RECORDS}"
-        query = f"{columns} AND access_time < ? AND rowid > ? ORDER BY rowid LIMIT {BATCH}"
-        return [OldRecord(*row) for row in self._table.rows(query, (moment, after))]
+        query = f"{columns} AND access_time < ? AND rowid > ? ORDER BY rowid LIMIT ?"
+        return [OldRecord(*row) for row in self._table.rows(query, (moment, after, most))]

@@ -47,12 +47,15 @@ class DiskStore:
         minimum_free: int = 0,
         lifetime: Lifetime = Lifetime(),  # noqa: B008 - frozen
         on_removed: OnRemoved = lambda *_: None,
+        *,
+        expiry_batch: int = 500,
     ) -> None:
         """Open or make the cache in `directory`: `limit` bytes at most, and `minimum_free` are left on its disk.
 
-        `on_removed` is called with all that leaves. Raises StoreError.
+        `on_removed` is called with all that leaves. `tend` looks at the age of `expiry_batch` instances at once.
+        Raises StoreError.
         """
-        self.limit, self._folder = limit, Folder(directory)
+        self.limit, self._folder, self._expiry_batch = limit, Folder(directory), expiry_batch
         bounds = Bounds(limit, minimum_free)
         try:
             self._folder.open(lambda table: self._assemble(table, bounds, lifetime, Removal(table, on_removed)))
@@ -69,7 +72,7 @@ class DiskStore:
         self.records = DiskRecords(table, access_times, usage)
         self.versions = DiskVersions(table, removal)
         self.notes = DiskNotes(table)
-        self._expiry = Expiry(access_times, pins, removal, lifetime)
+        self._expiry = Expiry(access_times, pins, removal, lifetime, self._expiry_batch)
 
     def is_damage(self, error: Exception) -> bool:
         """Whether the index cannot be used any more: its files are worthless without it."""

@@ -48,7 +48,11 @@ class Lifetime:
 class Expiry:
     """Goes through what is old enough to be looked at, and begins again after a while."""
 
-    def __init__(self, access_times: AccessTimes, pins: DiskPins, removal: Removal, lifetime: Lifetime) -> None:
+    def __init__(
+        self, access_times: AccessTimes, pins: DiskPins, removal: Removal, lifetime: Lifetime, batch: int
+    ) -> None:
+        """Each step looks at `batch` instances."""
+        self._batch = batch
         self._access_times, self._pins, self._removal, self._lifetime = access_times, pins, removal, lifetime
         self._next_round, self._after = 0.0, 0
 
@@ -58,7 +62,7 @@ class Expiry:
         pause = min(shortest / 10, _ROUND_SECONDS)
         if not shortest or 0 < self._next_round - now <= pause:  # the clock may be set back
             return
-        page = self._access_times.not_viewed_since(now - shortest, self._after)
+        page = self._access_times.not_viewed_since(now - shortest, self._after, self._batch)
         self._after = page[-1].row if page else 0
         if not page:
             self._next_round = now + pause

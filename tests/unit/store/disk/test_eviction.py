@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from framecache.dicom.identity import InstancePath
 from framecache.orthanc.instance import Instance
-from framecache.store.disk.access_times import AccessTimes
 from framecache.store.disk.disk_store import DiskStore
 from framecache.store.disk.eviction import Lifetime
 from framecache.store.disk.space import Bounds, DiskLow
@@ -103,8 +102,10 @@ def test_times_of_a_clock_that_was_wrong_are_put_right_at_the_next_start(tmp_pat
     store.records.touch({instance(1).path: time.time() + 1000 * DAY})
     store.close()
 
-    again = DiskStore(tmp_path, LIMIT)
-    assert len(AccessTimes(again._table).not_viewed_since(time.time() + 1, 0)) == 1
+    again = DiskStore(tmp_path, LIMIT, lifetime=Lifetime.of_all(DAY))
+    assert kept(again, 1) == [1]
+    again.tend(time.time() + DAY + 1)
+    assert kept(again, 1) == []
     again.close()
 
 
@@ -127,16 +128,13 @@ def test_what_nobody_asked_for_so_long_goes_by_its_age(tmp_path: Path) -> None:
     store.close()
 
 
-def test_each_instance_stays_as_long_as_is_said_of_it_some_of_them_looked_at_each_time(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("framecache.store.disk.access_times.BATCH", 2)
+def test_each_instance_stays_as_long_as_is_said_of_it_some_of_them_looked_at_each_time(tmp_path: Path) -> None:
     days = {instance(number).to_json(): number * DAY for number in range(6)}
 
     def lifetime(record: bytes) -> float:
         return days.get(record, 3.5 * DAY)
 
-    store = DiskStore(tmp_path, LIMIT, lifetime=Lifetime(DAY, lifetime))
+    store = DiskStore(tmp_path, LIMIT, lifetime=Lifetime(DAY, lifetime), expiry_batch=2)
     for number in range(6):
         fill(store, instance(number))
     execute(tmp_path, "UPDATE Cache SET value = 'unreadable' WHERE tag = ?", instance(5).orthanc_id)
