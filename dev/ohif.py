@@ -24,8 +24,12 @@ CONFIGURATION = CHECKOUT / "dev/ohif-config.js"
 
 # The package is built for the root of a site; these are the places that say so.
 MOVED = {
-    ".js": [('__webpack_require__.p = "/"', f'__webpack_require__.p = "{ROOT}"')],
+    ".js": [
+        ('__webpack_require__.p = "/"', f'__webpack_require__.p = "{ROOT}"'),
+        ("('/dicom-microscopy-viewer/", f"('{ROOT}dicom-microscopy-viewer/"),
+    ],
     ".css": [("url(/", f"url({ROOT}")],
+    ".json": [('"/assets/', f'"{ROOT}assets/')],
     ".html": [('="/', f'="{ROOT}'), ("PUBLIC_URL = '/'", f"PUBLIC_URL = '{ROOT}'")],
 }
 

@@ -14,6 +14,7 @@ from dev.ohif import make_viewer
 from dev.orthanc_folder import SUITES
 from dev.orthanc_server import OrthancServer
 from dev.sample import Sample
+from dev.slide import Level
 from dev.upload import Instance, upload, wait_for_frames
 from tests.docker.engine import in_ci
 from tests.viewer.ohif import CHROMIUM, FLAGS, chromium_with_profile, find_chromium
@@ -69,7 +70,7 @@ def artifacts() -> Path:
     return folder
 
 
-def store(orthanc: OrthancServer, sample: Sample) -> Instance:
+def store(orthanc: OrthancServer, sample: Sample | Level) -> Instance:
     """Upload `sample` and return when its frames are cached."""
     [instance] = upload(orthanc.url, sample.write(orthanc.folder / "sample.dcm"))
     assert wait_for_frames(orthanc.url, instance, lambda _: None).state == "cached"

@@ -58,12 +58,61 @@ def tab(browser: BrowserContext) -> Iterator[Ohif]:
     page.close()
 
 
-class Ohif:
+@contextmanager
+def microscopy_tab(browser: BrowserContext) -> Iterator[Microscopy]:
+    """The same for slides."""
+    page = browser.new_page()
+    yield Microscopy(page)
+    page.close()
+
+
+class Tab:
+    """A page of OHIF with one viewport, and what comes over the wire for it."""
+
+    def __init__(self, page: Page, viewport: str) -> None:
+        """`viewport` is its selector; the first one counts."""
+        self.page, self.traffic = page, Traffic(page)
+        self._viewport = page.locator(viewport).first
+
+    def screenshot(self) -> bytes:
+        """The viewport as a PNG."""
+        return self._viewport.screenshot()
+
+    def wait_until(self, done: Callable[[], bool], failure: Callable[[], str]) -> None:
+        """Let the page go on until `done`; `failure` says what is wrong when that does not come."""
+        deadline = time.monotonic() + PATIENCE
+        while not done():
+            assert time.monotonic() < deadline, failure()
+            self.page.wait_for_timeout(50)
+
+    def wait_for_traffic(self) -> None:
+        """Wait until all frames that were asked for have come."""
+        self.wait_until(lambda: self.traffic.pending == 0, lambda: f"{self.traffic.pending} frames do not come")
+
+
+class Microscopy(Tab):
+    """A study open in OHIF's mode for slides."""
+
+    def __init__(self, page: Page) -> None:
+        super().__init__(page, ".ol-viewport")
+
+    def open(self, url: str, instance: Instance) -> None:
+        """Return when there is a viewport."""
+        self.page.goto(f"{url}/ohif/microscopy?StudyInstanceUIDs={instance.study_instance_uid}")
+        self._viewport.wait_for(timeout=PATIENCE * 1000)
+
+    def zoom_in(self) -> None:
+        """One notch of the wheel, and as long as OpenLayers is moving then."""
+        self._viewport.hover()
+        self.page.mouse.wheel(0, -300)
+        self.page.wait_for_timeout(500)
+
+
+class Ohif(Tab):
     """A study open in OHIF, its first series in one viewport."""
 
     def __init__(self, page: Page) -> None:
-        self.page, self.traffic = page, Traffic(page)
-        self._viewport = page.locator("canvas.cornerstone-canvas").first
+        super().__init__(page, "canvas.cornerstone-canvas")
 
     def open(self, url: str, instance: Instance) -> None:
         """Return when the viewport says that it is at the first frame."""
@@ -78,14 +127,3 @@ class Ohif:
     def wait_for_frame(self, frame_number: int) -> None:
         """Wait until the viewport says that it is at `frame_number`."""
         self.page.get_by_text(re.compile(rf"\({frame_number}/\d+\)")).first.wait_for(timeout=PATIENCE * 1000)
-
-    def screenshot(self) -> bytes:
-        """The viewport as a PNG."""
-        return self._viewport.screenshot()
-
-    def wait_until(self, done: Callable[[], bool], failure: Callable[[], str]) -> None:
-        """Let the page go on until `done`; `failure` says what is wrong when that does not come."""
-        deadline = time.monotonic() + PATIENCE
-        while not done():
-            assert time.monotonic() < deadline, failure()
-            self.page.wait_for_timeout(50)

@@ -99,7 +99,7 @@ def scroll_through(ohif: Ohif, url: str, instance: Instance, sample: Sample) -> 
             ohif.scroll()
         ohif.wait_for_frame(frame_number)
         look(ohif, frames, frame_number)
-    ohif.wait_until(lambda: ohif.traffic.pending == 0, lambda: f"{ohif.traffic.pending} frames do not come")
+    ohif.wait_for_traffic()
     return ohif.traffic.frames
 
 

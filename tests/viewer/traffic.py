@@ -9,13 +9,14 @@ from typing import Any
 
 from playwright.sync_api import CDPSession, Page
 
-_FRAME = re.compile(r"/frames/([0-9]+)$")
+_FRAME = re.compile(r"/instances/([^/]+)/frames/([0-9]+)$")
 
 
 @dataclass
 class FrameAnswer:
     """One answer to a frame request; `status` and `received` (bytes, headers included) are those of the wire."""
 
+    sop_instance_uid: str
     frame_number: int
     handed_over: bool = False
     status: int = 0
@@ -66,7 +67,7 @@ class Traffic:
         if not found:
             return
         answer = self._answers.setdefault(
-            event["requestId"], FrameAnswer(int(found[1]), started=float(event["timestamp"]))
+            event["requestId"], FrameAnswer(found[1], int(found[2]), started=float(event["timestamp"]))
         )
         if "redirectResponse" in event:
             answer.handed_over = True
