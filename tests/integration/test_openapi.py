@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import schemathesis
 from framecache.admin.page import Document
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import positive_data_acceptance
@@ -26,6 +26,7 @@ UNKNOWN = "00000000-00000000-00000000-00000000-00000000"
 EXAMPLES = 8
 PATHS: dict[str, dict[str, Any]] = Document().document()["paths"]
 RULES = "/frame-cache/rules/preview"  # the document leaves out what a rule may be made of
+PAGE = "/frame-cache/app/{file}"  # a person's browser shows what it refuses
 OPERATIONS = [(path, method) for path, item in PATHS.items() for method in item]
 
 
@@ -75,9 +76,14 @@ def test_answers_are_as_they_are_described(api: OpenApiSchema, path: str, method
     @given(case=api[path][method].as_strategy(generation_mode=mode))
     @settings(max_examples=EXAMPLES, derandomize=True, suppress_health_check=list(HealthCheck))
     def ask(case: schemathesis.Case[Any]) -> None:
+        # Orthanc's HTTP server refuses a tab in a header field, on every route.
+        assume(not any("\t" in str(value) for value in (case.headers or {}).values()))
         answer = case.call_and_validate(excluded_checks=[positive_data_acceptance] if path == RULES else [])
         if answer.status_code >= 400 and mode is GenerationMode.POSITIVE:  # a path of any bytes may not even reach us
-            assert answer.json()["HttpStatus"] == answer.status_code
+            if path == PAGE:
+                assert answer.text.startswith("Frame cache: ")
+            else:
+                assert answer.json()["HttpStatus"] == answer.status_code
 
     try:
         ask()
