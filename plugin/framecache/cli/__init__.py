@@ -1,1 +1,1 @@
-"""The command `framecache`: steers the plugin in a running Orthanc through its routes under /frame-cache/."""
+"""The command `framecache`: controls the plugin in a running Orthanc through its routes under /frame-cache/."""

@@ -1,4 +1,4 @@
-"""`framecache warm`, `verify`, `purge`, `pin` and `unpin`: what is done to studies, series and instances."""
+"""`framecache warm`, `verify`, `purge`, `pin` and `unpin`: actions on studies, series and instances."""
 
 from __future__ import annotations
 
@@ -13,62 +13,62 @@ from framecache.cli.session import Session
 
 
 def warm(session: Session) -> ExitCode:
-    """Bring what the archive holds into the cache."""
+    """Cache stored instances."""
     return _job(session, "warm")
 
 
 def verify(session: Session) -> ExitCode:
-    """Compare what is in the cache with what Orthanc has stored."""
+    """Compare cached blocks with their checksums."""
     return _job(session, "verify")
 
 
 def purge(session: Session) -> ExitCode:
-    """Drop it from the cache. Raises CommandError where nobody says yes."""
+    """Remove it from the cache. Raises CommandError unless the user confirms."""
     resources = _resources(session)
     if not session.arguments.yes:
         _confirm(session, resources)
-    return _tell(session, [_act(session, one, "purge") for one in resources], "Instances", "PurgedInstances")
+    return _report(session, [_act(session, one, "purge") for one in resources], "Instances", "PurgedInstances")
 
 
 def pin(session: Session) -> ExitCode:
-    """Keep studies in the cache, up to half of its size in all."""
-    return _tell(session, [_act(session, one, "pin") for one in _resources(session, "studies")], "Pinned")
+    """Exempt studies from eviction, up to half of the cache in all."""
+    return _report(session, [_act(session, one, "pin") for one in _resources(session, "studies")], "Pinned")
 
 
 def unpin(session: Session) -> ExitCode:
-    """Let studies go like any other."""
-    return _tell(session, [_act(session, one, "unpin") for one in _resources(session, "studies")], "Pinned")
+    """Allow the eviction of studies again."""
+    return _report(session, [_act(session, one, "unpin") for one in _resources(session, "studies")], "Pinned")
 
 
 def _job(session: Session, action: str) -> ExitCode:
-    """Start one job for each resource; several run beside each other as the server sees fit."""
+    """Start one job for each resource; the server decides how many run at once."""
     answers = [_act(session, one, action) for one in _resources(session)]
     jobs = [str(answer["Job"]) for answer in answers if answer.get("Job")]
     if session.arguments.wait and jobs:
         return follow(session, jobs)
     if len(jobs) < len(answers):
-        session.output.note("the plugin there does not know jobs yet: the work continues, but cannot be followed")
-    return _tell(session, answers, "Instances", "Job")
+        session.output.note("this version of the plugin has no jobs: the work continues, but cannot be followed")
+    return _report(session, answers, "Instances", "Job")
 
 
 def _resources(session: Session, *levels: str) -> list[Resource]:
-    """All of them are looked up first, so that a slip of the pen changes nothing."""
+    """Resolve all names first, so that a typing error changes nothing."""
     return [resolve(session.server, name, *levels) for name in session.arguments.names]
 
 
 def _act(session: Session, resource: Resource, action: str) -> dict[str, Any]:
-    told: dict[str, Any] = session.server.post(f"{resource.path}/{action}")
-    return told
+    answer: dict[str, Any] = session.server.post(f"{resource.path}/{action}")
+    return answer
 
 
-def _tell(session: Session, answers: list[dict[str, Any]], *columns: str) -> ExitCode:
+def _report(session: Session, answers: list[dict[str, Any]], *columns: str) -> ExitCode:
     rows = [[answer.get("ID"), *(answer.get(name) for name in columns)] for answer in answers]
-    session.output.tell(answers, table(("ID", *columns), rows))
+    session.output.show(answers, table(("ID", *columns), rows))
     return ExitCode.DONE
 
 
 def _confirm(session: Session, resources: list[Resource]) -> None:
-    """Raises CommandError unless somebody at a terminal says yes."""
+    """Raises CommandError unless the user confirms at a terminal."""
     if not sys.stdin.isatty():
         raise CommandError("purge asks first: without a terminal, confirm with --yes", ExitCode.USAGE)
     for one in resources:

@@ -1,4 +1,4 @@
-"""`framecache backfill`: what the archive held before the plugin, brought into the cache."""
+"""`framecache backfill`: caching the instances that the archive had before the plugin."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from framecache.cli.session import Session
 
 
 def backfill(session: Session) -> ExitCode:
-    """How far it is."""
-    told = session.server.get("frame-cache/backfill")
-    session.output.tell(told, properties(told))
+    """Report its progress."""
+    answer = session.server.get("frame-cache/backfill")
+    session.output.show(answer, properties(answer))
     return ExitCode.DONE
 
 
 def start(session: Session) -> ExitCode:
-    """Begin, or go on after a pause."""
+    """Begin, or resume after a pause."""
     return _change(session, "start")
 
 
 def pause(session: Session) -> ExitCode:
-    """Stop until it is started again; it goes on where it was."""
+    """Pause until it is started again; it then resumes."""
     return _change(session, "pause")
 
 
 def _change(session: Session, action: str) -> ExitCode:
-    told = session.server.post(f"frame-cache/backfill/{action}")
-    session.output.tell(told, properties(told))
+    answer = session.server.post(f"frame-cache/backfill/{action}")
+    session.output.show(answer, properties(answer))
     return ExitCode.DONE

@@ -1,4 +1,4 @@
-"""`framecache bench`: what the cache makes of a study on one's own server, beside Orthanc's own route."""
+"""`framecache bench`: compare the cache with Orthanc's own route, on a study of one's own server."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ _COLUMNS = ("route", "answers", "median", "99th percentile", "a second", "errors
 
 
 def bench(session: Session) -> ExitCode:
-    """Ask for cached frames by both routes in turns; REFUSED where the cache did not answer all of them."""
+    """Request cached frames from both routes in turns; REFUSED if the cache missed any of them."""
     arguments = session.arguments
     study, frames = _frames(session)
     session.output.note(
-        f"asks {session.server.url} for frames of study {study} over "
-        f"{counted(arguments.connections, 'connection')} for {2 * arguments.seconds:g} s and a little more. "
-        "Half of it goes by Orthanc's own route, which may read whole files for one frame: viewers may feel it. "
+        f"requesting frames of study {study} from {session.server.url} over "
+        f"{counted(arguments.connections, 'connection')} for a little more than {2 * arguments.seconds:g} s. "
+        "Half of the requests use Orthanc's own route, which may read whole files for one frame and slow viewers down. "
         "Nothing is changed; the study counts as viewed."
     )
     cache, stock = _measured(session, frames)
-    told = {
+    report = {
         "Study": study,
         "Connections": arguments.connections,
         "Seconds": arguments.seconds,
@@ -37,17 +37,17 @@ def bench(session: Session) -> ExitCode:
         "Stock": stock.to_json(),
         "Ratio": {"Median": ratio(stock.median, cache.median), "P99": ratio(stock.p99, cache.p99)},
     }
-    session.output.tell(
-        told, table(_COLUMNS, [_row("frame cache", cache), _row("Orthanc", stock)]), "", _ratio_line(told)
+    session.output.show(
+        report, table(_COLUMNS, [_row("frame cache", cache), _row("Orthanc", stock)]), "", _ratio_line(report)
     )
     return ExitCode.DONE if cache.hits == len(cache.samples) else ExitCode.REFUSED
 
 
 def _measured(session: Session, frames: Sequence[tuple[str, int]]) -> tuple[Measured, Measured]:
-    """The cache and Orthanc's own route in turns: what else the server does meets both."""
+    """Measure the cache and Orthanc's own route in turns: other load on the server affects both."""
     arguments = session.arguments
     cache = [f"{path}/frames/{frame}" for path, frame in frames]
-    stock = [f"{path}/frames/0{frame}" for path, frame in frames]  # Orthanc reads 01 as 1, and the plugin leaves it
+    stock = [f"{path}/frames/0{frame}" for path, frame in frames]  # Orthanc reads 01 as 1; the plugin hands it over
     turns: list[LoadTurn] = []
     with session.output.progress() as progress:
         bar = progress.add_task("measuring", total=4, unit="turns")
@@ -58,9 +58,9 @@ def _measured(session: Session, frames: Sequence[tuple[str, int]]) -> tuple[Meas
 
 
 def _frames(session: Session) -> tuple[str, list[tuple[str, int]]]:
-    """The study, and the DICOMweb paths of instances that are cached, each with a frame number, in any order.
+    """The study, and the DICOMweb paths of its cached instances, each with a frame number, in random order.
 
-    Raises CommandError where nothing of it is cached.
+    Raises CommandError if no instance is completely cached.
     """
     study_id = _study(session)
     study = session.server.get(f"frame-cache/studies/{study_id}")
@@ -79,7 +79,7 @@ def _frames(session: Session) -> tuple[str, list[tuple[str, int]]]:
 
 
 def _study(session: Session) -> str:
-    """The one that was named, else the one with most frames in the cache."""
+    """The study in the arguments, or by default the study with most cached frames."""
     if session.arguments.study:
         return resolve(session.server, session.arguments.study, "studies").orthanc_id
     studies = session.server.get("frame-cache/studies", limit=10, sort="Frames")["Studies"]
@@ -94,12 +94,12 @@ def _row(name: str, route: Measured) -> tuple[object, ...]:
     return (name, len(route.samples), *times, size(route.throughput), route.errors, route.hits)
 
 
-def _ratio_line(told: dict[str, Any]) -> str:
-    asked = f"{counted(told['Frames'], 'frame')}, {size(told['AnswerBytes'])} an answer."
-    if told["Ratio"]["Median"] is None:
-        return f"{asked} There is no ratio, as one of the routes gave no good answer"
-    median, p99 = told["Ratio"]["Median"], told["Ratio"]["P99"]
-    return f"{asked} Orthanc's own route took {median} times as long (median), {p99} times at the 99th percentile"
+def _ratio_line(report: dict[str, Any]) -> str:
+    requested = f"{counted(report['Frames'], 'frame')}, {size(report['AnswerBytes'])} an answer."
+    if report["Ratio"]["Median"] is None:
+        return f"{requested} No ratio: one of the routes gave no valid answer"
+    median, p99 = report["Ratio"]["Median"], report["Ratio"]["P99"]
+    return f"{requested} Orthanc's own route took {median} times as long (median), {p99} times at the 99th percentile"
 
 
 def _milliseconds(seconds: float | None) -> str:

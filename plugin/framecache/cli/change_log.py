@@ -1,4 +1,4 @@
-"""Orthanc's log of changes, read from outside: what arrived when, with few questions."""
+"""Orthanc's log of changes, read over HTTP with few requests."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 from framecache.cli.errors import CommandError
 from framecache.cli.server import Server
 
-_PAGE = 2000  # changes that are read at once
+_PAGE = 2000  # changes in one request
 _MOST_PAGES = 200
-_NEAR = 500  # how many changes too many may be read at the begin of a window
+_NEAR = 500  # surplus changes that may be read at the start of a window
 
 
 @dataclass(frozen=True)
 class Change:
-    """What happened to the resource of this Orthanc ID. `date` is in UTC."""
+    """A change of the resource with this Orthanc ID. `date` is in UTC."""
 
     sequence: int
     date: datetime
@@ -25,10 +25,10 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Window:
-    """The part of the log behind `begin`, up to `end`, which tells what happened from `since` on.
+class LogWindow:
+    """The part of the log after change `begin`, up to change `end`: the changes from `since` on.
 
-    `is_whole_log` says that the log does not reach back any further.
+    With `is_whole_log` the log does not reach further back.
     """
 
     begin: int
@@ -38,22 +38,22 @@ class Window:
 
 
 class ChangeLog:
-    """Orthanc keeps it in its database, with what was deleted taken out."""
+    """Orthanc keeps the log in its database, without the changes of deleted resources."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
 
-    def window(self, since: datetime) -> Window | None:
-        """What happened since then, or since the log begins; None for an empty log. Some thirty questions at most."""
+    def window(self, since: datetime) -> LogWindow | None:
+        """The log from `since` or its start on; None for an empty log. Takes about thirty requests at most."""
         first, last = self._ask(since=0, limit=1), self._ask("changes?last")
         if not (first and last):
             return None
         if first[0].date >= since:
-            return Window(first[0].sequence - 1, last[0].sequence, first[0].date, is_whole_log=True)
-        return Window(self._search(first[0].sequence, last[0].sequence, since), last[0].sequence, since)
+            return LogWindow(first[0].sequence - 1, last[0].sequence, first[0].date, is_whole_log=True)
+        return LogWindow(self._search(first[0].sequence, last[0].sequence, since), last[0].sequence, since)
 
     def _search(self, low: int, high: int, since: datetime) -> int:
-        """A number a little before the first change since then: the log is in the order of time."""
+        """A sequence number shortly before the first change since then: the log is in order of time."""
         while high - low > _NEAR:
             middle = (low + high) // 2
             change = self._ask(since=middle, limit=1)[0]
@@ -63,8 +63,8 @@ class ChangeLog:
                 high = middle
         return low
 
-    def new_series(self, window: Window) -> Iterator[list[Change]]:
-        """The series that arrived in a window and are there still, page by page. Raises CommandError.
+    def new_series(self, window: LogWindow) -> Iterator[list[Change]]:
+        """The series that arrived in a window and still exist, page by page. Raises CommandError.
 
         The database filters: there may be a thousand times as many changes.
         """
@@ -78,9 +78,9 @@ class ChangeLog:
         raise CommandError(f"more than {_PAGE * _MOST_PAGES} series arrived: use fewer --weeks")
 
     def _ask(self, path: str = "changes", **parameters: int | str) -> list[Change]:
-        return [_change(told) for told in self._server.get(path, **parameters)["Changes"]]
+        return [_change(item) for item in self._server.get(path, **parameters)["Changes"]]
 
 
-def _change(told: dict[str, Any]) -> Change:
-    date = datetime.strptime(told["Date"], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
-    return Change(int(told["Seq"]), date, str(told["ID"]))
+def _change(item: dict[str, Any]) -> Change:
+    date = datetime.strptime(item["Date"], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
+    return Change(int(item["Seq"]), date, str(item["ID"]))

@@ -1,4 +1,4 @@
-"""What goes wrong on the command line, with its exit code, and why a route is missing."""
+"""Errors of the command line with their exit codes, and the reasons why a route is missing."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ class ExitCode(IntEnum):
     NOT_REACHABLE = 3
     NOT_ALLOWED = 4
     NO_PLUGIN = 5
-    INTERRUPTED = 130  # 128 and SIGINT, as shells count it
+    INTERRUPTED = 130  # 128 plus SIGINT, as shells report it
 
 
 class CommandError(Exception):
-    """The command cannot be done; the text says why and what to do, without a traceback."""
+    """The command failed; the text gives the reason and a remedy, without a traceback."""
 
     def __init__(self, message: str, code: ExitCode = ExitCode.REFUSED) -> None:
         super().__init__(message)
         self.code = code
 
 
-class Question(Protocol):
+class MissingRouteServer(Protocol):
     """The server that answered 404."""
 
     url: str
@@ -35,35 +35,35 @@ class Question(Protocol):
     def is_serving_frames(self) -> bool: ...
 
 
-def explain_missing(server: Question, path: str) -> CommandError:
-    """What is there instead of the plugin's answer to `path`, found out by some more questions."""
+def explain_missing(server: MissingRouteServer, path: str) -> CommandError:
+    """The reason why the server has no plugin route `path`, found by further requests."""
     if "/frame-cache/" not in path:
         return CommandError(f"the server does not know {path}")
     return CommandError(_what_is_there(server, path), ExitCode.NO_PLUGIN)
 
 
-def _what_is_there(server: Question, path: str) -> str:
+def _what_is_there(server: MissingRouteServer, path: str) -> str:
     status = server.try_get("frame-cache/status")
     if isinstance(status, dict) and status.get("Serving") is False:
-        return f"the frame cache there is off: {_advice(status)}"
+        return f"the frame cache is off: {_advice(status)}"
     if isinstance(status, dict):
         version = status.get("Version", "unknown")
-        return f"the plugin there (version {version}) does not know {path}: this command needs a newer one"
+        return f"the plugin (version {version}) has no route {path}: this command needs a newer one"
     system = server.try_get("system")
     if not (isinstance(system, dict) and "ApiVersion" in system):
-        return f"{server.url} is no Orthanc: is --url right? A path in front of Orthanc belongs to it"
+        return f"{server.url} is not an Orthanc: check --url, including the path prefix of a proxy"
     orthanc = f"Orthanc {system.get('Version')} runs there"
     if "python" not in (server.try_get("plugins") or ()):
-        return f"{orthanc} without its Python plugin, and so without the frame cache"
+        return f"{orthanc} without its Python plugin, and therefore without the frame cache"
     if server.is_serving_frames():
-        return f'{orthanc} with the frame cache, but its setting "AdminRoutes" is off: nobody can ask it anything'
+        return f'{orthanc} with the frame cache, but its setting "AdminRoutes" is off, which this command requires'
     return (
-        f'{orthanc} without the frame cache: is it loaded by PythonScript, and is its setting "Enable" on? '
-        "Orthanc's log says more"
+        f'{orthanc} without the frame cache: check PythonScript and the setting "Enable" in its configuration. '
+        "See Orthanc's log"
     )
 
 
 def _advice(status: dict[str, Any]) -> str:
-    """What its failed checks say."""
+    """The advice of its failed checks."""
     failed = [str(check.get("Advice")) for check in status.get("Checks", ()) if not check.get("Passed")]
-    return "; ".join(failed) or "Orthanc's log says why"
+    return "; ".join(failed) or "see Orthanc's log"

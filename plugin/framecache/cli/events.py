@@ -1,4 +1,4 @@
-"""`framecache events`: what happened in the cache."""
+"""`framecache events`: the events of the cache."""
 
 from __future__ import annotations
 
@@ -15,37 +15,37 @@ _PAGE = 100
 
 
 def events(session: Session) -> ExitCode:
-    """What the server remembers since a number; with --follow, also what comes, until Ctrl-C.
+    """Show the remembered events after a sequence number; with --follow, also new ones until Ctrl-C.
 
-    With --json one object a line.
+    With --json, each line is an object.
     """
     since = session.arguments.since
     while True:
-        told = session.server.get("frame-cache/events", since=since, limit=_PAGE)
-        if told["Last"] < since:
+        page = session.server.get("frame-cache/events", since=since, limit=_PAGE)
+        if page["Last"] < since:
             session.output.note("the plugin has restarted: its events count from 1 again")
             since = 0
             continue
-        since = _show(session, told, since)
-        if not told["Done"]:
+        since = _show(session, page, since)
+        if not page["Done"]:
             continue
         if not session.arguments.follow:
             return ExitCode.DONE
         time.sleep(_POLL_SECONDS)
 
 
-def _show(session: Session, told: Mapping[str, Any], since: int) -> int:
-    """The number to go on from."""
-    if told.get("Missed") and since:
+def _show(session: Session, page: Mapping[str, Any], since: int) -> int:
+    """Show a page of events; return the sequence number to continue after."""
+    if page.get("Missed") and since:
         session.output.note("some earlier events are no longer available")
-    names = {} if session.output.is_json else _names(session, told["Events"])
-    for event in told["Events"]:
+    names = {} if session.output.is_json else _names(session, page["Events"])
+    for event in page["Events"]:
         session.output.stream(event, _line(event, names.get(event.get("ID"))))
-    return int(told["Events"][-1]["Sequence"]) if told["Events"] else since
+    return int(page["Events"][-1]["Sequence"]) if page["Events"] else since
 
 
 def _names(session: Session, events: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Whose studies they are about, by Orthanc ID, as far as Orthanc still has them."""
+    """The names of the events' studies by Orthanc ID, as far as Orthanc still has them."""
     ids: dict[str, set[str]] = {}
     for event in events:
         if event.get("ID"):
@@ -55,6 +55,6 @@ def _names(session: Session, events: Sequence[Mapping[str, Any]]) -> dict[str, s
 
 
 def _line(event: Mapping[str, Any], name: str | None) -> str:
-    told = (event["Sequence"], event["Time"], event["Kind"], event.get("Level"), event.get("ID"))
-    parts = (*told, f"({name})" if name else "", event.get("Text"))
+    head = (event["Sequence"], event["Time"], event["Kind"], event.get("Level"), event.get("ID"))
+    parts = (*head, f"({name})" if name else "", event.get("Text"))
     return " ".join(str(part) for part in parts if part not in (None, ""))

@@ -1,4 +1,4 @@
-"""`framecache jobs`: the server's long work: listed, followed, cancelled."""
+"""`framecache jobs`: list, follow and cancel the server's jobs."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ _COLUMNS = ("job", "kind", "subject", "state", "done", "unit", "bytes", "created
 
 
 def jobs(session: Session) -> ExitCode:
-    """All that the server remembers, newest first."""
-    told = session.server.get("frame-cache/jobs")
-    session.output.tell(told, _table(told["Jobs"]))
+    """List the jobs that the server remembers, newest first."""
+    answer = session.server.get("frame-cache/jobs")
+    session.output.show(answer, _table(answer["Jobs"]))
     return ExitCode.DONE
 
 
 def cancel(session: Session) -> ExitCode:
-    """Ask jobs to end; what they have done so far stays, and one that has ended already is as it was."""
-    told = [session.server.post(f"frame-cache/jobs/{job}/cancel") for job in session.arguments.jobs]
-    session.output.tell(told, _table(told))
+    """Cancel jobs; their results so far stay, and jobs that have ended do not change."""
+    cancelled = [session.server.post(f"frame-cache/jobs/{job}/cancel") for job in session.arguments.jobs]
+    session.output.show(cancelled, _table(cancelled))
     return ExitCode.DONE
 
 
@@ -38,9 +38,9 @@ def follow_named(session: Session) -> ExitCode:
 
 
 def follow(session: Session, job_ids: Sequence[str]) -> ExitCode:
-    """Show how far jobs are until all have ended; REFUSED where one failed, was cancelled or found faults.
+    """Show the progress of jobs until all have ended; REFUSED if one failed, was cancelled or found faults.
 
-    Ctrl-C ends the showing only.
+    Ctrl-C ends the display, not the jobs.
     """
     try:
         ended = until_ended(session, job_ids)
@@ -49,18 +49,18 @@ def follow(session: Session, job_ids: Sequence[str]) -> ExitCode:
         session.output.note(f"the server is still working. `framecache jobs follow {names}` shows the progress,")
         session.output.note(f"`framecache jobs cancel {names}` ends it")
         return ExitCode.INTERRUPTED
-    session.output.tell(list(ended), _table(ended))
+    session.output.show(list(ended), _table(ended))
     return ExitCode.DONE if all(is_well(job) for job in ended) else ExitCode.REFUSED
 
 
 def is_well(job: Job) -> bool:
-    """Whether it did all that it was to do, and what it looked at was in order."""
+    """Whether it completed without failures and found no damage."""
     result = job.get("Result") or {}
     return job["State"] == "done" and not any(result.get(fault) for fault in ("Damaged", "Failed"))
 
 
 def until_ended(session: Session, job_ids: Sequence[str]) -> list[Job]:
-    """Show how far jobs are; all of them as they have ended."""
+    """Show the progress of jobs; return their last state when all have ended."""
     with session.output.progress() as progress:
         bars = {job_id: progress.add_task(job_id, total=None, unit="") for job_id in job_ids}
         jobs: dict[str, Job] = {}
@@ -75,7 +75,7 @@ def until_ended(session: Session, job_ids: Sequence[str]) -> list[Job]:
 
 
 def _show(progress: Progress, bar: TaskID, job: Job) -> None:
-    # A few digits of the ID: there has to be room for the bar.
+    # A few digits of the ID leave room for the bar.
     description = f"{job['Kind']} {(job['Subject'] or '')[:8]} {job['State']}"
     progress.update(bar, completed=job["Done"], total=job["Total"], description=description, unit=job["Unit"])
 

@@ -1,4 +1,4 @@
-"""Requests for frames by many connections at once, and what they took."""
+"""Concurrent requests for frames, and their times."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from typing import Any
 from framecache.cli.errors import CommandError, ExitCode
 from framecache.cli.server import Server
 
-# As OHIF asks: the stored transfer syntax, whatever it is.
+# OHIF's Accept header: any stored transfer syntax.
 _HEADERS = {"Accept": "multipart/related; type=application/octet-stream; transfer-syntax=*"}
 _OK = 200
 
 
 @dataclass(frozen=True)
 class LoadSample:
-    """One answer: seconds from the question to its last byte. `frame_cache` is its header X-Frame-Cache, or empty."""
+    """One answer: seconds from the request to its last byte. `frame_cache` is its header X-Frame-Cache, or empty."""
 
     seconds: float
     length: int
@@ -35,19 +35,19 @@ class LoadSample:
 
 @dataclass(frozen=True)
 class LoadTurn:
-    """What was answered within so many `seconds`."""
+    """The answers of one turn of so many `seconds`."""
 
     samples: Sequence[LoadSample]
     seconds: float
 
 
 def load(connect: Callable[[], Server], paths: Sequence[str], connections: int, seconds: float) -> LoadTurn:
-    """Ask for `paths` over and over, on each connection one after the other. Raises CommandError.
+    """Request `paths` repeatedly, one after the other on each connection. Raises CommandError.
 
-    What is under way when the time is up is waited for, so that slow answers count as well.
+    Requests in flight at the end are completed, so that slow answers count as well.
     """
     stop = Event()
-    # Each begins elsewhere, or all would ask for the same frame at the same time.
+    # Each starts at another path, or all would request the same frame at the same time.
     starts = [len(paths) * number // connections for number in range(connections)]
     begun = time.monotonic()
     until = begun + seconds
@@ -65,7 +65,7 @@ def _ask_on(server: Server, paths: Sequence[str], until: float, stop: Event) -> 
 
 
 def _samples(server: Server, paths: Sequence[str], until: float, stop: Event) -> Iterator[LoadSample]:
-    """One answer at least; none is kept in memory."""
+    """At least one answer; no content is kept in memory."""
     for path in cycle(paths):
         yield ask(server, path)
         if stop.is_set() or time.monotonic() >= until:
@@ -73,18 +73,18 @@ def _samples(server: Server, paths: Sequence[str], until: float, stop: Event) ->
 
 
 def ask(server: Server, path: str) -> LoadSample:
-    """One answer. Raises CommandError where there is none."""
+    """Request one path. Raises CommandError if there is no answer."""
     started = time.perf_counter()
     answer = server.ask("GET", path, headers=_HEADERS)
     seconds = time.perf_counter() - started
     if answer.is_redirect and not answer.headers.get("X-Frame-Cache"):
-        message = f"{server.url} sends elsewhere, to {answer.headers['Location']}: give that server as --url"
+        message = f"{server.url} redirects to {answer.headers['Location']}: use that address as --url"
         raise CommandError(message, ExitCode.USAGE)
     return LoadSample(seconds, len(answer.content), answer.status_code, answer.headers.get("X-Frame-Cache", ""))
 
 
 class Measured:
-    """What some turns of the same kind brought."""
+    """The results of the turns of one route."""
 
     def __init__(self, turns: Sequence[LoadTurn]) -> None:
         self.samples = [sample for turn in turns for sample in turn.samples]
@@ -93,12 +93,12 @@ class Measured:
 
     @property
     def median(self) -> float | None:
-        """Of good answers, in seconds."""
+        """The median time of successful answers, in seconds."""
         return self._quantile(50)
 
     @property
     def p99(self) -> float | None:
-        """The 99th percentile; of fewer than 100 answers that is the slowest."""
+        """The 99th percentile in seconds; of fewer than 100 answers, the slowest."""
         return self._quantile(99)
 
     def _quantile(self, percent: int) -> float | None:
@@ -107,26 +107,26 @@ class Measured:
 
     @property
     def errors(self) -> int:
-        """Answers that are none."""
+        """Answers with another status than 200."""
         return len(self.samples) - len(self._good)
 
     @property
     def hits(self) -> int:
-        """Good answers from the cache."""
+        """Successful answers from the cache."""
         return sum(sample.frame_cache == "hit" for sample in self._good)
 
     @property
     def answer_bytes(self) -> int:
-        """The median; a little more than the frame."""
+        """The median length of answers, slightly more than the frame."""
         return round(statistics.median([sample.length for sample in self._good] or [0]))
 
     @property
     def throughput(self) -> float:
-        """Bytes of good answers in a second."""
+        """Bytes of successful answers per second."""
         return sum(sample.length for sample in self._good) / self._seconds
 
     def to_json(self) -> dict[str, Any]:
-        """All of it."""
+        """All figures."""
         return {
             "Answers": len(self.samples),
             "Errors": self.errors,
@@ -138,5 +138,5 @@ class Measured:
 
 
 def ratio(stock: float | None, cache: float | None) -> float | None:
-    """How many times as long it takes; None where one gave no good answer."""
+    """The time of `stock` as a multiple of `cache`; None if either is missing."""
     return round(stock / cache, 2) if stock and cache else None

@@ -1,4 +1,4 @@
-"""The command line: what may stand behind `framecache`, and its entry point."""
+"""The command line of `framecache`: its parser and entry point."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from framecache.cli.session import Session, open_session
 _DEFAULT_URL = "http://127.0.0.1:8042"
 _EPILOG = """login: FRAMECACHE_USER and FRAMECACHE_PASSWORD in the environment, or ~/.netrc
 
-exit codes: 0 done; 1 the server says no, a job failed, or a check did; 2 wrong usage; 3 not reachable;
-4 login missing or not allowed; 5 no frame cache there, or one that does not know this; 130 ended by Ctrl-C"""
+exit codes: 0 done; 1 the server refused, or a job or check failed; 2 invalid usage; 3 server not reachable;
+4 login missing or not sufficient; 5 no frame cache, or too old a version; 130 interrupted by Ctrl-C"""
 
 Run = Callable[[Session], ExitCode]
-_Subparsers = _SubParsersAction  # its name in argparse says that it is private, but nothing else names the type
+_Subparsers = _SubParsersAction  # argparse has no public name for this type
 
 
 def parser() -> ArgumentParser:
-    """Of the whole command line. `run` of what it parses is the command."""
+    """The parser of the whole command line. The parsed `run` is the command."""
     made = ArgumentParser(
         "framecache",
-        description="Steers the frame cache in a running Orthanc.",
+        description="Controls the frame cache in a running Orthanc.",
         epilog=_EPILOG,
         formatter_class=RawDescriptionHelpFormatter,
     )
@@ -34,8 +34,8 @@ def parser() -> ArgumentParser:
     made.set_defaults(url=os.environ.get("FRAMECACHE_URL") or _DEFAULT_URL, ca=None, insecure=False, json=False)
     _add_common(made)
     commands = made.add_subparsers(metavar="COMMAND", required=True)
-    _add_what_tells(commands)
-    _add_what_acts(commands)
+    _add_reports(commands)
+    _add_actions(commands)
     _add_jobs(commands)
     _add_backfill(commands)
     _add_rules(commands)
@@ -45,7 +45,7 @@ def parser() -> ArgumentParser:
 
 
 def _add_common(to: ArgumentParser) -> None:
-    """Before the command and behind it; without defaults, so that the one does not undo the other."""
+    """Accepted before and after the command; without defaults, so that one does not reset the other."""
     to.add_argument("--url", default=SUPPRESS, help=f"Orthanc's address (default: FRAMECACHE_URL, or {_DEFAULT_URL})")
     to.add_argument("--ca", metavar="FILE", default=SUPPRESS, help="trusted certificates of authorities (PEM)")
     to.add_argument("--insecure", action="store_true", default=SUPPRESS, help="do not check the server's certificate")
@@ -59,21 +59,21 @@ def _add(commands: _Subparsers[ArgumentParser], name: str, run: Run, description
     return made
 
 
-def _add_what_tells(commands: _Subparsers[ArgumentParser]) -> None:
+def _add_reports(commands: _Subparsers[ArgumentParser]) -> None:
     _add(commands, "status", status.status, "show the start-up checks and the counters")
     listed = _add(commands, "studies", resources.studies, "list the studies in the cache, or show one of them")
     listed.add_argument("study", nargs="?", help="Orthanc ID or Study Instance UID")
     listed.add_argument("--limit", type=_whole(1, 1000), default=100, help="list at most this many (100)")
     listed.add_argument("--offset", type=_whole(0, 1_000_000_000), default=0, help="skip this many (0)")
     listed.add_argument("--sort", choices=("LastViewed", "Bytes", "Frames"), default="LastViewed")
-    happened = _add(commands, "events", events.events, "list what happened in the cache")
-    happened.add_argument(
+    listed_events = _add(commands, "events", events.events, "list what happened in the cache")
+    listed_events.add_argument(
         "--since", type=_whole(0, 1 << 62), default=0, metavar="NUMBER", help="list only events after this one"
     )
-    happened.add_argument("--follow", action="store_true", help="continue with new events, until Ctrl-C")
+    listed_events.add_argument("--follow", action="store_true", help="continue with new events, until Ctrl-C")
 
 
-def _add_what_acts(commands: _Subparsers[ArgumentParser]) -> None:
+def _add_actions(commands: _Subparsers[ArgumentParser]) -> None:
     for name, run, description in (
         ("warm", actions.warm, "cache studies, series or instances"),
         ("verify", actions.verify, "check the cached frames against their checksums"),
@@ -86,13 +86,15 @@ def _add_what_acts(commands: _Subparsers[ArgumentParser]) -> None:
 
 
 def _add_jobs(commands: _Subparsers[ArgumentParser]) -> None:
-    made = _add(commands, "jobs", jobs.jobs, "list the server's jobs, follow or cancel them")
+    made = _add(commands, "jobs", jobs.jobs, "list, follow or cancel the server's jobs")
     below = made.add_subparsers(metavar="{follow,cancel}")
     for name, run, description in (
         ("follow", jobs.follow_named, "show the progress of jobs until they end"),
         ("cancel", jobs.cancel, "cancel jobs; their results so far stay"),
     ):
-        _add(below, name, run, description).add_argument("jobs", nargs="+", metavar="JOB", help="as `jobs` lists them")
+        _add(below, name, run, description).add_argument(
+            "jobs", nargs="+", metavar="JOB", help="job ID, as listed by `jobs`"
+        )
 
 
 def _add_backfill(commands: _Subparsers[ArgumentParser]) -> None:
@@ -125,7 +127,7 @@ def _add_size(commands: _Subparsers[ArgumentParser]) -> None:
 
 
 def _add_bench(commands: _Subparsers[ArgumentParser]) -> None:
-    description = "measure the frames of a cached study beside Orthanc's own route; it loads the server"
+    description = "compare the speed of a cached study with Orthanc's own route; this loads the server"
     made = _add(commands, "bench", bench.bench, description)
     made.add_argument("study", nargs="?", help="Orthanc ID or Study Instance UID (default: the most cached one)")
     made.add_argument("--connections", type=_whole(1, 32), default=4, help="number of parallel connections (4)")
@@ -133,14 +135,14 @@ def _add_bench(commands: _Subparsers[ArgumentParser]) -> None:
 
 
 def _seconds(text: str) -> float:
-    """For argparse. Raises ArgumentTypeError, and ValueError for what is no number."""
+    """For argparse. Raises ArgumentTypeError, or ValueError for text that is no number."""
     if 0.1 <= (seconds := float(text)) <= 300:  # noqa: PLR2004
         return seconds
-    raise ArgumentTypeError(f"{text} is not within 0.1 to 300")
+    raise ArgumentTypeError(f"{text} is not between 0.1 and 300")
 
 
 def _whole(smallest: int, largest: int) -> Callable[[str], int]:
-    """A whole number between two, for argparse. Raises ArgumentTypeError."""
+    """Parses a whole number within bounds, for argparse. Raises ArgumentTypeError."""
 
     def number(text: str) -> int:
         if text.isascii() and text.isdigit() and smallest <= int(text) <= largest:
@@ -167,9 +169,9 @@ def _version() -> str:
 
 
 def main(argv: Sequence[str] | None = None, *, poll_seconds: float = 0.5) -> int:
-    """Do one command and return its exit code (docs/command-line.md).
+    """Run one command and return its exit code (docs/command-line.md).
 
-    A command that follows jobs asks for their state every `poll_seconds`.
+    A command that follows jobs polls them every `poll_seconds`.
     """
     arguments = parser().parse_args(argv)
     try:
@@ -183,6 +185,6 @@ def main(argv: Sequence[str] | None = None, *, poll_seconds: float = 0.5) -> int
     except KeyboardInterrupt:
         return int(ExitCode.INTERRUPTED)
     except BrokenPipeError:
-        # The reader, such as `head`, has seen enough. Nothing more is written, not even at the interpreter's end.
+        # The reader, such as `head`, has closed the pipe. Write nothing more, not even at the interpreter's exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return int(ExitCode.DONE)

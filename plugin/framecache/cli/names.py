@@ -1,4 +1,4 @@
-"""Whose studies Orthanc IDs are about: an ID alone says nothing to a person."""
+"""Names of studies for Orthanc IDs: an ID alone means nothing to a person."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ _BULK = 500
 
 
 class StudyNames:
-    """Asks Orthanc, with the login of this session: it tells no more than this login may see."""
+    """Asks Orthanc with the login of this session, and so shows only names that this login may see."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
 
     def of(self, level: str, orthanc_ids: Collection[str]) -> dict[str, str]:
-        """Patient's name and study's date and description, by ID, of studies, series or instances; known ones only."""
+        """Patient's Name, Study Date and Study Description by ID of a study, series or instance; known IDs only."""
         if level == "instances":
             series = {str(one["ID"]): str(one["ParentSeries"]) for one in self._ask("Instance", orthanc_ids)}
             names = self.of("series", set(series.values()))
@@ -30,7 +30,7 @@ class StudyNames:
         return {name: names[name] for name in orthanc_ids if name in names}
 
     def _ask(self, level: str, orthanc_ids: Collection[str]) -> Iterable[Mapping[str, Any]]:
-        """Some at a time; nothing where the login may not ask."""
+        """Describe resources in batches; none if the login lacks permission."""
         names = sorted(orthanc_ids)
         for start in range(0, len(names), _BULK):
             question = {"Resources": names[start : start + _BULK], "Level": level, "Metadata": False}
@@ -49,6 +49,6 @@ def _described(study: Mapping[str, Any]) -> str:
 
 
 def person(name: str) -> str:
-    """A DICOM name (PS3.5 section 6.2.1.2) in the order it is written, of the first group that says something."""
+    """A DICOM name (PS3.5 section 6.2.1.2) in its stored order, from the first component group that is not empty."""
     groups = (" ".join(filter(None, group.split("^"))).strip() for group in name.split("="))
     return next(filter(None, groups), "")

@@ -1,4 +1,4 @@
-"""What a command says: its result to the standard output, all else to the standard error."""
+"""A command's output: its result goes to standard output, everything else to standard error."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-_WIDTH = 10_000  # a terminal breaks long lines as it likes, but an ID that a table folds cannot be copied any more
+_WIDTH = 10_000  # the terminal may wrap long lines, but an ID that the table folds can no longer be copied
 _NUMBER = re.compile(r"\d+([./]\d+)?( \S+)?")
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 _STEP = 1024
@@ -25,8 +25,8 @@ class Output:
         self.is_json, self._is_quiet = is_json, is_quiet or is_json
         self._console, self._notices = _console(is_error=False), _console(is_error=True)
 
-    def tell(self, content: object, *shown: RenderableType) -> None:
-        """The result: `content` as JSON, or what is `shown` to people."""
+    def show(self, content: object, *shown: RenderableType) -> None:
+        """Print the result: `content` as JSON, or `shown` for people."""
         if self.is_json:
             sys.stdout.write(json.dumps(content, indent=2) + "\n")
             return
@@ -34,16 +34,16 @@ class Output:
             self._console.print(one)
 
     def stream(self, content: object, line: str) -> None:
-        """One of many results, at once: a line of JSON, or `line`."""
+        """Print one of many results at once: a line of JSON, or `line`."""
         sys.stdout.write((json.dumps(content) if self.is_json else clean(line)) + "\n")
         sys.stdout.flush()
 
     def note(self, text: str) -> None:
-        """Beside the result."""
+        """Print a notice to standard error."""
         self._notices.print(clean(text))
 
     def progress(self) -> Progress:
-        """A bar on the standard error; use as a context manager."""
+        """A progress bar on standard error; use as a context manager."""
         columns = (
             TextColumn("{task.description}", markup=False),
             BarColumn(),
@@ -62,7 +62,7 @@ def _console(*, is_error: bool) -> Console:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str | None = None) -> Table:
-    """A table; numbers stand right, with a unit or as 3/4."""
+    """A table; columns of numbers, such as 3, 3/4 or 3 MiB, are aligned right."""
     filled = [[shown(cell) for cell in row] for row in rows]
     made = Table(title=title, title_justify="left", box=None, pad_edge=False, show_header=any(columns))
     for place, name in enumerate(columns):
@@ -74,7 +74,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str |
 
 
 def properties(content: Mapping[str, Any]) -> Table:
-    """What a JSON object tells, one line each; what is in it in turn, below its name."""
+    """The members of a JSON object, one per line; nested members as name.member."""
     return table(("", ""), _flat(content))
 
 
@@ -87,7 +87,7 @@ def _flat(content: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, o
 
 
 def shown(value: object) -> str:
-    """One value for people."""
+    """One value as text for people."""
     if value is None:
         return "-"
     if isinstance(value, bool):
@@ -98,12 +98,12 @@ def shown(value: object) -> str:
 
 
 def clean(text: str) -> str:
-    """Without what would steer a terminal: some of it comes from the server."""
+    """Replace control characters, which would control the terminal: some text comes from the server."""
     return "".join(one if one.isprintable() or one == "\n" else "\N{REPLACEMENT CHARACTER}" for one in text)
 
 
 def size(number: float) -> str:
-    """Bytes with a unit that leaves few digits, such as 1.5 GiB."""
+    """Bytes in the largest fitting unit, such as 1.5 GiB."""
     unit = 0
     while abs(number) >= _STEP and unit < len(_UNITS) - 1:
         number, unit = number / _STEP, unit + 1
@@ -111,5 +111,5 @@ def size(number: float) -> str:
 
 
 def counted(number: float, one: str, many: str = "") -> str:
-    """A number with its noun: "1 file", "2 files"; `many` is the plural where it is not `one` with an s."""
+    """A number with its noun: "1 file", "2 files"; `many` is the plural, by default `one` with an s."""
     return f"{number} {one if number == 1 else many or f'{one}s'}"

@@ -1,4 +1,4 @@
-"""`framecache studies`: how much of them is cached; and which resource an argument means."""
+"""`framecache studies`: the cached share of studies; and the resource that an argument names."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from framecache.cli.session import Session
 
 # Forty hexadecimal digits in five groups.
 _ORTHANC_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{8}){4}")
-# PS3.5 section 9.1, without its rule on leading zeros: some archives hold such.
+# PS3.5 section 9.1, without its rule on leading zeros: some archives have such UIDs.
 _UID = re.compile(r"[0-9]+(\.[0-9]+)*")
 _MOST_CHARACTERS = 64
 _LEVELS = {"Study": "studies", "Series": "series", "Instance": "instances"}
@@ -23,7 +23,7 @@ _LEVELS = {"Study": "studies", "Series": "series", "Instance": "instances"}
 
 @dataclass(frozen=True)
 class Resource:
-    """`level` is studies, series or instances, as in Orthanc's paths; `name` is what it was called."""
+    """`level` is studies, series or instances, as in Orthanc's paths; `name` is the argument."""
 
     level: str
     orthanc_id: str
@@ -31,19 +31,19 @@ class Resource:
 
     @property
     def path(self) -> str:
-        """Of its routes."""
+        """The path of its routes."""
         return f"frame-cache/{self.level}/{self.orthanc_id}"
 
 
 def resolve(server: Server, name: str, *levels: str) -> Resource:
-    """What `name` stands for, at one of `levels` (all of them if none is given). Raises CommandError."""
+    """The resource with this Orthanc ID or UID, at one of `levels` (by default any). Raises CommandError."""
     wanted = levels or tuple(_LEVELS.values())
     found = _by_id(server, name, wanted) if _ORTHANC_ID.fullmatch(name) else _by_uid(server, name, wanted)
     if not found:
         raise CommandError(f"Orthanc has no {' or '.join(map(_singular, wanted))} {name}")
     if len(found) > 1:
         ids = ", ".join(f"{one.level}/{one.orthanc_id}" for one in found)
-        raise CommandError(f"{name} names more than one: say which by its Orthanc ID ({ids})")
+        raise CommandError(f"{name} is ambiguous: use an Orthanc ID ({ids})")
     return found[0]
 
 
@@ -56,7 +56,7 @@ def _by_uid(server: Server, name: str, levels: tuple[str, ...]) -> list[Resource
     if not (_UID.fullmatch(name) and len(name) <= _MOST_CHARACTERS):
         raise CommandError(f"{name} is neither an Orthanc ID nor a UID", ExitCode.USAGE)
     answers = server.post("tools/lookup", data=name)
-    # It looks patients' IDs and accession numbers up as well, which may look like a UID.
+    # tools/lookup also finds patient IDs and accession numbers, which may look like a UID.
     known = [Resource(_LEVELS[one["Type"]], one["ID"], name) for one in answers if one["Type"] in _LEVELS]
     return [one for one in known if one.level in levels]
 
@@ -70,20 +70,20 @@ _SERIES_COLUMNS = ("series", "instances", "frames", "cached", "Series Instance U
 
 
 def studies(session: Session) -> ExitCode:
-    """A page of the studies in the cache, or one study with its series."""
+    """Show a page of the studies in the cache, or one study with its series."""
     if session.arguments.study:
         return _study(session)
-    wanted = session.arguments
-    told = session.server.get("frame-cache/studies", limit=wanted.limit, offset=wanted.offset, sort=wanted.sort)
-    names = StudyNames(session.server).of("studies", {study["ID"] for study in told["Studies"] if study["ID"]})
-    rows = [(names.get(study["ID"]), *_row(study)) for study in told["Studies"]]
-    session.output.tell(told, table(_COLUMNS, rows), f"{len(rows)} of {counted(told['Total'], 'study', 'studies')}")
+    page = session.arguments
+    answer = session.server.get("frame-cache/studies", limit=page.limit, offset=page.offset, sort=page.sort)
+    names = StudyNames(session.server).of("studies", {study["ID"] for study in answer["Studies"] if study["ID"]})
+    rows = [(names.get(study["ID"]), *_row(study)) for study in answer["Studies"]]
+    session.output.show(answer, table(_COLUMNS, rows), f"{len(rows)} of {counted(answer['Total'], 'study', 'studies')}")
     return ExitCode.DONE
 
 
 def _study(session: Session) -> ExitCode:
     study = resolve(session.server, session.arguments.study, "studies")
-    told: dict[str, Any] = session.server.get(study.path)
+    answer: dict[str, Any] = session.server.get(study.path)
     series = [
         (
             one["ID"],
@@ -92,11 +92,11 @@ def _study(session: Session) -> ExitCode:
             size(one["Bytes"]),
             one["SeriesInstanceUID"],
         )
-        for one in told["SeriesList"]
+        for one in answer["SeriesList"]
     ]
     name = StudyNames(session.server).of("studies", [study.orthanc_id]).get(study.orthanc_id)
-    summary = {"Study": name, **{key: told[key] for key in told if key != "SeriesList"}}
-    session.output.tell(told, properties(summary), "", table(_SERIES_COLUMNS, series))
+    summary = {"Study": name, **{key: answer[key] for key in answer if key != "SeriesList"}}
+    session.output.show(answer, properties(summary), "", table(_SERIES_COLUMNS, series))
     return ExitCode.DONE
 
 

@@ -1,4 +1,4 @@
-"""`framecache rules`: what rules would do with the studies of the last days; nothing is cached by it."""
+"""`framecache rules`: a dry run of rules on the studies of the last days. It caches nothing."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from framecache.cli.output import counted, size, table
 from framecache.cli.session import Session
 
 _COLUMNS = ("rule", "conditions", "cached", "instances", "frames", "as stored", "in the cache", "CPU")
-_WHEN = {"arrival": "as it arrives", "demand": "when viewed", "never": "never"}
+_WHEN = {"arrival": "on arrival", "demand": "when viewed", "never": "never"}
 _UNITS = {"d": 1, "w": 7, "y": 365}
 _MOST_DAYS = 36_500
 
 
 def rules(session: Session) -> ExitCode:
-    """A dry run, by the server."""
+    """Have the server do a dry run, and show its result."""
     result = preview(session, _question(session))
     rows = [_row(_name(row), row) for row in result["Rules"]]
-    session.output.tell(result, table(_COLUMNS, [*rows, _row("all", result["Total"])]), *_words(result))
+    session.output.show(result, table(_COLUMNS, [*rows, _row("all", result["Total"])]), *_words(result))
     return ExitCode.DONE
 
 
 def preview(session: Session, question: Mapping[str, Any]) -> dict[str, Any]:
-    """The result of a dry run. Raises CommandError; Ctrl-C ends it on the server, too."""
-    told = session.server.post("frame-cache/rules/preview", json=question)
+    """The result of a dry run. Raises CommandError; Ctrl-C cancels it on the server, too."""
+    answer = session.server.post("frame-cache/rules/preview", json=question)
     try:
-        (job,) = until_ended(session, [told["Job"]])
+        (job,) = until_ended(session, [answer["Job"]])
     except KeyboardInterrupt:
-        session.server.post(f"frame-cache/jobs/{told['Job']}/cancel")
+        session.server.post(f"frame-cache/jobs/{answer['Job']}/cancel")
         raise
     if job["State"] != "done":
         raise CommandError(f"the dry run is {job['State']}: {job['Error'] or 'somebody cancelled it'}")
@@ -48,7 +48,7 @@ def _question(session: Session) -> dict[str, Any]:
 
 
 def read_rules(path: str) -> object:
-    """The rules in a file ("-": the standard input): a list, or a configuration that has one. Raises CommandError."""
+    """The rules in a file ("-": standard input): a list, or a configuration with one. Raises CommandError."""
     try:
         content = json.loads(sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -66,7 +66,7 @@ def days(text: str) -> int:
     number, unit = (text[:-1], text[-1:]) if text[-1:] in _UNITS else (text, "d")
     if number.isascii() and number.isdigit() and 1 <= int(number) * _UNITS[unit] <= _MOST_DAYS:
         return int(number) * _UNITS[unit]
-    raise ArgumentTypeError(f"{text!r} is no time such as 30d, 4w or 1y")
+    raise ArgumentTypeError(f"{text!r} is not a period such as 30d, 4w or 1y")
 
 
 def _name(row: Mapping[str, Any]) -> str:
@@ -88,15 +88,15 @@ def _row(name: str, row: Mapping[str, Any]) -> tuple[object, ...]:
 
 
 def _words(result: Mapping[str, Any]) -> list[str]:
-    """What the table leaves open."""
+    """Notes on the table."""
     if not result["Studies"]:
-        return ["No study is of these days."]
+        return ["No studies in this period."]
     said = [f"{counted(result['Studies'], 'study', 'studies')} since {result['FirstStudyDate']}."]
     if result["DaysKept"] is not None:
-        said.append(f"MaximumSizeMB has room for what comes in {counted(round(result['DaysKept']), 'day')} of this.")
+        said.append(f"MaximumSizeMB has room for {counted(round(result['DaysKept']), 'day')} of such arrivals.")
     forms = result["Measured"].items()
     measured = [f"{form} {sums['CPUSeconds']:.1f} s for {size(sums['StoredBytes'])}" for form, sums in forms]
-    said.append(f"CPU is reckoned from what this server has measured: {', '.join(measured) or 'nothing yet'}.")
+    said.append(f"CPU is estimated from this server's measurements: {', '.join(measured) or 'none yet'}.")
     if result["Total"]["CPUSeconds"] is None or result["Total"]["CacheBytes"] is None:
-        said.append('"-" is what cannot be told: this server has not kept anything in that form yet.')
+        said.append('"-" is unknown: this server has not cached anything in that form yet.')
     return said

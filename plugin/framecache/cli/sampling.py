@@ -1,4 +1,4 @@
-"""What a population holds in all, told from a sample of it in two stages: some groups, and some members of each."""
+"""Totals of a population, estimated from a two-stage sample: some groups, and some members of each."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _QUANTILE = 1.96  # of the normal distribution, at 97.5 %
 
 @dataclass(frozen=True)
 class Group:
-    """`number` members, of which those with these `values` were looked at: one at least, where there is any."""
+    """A group of `number` members, and the `values` of those in the sample: at least one unless it is empty."""
 
     number: int
     values: Sequence[float]
@@ -22,16 +22,16 @@ class Group:
 
     @property
     def variance(self) -> float:
-        """Of `total`, as not all members were looked at."""
-        looked_at = len(self.values)
-        if looked_at < 2 or looked_at >= self.number:  # noqa: PLR2004 - one value has no variance
+        """The variance of `total`, because only some members are in the sample."""
+        sampled = len(self.values)
+        if sampled < 2 or sampled >= self.number:  # noqa: PLR2004 - one value has no variance
             return 0.0
-        return self.number * (self.number - looked_at) * _variance(self.values) / looked_at
+        return self.number * (self.number - sampled) * _variance(self.values) / sampled
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A total, which is within `margin` of the true one in about 95 of 100 cases; 0: it was counted."""
+    """A total within `margin` of the true one in about 95 of 100 cases; margin 0: an exact count."""
 
     total: float
     margin: float = 0.0
@@ -49,7 +49,7 @@ class Estimate:
 
 
 def estimate(population: int, groups: Sequence[Group]) -> Estimate:
-    """The total of a population of groups, of which these were chosen by chance; two at least, or all.
+    """The total of a population of groups, from a random sample of them: at least two, or all.
 
     W. G. Cochran, Sampling Techniques, 3rd edition, section 11.3: units of unequal size, chosen with equal
     probability, with a subsample of each.
@@ -66,6 +66,6 @@ def estimate(population: int, groups: Sequence[Group]) -> Estimate:
 
 
 def _variance(values: Sequence[float]) -> float:
-    """In floating point: the standard library's is exact, and a hundred times as slow."""
+    """In floating point: the standard library's is exact, but a hundred times slower."""
     mean = math.fsum(values) / len(values)
     return math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1)

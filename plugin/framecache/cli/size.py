@@ -1,4 +1,4 @@
-"""`framecache size`: how large the cache has to be for what a site receives, and how long the present one keeps it."""
+"""`framecache size`: the required size of the cache for a site's arrivals, and how long the present size lasts."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from framecache.cli.sizing import Sizing
 
 
 def size(session: Session) -> ExitCode:
-    """Read what arrived over the last weeks, and tell what to set. Raises CommandError."""
+    """Read the arrivals of the last weeks, and recommend a size. Raises CommandError."""
     settings, arguments = _settings(session), session.arguments
     if not session.server.get("system").get("Capabilities", {}).get("HasExtendedChanges"):
-        raise CommandError("Orthanc's database cannot tell of its new series alone (no extended changes in /system)")
+        raise CommandError("Orthanc's database cannot list new series (no extended changes in /system)")
     now = datetime.now(UTC)
     window = ChangeLog(session.server).window(now - timedelta(weeks=arguments.weeks))
     if window is None:
-        raise CommandError("Orthanc's log of changes is empty, so that it does not tell what arrived when")
+        raise CommandError("Orthanc's log of changes is empty, so arrivals are unknown")
     with session.output.progress() as progress:
         arrivals = read(session.server, window, _worth(settings), arguments.series, progress)
     sizing = Sizing(settings, window, now, arrivals, arguments.days, _by_rules(session, settings))
     statistics = session.server.get("statistics")
-    told = {**sizing.to_json(), "Archive": statistics, "Requests": session.server.number_of_requests}
-    session.output.tell(told, properties(_shown(sizing, statistics)), *(f"\n- {note}" for note in sizing.notes()))
+    report = {**sizing.to_json(), "Archive": statistics, "Requests": session.server.number_of_requests}
+    session.output.show(report, properties(_shown(sizing, statistics)), *(f"\n- {note}" for note in sizing.notes()))
     return ExitCode.DONE
 
 
 def _settings(session: Session) -> dict[str, Any]:
-    """Those of the plugin; none where there is no plugin: its size may be wanted before it is installed."""
+    """The plugin's settings; empty without the plugin, as the size is useful before it is installed."""
     try:
-        # One that stands aside, because of a wrong setting or for "Enable", tells none.
+        # A plugin that is off, by a wrong setting or "Enable", reports none.
         settings: dict[str, Any] = session.server.get("frame-cache/status").get("Settings", {})
     except CommandError as error:
         if error.code != ExitCode.NO_PLUGIN:
@@ -46,7 +46,7 @@ def _settings(session: Session) -> dict[str, Any]:
 
 
 def _by_rules(session: Session, settings: dict[str, Any]) -> dict[str, Any] | None:
-    """The server's dry run over the same weeks, where it is not only the size that decides what is kept."""
+    """The server's dry run over the same weeks, if rules or Transcode decide what is cached."""
     if not (settings.get("Rules") or settings.get("Transcode")):
         return None
     return preview(session, {"Rules": None, "Days": session.arguments.weeks * 7})
@@ -59,42 +59,42 @@ def _worth(settings: dict[str, Any]) -> Worth:
 
 
 def _shown(sizing: Sizing, statistics: dict[str, Any]) -> dict[str, object]:
-    """The figures for people."""
-    daily, told = sizing.daily, sizing.to_json()
-    looked = told["LookedAt"]
+    """The figures as text for people."""
+    daily, report = sizing.daily, sizing.to_json()
+    looked = report["LookedAt"]
     numbers = (
         statistics["CountInstances"],
         looked["OfInstances"],
         looked["Instances"],
-        told["PerDay"]["CachedInstances"],
+        report["PerDay"]["CachedInstances"],
     )
     stored, arrived, seen, cached = (counted(number, "instance") for number in numbers)
     rows = {
         "archive": f"{stored}, {shown_bytes(int(statistics['TotalDiskSize']))}",
         "arrived": f"about {arrived} in {looked['OfSeries']} series in {counted(looked['Days'], 'day')}",
-        "looked at": f"{seen} of {looked['Series']} series",
-        "for the cache": f"something in {looked['CachedSeries']} of these series",
+        "examined": f"{seen} of {looked['Series']} series",
+        "for the cache": f"instances in {looked['CachedSeries']} of these series",
         "a day": f"{cached}, {shown_bytes(daily.total)}{_range(sizing, 1)}",
     }
-    if told["BusiestDay"]:
-        rows["busiest day"] = f"{told['BusiestDay']['Date']}, {shown_bytes(told['BusiestDay']['Bytes'])}"
+    if report["BusiestDay"]:
+        rows["busiest day"] = f"{report['BusiestDay']['Date']}, {shown_bytes(report['BusiestDay']['Bytes'])}"
     if sizing.present:
         rows["now"] = f"MaximumSizeMB {sizing.present['MaximumSizeMB']} keeps {_days(sizing.present)}"
     needed = f"{shown_bytes(daily.total * sizing.days)}{_range(sizing, sizing.days)}"
     rows[f"for {counted(sizing.days, 'day')}"] = f"MaximumSizeMB {sizing.wanted['MaximumSizeMBHigh']}: {needed}"
-    if told["ByRules"] and told["ByRules"]["BytesPerDay"] is not None:
-        rules = told["ByRules"]
+    if report["ByRules"] and report["ByRules"]["BytesPerDay"] is not None:
+        rules = report["ByRules"]
         rows["by the rules"] = f"{shown_bytes(rules['BytesPerDay'])} a day; {_kept(rules['DaysKept'])}"
-        rows[f"{counted(sizing.days, 'day')} by them"] = f"MaximumSizeMB {rules['MaximumSizeMB']}"
+        rows[f"{counted(sizing.days, 'day')} by rules"] = f"MaximumSizeMB {rules['MaximumSizeMB']}"
     return dict(rows)
 
 
 def _kept(days: float | None) -> str:
-    return "nothing of these weeks" if days is None else f"MaximumSizeMB of now keeps {counted(days, 'day')}"
+    return "nothing in these weeks" if days is None else f"the present MaximumSizeMB keeps {counted(days, 'day')}"
 
 
 def _range(sizing: Sizing, days: int) -> str:
-    """The bounds of the bytes that arrive in so many days, where they are a sample's."""
+    """The bounds of the bytes that arrive in so many days, if they are estimates."""
     low, high = (shown_bytes(one * days) for one in (sizing.daily.low, sizing.daily.high))
     return f" ({low} to {high})" if sizing.arrivals.is_sample else ""
 

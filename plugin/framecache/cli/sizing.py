@@ -1,4 +1,4 @@
-"""What follows from what arrives for the size of the cache."""
+"""The required size of the cache, computed from arrivals."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from framecache.cli.arrivals import RecentArrivals
-from framecache.cli.change_log import Window
+from framecache.cli.change_log import LogWindow
 from framecache.cli.sampling import Estimate
 
 _MEGABYTE = 1 << 20
 _DAY = timedelta(days=1)
 _WEEK_DAYS = 7
-_SMALLEST_MB = 16  # that the setting allows
-_FEW = 30  # series met, below which chance decides
+_SMALLEST_MB = 16  # the setting's minimum
+_FEW = 30  # below so many series with cached instances the estimate is unreliable
 
 
 @dataclass(frozen=True)
 class Sizing:
-    """For arrivals in a `window` that ends `now`, and a horizon of `days`. `settings` are the plugin's, or empty.
+    """From arrivals in a `window` that ends `now`, for a horizon of `days`. `settings` are the plugin's, or empty.
 
-    `by_rules` is what the server's dry run found, where rules decide what is kept.
+    `by_rules` is the result of the server's dry run, if rules decide what is cached.
     """
 
     settings: Mapping[str, Any]
-    window: Window
+    window: LogWindow
     now: datetime
     arrivals: RecentArrivals
     days: int
@@ -35,12 +35,12 @@ class Sizing:
 
     @property
     def looked_back(self) -> float:
-        """The days that the arrivals are of: one at least, for an archive that is younger."""
+        """The days that the arrivals span, at least one."""
         return max(1.0, (self.now - self.window.since) / _DAY)
 
     @property
     def daily(self) -> Estimate:
-        """Bytes that go into the cache in a day."""
+        """Bytes for the cache per day."""
         return self.arrivals.size / self.looked_back
 
     @property
@@ -54,17 +54,17 @@ class Sizing:
 
     @property
     def present(self) -> dict[str, Any] | None:
-        """How many days the cache keeps as it is set now; None in place of a number where nothing ever arrives."""
+        """The days that the present size lasts; None for a number of days if nothing arrives."""
         megabytes = self.settings.get("MaximumSizeMB")
         if megabytes is None:
             return None
-        # The more arrives, the fewer days.
+        # A higher rate means fewer days.
         rates = {"Days": self.daily.total, "DaysLow": self.daily.high, "DaysHigh": self.daily.low}
         days = {name: round(megabytes * _MEGABYTE / rate, 1) if rate else None for name, rate in rates.items()}
         return {"MaximumSizeMB": megabytes, **days}
 
     def to_json(self) -> dict[str, Any]:
-        """Bytes are those of frames as they are stored; …Low and …High bound what 95 of 100 such samples find."""
+        """Bytes are those of stored frames; …Low and …High bound the result of 95 of 100 such samples."""
         found, looked_back, busiest = self.arrivals, self.looked_back, self.arrivals.busiest_day
         return {
             "LookedAt": {
@@ -90,7 +90,7 @@ class Sizing:
         }
 
     def rules_json(self) -> dict[str, Any]:
-        """What the rules, or Transcode, keep; None where the server has not measured yet what a form takes."""
+        """The need by the rules or Transcode; None if the server has not yet measured the size of a form."""
         assert self.by_rules is not None  # noqa: S101
         total, kept = self.by_rules["Total"]["CacheBytes"], self.by_rules["DaysKept"]
         megabytes = self.settings["MaximumSizeMB"]
@@ -99,11 +99,11 @@ class Sizing:
         return {"BytesPerDay": None if daily is None else round(daily), "DaysKept": kept, "MaximumSizeMB": wanted}
 
     def notes(self) -> Iterator[str]:
-        """What the figures leave open."""
+        """Remarks on the figures."""
         if self.window.is_whole_log and self.looked_back < _WEEK_DAYS:
-            yield "Orthanc's log of changes is younger than a week: wait for a few weeks of usual work"
+            yield "Orthanc's log of changes covers less than a week: repeat this after a few weeks of normal work"
         elif self.window.is_whole_log:
-            yield f"Orthanc's log of changes begins on {self.window.since:%Y-%m-%d} only"
+            yield f"Orthanc's log of changes begins only on {self.window.since:%Y-%m-%d}"
         if self.arrivals.is_sample:
             yield "this is a sample: the bounds hold in about 95 of 100 cases; more --series narrow them"
         if self.arrivals.number_kept < _FEW:
@@ -115,7 +115,7 @@ class Sizing:
         if not self.settings:
             yield "no frame cache answers there: the figures assume its default settings"
         if self.settings.get("Mode", "copy") != "copy":
-            yield f'with Mode "{self.settings["Mode"]}" frames that can be sent from Orthanc\'s own files take no room'
+            yield f'with Mode "{self.settings["Mode"]}" frames that can be sent from Orthanc\'s own files use no space'
         if self.by_rules and self.by_rules["Total"]["CacheBytes"] is None:
             yield "the figures exclude rules and Transcode: this server has not cached such forms yet"
         elif self.by_rules:

@@ -1,4 +1,4 @@
-"""`framecache status`: whether it works, and what it did."""
+"""`framecache status`: the start-up checks and the counters."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ _COUNTERS = (
 
 
 def status(session: Session) -> ExitCode:
-    """The start-up checks and the counters; REFUSED where a check failed or nothing is kept."""
-    told: dict[str, Any] = session.server.get("frame-cache/status")
-    checks = [(one["Name"], one["Passed"], one.get("Advice", "")) for one in told["Checks"]]
-    session.output.tell(told, table(("check", "passed", "what to do"), checks), "", properties(_summary(told)))
-    is_well = told["Serving"] and not told.get("Degraded") and all(passed for _, passed, _ in checks)
+    """Show the start-up checks and the counters; REFUSED if a check failed or nothing can be cached."""
+    report: dict[str, Any] = session.server.get("frame-cache/status")
+    checks = [(one["Name"], one["Passed"], one.get("Advice", "")) for one in report["Checks"]]
+    session.output.show(report, table(("check", "passed", "advice"), checks), "", properties(_summary(report)))
+    is_well = report["Serving"] and not report.get("Degraded") and all(passed for _, passed, _ in checks)
     return ExitCode.DONE if is_well else ExitCode.REFUSED
 
 
-def _summary(told: Mapping[str, Any]) -> dict[str, object]:
-    degraded = told.get("Degraded") or {}
+def _summary(report: Mapping[str, Any]) -> dict[str, object]:
+    degraded = report.get("Degraded") or {}
     return {
-        "Version": told["Version"],
-        "Orthanc": told["Versions"].get("Orthanc"),
-        "Serving": told["Serving"],
+        "Version": report["Version"],
+        "Orthanc": report["Versions"].get("Orthanc"),
+        "Serving": report["Serving"],
         "Degraded": " since ".join(str(degraded[key]) for key in ("Reason", "Since") if key in degraded) or None,
-        **(_cache(told) if "Bytes" in told else {}),  # one that stands aside has none
+        **(_cache(report) if "Bytes" in report else {}),  # absent while the plugin is off
     }
 
 
-def _cache(told: Mapping[str, Any]) -> dict[str, object]:
+def _cache(report: Mapping[str, Any]) -> dict[str, object]:
     return {
-        "Cached": f"{size(told['Bytes'])} of {size(told['MaximumBytes'])}",
-        "PinnedStudies": len(told["PinnedStudies"]),
-        **{name: told[name] for name in _COUNTERS if name in told},
+        "Cached": f"{size(report['Bytes'])} of {size(report['MaximumBytes'])}",
+        "PinnedStudies": len(report["PinnedStudies"]),
+        **{name: report[name] for name in _COUNTERS if name in report},
     }

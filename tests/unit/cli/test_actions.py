@@ -103,7 +103,7 @@ def test_what_the_server_refuses_is_told(stored: FakeOrthanc, command: Command) 
     stored.answers[f"POST /frame-cache/studies/{STUDY}/pin"] = Reply({"HttpStatus": 500, "Message": "no"}, 500)
     done = command("pin", STUDY)
     assert (done.code, done.output) == (1, "")
-    assert "the server says: no" in done.notices
+    assert "the server answers: no" in done.notices
 
 
 class _Terminal:

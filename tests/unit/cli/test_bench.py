@@ -58,15 +58,15 @@ def test_both_routes_are_asked_and_compared(orthanc: FakeOrthanc, command: Comma
     assert told["Ratio"]["Median"] == pytest.approx(
         told["Stock"]["MedianSeconds"] / told["Cache"]["MedianSeconds"], abs=0.01
     )
-    assert "viewers may feel it" in done.notices
+    assert "slow viewers down" in done.notices
     assert orthanc.changes == []
 
 
 @pytest.mark.parametrize(
     ("cache", "stock", "code", "words"),
     [
-        (hit, lambda _: Reply(b"", 500), 0, "There is no ratio"),
-        (lambda _: Reply(b"", 307, {"X-Frame-Cache": "bypass", "Location": "01"}), slow, 1, "There is no ratio"),
+        (hit, lambda _: Reply(b"", 500), 0, "No ratio"),
+        (lambda _: Reply(b"", 307, {"X-Frame-Cache": "bypass", "Location": "01"}), slow, 1, "No ratio"),
         (lambda _: Reply(FRAME, headers={"X-Frame-Cache": "miss"}), slow, 1, "times as long"),
         (lambda _: Reply(b"", 302, {"Location": "https://login.example/"}), slow, 2, "https://login.example/"),
     ],

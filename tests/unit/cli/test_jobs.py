@@ -76,7 +76,7 @@ def test_a_plugin_without_jobs_is_not_waited_for(orthanc: FakeOrthanc, command: 
     orthanc.answers[f"POST /frame-cache/studies/{STUDY}/warm"] = {"ID": STUDY, "Instances": 3, "Queued": 3}
     done = command("warm", STUDY)
     assert done.code == 0
-    assert "does not know jobs" in done.notices
+    assert "has no jobs" in done.notices
 
 
 def test_jobs_are_listed_and_cancelled(orthanc: FakeOrthanc, command: Command) -> None:

@@ -57,26 +57,26 @@ def test_the_rules_in_force_are_asked_about_and_each_is_shown_with_what_it_costs
     first, rest, total = done.output.splitlines()[1:4]
     assert first.startswith("1")
     assert '{"Modality": "MG", "Form": "HTJ2K"}' in first
-    assert all(word in first for word in ("as it arrives", "12", "700", "5.0 GiB", "7.0 GiB", "81.2 s"))
+    assert all(word in first for word in ("on arrival", "12", "700", "5.0 GiB", "7.0 GiB", "81.2 s"))
     assert rest.startswith("none")
     assert "when viewed" in rest
     assert total.startswith("all")
     assert "9 studies since 2026-10-23" in done.output
-    assert "room for what comes in 88 days" in done.output
+    assert "room for 88 days" in done.output
     assert "stored 3.2 s for 1.0 GiB" in done.output
 
 
 def test_an_archive_without_such_studies_is_said_to_have_none(orthanc: FakeOrthanc, command: Command) -> None:
     started(orthanc, job("a", "done", result={**result(), "Studies": 0, "FirstStudyDate": None}))
 
-    assert command("rules").output.splitlines()[-1] == "No study is of these days."
+    assert command("rules").output.splitlines()[-1] == "No studies in this period."
 
 
 def test_what_was_never_measured_is_said_to_be_unknown(orthanc: FakeOrthanc, command: Command) -> None:
     started(orthanc, job("a", "done", result=result(None, None)))
     done = command("rules")
 
-    assert '"-" is what cannot be told' in done.output
+    assert '"-" is unknown' in done.output
     assert "room for" not in done.output
 
 

@@ -19,7 +19,7 @@ FORBIDDEN = {"HttpStatus": 403, "Message": 'only users in the setting "AdminUser
 @pytest.mark.parametrize(
     ("answers", "code", "words"),
     [
-        ({}, 5, "is no Orthanc"),
+        ({}, 5, "is not an Orthanc"),
         ({"/system": SYSTEM}, 5, "without its Python plugin"),
         ({"/system": SYSTEM, "/plugins": ["dicom-web"]}, 5, "without its Python plugin"),
         ({"/system": SYSTEM, "/plugins": PLUGINS}, 5, '"Enable"'),
@@ -34,7 +34,7 @@ FORBIDDEN = {"HttpStatus": 403, "Message": 'only users in the setting "AdminUser
             5,
             '"AdminRoutes" is off',
         ),
-        ({"/frame-cache/status": {"Version": "0.0.9"}}, 5, "(version 0.0.9) does not know /frame-cache/jobs"),
+        ({"/frame-cache/status": {"Version": "0.0.9"}}, 5, "(version 0.0.9) has no route /frame-cache/jobs"),
         ({"/frame-cache/jobs": Reply({}, 401)}, 4, "FRAMECACHE_USER"),
         ({"/frame-cache/jobs": Reply(FORBIDDEN, 403)}, 4, "AdminUsers"),
         ({"/frame-cache/jobs": Reply({"HttpStatus": 404, "Message": "there is no such job"}, 404)}, 1, "no such job"),
@@ -60,10 +60,10 @@ def test_errors_say_what_to_do(
     [
         ("http://127.0.0.1:1", 3, "cannot be reached (Connection refused)"),
         ("http://no-such-host.invalid", 3, "cannot be reached"),
-        ("localhost:8042", 2, "is no address such as"),
-        ("ftp://localhost", 2, "is no address such as"),
-        ("http://", 2, "is no address such as"),
-        ("http://admin:secret@127.0.0.1:1", 2, "no password on the command line"),
+        ("localhost:8042", 2, "is not an address such as"),
+        ("ftp://localhost", 2, "is not an address such as"),
+        ("http://", 2, "is not an address such as"),
+        ("http://admin:secret@127.0.0.1:1", 2, "a password in --url is refused"),
     ],
 )
 def test_addresses_that_lead_nowhere(command: Command, url: str, code: int, words: str) -> None:

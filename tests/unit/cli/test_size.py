@@ -104,7 +104,7 @@ def test_only_the_weeks_asked_for_count(orthanc: FakeOrthanc, command: Command) 
     assert told["LookedAt"]["OfSeries"] == 70
     assert told["PerDay"]["Bytes"] == pytest.approx(10 * 2 * MEGABYTE, rel=0.01)
     assert told["Present"] is None
-    assert any("no frame cache answers there" in note for note in told["Notes"])
+    assert any("no frame cache answers" in note for note in told["Notes"])
 
 
 @pytest.mark.parametrize(
@@ -204,7 +204,7 @@ def test_where_rules_decide_the_server_s_dry_run_is_shown_beside(
     assert told["ByRules"] == {"BytesPerDay": 2 * MEGABYTE, "DaysKept": 50.0, "MaximumSizeMB": 60}
     assert any("by Study Date" in note for note in told["Notes"])
     shown = command("size").output
-    assert "2.0 MiB a day; MaximumSizeMB of now keeps 50.0 days" in shown
+    assert "2.0 MiB a day; the present MaximumSizeMB keeps 50.0 days" in shown
 
 
 @pytest.mark.parametrize(
