@@ -50,7 +50,8 @@ class HttpClient:
         )
 
     def store(self, content: bytes) -> requests.Response:
-        return self._session.post(f"{self._url}/instances", data=content, timeout=PATIENCE)
+        """Over a connection of its own: a server may just be closing an idle one, and a POST is not repeated."""
+        return requests.post(f"{self._url}/instances", data=content, timeout=PATIENCE)
 
 
 def accepting(accept: str | None) -> Mapping[str, str]:

@@ -40,7 +40,9 @@ def endings() -> Iterator[Endings]:
 @pytest.fixture(scope="session")
 def archive(suite: str, tmp_path_factory: pytest.TempPathFactory, endings: Endings) -> Iterator[Archive]:
     """An Orthanc with the plugin's default settings that holds every instance of the table."""
-    with running(suite, tmp_path_factory.mktemp(suite) / "orthanc", {"KeepAlive": True}, endings=endings) as archive:
+    with running(
+        suite, tmp_path_factory.mktemp(suite) / "orthanc", {"KeepAlive": True, "KeepAliveTimeout": 60}, endings=endings
+    ) as archive:
         upload(HttpClient(archive.server.url))
         yield archive
 

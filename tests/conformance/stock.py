@@ -16,6 +16,7 @@ from tests.conformance.stored import COMPRESSED, DEFLATED, EXPLICIT, STORED, Sto
 CONFIGURATION: Mapping[str, object] = {
     "DicomWeb": {"Enable": True, "Root": "/dicom-web/"},
     "KeepAlive": True,
+    "KeepAliveTimeout": 60,
     "BuiltinDecoderTranscoderOrder": "Before",
 }
 PLUGINS = ("OrthancDicomWeb", "OrthancGdcm")

@@ -23,8 +23,8 @@ from tests.real_files.truth import Truth
 
 THREADS, NO_ANSWER = 4, 0
 # Every image is cached, those of one frame too.
-COPY = {"KeepAlive": True, "FrameCache": {"MinimumFrames": 1}}
-INDEX = {"KeepAlive": True, "FrameCache": {"MinimumFrames": 1, "Mode": "index"}}
+COPY = {"KeepAlive": True, "KeepAliveTimeout": 60, "FrameCache": {"MinimumFrames": 1}}
+INDEX = {"KeepAlive": True, "KeepAliveTimeout": 60, "FrameCache": {"MinimumFrames": 1, "Mode": "index"}}
 
 
 class Server:
