@@ -33,7 +33,7 @@ from framecache.codecs.codec_pool import CodecPool
 from framecache.codecs.codec_pools import CodecPools
 from framecache.config.reading import is_strict, lenient_admin_settings, parse_hours, read_settings
 from framecache.config.settings import MEGABYTE, Settings
-from framecache.dicomweb.public_url import PublicUrl
+from framecache.dicomweb.url import PublicUrl
 from framecache.dispatcher import Dispatcher
 from framecache.errors import SettingsError, SourceError
 from framecache.instances.catalogue import Catalogue
@@ -73,17 +73,17 @@ from framecache.prefetch.related import RelatedStudies
 from framecache.prefetch.scheduler import Scheduler
 from framecache.prefetch.tracing import trace_instances
 from framecache.prefetch.write_behind import WriteBehind
+from framecache.serving.answer import Reporter
 from framecache.serving.assembly import Assembly, Limits
 from framecache.serving.detours import detours
 from framecache.serving.frames import Frames
 from framecache.serving.instance_files import InstanceFiles
 from framecache.serving.instance_retrieval import InstanceRetrieval
 from framecache.serving.rendering import Rendering
-from framecache.serving.reporter import Reporter
 from framecache.serving.representations import Representations
 from framecache.serving.retrieval import Retrieval
 from framecache.serving.route import SENTINEL, RetrieveRoute
-from framecache.serving.send_limiter import SendLimiter
+from framecache.serving.sending import SendLimiter
 from framecache.serving.study_retrieval import StudyRetrieval
 from framecache.serving.transactions import (
     AllFrames,

@@ -20,7 +20,7 @@ from framecache.prefetch.extraction_workers import ExtractionWorkers
 from framecache.prefetch.instance_caching import InstanceCaching
 from framecache.prefetch.scheduler import Scheduler
 from framecache.prefetch.task import Priority, Task
-from framecache.serving.form import Codecs
+from framecache.serving.representations import Codecs
 from framecache.store.buffers import BufferPool
 from framecache.store.store import Store
 from framecache.telemetry.metrics import Metrics

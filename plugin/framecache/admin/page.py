@@ -14,7 +14,7 @@ from typing import Any
 
 from framecache.admin.area import Answer
 from framecache.admin.routes import Access
-from framecache.dicomweb import query
+from framecache.dicomweb import url
 from framecache.errors import FrameCacheError, NotFound
 from framecache.ports import RestOutput
 from framecache.serving.answer import is_known
@@ -137,7 +137,7 @@ def _refuse(output: RestOutput, error: FrameCacheError) -> None:
 
 
 def _redirect(output: RestOutput, location: str, arguments: dict[str, str]) -> None:
-    encoded = query.encoded(arguments)
+    encoded = url.encoded(arguments)
     output.SetHttpHeader("Cache-Control", "no-store")
     output.SetHttpHeader("Location", f"{location}?{encoded}" if encoded else location)
     output.SendHttpStatus(307, b"")

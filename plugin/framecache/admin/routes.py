@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from framecache.admin.area import Answer, Content, read_arguments, read_json
-from framecache.dicomweb import query
+from framecache.dicomweb import url
 from framecache.errors import BadRequest, Forbidden, FrameCacheError, reason
 from framecache.ports import RestOutput
 from framecache.serving.route import send_error
@@ -113,7 +113,7 @@ class JsonRoute:
 
     def _arguments(self, request: Mapping[str, Any]) -> Mapping[str, str]:
         """The arguments of the query string."""
-        return query.decoded(request["get"])
+        return url.decoded(request["get"])
 
 
 class ActionRoute(JsonRoute):

@@ -10,7 +10,7 @@ from framecache.admin.checks import Findings, check_store
 from framecache.admin.statistics import by_cause
 from framecache.config.reading import in_force
 from framecache.config.settings import MEGABYTE, Settings
-from framecache.dicomweb.public_url import PublicUrl
+from framecache.dicomweb.url import PublicUrl
 from framecache.errors import HandOverCause
 from framecache.instances.catalogue import Catalogue
 from framecache.prefetch.change_feed import ChangeFeed

@@ -11,7 +11,7 @@ from framecache.dicom.transfer_syntax import stored_representation
 from framecache.errors import FrameCacheError, HandOver
 from framecache.instances.entry import Entry
 from framecache.instances.frame_source import FrameSource
-from framecache.serving.form import Codecs, Transcoded
+from framecache.serving.representations import Codecs, Transcoded
 from framecache.store.block import Block
 from framecache.store.buffers import BufferPool
 from framecache.store.store import Store

@@ -19,7 +19,7 @@ from framecache.instances.frame_source import FrameSource, FrameSources
 from framecache.policy.rule import Mode
 from framecache.prefetch.block_writer import BlockWriter, ExtractionResult
 from framecache.prefetch.extraction_cost import ExtractionCost, KeptForm
-from framecache.serving.form import Codecs, Transcoded
+from framecache.serving.representations import Codecs, Transcoded
 from framecache.store.buffers import BufferPool
 from framecache.store.store import Store
 

@@ -15,7 +15,7 @@ from framecache.prefetch.extraction import Extractor
 from framecache.prefetch.extraction_states import ExtractionState
 from framecache.prefetch.scheduler import Scheduler
 from framecache.prefetch.task import Task
-from framecache.serving.form import Transcoded
+from framecache.serving.representations import Transcoded
 from framecache.store.errors import DoesNotFit
 from framecache.store.store import Store
 from framecache.telemetry.metrics import Metrics

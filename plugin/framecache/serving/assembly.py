@@ -10,11 +10,10 @@ from framecache.codecs.process.errors import Undecodable
 from framecache.dicomweb.multipart import Multipart
 from framecache.errors import BrokenPixelData
 from framecache.instances.entry import Entry
-from framecache.serving.answer import Answer
-from framecache.serving.form import Form
+from framecache.serving.answer import Answer, Reporter
 from framecache.serving.frame_location import DamagedFrame, FailedFrame, FrameLocation
 from framecache.serving.frames import Frames, OpenFrames
-from framecache.serving.reporter import Reporter
+from framecache.serving.representations import Form
 from framecache.serving.resources import Resources
 from framecache.store.buffers import BufferPool
 from framecache.telemetry.metrics import MissCause

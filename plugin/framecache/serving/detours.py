@@ -7,13 +7,27 @@ so that it is right behind any proxy, leads such a client to a place below the o
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
+from framecache.dicomweb import url
 from framecache.ports import RestOutput
-from framecache.serving.redirection import redirect
 from framecache.serving.transactions import FRAMES, INSTANCE, PICTURE, SERIES
+
+
+def redirect(output: RestOutput, location: str, arguments: Mapping[str, str]) -> None:
+    """Send it to `location`, relative to its request, with the arguments of its query."""
+    encoded = url.encoded(arguments)
+    output.SetHttpHeader("X-Frame-Cache", "bypass")
+    output.SetHttpHeader("Cache-Control", "no-store")
+    output.SetHttpHeader("Location", f"{location}?{encoded}" if encoded else location)
+    # It fails where the client has left, and then there is nobody to tell.
+    with contextlib.suppress(Exception):
+        output.SendHttpStatus(307, b"")
+
 
 # By the pattern of a path below the DICOMweb root: where it leads, with the last groups of the pattern.
 _LOCATIONS = MappingProxyType(

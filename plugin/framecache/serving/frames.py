@@ -12,8 +12,8 @@ from framecache.errors import BrokenPixelData, FrameCacheError, NotFound
 from framecache.instances.entry import Entry
 from framecache.instances.frame_source import FrameSource, FrameSources
 from framecache.plurals import counted
-from framecache.serving.form import Codecs, Form
 from framecache.serving.frame_location import FrameLocation, MadeFrame, StoredFrame, is_stored, known_location
+from framecache.serving.representations import Codecs, Form
 from framecache.serving.resources import Resources
 from framecache.single_flight import SharedReads, SingleFlight
 from framecache.telemetry.metrics import MissCause

@@ -21,8 +21,7 @@ from framecache.errors import BrokenPixelData, HandOver, InstanceGone, NoPixelDa
 from framecache.instances.entry import Entry
 from framecache.orthanc.instance_index import InstanceIndex
 from framecache.ports import OrthancApi
-from framecache.serving.dicom_file import DicomFile, PlainFile
-from framecache.serving.file_form import FileForm, offers
+from framecache.serving.dicom_file import DicomFile, FileForm, PlainFile, offers
 from framecache.serving.transcoded_file import FileTranscoder
 
 logger = logging.getLogger(__name__)

@@ -9,14 +9,13 @@ from itertools import chain
 
 from framecache.dicom.identity import InstancePath
 from framecache.dicomweb.multipart import Multipart
-from framecache.dicomweb.public_url import PublicUrl
+from framecache.dicomweb.url import PublicUrl
 from framecache.instances.catalogue import Catalogue
 from framecache.instances.entry import Entry
-from framecache.serving.answer import Answer, is_known, lent
-from framecache.serving.file_form import DICOM, FileForm, choose_form
+from framecache.serving.answer import Answer, Reporter, is_known, lent
+from framecache.serving.dicom_file import DICOM, FileForm, choose_form
 from framecache.serving.instance_files import LONGEST_BODY, InstanceFiles
 from framecache.serving.recovery import Recovery
-from framecache.serving.reporter import Reporter
 from framecache.serving.resources import PATIENCE
 from framecache.store.buffers import BufferPool
 

@@ -8,9 +8,9 @@ from framecache.dicom.identity import InstancePath
 from framecache.errors import InstanceGone
 from framecache.instances.catalogue import Catalogue
 from framecache.serving.answer import Answer
-from framecache.serving.form import Form
 from framecache.serving.frame_location import DamagedFrame
 from framecache.serving.frames import FormUnavailable
+from framecache.serving.representations import Form
 
 _TRIES = 3
 Attempt = Callable[[frozenset[Form]], Answer]

@@ -12,8 +12,8 @@ from framecache.dicom.identity import InstancePath
 from framecache.dicom.transfer_syntax import Encoding, lookup
 from framecache.dicomweb.frame_list import parse_frame_list
 from framecache.dicomweb.multipart import Multipart
-from framecache.dicomweb.public_url import PublicUrl
 from framecache.dicomweb.rendering_parameters import RenderingParameters, parse_rendering
+from framecache.dicomweb.url import PublicUrl
 from framecache.errors import (
     BrokenPixelData,
     FrameCacheError,
@@ -26,12 +26,11 @@ from framecache.errors import (
 )
 from framecache.instances.catalogue import Catalogue
 from framecache.instances.entry import Entry
-from framecache.serving.answer import Answer, is_known
+from framecache.serving.answer import Answer, Reporter, is_known
 from framecache.serving.assembly import Assembly, Delivery
-from framecache.serving.form import Codecs
 from framecache.serving.frames import FormUnavailable
 from framecache.serving.recovery import Recovery
-from framecache.serving.reporter import Reporter
+from framecache.serving.representations import Codecs
 from framecache.store.block import CONTENT_VERSION, checksum
 
 # Why the stock plugin may draw what is stored without compression.

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from typing import Protocol
 
+from framecache.codecs.same_stream import kept_as
 from framecache.codecs.targets import HTJ2K_LOSSLESS, HTJ2K_LOSSLESS_RPCL, targets
 from framecache.dicom.transfer_syntax import (
     EXPLICIT,
@@ -18,7 +20,58 @@ from framecache.dicom.transfer_syntax import (
 from framecache.dicomweb.negotiation import asks_as_stored, choose
 from framecache.errors import HandOver, NotAcceptable
 from framecache.instances.entry import Entry
-from framecache.serving.form import Form, Transcoded
+
+
+class Codecs(Protocol):
+    """Makes other forms of one frame; `header` is the stored file up to its pixel data element."""
+
+    def transcode(
+        self, header: bytes, frame: bytes | memoryview, frame_number: int, target_transfer_syntax_uid: str
+    ) -> bytes:
+        """The frame in another transfer syntax."""
+
+    def render(
+        self, header: bytes, frame: bytes | memoryview, frame_number: int, parameters: Mapping[str, object]
+    ) -> bytes:
+        """The frame as a picture."""
+
+
+class Form(Protocol):
+    """What a frame is asked for as."""
+
+    @property
+    def key(self) -> str:
+        """Its name in the store: letters, digits, dots and dashes."""
+
+    @property
+    def content_type(self) -> str:
+        """The media type of the bytes, with its parameters."""
+
+    def make(self, codecs: Codecs, header: bytes, frame: bytes | memoryview, frame_number: int) -> bytes:
+        """This form of a stored frame."""
+
+
+@dataclass(frozen=True)
+class Transcoded:
+    """A frame in a transfer syntax, stored or not; `key` is that of the stream, which may have several names."""
+
+    representation: Representation
+    key: str
+
+    @classmethod
+    def of(cls, stored_transfer_syntax_uid: str, representation: Representation) -> Transcoded:
+        """The form of a frame that is stored in this transfer syntax."""
+        stored = stored_representation(stored_transfer_syntax_uid)
+        key = kept_as(stored.transfer_syntax_uid if stored else "", representation.transfer_syntax_uid)
+        return cls(representation, key)
+
+    @cached_property
+    def content_type(self) -> str:
+        return self.representation.content_type
+
+    def make(self, codecs: Codecs, header: bytes, frame: bytes | memoryview, frame_number: int) -> bytes:
+        return codecs.transcode(header, frame, frame_number, self.key)
+
 
 # Viewers show the first of these while it comes; the second is what caches of earlier versions hold.
 _SMALL_FORMS = (HTJ2K_LOSSLESS_RPCL, HTJ2K_LOSSLESS)

@@ -10,7 +10,7 @@ from framecache.dicom.identity import InstancePath
 from framecache.dicom.transfer_syntax import EXPLICIT, IMPLICIT, Encoding, lookup, stored_representation
 from framecache.dicomweb.frame_list import parse_frame_list
 from framecache.dicomweb.multipart import Multipart
-from framecache.dicomweb.public_url import PublicUrl
+from framecache.dicomweb.url import PublicUrl
 from framecache.errors import (
     BrokenPixelData,
     HandOver,
@@ -22,12 +22,10 @@ from framecache.errors import (
 )
 from framecache.instances.catalogue import Catalogue
 from framecache.instances.entry import Entry
-from framecache.serving.answer import Answer, is_known
+from framecache.serving.answer import Answer, Reporter, is_known
 from framecache.serving.assembly import Assembly, Delivery
-from framecache.serving.form import Form, Transcoded
 from framecache.serving.recovery import Recovery
-from framecache.serving.reporter import Reporter
-from framecache.serving.representations import Representations, Selection
+from framecache.serving.representations import Form, Representations, Selection, Transcoded
 from framecache.store.block import CONTENT_VERSION, checksum
 
 

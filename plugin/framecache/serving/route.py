@@ -12,9 +12,8 @@ from framecache.dicom.identity import InstancePath
 from framecache.errors import FrameCacheError, HandOver, NotAcceptable, Overloaded, Stopping, reason
 from framecache.ports import RestOutput
 from framecache.serving.answer import Answer
-from framecache.serving.redirection import redirect
-from framecache.serving.send_limiter import LARGE, SendLimiter
-from framecache.serving.stream import send_stream
+from framecache.serving.detours import redirect
+from framecache.serving.sending import LARGE, SendLimiter, send_stream
 from framecache.serving.transactions import HttpRequest, Transaction
 from framecache.telemetry.metrics import Metrics
 

@@ -13,7 +13,7 @@ from typing import Protocol
 from urllib.parse import quote
 
 from framecache.dicom.identity import InstancePath
-from framecache.dicomweb import query
+from framecache.dicomweb import url
 from framecache.dicomweb.negotiation import asks_as_stored
 from framecache.errors import BadRequest
 from framecache.instances.catalogue import Catalogue
@@ -216,7 +216,7 @@ def _frames(path: InstancePath, frame_list: str, request: HttpRequest) -> FrameR
 
 
 def _accept_argument(request: HttpRequest) -> str | None:
-    return query.decoded(request.arguments).get("accept") if request.arguments else None
+    return url.decoded(request.arguments).get("accept") if request.arguments else None
 
 
 def _accept(request: HttpRequest) -> str | None:
@@ -226,4 +226,4 @@ def _accept(request: HttpRequest) -> str | None:
 
 def _picture(path: InstancePath, frame_list: str, request: HttpRequest) -> PictureRequest:
     view = request.groups[-1]
-    return PictureRequest(path, frame_list, view, query.decoded(request.arguments), request.headers)
+    return PictureRequest(path, frame_list, view, url.decoded(request.arguments), request.headers)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from framecache.dicomweb.public_url import PublicUrl, root_path
+from framecache.dicomweb.url import PublicUrl, root_path
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import parse_qsl, unquote
 
 import pytest
-from framecache.dicomweb.query import decoded, encoded
+from framecache.dicomweb.url import decoded, encoded
 from hypothesis import given
 from hypothesis import strategies as st
 

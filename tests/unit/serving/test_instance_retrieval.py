@@ -12,14 +12,13 @@ import pydicom
 import pytest
 from framecache.codecs.process.errors import CodecError
 from framecache.dicomweb.multipart import Multipart
-from framecache.dicomweb.public_url import PublicUrl
+from framecache.dicomweb.url import PublicUrl
 from framecache.errors import BadRequest, BrokenPixelData, NotAcceptable, NotFound, SourceError
 from framecache.instances.catalogue import Catalogue
-from framecache.serving.answer import Answer
-from framecache.serving.file_form import FileForm, choose_form
+from framecache.serving.answer import Answer, Reporter
+from framecache.serving.dicom_file import FileForm, choose_form
 from framecache.serving.instance_files import InstanceFiles
 from framecache.serving.instance_retrieval import InstanceRequest, InstanceRetrieval
-from framecache.serving.reporter import Reporter
 from framecache.serving.transcoded_file import FileTranscoder
 from framecache.store.buffers import BufferPool
 from framecache.telemetry.metrics import Metrics

@@ -10,8 +10,7 @@ from framecache.dicom.transfer_syntax import EXPLICIT, Representation
 from framecache.errors import FrameCacheError, HandOver, NotAcceptable
 from framecache.instances.entry import Entry
 from framecache.policy.policy import Treatment
-from framecache.serving.form import Form, Transcoded
-from framecache.serving.representations import Representations
+from framecache.serving.representations import Form, Representations, Transcoded
 from framecache.store.block import Block
 from framecache.store.disk.blocks import BlockFile
 

@@ -8,18 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from framecache.dicom.identity import InstancePath
-from framecache.dicomweb.public_url import PublicUrl
+from framecache.dicomweb.url import PublicUrl
 from framecache.errors import BadRequest, FrameCacheError, HandOver, NotAcceptable, NotFound
 from framecache.instances.catalogue import Catalogue
 from framecache.instances.entry import Entry
 from framecache.instances.frame_source import FrameSource
 from framecache.policy.policy import Treatment
-from framecache.serving.answer import is_known
+from framecache.serving.answer import Reporter, is_known
 from framecache.serving.assembly import Assembly, Limits
-from framecache.serving.form import Codecs
 from framecache.serving.frames import Frames
-from framecache.serving.reporter import Reporter
-from framecache.serving.representations import Representations
+from framecache.serving.representations import Codecs, Representations
 from framecache.serving.resources import Resources
 from framecache.serving.retrieval import FrameRequest, Retrieval
 from framecache.store.block import BrokenBlock

@@ -25,7 +25,7 @@ from framecache.errors import (
 from framecache.orthanc.api import ModuleApi, for_good
 from framecache.serving.answer import Answer
 from framecache.serving.route import SENTINEL_ANSWER, RetrieveRoute
-from framecache.serving.send_limiter import LARGE, SendLimiter
+from framecache.serving.sending import LARGE, SendLimiter
 from framecache.serving.transactions import (
     AllFrames,
     FrameList,

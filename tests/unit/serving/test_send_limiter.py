@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 import pytest
-from framecache.serving.send_limiter import SendLimiter
+from framecache.serving.sending import SendLimiter
 
 LONG = 60.0  # seconds; longer than any test
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from framecache.serving.stream import send_stream
+from framecache.serving.sending import send_stream
 
 from tests.unit.fakes import FakeOutput
 

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pytest
 from framecache.dicom.identity import InstancePath
-from framecache.dicomweb.public_url import PublicUrl
+from framecache.dicomweb.url import PublicUrl
 from framecache.errors import NotAcceptable, NotFound, SharedUids, SourceError
 from framecache.instances.catalogue import Catalogue
-from framecache.serving.answer import Answer
+from framecache.serving.answer import Answer, Reporter
 from framecache.serving.instance_files import InstanceFiles
-from framecache.serving.reporter import Reporter
 from framecache.serving.study_retrieval import StudyRequest, StudyRetrieval
 from framecache.serving.transcoded_file import FileTranscoder
 from framecache.store.buffers import BufferPool

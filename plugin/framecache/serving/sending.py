@@ -1,16 +1,41 @@
-"""Large answers are sent a few at a time, in the order in which they were ready.
-
-A server that writes to 25 clients at once lets all of them wait for each other, and some for very long: a client whose
-socket is full is behind all others when it has room again. In turns each answer goes as fast as the line takes it.
-"""
+"""Sending answers: large ones a few at a time, long ones in chunks whose end a client can tell."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+
+from framecache.ports import RestOutput
+
+
+def send_stream(output: RestOutput, content_type: str, chunks: Iterable[memoryview], length: int | None) -> None:
+    """Send `chunks`, of `length` bytes altogether where that is known, else in the chunked transfer coding.
+
+    Raises what `chunks` raises, and what Orthanc raises where the client has left.
+    """
+    if length is not None:
+        output.SetHttpHeader("Content-Length", str(length))
+        output.StartStreamAnswer(content_type)
+        for chunk in chunks:
+            output.SendStreamChunk(chunk)
+    else:
+        output.SetHttpHeader("Transfer-Encoding", "chunked")
+        output.StartStreamAnswer(content_type)
+        _send_coded(output, chunks)
+
+
+def _send_coded(output: RestOutput, chunks: Iterable[memoryview]) -> None:
+    """RFC 9112 section 7.1: an empty chunk would end the body, so none is sent but the last."""
+    for chunk in chunks:
+        if len(chunk):
+            output.SendStreamChunk(b"%x\r\n" % len(chunk))
+            output.SendStreamChunk(chunk)
+            output.SendStreamChunk(b"\r\n")
+    output.SendStreamChunk(b"0\r\n\r\n")
+
 
 LARGE = 1 << 20  # bytes; a smaller answer fits into the buffers of the sockets
 # Whoever takes longer waits for the line or the client, not for the server, and is not waited for.
