@@ -1,1 +1,1 @@
-"""What is asked of Orthanc: its instances, series and studies, its log of changes, and its log."""
+"""Everything that asks Orthanc: its instances, series and studies, its log of changes, and its log."""

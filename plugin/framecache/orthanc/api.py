@@ -1,4 +1,4 @@
-"""Orthanc's REST API, called inside the process, and callbacks in a form that Orthanc may keep."""
+"""Orthanc's REST API, called inside the process, and callbacks that Orthanc may keep."""
 
 from __future__ import annotations
 
@@ -53,10 +53,10 @@ def _decoded(answer: bytes) -> Any:
 
 
 def for_good(callback: Callable[..., None]) -> Callable[..., None]:
-    """`callback`, in a form that may be registered in Orthanc.
+    """`callback`, safe to register in Orthanc.
 
-    When it stops, Orthanc's Python plugin gives up its references to callbacks without holding the interpreter's
-    lock: if that were the last reference, freeing the object would crash the server. A cycle holds one more.
+    When Orthanc stops, its Python plugin releases its references to callbacks without holding the interpreter's lock:
+    if that were the last reference, freeing the object would crash the server. A reference cycle adds another.
     """
     vars(callback)["itself"] = callback
     return callback

@@ -1,4 +1,4 @@
-"""Orthanc's log of changes: a persistent sequence, also of what happened while the plugin was off or elsewhere."""
+"""Orthanc's log of changes: a persistent sequence, which includes changes while the plugin was off."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _PAGE = 200
 
 @dataclass(frozen=True, slots=True)
 class ChangesPage:
-    """A stretch of the log, and the number that it ends with.
+    """A page of the log, up to the sequence number `last`.
 
-    New instances by sequence number and Orthanc ID, and the Orthanc IDs of new studies.
+    New instances with sequence number and Orthanc ID, and the Orthanc IDs of new studies.
     """
 
     new_instances: Sequence[tuple[int, str]]
@@ -29,20 +29,20 @@ class ChangesPage:
 class Changes:
     """Reads the log page by page.
 
-    It does not tell of deletions: with a resource Orthanc removes what the log said of it.
+    The log has no deletions: with a resource Orthanc also removes its changes.
     """
 
     def __init__(self, api: OrthancApi) -> None:
         self._api = api
 
     def last(self) -> int:
-        """The number of the newest change. Raises SourceError."""
+        """The sequence number of the latest change. Raises SourceError."""
         return self._ask("/changes?last").last
 
     def page(self, since: int) -> ChangesPage:
-        """What follows the change of number `since`. Raises SourceError.
+        """The changes after sequence number `since`. Raises SourceError.
 
-        The page ends before `since` where the database is another one, such as an older copy of it.
+        The page ends before `since` if the database was replaced, for example by an older copy.
         """
         return self._ask(f"/changes?since={since}&limit={_PAGE}")
 
@@ -53,4 +53,4 @@ class Changes:
             studies = [str(c["ID"]) for c in answer["Changes"] if c["ChangeType"] == "NewStudy"]
             return ChangesPage(new, studies, int(answer["Last"]), bool(answer["Done"]))
         except (KeyError, TypeError, ValueError) as error:
-            raise SourceError("Orthanc's log of changes cannot be understood") from error
+            raise SourceError("Orthanc's log of changes is invalid") from error

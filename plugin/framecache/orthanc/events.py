@@ -1,4 +1,4 @@
-"""What Orthanc's OnChange callback tells of instances. Its events wait for each other: subscribers return at once."""
+"""Events from Orthanc's OnChange callback. Orthanc calls it one event at a time: subscribers must return at once."""
 
 from __future__ import annotations
 

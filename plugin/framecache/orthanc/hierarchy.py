@@ -1,4 +1,4 @@
-"""The series of a study, the instances of a series: asked of Orthanc in as few questions as it takes."""
+"""The series of a study and the instances of a series, from as few queries to Orthanc as possible."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class StoredSeries:
 
 
 class Hierarchy:
-    """Asks Orthanc's REST API. All raise NotFound for what is not there, SourceError."""
+    """Asks Orthanc's REST API. All methods raise NotFound for missing resources, and SourceError."""
 
     def __init__(self, api: OrthancApi) -> None:
         self._api = api
@@ -54,21 +54,21 @@ class Hierarchy:
         return _series(self._get(f"/series/{series_id}"))
 
     def instances_of(self, keyword: str, uid: str, series: Collection[StoredSeries]) -> list[StoredInstance]:
-        """The instances of `series`, in the order of their Orthanc IDs: those of one study or series.
+        """The instances of `series` in the order of their Orthanc IDs, by the UID of their study or series.
 
-        Its UID is that of the tag with this keyword. Of the questions that tell of thousands at once this is the one
-        that Orthanc answers soonest; another patient may have the same UIDs.
+        `keyword` names the tag with that UID. Orthanc answers this query for thousands of instances sooner than any
+        other; instances of other patients with the same UID are removed.
         """
-        if not is_identifier(uid):  # it would ask for all that there is
-            raise NotFound(f"it has no usable {keyword}")
+        if not is_identifier(uid):  # it would match every instance
+            raise NotFound(f"the resource has no valid {keyword}")
         body = {"Level": "Instance", "ResponseContent": ["MainDicomTags", "Parent"], "Query": {keyword: uid}}
         answers = post_json(self._api, "/tools/find", body)
-        meant = {one.orthanc_id for one in series}
-        found = [one for one in map(_instance, answers) if one.series_id in meant]
+        series_ids = {one.orthanc_id for one in series}
+        found = [one for one in map(_instance, answers) if one.series_id in series_ids]
         return sorted(found, key=lambda instance: instance.orthanc_id)
 
     def instance_ids(self, level: str, orthanc_id: str) -> list[str]:
-        """The Orthanc IDs of the instances of a study or a series ("studies", "series"), or of one alone."""
+        """The Orthanc IDs of the instances of a resource; `level` is "studies", "series" or "instances"."""
         if level == "instances":
             return [str(self._get(f"/instances/{orthanc_id}")["ID"])]
         return list(map(str, self._get(f"/{level}/{orthanc_id}/instances?expand=false")))
@@ -78,7 +78,7 @@ class Hierarchy:
 
 
 def check_id(text: str) -> None:
-    """Raises NotFound for what cannot be a resource's Orthanc ID."""
+    """Raises NotFound for text that is not an Orthanc ID."""
     if not is_orthanc_id(text):
         raise NotFound("an Orthanc ID has five groups of eight hexadecimal digits")
 

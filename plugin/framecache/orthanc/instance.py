@@ -1,4 +1,4 @@
-"""An instance as Orthanc holds it: its UIDs, its attachment, and what its header says of its frames."""
+"""An instance in Orthanc: its UIDs, its attachment, and its tags about frames."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from framecache.dicom.identity import InstancePath
 from framecache.errors import NotFound, SourceError
 from framecache.orthanc.identifiers import is_orthanc_id, is_uuid
 
-# What POST /tools/find has to be asked for (core 1.12.5 and later); all of it is in Orthanc's database.
+# Options of POST /tools/find (core 1.12.5 and later); all of the answer is in Orthanc's database.
 FIND_OPTIONS = {
     "Level": "Instance",
     "ResponseContent": ["Metadata", "Attachments", "MainDicomTags", "RequestedTags", "Parent"],
@@ -24,9 +24,9 @@ _DICOM_ATTACHMENT = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DescribedInstance:
-    """What Orthanc's index tells of an instance without its UIDs and its attachment: enough for rules.
+    """An instance from Orthanc's index without its UIDs and its attachment: enough for rules.
 
-    `file_size` is the length of the DICOM file in bytes, `pixel_data_offset` where its pixel data element begins.
+    `file_size` is the length of the DICOM file in bytes, `pixel_data_offset` the position of its pixel data element.
     A text that Orthanc does not know is "".
     """
 
@@ -43,14 +43,14 @@ class DescribedInstance:
 
     @property
     def frame_size(self) -> int:
-        """About how many bytes a stored frame has."""
+        """The approximate size of a stored frame in bytes."""
         return max(0, self.file_size - (self.pixel_data_offset or 0)) // self.number_of_frames
 
     @classmethod
     def from_bulk_content(cls, answer: Mapping[str, Any], parents: Mapping[str, str]) -> DescribedInstance:
         """From one element of the answer of /tools/bulk-content, and the tags of its series and study.
 
-        Raises SourceError for an answer that cannot be understood.
+        Raises SourceError for an invalid answer.
         """
         try:
             tags, metadata = answer.get("MainDicomTags", {}), answer.get("Metadata", {})
@@ -60,7 +60,7 @@ class DescribedInstance:
                 raise SourceError("Orthanc's answer has no size")
             return DescribedInstance(orthanc_id=answer["ID"], file_size=file_size, **described)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise SourceError(f"Orthanc's answer cannot be understood: {error}") from error
+            raise SourceError(f"Orthanc's answer is invalid: {error}") from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +68,7 @@ class Instance(DescribedInstance):
     """One stored version of an instance: the attachment's UUID changes whenever its file does.
 
     `stored_size` is the length of the file on disk in bytes; it differs from `file_size` where Orthanc compresses its
-    storage. `study_id` and `series_id` are Orthanc's IDs, or "" where nobody asked for them.
+    storage. `study_id` and `series_id` are Orthanc IDs, or "" if they were not queried.
     """
 
     path: InstancePath
@@ -83,7 +83,7 @@ class Instance(DescribedInstance):
 
     @classmethod
     def from_json(cls, content: bytes) -> Self:
-        """The other way. Raises SourceError for what `to_json` never wrote."""
+        """The inverse of `to_json`. Raises SourceError for other content."""
         try:
             fields = json.loads(content)
             return cls(**{**fields, "path": InstancePath(**fields["path"])})
@@ -92,7 +92,7 @@ class Instance(DescribedInstance):
 
     @classmethod
     def from_find(cls, answer: Mapping[str, Any]) -> Self:
-        """From one element of /tools/find's answer. Raises SourceError where something is missing."""
+        """From one element of /tools/find's answer. Raises SourceError if anything is missing."""
         try:
             attachment = next(a for a in answer["Attachments"] if a["ContentType"] == _DICOM_ATTACHMENT)
             metadata, tags = answer["Metadata"], {**answer["MainDicomTags"], **answer["RequestedTags"]}
@@ -113,7 +113,7 @@ class Instance(DescribedInstance):
 
 
 def _described(tags: Mapping[str, Any], metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields that every answer of Orthanc's index has, by their names in DescribedInstance."""
+    """The fields that are in all answers of Orthanc's index, by their names in DescribedInstance."""
     offset = metadata.get("PixelDataOffset")
     return {
         "modality": _text_of(tags, "Modality"),
@@ -128,7 +128,7 @@ def _described(tags: Mapping[str, Any], metadata: Mapping[str, Any]) -> dict[str
 
 
 def _text_of(values: Mapping[str, Any], name: str) -> str:
-    """A text that may be missing, without the spaces around it."""
+    """A text without surrounding spaces; "" if it is missing."""
     return str(values.get(name) or "").strip()
 
 
@@ -139,12 +139,12 @@ def number_of_frames(tags: Mapping[str, Any]) -> int:
 
 
 def stored_path(storage_directory: Path, attachment_uuid: str) -> str:
-    """Where Orthanc's own storage area keeps an attachment."""
+    """The path of an attachment in Orthanc's own storage area."""
     return str(storage_directory / attachment_uuid[0:2] / attachment_uuid[2:4] / attachment_uuid)
 
 
 def beginning_of(instance: Instance, path: str | None) -> str | None:
-    """`path`, if a file is there that has lost its end; Orthanc's storage area writes none longer than it is."""
+    """`path` if its file is truncated. Orthanc's storage area never writes a file longer than its size."""
     try:
         size = os.stat(path).st_size if path and instance.stored_size == instance.file_size else 0
     except OSError:

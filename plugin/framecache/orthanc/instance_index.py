@@ -1,4 +1,4 @@
-"""Questions about single instances that Orthanc's index answers."""
+"""Queries about instances to Orthanc's index."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ _PAGE = 200  # series
 
 
 class InstanceIndex:
-    """Asks Orthanc. All raise SourceError where it does not tell."""
+    """Asks Orthanc. All methods raise SourceError if it does not answer."""
 
     def __init__(self, api: OrthancApi) -> None:
         self._api = api
 
     def under(self, path: InstancePath) -> list[Instance]:
-        """The instances under these three UIDs: several where patients share them.
+        """The instances with these three UIDs: several if patients share them.
 
-        Study, series and instance have to belong together, or a token for one study opens another.
+        Study, series and instance must belong together, or a token for one study would open another.
         """
         query = {
             "StudyInstanceUID": path.study_instance_uid,
@@ -33,14 +33,14 @@ class InstanceIndex:
         return [instance for instance in self._find(query) if instance.path == path]
 
     def with_uid_of(self, orthanc_id: str) -> list[Instance]:
-        """The instance with this Orthanc ID, and all that share its SOP Instance UID. Raises NotFound."""
+        """The instance with this Orthanc ID, and all others with its SOP Instance UID. Raises NotFound."""
         sop_instance_uid = get_json(self._api, f"/instances/{orthanc_id}")["MainDicomTags"].get("SOPInstanceUID", "")
         if not is_identifier(sop_instance_uid):
-            raise NotFound("the instance has no usable SOP Instance UID")  # a wildcard would ask for all of them
+            raise NotFound("the instance has no usable SOP Instance UID")  # a wildcard would match every instance
         return self._find({"SOPInstanceUID": sop_instance_uid})
 
     def first_of_series(self, study_instance_uid: str, series_instance_uid: str) -> str:
-        """The Orthanc ID of the instance that stands for a series: the least, as for the stock plugin.
+        """The Orthanc ID of the instance that represents a series: the least, as in the stock plugin.
 
         Raises NotFound.
         """
@@ -53,9 +53,9 @@ class InstanceIndex:
         return min(instances)
 
     def within(self, study_instance_uid: str, series_instance_uid: str | None) -> list[str]:
-        """The Orthanc IDs of the instances of a study, or of one series of it, in their order: the stock plugin's.
+        """The Orthanc IDs of the instances of a study, or of one of its series, sorted as by the stock plugin.
 
-        Raises NotFound, SharedUids where two patients have the study's UID.
+        Raises NotFound, and SharedUids if two patients have the study's UID.
         """
         query = {"StudyInstanceUID": study_instance_uid}
         if series_instance_uid is not None:
@@ -68,7 +68,7 @@ class InstanceIndex:
         return sorted(str(orthanc_id) for one in series for orthanc_id in one["Instances"])
 
     def _series(self, question: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        """Orthanc answers no more at once than LimitFindResults says."""
+        """Page by page: LimitFindResults limits the length of an answer."""
         since = 0
         while found := post_json(
             self._api, "/tools/find", {**question, "Level": "Series", "Since": since, "Limit": _PAGE}
@@ -77,21 +77,21 @@ class InstanceIndex:
             since += len(found)
 
     def study_of(self, series_id: str) -> str:
-        """The Orthanc ID of the study of a series: no answer about an instance has it. Raises NotFound."""
+        """The Orthanc ID of the study of a series, which no answer about an instance has. Raises NotFound."""
         return str(get_json(self._api, f"/series/{series_id}")["ParentStudy"])
 
     def attachment(self, orthanc_id: str) -> str:
-        """The UUID of the DICOM attachment that an instance has now. Raises NotFound."""
+        """The UUID of an instance's present DICOM attachment. Raises NotFound."""
         return str(get_json(self._api, f"/instances/{orthanc_id}/attachments/dicom/info")["Uuid"])
 
     def attachments(self, orthanc_ids: Collection[str]) -> dict[str, str]:
-        """The same of those of some hundred instances that Orthanc has, by Orthanc ID."""
+        """The UUIDs of the DICOM attachments of up to some hundred instances, by Orthanc ID; without deleted ones."""
         body = {"Resources": list(orthanc_ids), "Level": "Instance", "Metadata": False}
         answers = post_json(self._api, "/tools/bulk-content", body)
         return {answer["ID"]: answer["FileUuid"] for answer in answers}
 
     def file(self, orthanc_id: str) -> bytes:
-        """The stored DICOM file, read by Orthanc. Raises NotFound."""
+        """The stored DICOM file, read through Orthanc. Raises NotFound."""
         return self._api.get(f"/instances/{orthanc_id}/file")
 
     def _find(self, query: Mapping[str, str]) -> list[Instance]:

@@ -12,8 +12,8 @@ _PREFIX = "frame cache: "
 class OrthancLogHandler(logging.Handler):
     """Writes each record as one line, at Orthanc's level "error", "warning" or "info".
 
-    Orthanc's functions raise TypeError for NUL and lone surrogates, which the texts of a file may contain, and a line
-    break would let such a text begin a line of its own.
+    Orthanc's functions raise TypeError for NUL and lone surrogates, which texts from files may contain. A line break
+    would let such a text forge a line of the log.
     """
 
     def __init__(self, module: OrthancModule) -> None:
@@ -21,7 +21,7 @@ class OrthancLogHandler(logging.Handler):
         self._module = module
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write `record` behind the plugin's name."""
+        """Write `record`, prefixed with the plugin's name."""
         line = _PREFIX + _in_one_line(record.getMessage())
         if record.levelno >= logging.ERROR:
             self._module.LogError(line)
@@ -32,9 +32,9 @@ class OrthancLogHandler(logging.Handler):
 
 
 def log_to_orthanc(logger: logging.Logger, module: OrthancModule) -> None:
-    """Send what `logger` and the loggers below it log to Orthanc's log, and nowhere else.
+    """Send the records of `logger` and the loggers below it to Orthanc's log, and nowhere else.
 
-    It takes the place of the handler of an earlier installation in the same process.
+    This replaces the handler of an earlier installation in the same process.
     """
     for handler in [handler for handler in logger.handlers if isinstance(handler, OrthancLogHandler)]:
         logger.removeHandler(handler)

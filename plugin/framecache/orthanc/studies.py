@@ -1,4 +1,4 @@
-"""The studies of the archive: newest first, page by page, and those that a patient had before."""
+"""The studies of the archive: newest first, page by page, and a patient's earlier studies."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from framecache.policy.keys import day_of
 from framecache.ports import OrthancApi
 
 _DAY = timedelta(days=1)
-# Nothing was stored as DICOM before; what claims to be older is asked for at once.
+# No DICOM is older; one query covers all studies with earlier dates.
 _OLDEST = date(1970, 1, 1)
-# Twice as many days are asked for together while there are few studies in them, up to so many days.
+# The window of days doubles while it has few studies, up to this length.
 _FEW, _LONGEST_WINDOW = 50, 4096
-# As many are asked for at once: while Orthanc's SQLite answers, nobody else is answered from it.
+# The length of a page: while Orthanc's SQLite answers one query, all others wait.
 _PAGES = {"Study": 500, "Instance": 200}
 _UNDATED = "undated"
 
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """A study by its Orthanc ID and its Study Instance UID ("" where that is none), and what its age is known by.
+    """A study with its Orthanc ID, its Study Instance UID ("" if invalid), and the fields that determine its age.
 
-    `study_date` is Study Date (0008,0020), "" where it is none (PS3.5 section 6.2); `last_update` is when Orthanc took
-    the last instance in. Whoever begins behind `bookmark` goes on behind this study.
+    `study_date` is Study Date (0008,0020), "" if it is invalid (PS3.5 section 6.2); `last_update` is the time when
+    Orthanc stored its last instance. `bookmark` continues after this study.
     """
 
     orthanc_id: str
@@ -42,20 +42,20 @@ class Study:
 
     @property
     def age(self) -> tuple[str, str, str]:
-        """Younger ones are greater."""
+        """The sort key: newer studies are greater."""
         return self.study_date, self.last_update, self.orthanc_id
 
     @property
     def bookmark(self) -> str:
-        """For `Studies.newest_first`. Those without a date are begun with again where their page begins."""
+        """For `Studies.newest_first`. Studies without a date resume at the start of their page."""
         return " ".join(self.age) if self.study_date else f"{_UNDATED} {self.offset}"
 
 
 class Studies:
     """Asks Orthanc's database (core 1.12.5 and later).
 
-    A page of all studies in order would have them all sorted, and would shift as studies come and go. So they are asked
-    for by a few days at a time, by the identifier that Orthanc keeps an index of, and are sorted here.
+    To page through all studies in order, Orthanc would sort all of them for each page, and pages would shift as studies
+    come and go. So each query covers a few days, by the tag that Orthanc indexes, and the studies are sorted here.
     """
 
     def __init__(self, api: OrthancApi, *, id_page: int = 100) -> None:
@@ -63,9 +63,9 @@ class Studies:
         self._api, self._id_page, self._longest = api, id_page, Counter[str]()
 
     def newest_first(self, bookmark: str, today: date, oldest: date | None = None) -> Iterator[Study]:
-        """The studies behind `bookmark` ("" for all), by Study Date and the last update, those without a date last.
+        """The studies after `bookmark` ("" for all), by Study Date and last update; studies without a date come last.
 
-        With `oldest`, none before that day and none without a date. Raises SourceError.
+        `oldest` excludes studies before that day and those without a date. Raises SourceError.
         """
         kind, _, rest = bookmark.partition(" ")
         if kind != _UNDATED:
@@ -76,7 +76,7 @@ class Studies:
 
     def _dated(self, from_day: str, today: date, oldest: date | None) -> Iterator[Study]:
         end = day_of(from_day)
-        if end is None:  # dates that are still to come are those of a wrong clock
+        if end is None:  # dates in the future come from a wrong clock
             end = today
             yield from self._within(f"{today + _DAY:%Y%m%d}-")
         last, length = oldest or _OLDEST, 1
@@ -96,10 +96,10 @@ class Studies:
         return (one for one in self._find({"Query": {}}, offset) if not one.study_date)
 
     def content(self, studies: Sequence[Study], on_odd: Callable[[Exception], None]) -> Iterator[Sequence[Instance]]:
-        """The instances of some studies, page by page; `on_odd` is told of an answer that cannot be understood.
+        """The instances of some studies, page by page; `on_odd` receives errors of invalid answers.
 
-        A study without a valid UID is left out: no frame of it can be asked for. By UIDs, because Orthanc's SQLite
-        looks at all instances there are for each that is asked for by its Orthanc ID. Raises SourceError.
+        Studies without a valid UID are omitted: their frames cannot be requested. The query uses UIDs, because for each
+        Orthanc ID in a query Orthanc's SQLite scans all instances. Raises SourceError.
         """
         uids = [one.study_instance_uid for one in studies if one.study_instance_uid]
         asked = {**FIND_OPTIONS, "Query": {"StudyInstanceUID": "\\".join(uids)}}
@@ -113,9 +113,9 @@ class Studies:
             yield instances
 
     def since(self, first: date) -> Iterator[str]:
-        """The Orthanc IDs of the studies from that day on, the oldest first. Raises SourceError.
+        """The Orthanc IDs of the studies from that day on, oldest first. Raises SourceError.
 
-        Page by page; a study that comes meanwhile is behind those of earlier days and moves none of them.
+        Page by page; studies that arrive meanwhile sort after earlier days and do not shift their pages.
         """
         order = [{"Type": "DicomTag", "Key": "StudyDate", "Direction": "ASC"}]
         asked = {"Level": "Study", "Expand": False, "Query": {"StudyDate": f"{first:%Y%m%d}-"}, "OrderBy": order}
@@ -129,28 +129,28 @@ class Studies:
         return list(map(str, get_json(self._api, f"/studies/{study_id}/instances?expand=false")))
 
     def number_of_instances(self, oldest: date | None = None) -> int:
-        """In the whole archive, or about so many in the studies from `oldest` on. Raises SourceError.
+        """The instances in the archive, or an estimate for the studies from `oldest` on. Raises SourceError.
 
-        Orthanc's SQLite takes minutes to count the instances of a range of dates: so it counts their studies.
+        Orthanc's SQLite takes minutes to count the instances of a range of dates, so we count studies.
         """
-        told = get_json(self._api, "/statistics")
+        totals = get_json(self._api, "/statistics")
         if oldest is None:
-            return int(told["CountInstances"])
+            return int(totals["CountInstances"])
         body = {"Level": "Study", "Query": {"StudyDate": f"{oldest:%Y%m%d}-"}}
         studies = int(post_json(self._api, "/tools/count-resources", body)["Count"])
-        return round(int(told["CountInstances"]) * studies / max(1, int(told["CountStudies"])))
+        return round(int(totals["CountInstances"]) * studies / max(1, int(totals["CountStudies"])))
 
     def related(self, instance_id: str, level: str) -> list[str]:
-        """The instances of the same "series" or "study". Raises NotFound, SourceError."""
+        """The Orthanc IDs of the instances of the same "series" or "study". Raises NotFound, SourceError."""
         parent = get_json(self._api, f"/instances/{instance_id}/{level}")["ID"]
         plural = {"series": "series", "study": "studies"}[level]
         return list(map(str, get_json(self._api, f"/{plural}/{parent}/instances?expand=false")))
 
     def priors(self, study_id: str, most: int, *, same_modality: bool) -> list[Study]:
-        """Up to `most` studies that the same patient had before, newest first.
+        """Up to `most` earlier studies of the same patient, newest first.
 
-        With `same_modality`, those that share a modality (0008,0061) with this one. Nothing where the patient has no
-        Patient ID: whoever has none is not the same. Raises NotFound, SourceError.
+        With `same_modality`, only studies that share a modality (0008,0061) with this one. None if the Patient ID is
+        empty, which does not identify a patient. Raises NotFound, SourceError.
         """
         study = get_json(self._api, f"/studies/{study_id}")
         if not study.get("PatientMainDicomTags", {}).get("PatientID", "").strip():
@@ -170,13 +170,13 @@ class Studies:
             try:
                 yield from [_study(answer, offset) for answer in answers]
             except (KeyError, TypeError, AttributeError) as error:
-                raise SourceError("Orthanc's answer about its studies cannot be understood") from error
+                raise SourceError("Orthanc's answer about its studies is invalid") from error
             offset += len(answers)
 
     def _pages(self, asked: Mapping[str, object], offset: int = 0) -> Iterator[list[dict[str, Any]]]:
-        """Orthanc heeds LimitFindResults and LimitFindInstances, whatever it is asked for.
+        """Orthanc applies LimitFindResults and LimitFindInstances to every query.
 
-        So the last page is an empty one, or one that is shorter than another at this level was.
+        So the last page is empty, or shorter than an earlier page of this level.
         """
         level = str(asked["Level"])
         while answers := self._ask(asked, offset):

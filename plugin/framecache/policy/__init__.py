@@ -1,1 +1,1 @@
-"""Which instances are cached when, in what form, at what priority and for how long."""
+"""The rules: which instances are cached, when, in what form, at what priority and for how long."""

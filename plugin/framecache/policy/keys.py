@@ -1,4 +1,4 @@
-"""The keys of a rule: what each looks at or decides, and what may be written there."""
+"""The keys of a rule: conditions and decisions, with their allowed values."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _MEGABYTE = 1 << 20
 _CENTURY = 36_500
 _CODE = re.compile(r"[A-Z0-9_ ]{1,16}")  # a CS of PS3.5 section 6.2
 _NAME = re.compile(r"[^\\\x00-\x1f\x7f]{1,16}")  # an SH or AE of the same
-_DATE = re.compile(r"[0-9]{8}")  # a DA of the same: YYYYMMDD, and nothing else that ISO 8601 would allow
+_DATE = re.compile(r"[0-9]{8}")  # a DA of the same: YYYYMMDD, but no other form of ISO 8601
 
 
 @dataclass(frozen=True, slots=True)
 class ConditionKey:
-    """A key of a rule that is a condition: what may be written, and the condition that this makes.
+    """A condition key of a rule: its allowed values, and the condition that a value makes.
 
-    `tag` is the tag of series or study that it looks at, if it is one.
+    `tag` is the tag of series or study that the condition needs, if any.
     """
 
     declaration: Declaration
@@ -32,11 +32,11 @@ class ConditionKey:
     tag: str | None = None
 
     def check(self, value: object) -> Condition:
-        """The condition. Raises SettingsError with key, value and what is allowed."""
+        """The condition. Raises SettingsError with the key, the value and the allowed values."""
         return self.make(self.declaration.check(value))
 
     def named(self, name: str) -> ConditionKey:
-        """The same under another key."""
+        """The same condition under another key."""
         return replace(self, declaration=replace(self.declaration, name=name))
 
 
@@ -57,7 +57,7 @@ def _frame_megabytes(instance: Described, _today: date) -> float:
 
 
 def day_of(text: str) -> date | None:
-    """The day of a DA (PS3.5 section 6.2), or None where it is none."""
+    """The date of a DA (PS3.5 section 6.2), or None if it is invalid."""
     if not _DATE.fullmatch(text):
         return None
     try:
@@ -67,7 +67,7 @@ def day_of(text: str) -> date | None:
 
 
 def _study_age(instance: Described, today: date) -> float | None:
-    """In days; None where the study has no date."""
+    """In days; None if the study has no date."""
     day = day_of(instance.study_date)
     return None if day is None else (today - day).days
 
@@ -83,7 +83,7 @@ _FRAMES, _SIZE, _AGE = (
 def _text(
     name: str, text_of: Callable[[Described], str], item: Text, meaning: str, tag: str | None = None
 ) -> ConditionKey:
-    """One text, or a list of them of which one has to be it."""
+    """A condition on a text: equal to the value, or to one in a list."""
     kind = Texts(item, f"{item.allowed}, or a list of such", empty=False, one_alone=True)
     return ConditionKey(Declaration(name, kind, meaning=meaning), lambda texts: Among(text_of, frozenset(texts)), tag)
 
@@ -95,7 +95,7 @@ def _number(
     meaning: str,
     tag: str | None = None,
 ) -> ConditionKey:
-    """The smallest that a number may be, or the largest."""
+    """A condition on a number: a minimum or a maximum."""
     is_least = name.startswith("Minimum")
     return ConditionKey(
         Declaration(name, kind, meaning=meaning),

@@ -1,4 +1,4 @@
-"""From the settings to rules, or to what is wrong with them."""
+"""Parses rules from the settings, or reports all their errors."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SHORTHAND: Mapping[str, str] = MappingProxyType(
 
 
 def parse_rules(value: object) -> tuple[Rule, ...]:
-    """From the setting "Rules". Raises SettingsError that names rule, key, value and what is allowed, for each."""
+    """From the setting "Rules". Raises SettingsError with rule, key, value and allowed values of each error."""
     return _parse_all("Rules", value, _rule, '[{"Modality": "MG"}]')
 
 
@@ -60,7 +60,7 @@ def _rule(item: object) -> Rule:
 
 
 def _shorthand(item: object) -> Rule:
-    """An empty list is no condition here."""
+    """Here an empty list means no condition."""
     stated = {key: value for key, value in item.items() if value != []} if isinstance(item, Mapping) else item
     keys = {name: CONDITIONS[key].named(name) for name, key in _SHORTHAND.items()}
     _checked(stated, keys)
@@ -70,7 +70,7 @@ def _shorthand(item: object) -> Rule:
 
 
 def _checked(item: object, keys: Mapping[str, ConditionKey | Declaration]) -> dict[str, Any]:
-    """What each key of `item` means. Raises SettingsError with all that is wrong."""
+    """The checked value of each key of `item`. Raises SettingsError with all errors."""
     if not isinstance(item, Mapping):
         raise SettingsError(f"it is {item!r}; allowed is an object with {', '.join(keys)}")
     complaints = [f'"{name}" is not known; known are {", ".join(keys)}' for name in item if name not in keys]

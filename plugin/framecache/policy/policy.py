@@ -1,4 +1,4 @@
-"""What is done with an instance: the one place that decides it."""
+"""The one place that decides how an instance is cached."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from framecache.dicom.transfer_syntax import Encoding, lookup
 from framecache.policy.keys import CONDITIONS
 from framecache.policy.rule import Described, Extract, Mode, Rule, Turn
 
-# Lossless syntaxes that viewers decode several times more slowly than HTJ2K; lossy ones would only grow.
+# Lossless syntaxes that viewers decode several times more slowly than HTJ2K; lossy ones would only get larger.
 _SLOW_TO_DECODE = frozenset({"1.2.840.10008.1.2.5", "1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70"})
 
 
 @dataclass(frozen=True, slots=True)
 class Treatment:
-    """What is done with an instance: when it comes into the cache, how, and when it leaves it if nobody asks for it.
+    """How an instance is cached: when, in what form, and for how many days without a view.
 
-    `has_small_form` says that HTJ2K lossless is kept beside; `keep_days` of 0 is for ever; `rule` is the place of the
-    rule that decided, from 0, or None if none did.
+    With `has_small_form`, HTJ2K lossless is cached, too; `keep_days` 0 means forever; `rule` is the index of the
+    matching rule from 0, or None.
     """
 
     extract: Extract
@@ -31,17 +31,17 @@ class Treatment:
 
     @property
     def is_kept(self) -> bool:
-        """Whether it may come into the cache at all."""
+        """Whether it may be cached at all."""
         return self.extract != "never"
 
     @property
     def is_kept_at_arrival(self) -> bool:
-        """Whether it comes into the cache though nobody has asked for it yet."""
+        """Whether it is cached before anybody requests it."""
         return self.extract == "arrival"
 
 
 class Policy:
-    """Rules, of which the first that matches decides; what none matches is never kept."""
+    """Rules, of which the first match decides. Instances without a match are never cached."""
 
     def __init__(
         self,
@@ -50,16 +50,16 @@ class Policy:
         maximum_age_days: float = 0.0,
         today: Callable[[], date] = date.today,
     ) -> None:
-        """`mode` and `maximum_age_days` are for rules that do not say otherwise."""
+        """`mode` and `maximum_age_days` are the defaults of rules."""
         self._rules, self._today = tuple(rules), today
         self._small = [_treatment(place, rule, mode, maximum_age_days) for place, rule in enumerate(self._rules)]
         self._plain = [replace(treatment, has_small_form=False) for treatment in self._small]
         self._none = Treatment("never", mode, keep_days=maximum_age_days)
-        #: The tags of series and study that have to be known to decide.
+        #: The tags of series and study that a decision needs.
         self.tags = sorted(frozenset[str]().union(*(rule.tags for rule in self._rules)))
 
     def decide(self, instance: Described) -> Treatment:
-        """What is done with `instance` today."""
+        """The treatment of `instance` today."""
         today = self._today()
         for place, rule in enumerate(self._rules):
             if rule.matches(instance, today):
@@ -70,12 +70,12 @@ class Policy:
 
     @property
     def shortest_stay(self) -> float:
-        """The fewest days after which anything leaves because nobody asked for it; 0: nothing does."""
+        """The smallest number of days without a view after which an instance is evicted; 0: never."""
         return min((t.keep_days for t in [*self._small, self._none] if t.keep_days), default=0.0)
 
 
 def gains_by_htj2k(transfer_syntax_uid: str) -> bool:
-    """Whether frames that are stored so are smaller, or decoded faster, as HTJ2K lossless."""
+    """Whether frames in this stored syntax are smaller, or decode faster, as HTJ2K lossless."""
     return lookup(transfer_syntax_uid).encoding is Encoding.NATIVE or transfer_syntax_uid in _SLOW_TO_DECODE
 
 
@@ -94,15 +94,15 @@ def _treatment(place: int, rule: Rule, mode: Mode, maximum_age_days: float) -> T
 def site_rules(
     rules: Sequence[Rule], transcode: Sequence[Rule], minimum_frames: int, minimum_frame_mb: float, mode: Mode
 ) -> list[Rule]:
-    """All rules in force: the site's, and behind them what the other settings say of what none of those is about.
+    """All rules in force: the site's, followed by those of the other settings for instances that none of them matches.
 
-    With rules of a site's own the rest waits for a viewer.
+    If a site has rules of its own, other instances are cached only on demand.
     """
     size = [
         Rule((CONDITIONS["MinimumFrames"].check(minimum_frames),)),
         Rule((CONDITIONS["MinimumFrameMB"].check(minimum_frame_mb),)),
     ]
-    # A site that asked for an index alone wants nothing else written.
+    # A site that chose the index mode expects no copies.
     small = [replace(rule, conditions=rule.conditions + one.conditions) for rule in transcode for one in size]
     rest = [*(small if mode != "index" else []), *size]
     return [*rules, *(replace(rule, extract="demand" if rules else "arrival") for rule in rest)]

@@ -1,4 +1,4 @@
-"""One rule: what an instance has to be, and what is done with it then."""
+"""A rule: its conditions, and the treatment of instances that meet them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Turn = Literal["high", "normal", "low"]
 
 
 class Described(Protocol):
-    """What rules look at of an instance; a text that Orthanc does not know is empty."""
+    """The properties of an instance that rules use; a text that Orthanc does not know is empty."""
 
     @property
     def modality(self) -> str:
@@ -46,12 +46,12 @@ class Described(Protocol):
 
     @property
     def frame_size(self) -> int:
-        """About how many bytes a stored frame has."""
+        """The approximate size of a stored frame in bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Among:
-    """A condition: the text is one of some."""
+    """A condition: the text is one of `texts`."""
 
     text_of: Callable[[Described], str]
     texts: frozenset[str]
@@ -63,7 +63,7 @@ class Among:
 
 @dataclass(frozen=True, slots=True)
 class Within:
-    """A condition: the number is within bounds; one that is not known is not."""
+    """A condition: the number is within bounds; an unknown number is not."""
 
     number_of: Callable[[Described, date], float | None]
     smallest: float = float("-inf")
@@ -80,9 +80,9 @@ Condition = Among | Within
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Conditions that have all to hold, and what follows; None: as the settings say for all instances.
+    """Conditions that must all hold, and the resulting treatment; None: the general setting applies.
 
-    `tags` are the tags of series and study that the conditions look at, `written` is the rule as JSON.
+    `tags` are the tags of series and study that the conditions need, `written` is the rule as JSON.
     """
 
     conditions: tuple[Condition, ...] = ()
@@ -94,7 +94,7 @@ class Rule:
     written: Mapping[str, object] | None = None
 
     def matches(self, instance: Described, today: date) -> bool:
-        """Whether the rule is about `instance`."""
+        """Whether all conditions hold for `instance`."""
         for condition in self.conditions:  # noqa: SIM110 - all(…) takes twice as long
             if not condition.holds(instance, today):
                 return False
