@@ -21,6 +21,11 @@ class SingleFlight(Generic[_Result]):
         self._under_way: dict[Hashable, Future[_Result]] = {}
         self._lock = threading.Lock()
 
+    @property
+    def under_way(self) -> int:
+        """Calls that somebody makes now."""
+        return len(self._under_way)
+
     def join(self, key: Hashable, function: Callable[[], _Result]) -> _Result:
         """What `function` returns or raises, called by the first who comes with `key`. Raises Overloaded."""
         with self._lock:
@@ -56,6 +61,11 @@ class SharedReads:
         self._patience = patience
         self._under_way: dict[Hashable, _SharedRead] = {}
         self._changed = threading.Condition()
+
+    @property
+    def under_way(self) -> int:
+        """Reads that somebody makes now."""
+        return len(self._under_way)
 
     def read_into(self, key: Hashable, target: memoryview, read: Callable[[memoryview], None]) -> None:
         """Fill `target` by `read`, or with what the first who came with `key` has read; raises what that raised.

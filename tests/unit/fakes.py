@@ -170,6 +170,8 @@ class FakeApi:
         self.expected: dict[str, int] = {}
         self.calls: list[str] = []
         self.broken = False
+        # Whether all that is stored answers to a query.
+        self.finds_all = False
         self.has_database_plugin = False
 
     def store(self, content: bytes, **values: Any) -> str:
@@ -264,7 +266,7 @@ class FakeApi:
         query = json.loads(body)
         if uri == "/tools/find":
             answers = [stored.answer for stored in self.instances.values()]
-            found = [answer for answer in answers if _matches(answer, query["Query"])]
+            found = [answer for answer in answers if self.finds_all or _matches(answer, query["Query"])]
             return json.dumps(_series_of(found, query) if query["Level"] == "Series" else found).encode()
         if uri == "/tools/bulk-content":
             return json.dumps(list(self._bulk(query["Level"], query["Resources"]))).encode()

@@ -66,7 +66,7 @@ def test_a_call_is_made_once(*, fails: bool) -> None:
 
     assert set(many(work, lambda: flights.join("key", work))) == {"the disk" if fails else b"frame"}
     assert work.times == 1
-    assert not flights._under_way
+    assert not flights.under_way
 
 
 @pytest.mark.parametrize("fails", [False, True])
@@ -75,7 +75,7 @@ def test_bytes_are_read_once_into_the_memory_of_each(*, fails: bool) -> None:
 
     assert set(many(work, lambda: read(reads, work))) == {"the disk" if fails else b"frame"}
     assert work.times == 1
-    assert not reads._under_way
+    assert not reads.under_way
 
 
 def test_who_comes_later_reads_anew() -> None:

@@ -42,17 +42,19 @@ def test_a_call_that_takes_too_long_is_an_error_of_ours() -> None:
 
 
 def test_a_closed_desk_ends_after_the_calls_that_wait() -> None:
-    desk, order = Desk("test", 2), list[int]()
+    desk, order = Desk("closed", 2), list[int]()
+    threads = [thread for thread in threading.enumerate() if thread.name.startswith("closed-")]
+    assert len(threads) == 2
     for number in range(5):
         desk.call(lambda number=number: order.append(number))  # type: ignore[misc]
     desk.close()
-    for thread in desk._threads:
+    for thread in threads:
         thread.join(5)
 
     assert order == [0, 1, 2, 3, 4]
     with pytest.raises(Stopping):
         desk.call(lambda: 1)
-    assert not any(thread.is_alive() for thread in desk._threads)
+    assert not any(thread.is_alive() for thread in threads)
 
 
 def test_making_way_changes_no_other_thread() -> None:

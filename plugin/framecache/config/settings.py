@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from datetime import date
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, get_args
@@ -282,12 +283,15 @@ class Settings:
     )
     strict: bool = field(metadata=_declared("Strict", Flag(), False, "Stop Orthanc's start if a setting is wrong."))
 
-    def policy(self, rules: Sequence[Rule] | None = None) -> Policy:
-        """What decides about each instance, by the rules in force or by others in their place."""
+    def policy(self, rules: Sequence[Rule] | None = None, *, today: Callable[[], date] = date.today) -> Policy:
+        """What decides about each instance, by the rules in force or by others in their place.
+
+        The age of a study counts from `today`.
+        """
         chosen = self.rules if rules is None else rules
         transcode = self.transcode if not chosen else ()
         in_turn = site_rules(chosen, transcode, self.minimum_frames, self.minimum_frame_mb, self.mode)
-        return Policy(in_turn, self.mode, self.maximum_age_days)
+        return Policy(in_turn, self.mode, self.maximum_age_days, today)
 
 
 #: Each declaration, by the name of its field.

@@ -60,6 +60,11 @@ class Catalogue:
         # Whether Orthanc itself keeps the files. It unlinks them as it deletes; a storage plugin may do so later.
         self.trusts_files = True
 
+    @property
+    def number_of_entries(self) -> int:
+        """Instances that memory holds an entry of."""
+        return len(self._paths)
+
     def lookup(self, path: InstancePath) -> Entry:
         """The instance under these three UIDs, as it is now. Raises NotFound, SourceError."""
         entry = self._entries.get(path)

@@ -19,10 +19,19 @@ class BufferPool:
     """Buffers by size class, with one budget for all that are leased.
 
     `limit` bounds the bytes leased at once, `keep` those that are free for reuse. A free buffer is dropped after
-    `idle_seconds`, or earlier to make room for one that is given back.
+    `idle_seconds`, or earlier to make room for one that is given back. `allocate` makes one of so many bytes.
     """
 
-    def __init__(self, limit: int, keep: int, idle_seconds: float = 10.0, clock: Clock = time) -> None:
+    def __init__(
+        self,
+        limit: int,
+        keep: int,
+        idle_seconds: float = 10.0,
+        clock: Clock = time,
+        *,
+        allocate: Callable[[int], bytearray] = bytearray,
+    ) -> None:
+        self._allocate = allocate
         self._limit, self._keep, self._idle_seconds, self._clock = limit, keep, idle_seconds, clock
         self._free: defaultdict[int, deque[_Kept]] = defaultdict(deque)  # each the oldest first
         self._leased = self._kept = 0
@@ -57,7 +66,7 @@ class BufferPool:
             if size in self._free:
                 return self._pop(size, deque.pop)
         try:
-            return bytearray(size)
+            return self._allocate(size)
         except MemoryError:
             with self._lock:
                 self._release(size)

@@ -64,10 +64,10 @@ def shared_pool() -> Iterator[CodecPool]:
     pool.close()
 
 
-def children() -> list[int]:
-    """The helper processes of this process."""
+def children(parent: int | None = None) -> list[int]:
+    """The helper processes of that process, or of this one."""
     found = subprocess.run(
-        ["pgrep", "-P", str(os.getpid()), "-f", "framecache.codecs.process"], capture_output=True, check=False
+        ["pgrep", "-P", str(parent or os.getpid()), "-f", "framecache.codecs.process"], capture_output=True, check=False
     )
     return [int(pid) for pid in found.stdout.split()]
 
@@ -224,20 +224,45 @@ def test_a_frame_larger_than_the_limit_is_not_even_sent(new_pool: NewPool) -> No
         pool.transcode(SMALL.header(), memoryview(bytearray(MEMORY + 1)), 1, EXPLICIT)
 
 
-def test_callers_wait_for_a_free_process(new_pool: NewPool) -> None:
-    pool = new_pool(deadline=5)
+class SlowPython:
+    """A Python that begins when a test says so; until then whoever starts it has the only process."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path, self._started, self._may_begin = folder / "python3", folder / "started", folder / "may begin"
+        wait = f"until [ -e '{self._may_begin}' ]; do sleep 0.02; done"
+        self.path.write_text(f"""#!/bin/sh\ntouch '{self._started}'\n{wait}\nexec '{sys.executable}' "$@"\n""")
+        self.path.chmod(0o755)
+
+    def is_waiting(self) -> bool:
+        return self._started.exists()
+
+    def begin(self) -> None:
+        self._may_begin.touch()
+
+
+def test_callers_wait_for_a_free_process(new_pool: NewPool, tmp_path: Path) -> None:
+    python = SlowPython(tmp_path)
+    pool = new_pool(str(python.path))
+    with ThreadPoolExecutor(2) as callers:
+        first = callers.submit(transcode, pool)
+        assert eventually(python.is_waiting)
+        waiting = callers.submit(transcode, pool)
+        time.sleep(0.3)
+        assert not waiting.done()
+        python.begin()
+        assert first.result() == waiting.result() == SMALL.pixels.tobytes()
+
+
+def test_callers_are_told_when_no_process_comes_free(new_pool: NewPool, tmp_path: Path) -> None:
+    python = SlowPython(tmp_path)
+    pool = new_pool(str(python.path), deadline=1)
     with ThreadPoolExecutor(1) as callers:
-        with pool._lease():
-            waiting = callers.submit(transcode, pool)
-            time.sleep(0.3)
-            assert not waiting.done()
-        assert waiting.result() == SMALL.pixels.tobytes()
-
-
-def test_callers_are_told_when_no_process_comes_free(new_pool: NewPool) -> None:
-    pool = new_pool(deadline=1)
-    with pool._lease(), pytest.raises(Overloaded):
-        transcode(pool)
+        first = callers.submit(transcode, pool)
+        assert eventually(python.is_waiting)
+        with pytest.raises(Overloaded):
+            transcode(pool)
+        python.begin()
+        assert first.result() == SMALL.pixels.tobytes()
     assert transcode(pool) == SMALL.pixels.tobytes()
 
 
@@ -292,11 +317,12 @@ def test_a_process_does_not_outlive_its_orthanc() -> None:
         "import sys, time; sys.path.insert(0, sys.argv[1])\n"
         "from framecache.codecs.codec_pool import CodecPool\n"
         "pool = CodecPool(sys.executable, 1, 1 << 30, 20); pool.check()\n"
-        "print(pool._free[0].pid, flush=True); time.sleep(60)"
+        "print(flush=True); time.sleep(60)"
     )
     host = subprocess.Popen([sys.executable, "-c", program, str(PLUGIN)], stdout=subprocess.PIPE)
     assert host.stdout is not None
-    helper = int(host.stdout.readline())
+    assert host.stdout.readline()
+    (helper,) = children(host.pid)
     # A stopped process does not see the end of its input: only the kernel's signal can end it.
     os.kill(helper, signal.SIGSTOP)
     host.kill()

@@ -95,12 +95,10 @@ def test_uids_that_do_not_belong_together_are_not_found(catalogue: Catalogue, ap
         catalogue.lookup(path)
 
 
-def test_an_answer_about_other_uids_is_not_believed(
-    catalogue: Catalogue, api: FakeApi, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_answer_about_other_uids_is_not_believed(catalogue: Catalogue, api: FakeApi) -> None:
     """Orthanc compares identifiers without case and accents, and knows wildcards."""
     api.store(FILE)
-    monkeypatch.setattr("tests.unit.fakes._matches", lambda *_: True)
+    api.finds_all = True
 
     with pytest.raises(NotFound):
         catalogue.lookup(InstancePath("9.9", SERIES, INSTANCE))
@@ -379,8 +377,16 @@ def test_memory_is_bounded_and_the_oldest_entry_goes(
         api.store(FILE, orthanc_id=orthanc_id(number), uuid=uuid(number), path=path)
         catalogue.lookup(path)
 
-    assert list(catalogue._entries) == paths[2:]
-    assert len(catalogue._paths) == 3
+    assert catalogue.number_of_entries == 3
+    api.calls.clear()
+    for path in paths[2:]:
+        catalogue.lookup(path)
+    assert api.calls == []
+    for path in paths[:2]:
+        api.calls.clear()
+        catalogue.lookup(path)
+        assert api.calls
+    assert catalogue.number_of_entries == 3
 
 
 def test_the_rules_are_asked_whenever_orthanc_describes_an_instance_and_not_at_a_hit(

@@ -38,9 +38,7 @@ SLICE = replace(instance(1), modality="CT", number_of_frames=1, file_size=MB // 
 
 def policy(rules: Sequence[Mapping[str, Any]] = (), **other: Any) -> Policy:
     settings = read_settings({"Rules": list(rules), **other}, Path("/beside"))
-    made = settings.policy()
-    made._today = lambda: TODAY
-    return made
+    return settings.policy(today=lambda: TODAY)
 
 
 # A condition, and whether the tomosynthesis meets it.

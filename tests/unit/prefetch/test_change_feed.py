@@ -161,15 +161,16 @@ def test_the_first_run_takes_in_what_orthanc_told_of_after_its_log_had_it(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench.store.texts.clear()
-    name, last = bench.put(50), bench.change_feed._changes.last
+    name, get = bench.put(50), bench.api.get
 
-    def look_before_the_event() -> int:
-        monkeypatch.setattr(bench.change_feed._changes, "last", last)
-        found = last()
-        bench.change_feed.arrived(name)
-        return found
+    def answer_before_the_event(uri: str) -> bytes:
+        answer = get(uri)
+        if uri.startswith("/changes?last"):
+            monkeypatch.undo()
+            bench.change_feed.arrived(name)
+        return answer
 
-    monkeypatch.setattr(bench.change_feed._changes, "last", look_before_the_event)
+    monkeypatch.setattr(bench.api, "get", answer_before_the_event)
     bench.change_feed.start()
 
     assert eventually(lambda: bench.queue.names == [name])

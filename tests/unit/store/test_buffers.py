@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
@@ -137,16 +138,25 @@ def test_a_burst_of_large_frames_keeps_no_later_size_from_being_reused() -> None
     assert pool.kept == 6 * MB
 
 
+class Buffer(bytearray):
+    """One that can be watched."""
+
+
 @given(st.lists(st.tuples(st.sampled_from([64 * KB, 100 * KB, 128 * KB, 300 * KB]), st.integers(0, 40)), max_size=40))
 def test_what_is_kept_is_what_is_there(uses: list[tuple[int, int]]) -> None:
-    clock = FakeClock()
-    pool = BufferPool(limit=16 * MB, keep=512 * KB, clock=clock)
+    clock, made = FakeClock(), list[weakref.ref[Buffer]]()
+
+    def allocate(size: int) -> bytearray:
+        made.append(weakref.ref(buffer := Buffer(size)))
+        return buffer
+
+    pool = BufferPool(limit=16 * MB, keep=512 * KB, clock=clock, allocate=allocate)
     for length, pause in uses:
         lend(pool, length, 2)
         clock.now += pause
         pool.trim()
         assert 0 <= pool.kept <= 512 * KB
-        assert pool.kept == sum(len(kept.buffer) for free in pool._free.values() for kept in free)
+        assert pool.kept == sum(len(buffer) for one in made if (buffer := one()) is not None)
         assert pool.leased == 0
 
 
@@ -166,12 +176,11 @@ def test_an_error_inside_the_lease_gives_the_memory_back() -> None:
     assert pool.leased == 0
 
 
-def test_memory_that_cannot_be_had_is_an_overload_and_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_that_cannot_be_had_is_an_overload_and_costs_nothing() -> None:
     def no_memory(_size: int) -> bytearray:
         raise MemoryError
 
-    monkeypatch.setattr("framecache.store.buffers.bytearray", no_memory, raising=False)
-    pool = BufferPool(limit=MB, keep=0)
+    pool = BufferPool(limit=MB, keep=0, allocate=no_memory)
 
     with pytest.raises(Overloaded, match="no memory"), pool.lease(MB):
         pass

@@ -19,6 +19,7 @@ from framecache.store.store import RecoveryReport
 from tests.unit.blocks import path_of
 from tests.unit.fakes import FakeClock, FakeLog, instance
 from tests.unit.own_files import OwnFiles
+from tests.unit.store.disk.database import on_new_connection, watch_statements
 from tests.unit.store.filled import LIMIT, MB, SYNTAX, fill, frames
 
 Bench = tuple[ResilientStore, FakeLog, FakeClock, Path]
@@ -167,10 +168,11 @@ def test_an_index_that_the_check_cannot_read_is_set_aside_though_it_can_be_opene
     first.records.keep(instance(1).to_json())
     store = ResilientStore(lambda: DiskStore(tmp_path, LIMIT), LIMIT, FakeClock())
     first.close()
-    run = Recovery.run
+    run, checked = Recovery.run, list[Recovery]()
 
     def fail_on_the_old(check: Recovery) -> RecoveryReport:
-        if len(check._table):
+        checked.append(check)
+        if len(checked) == 1:
             raise sqlite3.DatabaseError("database disk image is malformed")
         return run(check)
 
@@ -241,26 +243,18 @@ def test_what_cannot_be_looked_up_now_is_not_taken_for_cleaned_up(tmp_path: Path
     store.close()
 
 
-def test_a_transaction_that_cannot_be_committed_leaves_no_file(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_transaction_that_cannot_be_committed_leaves_no_file(bench: Bench, own_files: OwnFiles) -> None:
     store, _, _, folder = bench
     fill(store, instance(1))
-    inner = store._opened
-    assert isinstance(inner, DiskStore)
 
-    class Full:
-        def __init__(self, real: Callable[..., object]) -> None:
-            self.real = real
+    def refuse(statement: str) -> None:
+        if statement == "COMMIT":
+            raise sqlite3.OperationalError("database or disk is full")
 
-        def __call__(self, statement: str, *arguments: object) -> object:
-            if statement == "COMMIT":
-                raise sqlite3.OperationalError("database or disk is full")
-            return self.real(statement, *arguments)
-
-    real = inner._table._sql
-    monkeypatch.setattr(type(inner._table), "_sql", property(lambda _: Full(real)))
+    watch_statements(own_files, refuse)
     with pytest.raises(StoreError, match="full"):
-        store.blocks.keep(instance(2), SYNTAX, frames(1))
-    monkeypatch.undo()
+        on_new_connection(lambda: store.blocks.keep(instance(2), SYNTAX, frames(1)))
+    own_files.undo()
     assert reason(store) == "database or disk is full"
     assert len(list(folder.rglob("*.block"))) == 1
 

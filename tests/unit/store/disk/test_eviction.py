@@ -7,21 +7,20 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from framecache.dicom.identity import InstancePath
 from framecache.orthanc.instance import Instance
 from framecache.store.disk.disk_store import DiskStore
 from framecache.store.disk.eviction import Lifetime
-from framecache.store.disk.space import Bounds, DiskLow
+from framecache.store.disk.space import DiskLow
 from framecache.store.errors import DoesNotFit
 
 from tests.disk import disk_usage
 from tests.unit.dicom_files import INSTANCE, SERIES, STUDY
 from tests.unit.fakes import instance
 from tests.unit.own_files import OwnFiles, only_here
-from tests.unit.store.disk.database import execute
+from tests.unit.store.disk.database import execute, on_new_connection, watch_statements
 from tests.unit.store.filled import KB, LIMIT, MB, SYNTAX, fill, frames
 
 DAY = 86400.0
@@ -274,20 +273,14 @@ def test_small_files_count_as_on_the_disk_until_they_are_gone(
     assert max(beyond) <= 0
 
 
-def test_many_instances_are_forgotten_in_few_transactions(store: DiskStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_instances_are_forgotten_in_few_transactions(store: DiskStore, own_files: OwnFiles) -> None:
     for number in range(20):
         fill(store, instance(number), blocks=2, size=KB)
-    transactions = 0
-    transact = store._table._transact
+    names, statements = [instance(number).orthanc_id for number in range(20)], list[str]()
 
-    def counted(*positional: Any, **named: Any) -> Any:
-        nonlocal transactions
-        transactions += 1
-        return transact(*positional, **named)
-
-    monkeypatch.setattr(store._table, "_transact", counted)
-    assert store.versions.remove_all(*(instance(number).orthanc_id for number in range(20))) == 60
-    assert transactions == 1
+    watch_statements(own_files, statements.append)
+    assert on_new_connection(lambda: store.versions.remove_all(*names)) == 60
+    assert statements.count("COMMIT") == 1
 
 
 def test_why_something_left_and_how_much_it_was_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -295,17 +288,17 @@ def test_why_something_left_and_how_much_it_was_is_told(tmp_path: Path, monkeypa
     store = DiskStore(
         tmp_path,
         LIMIT,
-        1,
+        3 * MB,
         Lifetime.of_all(30 * DAY),
         lambda cause, names, size: told.append((cause, set(names), size // MB)),
     )
     ones = [instance(number) for number in range(1, 8)]
     names = [one.orthanc_id for one in ones]
+    free(monkeypatch, store, 1 << 40)
     for number in range(4):
         fill(store, ones[number], blocks=4, size=MB)
     assert told == [("size", {names[0]}, 4)]
     free(monkeypatch, store, 8 * MB)
-    monkeypatch.setattr(store._space, "_bounds", Bounds(LIMIT, 3 * MB))
     store.tend(0.0)
     assert told[1:] == [("free_disk", {names[1]}, 4), ("free_disk", {names[2]}, 4)]
     monkeypatch.undo()

@@ -12,7 +12,7 @@ from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import SERVICE_NAME, OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.trace import SpanKind, StatusCode, Tracer, set_span_in_context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
@@ -32,9 +32,6 @@ def of_uids(uids: Sequence[str]) -> Attributes:
     return dict(zip(_UIDS, uids, strict=False))
 
 
-_MOST = 100_000
-
-
 @dataclass(slots=True)
 class _Instance:
     """One that something is left to do for."""
@@ -49,7 +46,7 @@ class Instances:
     Of one that the rules leave out nothing is told but that it was stored: the oldest are forgotten.
     """
 
-    def __init__(self, tracer: Tracer, most: int = _MOST) -> None:
+    def __init__(self, tracer: Tracer, most: int) -> None:
         self._tracer, self._most = tracer, most
         self._open: OrderedDict[str, _Instance] = OrderedDict()
 
@@ -183,8 +180,9 @@ _SECOND = 10**9  # nanoseconds
 class Spans:
     """Records in, spans out."""
 
-    def __init__(self, tracer: Tracer, clock: Clock = time) -> None:
-        self._clock, self._requests, self._instances = clock, Requests(tracer), Instances(tracer)
+    def __init__(self, tracer: Tracer, clock: Clock = time, *, most_instances: int = 100_000) -> None:
+        """Of `most_instances` at most it is remembered what was told."""
+        self._clock, self._requests, self._instances = clock, Requests(tracer), Instances(tracer, most_instances)
 
     def add(self, record: Record) -> None:
         """Take the next record."""
@@ -205,11 +203,11 @@ class Spans:
 
 
 @contextmanager
-def spans() -> Iterator[Spans]:
-    """Where spans are made and sent in the background; what is left is sent at the end."""
+def spans(exporter: SpanExporter | None = None) -> Iterator[Spans]:
+    """Where spans are made and sent in the background, by OTLP or `exporter`; what is left is sent at the end."""
     named = SERVICE_NAME in OTELResourceDetector().detect().attributes
     provider = TracerProvider(resource=Resource.create({} if named else {SERVICE_NAME: _NAME}), shutdown_on_exit=False)
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    provider.add_span_processor(BatchSpanProcessor(exporter or OTLPSpanExporter()))
     try:
         yield Spans(provider.get_tracer(_NAME))
     finally:

@@ -25,11 +25,11 @@ class ShiftedClock:
         return 50.0
 
 
-def spans_of(*records: Record) -> Sequence[ReadableSpan]:
+def spans_of(*records: Record, **bounds: int) -> Sequence[ReadableSpan]:
     """What is made of `records`, in the order in which the spans end."""
     exporter, provider = InMemorySpanExporter(), TracerProvider(sampler=DEFAULT_ON, shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    spans = Spans(provider.get_tracer("test"), ShiftedClock())
+    spans = Spans(provider.get_tracer("test"), ShiftedClock(), **bounds)
     for record in records:
         spans.add(record)
     return exporter.get_finished_spans()

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from framecache.telemetry.tracing.process.spans import Instances
 from framecache.telemetry.tracing.records import ExtractionRecord, FinishedRecord, StoredRecord
-from opentelemetry.trace import NoOpTracer, StatusCode
+from opentelemetry.trace import StatusCode
 
 from tests.unit.dicom_files import EXPLICIT, INSTANCE, SERIES, STUDY
 from tests.unit.fakes import ORTHANC_ID
@@ -102,8 +101,10 @@ def test_of_an_instance_that_nothing_was_done_for_there_is_no_trace() -> None:
 
 
 def test_those_that_are_never_finished_are_forgotten() -> None:
-    instances = Instances(NoOpTracer(), most=2)
-    for name in "abc":
-        instances.stored(StoredRecord(name, 1.0))
+    stored = [StoredRecord(name, 1.0) for name in "abc"]
+    done = [record for name in "cba" for record in (extracted(orthanc_id=name), FinishedRecord(name))]
+    spans = spans_of(*stored, *done, most_instances=2)
+    traces = {span.context.trace_id: values(span)["orthanc.instance_id"] for span in spans if span.name == "instance"}
 
-    assert list(instances._open) == ["b", "c"]
+    assert list(traces.values()) == ["c", "b", "a"]
+    assert [traces[span.context.trace_id] for span in spans if span.name == "stored"] == ["c", "b"]

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 import pytest
 from framecache.telemetry.tracing.process import __main__ as process
 from framecache.telemetry.tracing.process import spans as sending
-from framecache.telemetry.tracing.records import FinishedRecord, Record, pack
-from opentelemetry.sdk.trace import Tracer
+from framecache.telemetry.tracing.records import FinishedRecord, Record, RequestRecord, pack
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from tests.unit.own_files import only_here
 
@@ -73,7 +73,7 @@ def test_the_service_has_the_name_that_the_environment_gives_it(
 ) -> None:
     for variable, value in environment.items():
         monkeypatch.setenv(variable, value)
-    with sending.spans() as spans:
-        tracer = spans._requests._tracer
-        assert isinstance(tracer, Tracer)
-        assert tracer.resource.attributes["service.name"] == name
+    sent = InMemorySpanExporter()
+    with sending.spans(sent) as spans:
+        spans.add(RequestRecord("GET", "/", (), "", "", 1.0, None, 2.0, 200, 0, None, None))
+    assert [span.resource.attributes["service.name"] for span in sent.get_finished_spans()] == [name]
