@@ -1,4 +1,4 @@
-"""The administration of one Orthanc: a real store, a real filler, and the archive of the fakes."""
+"""The administration of one Orthanc: a harness over a real store, and the areas that act on it."""
 
 from __future__ import annotations
 
@@ -13,39 +13,28 @@ from framecache.admin.instance_jobs import Verification, Warming
 from framecache.admin.jobs import Job, Jobs
 from framecache.admin.resources import ResourceUsage
 from framecache.admin.work import JobWork
-from framecache.dicom.identity import InstancePath
-from framecache.dispatcher import Dispatcher
-from framecache.instances.catalogue import Catalogue
 from framecache.orthanc.hierarchy import Hierarchy
 from framecache.policy.policy import Policy, site_rules
-from framecache.prefetch.scheduler import Scheduler
+from framecache.ports import Clock
 from framecache.prefetch.write_behind import WriteBehind
-from framecache.store.buffers import BufferPool
 from framecache.store.disk.disk_store import DiskStore
 from framecache.store.resilient_store import ResilientStore
 from framecache.telemetry.events import Events
-from framecache.telemetry.metrics import Metrics
-from framecache.threads import Desk
 
-from tests.unit.caching import extraction_workers
-from tests.unit.dicom_files import INSTANCE, SERIES, STUDY, native
-from tests.unit.fakes import SERIES_ID, FakeApi, eventually, orthanc_id, sources, uuid
+from tests.unit.fakes import eventually
+from tests.unit.harness import Harness
 
 MB = 1 << 20
 
 
-class Site:
-    """Its filler works when a test starts it."""
+class Site(Harness[ResilientStore, Clock]):
+    """A harness over a real store, with what administrators do."""
 
     def __init__(self, folder: Path, *, longest_queue: int = 100_000, most_queued: int = 500) -> None:
-        self.api, self.metrics = FakeApi(folder / "db"), Metrics()
         self.folder = folder / "cache"
-        self.store = ResilientStore(lambda: DiskStore(self.folder, 1 << 30), 1 << 30, time)
-        self.desk, self.pool = Desk("test-desk", 1), BufferPool(64 * MB, 0)
+        store = ResilientStore(lambda: DiskStore(self.folder, 1 << 30), 1 << 30, time)
         policy = Policy(site_rules((), (), minimum_frames=2, minimum_frame_mb=4.0, mode="copy"))
-        self.catalogue = Catalogue(self.api, self.store, self.desk, time, folder / "db", 5.0, decide=policy.decide)
-        self.dispatcher = Dispatcher()
-        self.scheduler = Scheduler(self.metrics, time, self.dispatcher, longest_queue=longest_queue)
+        super().__init__(folder, store, time, policy, longest_queue=longest_queue)
         self.write_behind = WriteBehind(self.catalogue, self.store)
         self.events = Events(time)
         self.jobs = Jobs(time, self.events)
@@ -66,25 +55,14 @@ class Site:
 
     def close(self) -> None:
         self.jobs.stop()
-        self.scheduler.close()
         self.write_behind.stop()
-        self.desk.close()
+        super().close()
         self.store.close()
 
     @property
     def names(self) -> list[str]:
         """The Orthanc IDs of what was taken in."""
         return list(self.api.instances)
-
-    def take_in(self, number: int, content: bytes | None = None, *, frames: int = 3, series: str = SERIES_ID) -> str:
-        return self.api.store(
-            native(bytes(72)) if content is None else content,
-            orthanc_id=orthanc_id(number),
-            uuid=uuid(number),
-            path=InstancePath(STUDY, SERIES, f"{INSTANCE}.{number}"),
-            number_of_frames=frames,
-            series_id=series,
-        )
 
     def told(self, pattern: str, *groups: str, **arguments: str) -> Any:
         return _answered(self.resources.get_routes[pattern], groups, arguments)
@@ -100,12 +78,6 @@ class Site:
         job = self.jobs.find(answer["Job"])
         assert eventually(lambda: job.has_ended)
         return job
-
-    def start(self, workers: int = 1) -> None:
-        """Let so many work, beside those that do already."""
-        extraction_workers(
-            workers, self.scheduler, self.catalogue, sources(self.api), self.store, self.pool, self.metrics, time
-        ).start()
 
     def warm(self, *names: str) -> None:
         self.start()

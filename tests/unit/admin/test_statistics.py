@@ -11,43 +11,30 @@ from framecache.admin.measurements import Measurements
 from framecache.admin.prometheus import Monitoring, families
 from framecache.admin.statistics import Statistics
 from framecache.config.reading import read_settings
-from framecache.dispatcher import Dispatcher
-from framecache.instances.catalogue import Catalogue
-from framecache.prefetch.scheduler import Scheduler
 from framecache.prefetch.task import Priority
-from framecache.store.buffers import BufferPool
 from framecache.store.disk.disk_store import DiskStore
 from framecache.store.resilient_store import ResilientStore
-from framecache.telemetry.metrics import Metrics
-from framecache.threads import Desk
 
 from tests.unit.admin.prometheus_text import parsed
-from tests.unit.caching import extraction_workers
 from tests.unit.dicom_files import native
-from tests.unit.fakes import FakeApi, FakeClock, FakeModule, eventually, orthanc_id, sources
+from tests.unit.fakes import FakeClock, FakeModule, eventually, orthanc_id
+from tests.unit.harness import Harness
 
 MB = 1 << 20
 
 
-class Bench:
+class Bench(Harness[ResilientStore, FakeClock]):
     """One study with one instance of three frames in the archive."""
 
     def __init__(self, folder: Path) -> None:
         settings = read_settings({"MaximumSizeMB": 256, "MinimumFrames": 1}, folder / "cache")
-        self.metrics, self.clock, self.desk = Metrics(), FakeClock(), Desk("test-desk", 1)
-        api = FakeApi(folder / "db")
-        self.name = api.store(native(bytes(72)))
-        self.store = ResilientStore(lambda: DiskStore(settings.directory, 256 * MB), 256 * MB, self.clock)
-        decide = settings.policy().decide
-        catalogue = Catalogue(api, self.store, self.desk, self.clock, folder / "db", 5.0, decide=decide)
-        pool = BufferPool(64 * MB, 0)
-        self.scheduler = Scheduler(self.metrics, self.clock, Dispatcher())
-        self.workers = extraction_workers(
-            1, self.scheduler, catalogue, sources(api), self.store, pool, self.metrics, self.clock
-        )
+        clock = FakeClock()
+        store = ResilientStore(lambda: DiskStore(settings.directory, 256 * MB), 256 * MB, clock)
+        super().__init__(folder, store, clock, settings.policy())
+        self.name = self.api.store(native(bytes(72)))
         self.findings = Findings(serving=True)
         self.measurements = Measurements(
-            self.findings, settings, self.clock, catalogue, self.store, self.scheduler, self, pool
+            self.findings, settings, self.clock, self.catalogue, self.store, self.scheduler, self, self.pool
         )
         self.statistics = Statistics(self.metrics, self.measurements, self.clock)
         self.module = FakeModule({}, folder)
@@ -70,8 +57,7 @@ class Bench:
 def bench(tmp_path: Path) -> Iterator[Bench]:
     made = Bench(tmp_path)
     yield made
-    made.workers.stop()
-    made.desk.close()
+    made.close()
     made.store.close()
 
 

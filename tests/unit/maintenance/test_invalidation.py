@@ -12,9 +12,9 @@ from framecache.prefetch.extraction_states import ExtractionState
 from framecache.prefetch.task import Priority
 from framecache.store.errors import StoreError
 
-from tests.unit.caching import CachingBench
 from tests.unit.dicom_files import EXPLICIT, native
 from tests.unit.fakes import PATH, FakeLog, eventually, uuid
+from tests.unit.harness import CachingBench
 
 FILE = native(bytes(72))
 

@@ -24,7 +24,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.blocks import content_of, overwrite, read_frame, take_away
-from tests.unit.caching import CachingBench as Bench
 from tests.unit.dicom_files import (
     BIG_ENDIAN,
     DEFLATED,
@@ -36,6 +35,7 @@ from tests.unit.dicom_files import (
     native,
 )
 from tests.unit.fakes import FakeLog, eventually, orthanc_id, uuid
+from tests.unit.harness import CachingBench as Bench
 
 BIG = 256 << 10  # frames of this size get a block each
 MB = 1 << 20

@@ -9,9 +9,9 @@ import pytest
 from framecache.instances.entry import Entry
 from framecache.prefetch.write_behind import WriteBehind
 
-from tests.unit.caching import CachingBench
 from tests.unit.dicom_files import EXPLICIT, native
 from tests.unit.fakes import PATH, eventually, uuid
+from tests.unit.harness import CachingBench
 
 
 class Bench(CachingBench):
