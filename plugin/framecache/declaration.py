@@ -1,6 +1,6 @@
-"""One declaration of each value that somebody writes: a setting, a key of a rule, an argument of a query.
+"""One declaration for each setting, key of a rule and argument of a query.
 
-From it come the check, the message that says what is allowed, the row of a document, and the JSON Schema.
+It provides the check, the error message with the allowed values, the row of a document, and the JSON Schema.
 """
 
 from __future__ import annotations
@@ -13,25 +13,25 @@ from framecache.errors import BadRequest, SettingsError
 
 
 class Kind(Protocol):
-    """What values of one kind look like. `check` and `read` raise ValueError, or an error with a message of its own."""
+    """A kind of values. `check` and `read` raise ValueError, or an error with a message of its own."""
 
     @property
     def allowed(self) -> str:
-        """What may be written, for messages and documents."""
+        """The allowed values, for messages and documents."""
 
     def check(self, value: Any) -> Any:
-        """The value, of what JSON has."""
+        """The value from a value in JSON."""
 
     def read(self, text: str) -> Any:
-        """The value, of what a query has."""
+        """The value from the text in a query."""
 
     def schema(self) -> dict[str, Any]:
-        """Its JSON Schema, without a default."""
+        """The JSON Schema, without a default."""
 
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """A value by its name, with what stands where nobody writes it, and what it means."""
+    """A named value with its kind, its default and its meaning."""
 
     name: str
     kind: Kind
@@ -40,31 +40,31 @@ class Declaration:
 
     @property
     def allowed(self) -> str:
-        """What may be written."""
+        """The allowed values."""
         return self.kind.allowed
 
     def check(self, value: Any) -> Any:
-        """The value of what the configuration has. Raises SettingsError with name, value and what is allowed."""
+        """The value from the configuration. Raises SettingsError with name, value and allowed values."""
         try:
             return self.kind.check(value)
         except ValueError:
             raise SettingsError(f'"{self.name}" is {value!r}; allowed is {self.allowed}') from None
 
     def read(self, text: str) -> Any:
-        """The value of what a query has. Raises BadRequest with name, value and what is allowed."""
+        """The value from a query. Raises BadRequest with name, value and allowed values."""
         try:
             return self.kind.read(text)
         except ValueError:
             raise BadRequest(f'"{self.name}" is {text[:40]!r}; allowed is {self.allowed}') from None
 
     def schema(self) -> dict[str, Any]:
-        """Its JSON Schema, with its default."""
+        """The JSON Schema, with the default."""
         return {**self.kind.schema(), **({} if self.default is None else {"default": self.default})}
 
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A number within bounds, which are allowed too."""
+    """A number within inclusive bounds."""
 
     kind: type[int | float]
     smallest: int
@@ -80,7 +80,7 @@ class Number:
             raise ValueError(value)
         if not self.smallest <= value <= self.largest:
             raise ValueError(value)
-        # After the bounds: a whole number too large for a float is refused like any other.
+        # After the bounds, so that an integer too large for a float is also a ValueError.
         return self.kind(value)
 
     def read(self, text: str) -> int | float:
@@ -94,8 +94,8 @@ class Number:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
-    """One of some words, which messages put in `quotes`."""
+class Enumeration:
+    """One of `words`, which messages put in `quotes`."""
 
     words: tuple[str, ...]
     quotes: str = '"'
@@ -136,7 +136,7 @@ class Flag:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A text that `is_valid`."""
+    """A text that satisfies `is_valid`."""
 
     allowed: str = "a text"
     is_valid: Callable[[str], bool] = lambda _: True
@@ -155,7 +155,7 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """Some texts of one kind: none only if `empty`, and without a list if `one_alone` is allowed."""
+    """A list of texts: it may be empty if `empty`, and may be a single text without a list if `one_alone`."""
 
     item: Text
     allowed: str

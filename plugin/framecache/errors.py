@@ -1,4 +1,4 @@
-"""The one tree of errors; each knows the HTTP status that a client is told.
+"""The one tree of errors; each has the HTTP status of the answer to a client.
 
 FrameCacheError
 ├── BadRequest             400  the request itself is wrong
@@ -25,7 +25,7 @@ from typing import Literal
 
 
 class FrameCacheError(Exception):
-    """Base of all errors that this package raises on purpose; `frames` are the numbers of those that it is about."""
+    """Base of all errors that this package raises; `frames` are the affected frame numbers, from 1."""
 
     status = 500
     frames: Sequence[int] = ()
@@ -39,7 +39,7 @@ class BadRequest(FrameCacheError):
 
 
 class Forbidden(FrameCacheError):
-    """Who asks may not do this, or not in this way."""
+    """This user may not do this, or the request lacks what the action requires."""
 
     status = 403
 
@@ -51,14 +51,14 @@ class NotFound(FrameCacheError):
 
 
 class SharedUids(NotFound):
-    """Several patients' instances have the same three UIDs: no URL tells which of them is meant."""
+    """Instances of several patients share the three UIDs: no URL distinguishes them."""
 
     def __init__(self) -> None:
         super().__init__("the UIDs are those of several instances")
 
 
 class NotAcceptable(FrameCacheError):
-    """No acceptable representation (PS3.18 8.7.8); `available` lists what could be asked for."""
+    """No acceptable representation (PS3.18 8.7.8); `available` lists the possible ones."""
 
     status = 406
 
@@ -68,14 +68,14 @@ class NotAcceptable(FrameCacheError):
 
 
 class Overloaded(FrameCacheError):
-    """Answers in flight hold all the memory that they may."""
+    """Answers in flight use all the memory that they may."""
 
     status = 503
     retry_after = 1
 
 
 class Stopping(FrameCacheError):
-    """Orthanc answers requests for a while after it has told of its end, and then waits for them."""
+    """The plugin is stopping. Orthanc still passes requests on for a while, and then waits for them."""
 
     status = 503
     retry_after = 10
@@ -85,17 +85,17 @@ class Stopping(FrameCacheError):
 
 
 class SettingsError(FrameCacheError):
-    """A setting has an unknown name, a wrong type or an impossible value."""
+    """A setting has an unknown name, a wrong type or an invalid value."""
 
 
-# Why a request is left to the stock DICOMweb plugin. It alone plays videos and sends documents; a file that we cannot
-# read it may read; where the helper processes cannot be started it draws, and where the start-up checks found a fault,
-# or we have one, it answers what it need not decode.
+# Why a request is handed over to the stock DICOMweb plugin. Only that plugin sends videos and documents. It may be able
+# to read a file that we cannot. It renders if the helper processes cannot start. After a failed start-up check, or an
+# internal error of ours, it answers requests that need no decoding.
 HandOverCause = Literal["video", "document", "unreadable", "no_codecs", "not_serving", "fault"]
 
 
 class HandOver(FrameCacheError):
-    """The stock DICOMweb plugin has to answer, if nothing has to be decoded for that; the message says why."""
+    """The stock DICOMweb plugin must answer, unless that requires decoding; the message gives the reason."""
 
     status = 307
 
@@ -109,14 +109,14 @@ class SourceError(FrameCacheError):
 
 
 class InstanceGone(SourceError):
-    """The stored file was deleted or replaced while it was being used."""
+    """The stored file was deleted or replaced while it was in use."""
 
     status = 503
     retry_after = 1
 
 
 class UnreadableHeader(SourceError):
-    """The elements before the pixel data are not as PS3.5 section 7 has them, or there is no pixel data."""
+    """The elements before the pixel data violate PS3.5 section 7, or the pixel data is missing."""
 
 
 class NoPixelData(UnreadableHeader):
@@ -127,7 +127,7 @@ class NoPixelData(UnreadableHeader):
 
 
 class NestedTooDeeply(SourceError):
-    """Sequences lie in one another without an end: Orthanc's own parser runs out of stack on them."""
+    """Sequences are nested too deeply: Orthanc's own parser overflows its stack on them."""
 
     def __init__(self) -> None:
         super().__init__("sequences are nested too deeply")
@@ -138,5 +138,5 @@ class BrokenPixelData(SourceError):
 
 
 def reason(error: BaseException) -> str:
-    """What to log of `error`: the message of an error of this package; any other is named by its type as well."""
+    """The text to log for `error`: its message, with the type if it is not an error of this package."""
     return str(error) if isinstance(error, FrameCacheError) else f"{type(error).__name__}: {error}"

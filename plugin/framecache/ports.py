@@ -1,4 +1,4 @@
-"""What the package needs from the outside; the Orthanc module is behind these and nowhere else."""
+"""The interfaces to the outside. The package uses the Orthanc module only through these."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Protocol
 class OrthancApi(Protocol):
     """Orthanc's own REST API, called inside the process.
 
-    Both raise NotFound for what Orthanc does not know, SourceError for any other refusal.
+    Both methods raise NotFound for unknown resources, and SourceError for any other error.
     """
 
     def get(self, uri: str) -> bytes:
@@ -20,13 +20,13 @@ class OrthancApi(Protocol):
 
 
 class Clock(Protocol):
-    """Time, so that tests can turn it."""
+    """The clock, which tests replace."""
 
     def time(self) -> float:
         """Seconds since the epoch."""
 
     def monotonic(self) -> float:
-        """Seconds since some moment, never going back."""
+        """Seconds since an arbitrary moment; they never go back."""
 
 
 class RestOutput(Protocol):
@@ -42,41 +42,41 @@ class RestOutput(Protocol):
         """Send 405."""
 
     def StartStreamAnswer(self, content_type: str, /) -> None:
-        """Begin an answer without length; the connection is closed behind it."""
+        """Begin an answer without a length; Orthanc closes the connection after it."""
 
     def SendStreamChunk(self, content: bytes | bytearray | memoryview, /) -> None:
-        """Send a piece of it."""
+        """Send a piece of the streamed answer."""
 
     def SetHttpHeader(self, name: str, value: str, /) -> None:
         """Add a header to the answer that follows."""
 
 
 class OrthancModule(Protocol):
-    """What is used of the module `orthanc`."""
+    """The part of the module `orthanc` that the package uses."""
 
     @property
     def ChangeType(self) -> Any:
-        """The kinds of events, as numbers."""
+        """The types of changes, as numbers."""
 
     @property
     def MetricsType(self) -> Any:
-        """How Orthanc's metrics age, as numbers."""
+        """The types of Orthanc's metrics, as numbers."""
 
     @property
     def ResourceType(self) -> Any:
         """The levels of resources, as numbers."""
 
     def CheckVersionAdvanced(self, major: int, minor: int, revision: int, /) -> int:
-        """Whether the core is at least of this version."""
+        """Whether the core has at least this version."""
 
     def ExtendOrthancExplorer(self, javascript: str, /) -> None:
-        """Add a script to Orthanc Explorer; the next call takes the last one's away."""
+        """Add a script to Orthanc Explorer; it replaces the script of the previous call."""
 
     def GetConfiguration(self) -> str:
         """The configuration as JSON."""
 
     def GetConfigurationPath(self) -> str:
-        """The file or folder that it was read from."""
+        """The file or folder of the configuration."""
 
     def LogError(self, message: str, /) -> None:
         """Write to Orthanc's log."""
@@ -88,19 +88,19 @@ class OrthancModule(Protocol):
         """Write to Orthanc's log."""
 
     def RegisterOnChangeCallback(self, callback: Callable[..., None], /) -> None:
-        """Only one callback may be registered in an Orthanc."""
+        """Register the callback for changes; Orthanc accepts only one."""
 
     def RegisterRestCallback(self, pattern: str, callback: Callable[..., Any], /) -> None:
-        """Only while the script is loaded; later it can deadlock."""
+        """Register a route. Only while the script is loading: a later call can deadlock."""
 
     def RestApiGet(self, uri: str, /) -> bytes:
-        """GET from the core."""
+        """GET from Orthanc's core."""
 
     def RestApiGetAfterPlugins(self, uri: str, /) -> bytes:
-        """GET, the plugins' routes included."""
+        """GET, including the routes of plugins."""
 
     def RestApiPost(self, uri: str, body: bytes, /) -> bytes:
-        """POST to the core."""
+        """POST to Orthanc's core."""
 
     def SetMetricsValue(self, name: str, value: float, kind: int, /) -> None:
-        """Write a number into Orthanc's own metrics."""
+        """Set a value of Orthanc's own metrics."""

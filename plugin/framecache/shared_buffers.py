@@ -1,4 +1,4 @@
-"""Instances that lie in memory whole while they are read: their storage or their form leaves no choice."""
+"""Instances that must be read into memory as a whole, because of their storage or their transfer syntax."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _PATIENCE = 60.0
 
 
 class SharedBuffer:
-    """One of them, for as long as somebody reads it."""
+    """The bytes of one instance, for as long as anybody reads them."""
 
     def __init__(self) -> None:
         self.loaded: Future[bytes | bytearray] = Future()
@@ -21,7 +21,7 @@ class SharedBuffer:
 
 
 class SharedBuffers:
-    """Loads each once for all who read it at the same time, and all that are open within `limit` bytes."""
+    """Loads each instance once for all concurrent readers, and limits all open instances to `limit` bytes."""
 
     def __init__(self, limit: int) -> None:
         self._limit, self._taken, self._changed = limit, 0, threading.Condition()
@@ -29,19 +29,19 @@ class SharedBuffers:
 
     @property
     def taken(self) -> int:
-        """Bytes of what is open now."""
+        """The bytes of all open instances."""
         return self._taken
 
     @property
     def users(self) -> int:
-        """How many read or wait now."""
+        """The number of callers that read or wait."""
         return sum(content.users for content in list(self._open.values()))
 
     @contextmanager
     def hold(self, key: Hashable, load: Callable[[SharedBuffer], bytes | bytearray]) -> Iterator[bytes | bytearray]:
-        """What `load` returns, which takes its memory by `take` beforehand; `key` names what is read.
+        """The bytes that `load` returns for `key`; `load` must first reserve their memory with `take`.
 
-        Raises what `load` raises, Overloaded where others take too long to load it.
+        Raises the errors of `load`, and Overloaded if another caller takes too long to load them.
         """
         with self._changed:
             content = self._open.setdefault(key, SharedBuffer())
@@ -55,9 +55,9 @@ class SharedBuffers:
             self._leave(key, content)
 
     def take(self, length: int, content: SharedBuffer, patience: float = 0.0) -> None:
-        """Count so many more bytes of `content`, waiting `patience` seconds for others to end.
+        """Reserve `length` more bytes for `content`, waiting up to `patience` seconds for other readers to end.
 
-        Raises HandOver where it alone is too large, Overloaded where it is with the others.
+        Raises HandOver if it exceeds the limit alone, and Overloaded if it does with the others.
         """
         if content.counted + length > self._limit:
             raise HandOver("the instance is too large to be read in memory")
@@ -79,7 +79,7 @@ class SharedBuffers:
 def _load(content: SharedBuffer, load: Callable[[SharedBuffer], bytes | bytearray]) -> None:
     try:
         content.loaded.set_result(load(content))
-    except BaseException as error:  # noqa: BLE001 - it is raised again for each who waits
+    except BaseException as error:  # noqa: BLE001 - each waiting caller raises it again
         content.loaded.set_exception(error)
 
 

@@ -1,4 +1,4 @@
-"""Work that several requests want at the same time is done once, and what several want to read is read once."""
+"""Concurrent requests for the same work or the same bytes share one call or one read."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _Result = TypeVar("_Result")
 
 
 class SingleFlight(Generic[_Result]):
-    """Calls under way, by key. Results are handed to those who wait, and then forgotten."""
+    """Calls in flight, by key. Callers with the same key share the result, which is then forgotten."""
 
     def __init__(self, patience: float) -> None:
         """`patience` is how long a follower waits for the first, in seconds."""
@@ -27,7 +27,7 @@ class SingleFlight(Generic[_Result]):
         return len(self._under_way)
 
     def join(self, key: Hashable, function: Callable[[], _Result]) -> _Result:
-        """What `function` returns or raises, called by the first who comes with `key`. Raises Overloaded."""
+        """The result of `function`, which only the first caller with `key` runs. Raises Overloaded after `patience`."""
         with self._lock:
             future = self._under_way.get(key)
             if future is None:
@@ -54,7 +54,7 @@ class SingleFlight(Generic[_Result]):
 
 
 class SharedReads:
-    """Bytes that several want at the same time are read by the first, into its own memory, and copied from there."""
+    """Concurrent reads of the same bytes: the first caller reads into its own memory, the others copy from there."""
 
     def __init__(self, patience: float) -> None:
         """`patience` is how long a follower waits for the first, in seconds."""
@@ -68,9 +68,9 @@ class SharedReads:
         return len(self._under_way)
 
     def read_into(self, key: Hashable, target: memoryview, read: Callable[[memoryview], None]) -> None:
-        """Fill `target` by `read`, or with what the first who came with `key` has read; raises what that raised.
+        """Fill `target` by `read`, or by a copy of what the first caller with `key` read. Raises the error of `read`.
 
-        Raises Overloaded where it takes too long. All targets of a key are of one length.
+        Raises Overloaded after `patience`. All targets of a key have the same length.
         """
         with self._changed:
             shared = self._under_way.get(key)
@@ -94,7 +94,7 @@ class SharedReads:
         finally:
             with self._changed:
                 del self._under_way[key]
-                # The memory is given back behind this: nobody may be copying from it then.
+                # The caller releases its memory afterwards: wait until nobody copies from it.
                 self._changed.wait_for(lambda: shared.followers == 0)
 
     def _follow(self, shared: _SharedRead, target: memoryview) -> None:
@@ -110,7 +110,7 @@ class SharedReads:
 
 
 class _SharedRead:
-    """One read, and how many wait for it or copy from it."""
+    """One read, and the number of callers that wait for it or copy from it."""
 
     def __init__(self) -> None:
         self.content: Future[memoryview] = Future()

@@ -1,4 +1,4 @@
-"""The plugin's own threads: daemons, because others hang Orthanc's shutdown, with a stack of a usual size."""
+"""The plugin's own threads: daemons, as others would block Orthanc's shutdown, with a stack of normal size."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from framecache.errors import FrameCacheError, Stopping
 _Result = TypeVar("_Result")
 _Value = TypeVar("_Value")
 _CALL_TIMEOUT = 60.0
-# ioprio_set(2), which the C library has no function for.
+# ioprio_set(2), for which the C library has no function.
 _IOPRIO_SET = {"x86_64": 251, "aarch64": 30}
 _IOPRIO_WHO_PROCESS, _LAST_OF_BEST_EFFORT = 1, (2 << 13) | 7
 
@@ -30,7 +30,7 @@ def start_thread(name: str, function: Callable[[], None]) -> threading.Thread:
 
 
 def side_by_side(function: Callable[[_Value], object], values: Iterable[_Value], threads: int) -> None:
-    """Call `function`, which raises nothing, with each value, some at a time; return when all are done."""
+    """Call `function` with each value on several threads; return when all are done. `function` must not raise."""
     waiting = deque(values)
 
     def work() -> None:
@@ -54,9 +54,9 @@ def lower_priority() -> None:
 
 
 def lower_disk_priority() -> None:
-    """Let this thread's reads and writes wait for all others', where the kernel's I/O scheduler honours priorities.
+    """Give this thread the lowest best-effort I/O priority, if the kernel's I/O scheduler honours priorities.
 
-    Not the idle class: whoever holds the index's lock must not wait for ever.
+    Not the idle class: a thread that holds the index's lock must not wait forever.
     """
     number = _IOPRIO_SET.get(os.uname().machine)
     if number is not None:
@@ -65,10 +65,9 @@ def lower_disk_priority() -> None:
 
 
 class Desk:
-    """A few long-lived threads that run calls for others, who wait.
+    """A few long-lived threads that run calls for other threads, which wait.
 
-    Requests come on threads that have 100 kB of C stack and no memory of the last request, so that SQLite must
-    not be used on them.
+    Orthanc's HTTP threads have 100 kB of C stack and keep no state between requests, so SQLite must not run on them.
     """
 
     def __init__(self, name: str, threads: int) -> None:
@@ -77,7 +76,7 @@ class Desk:
         self._threads = [start_thread(f"{name}-{i}", self._serve) for i in range(threads)]
 
     def call(self, function: Callable[[], _Result], timeout: float = _CALL_TIMEOUT) -> _Result:
-        """What `function` returns or raises on one of the desk's threads.
+        """Run `function` on one of the desk's threads; return or raise its result.
 
         Raises FrameCacheError if it takes long, Stopping if the desk is closed.
         """
@@ -96,11 +95,11 @@ class Desk:
             future, function = call
             try:
                 future.set_result(function())
-            except BaseException as error:  # noqa: BLE001 - it is raised again where the call came from
+            except BaseException as error:  # noqa: BLE001 - the caller raises it again
                 future.set_exception(error)
 
     def close(self) -> None:
-        """Let the threads end after the calls that wait."""
+        """End the threads after the waiting calls."""
         with self._closing:
             self._open = False
             for _ in self._threads:

@@ -1,4 +1,4 @@
-"""One thread that does the same thing again and again, whatever goes wrong in between."""
+"""One thread that repeats a task, and continues after errors."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def _nothing() -> None:
 class Worker:
     """Calls `turn` on a daemon thread until it is stopped.
 
-    A turn returns the seconds until the next one, or None to wait for `wake`, which ends either wait early. `begin` is
-    called first on the thread, `end` last. An error is logged as "`task` failed" and ends none of them: the next turn
-    follows `retry_seconds` later. Stopping, raised by a turn that sees `is_stopping`, is not an error.
+    A turn returns the seconds until the next one, or None to wait for `wake`, which ends either wait early. The thread
+    first calls `begin`, and finally `end`. An error is logged as "`task` failed" and does not end the thread: the next
+    turn follows `retry_seconds` later. Stopping, raised by a turn that sees `is_stopping`, is not an error.
     """
 
     def __init__(
@@ -46,34 +46,34 @@ class Worker:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begin; what `wake` announced before is not lost."""
+        """Start the thread. A `wake` before the start still counts."""
         self._thread = start_thread(f"frame-cache-{self._name}", self._work)
 
     def wake(self) -> None:
-        """Let the next turn begin now, or follow the present one. Returns at once."""
+        """Begin the next turn now, or right after the present one. Returns at once."""
         self._wake.set()
 
     def stop(self) -> None:
-        """End after the present turn. Returns at once."""
+        """Stop after the present turn. Returns at once."""
         self._stopping.set()
         self._wake.set()
 
     def join(self, seconds: float) -> None:
-        """Wait up to so long for the end."""
+        """Wait up to `seconds` for the thread to end."""
         if self._thread is not None:
             self._thread.join(seconds)
 
     @property
     def is_stopping(self) -> bool:
-        """Whether `stop` was called: a long turn ends early then."""
+        """Whether `stop` was called: a long turn must then end early."""
         return self._stopping.is_set()
 
     def is_alive(self) -> bool:
-        """Whether the thread was started and has not ended."""
+        """Whether the thread is running."""
         return self._thread is not None and self._thread.is_alive()
 
     def pause(self, seconds: float) -> bool:
-        """Wait so long within a turn; True as soon as the worker is to stop."""
+        """Pause within a turn; True as soon as the worker must stop."""
         return self._stopping.wait(seconds)
 
     def _work(self) -> None:
@@ -89,7 +89,7 @@ class Worker:
         self._attempt(self._end)
 
     def _is_next(self) -> bool:
-        # In this order: `stop` sets the one before the other, so its wake is not lost.
+        # In this order: `stop` sets `_stopping` before `_wake`, so its wake is not lost.
         self._wake.clear()
         return not self._stopping.is_set()
 
@@ -98,7 +98,7 @@ class Worker:
             return step()
         except Stopping:
             return self._retry_seconds
-        except Exception as error:  # noqa: BLE001 - the next turn comes whatever this was
+        except Exception as error:  # noqa: BLE001 - no error ends the worker
             logger.log(self._level, "%s failed: %s", self._task, reason(error))
             self._on_error(error)
             return self._retry_seconds

@@ -59,7 +59,7 @@ class Wrong:
 
 
 STAND_ASIDE = {
-    "no object": Wrong("Settings", "has to be an object", {"FrameCache": True}),
+    "no object": Wrong("Settings", "must be an object", {"FrameCache": True}),
     "AllowThreads off": Wrong("AllowThreads", '"AllowThreads": true', {"Python": {"AllowThreads": False}}),
     "AllowThreads absent": Wrong("AllowThreads", '"AllowThreads": true', {"Python": {}}),
     "Python last": Wrong("RouteOrder", "libOrthancPython.so before libOrthancDicomWeb.so", {}, PYTHON_LAST),

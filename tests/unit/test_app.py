@@ -89,7 +89,7 @@ WRONG = [
     pytest.param({"Wrokers": 2}, {}, '"Wrokers" is not known', id="an unknown key"),
     pytest.param({"Workers": "two"}, {}, "\"Workers\" is 'two'", id="a wrong type"),
     pytest.param({"MaximumSizeMB": 1}, {}, '"MaximumSizeMB" is 1', id="an impossible value"),
-    pytest.param([], {}, "has to be an object", id="no object"),
+    pytest.param([], {}, "must be an object", id="no object"),
     pytest.param({}, {"Python": {}}, '"AllowThreads": true', id="no threads"),
     pytest.param({}, {"version": (1, 12, 4)}, "too old", id="an old core"),
 ]

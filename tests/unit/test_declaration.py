@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from framecache.declaration import Choice, Declaration, Flag, Kind, Number, Text, Texts
+from framecache.declaration import Declaration, Enumeration, Flag, Kind, Number, Text, Texts
 from framecache.errors import BadRequest, SettingsError
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,7 +16,7 @@ NAMES = Texts(Text("a name", bool), "a name, or a list of such", empty=False, on
 VALUES: tuple[tuple[Kind, Any, Any, tuple[Any, ...]], ...] = (
     (Number(int, 1, 9), 9, 9, (0, 10, 1.0, True, "1", None)),
     (Number(float, 0, 1), 1, 1.0, (-0.1, float("nan"), 10**400, True, "1")),
-    (Choice(("a", "b")), "b", "b", ("c", "", None, ["a"])),
+    (Enumeration(("a", "b")), "b", "b", ("c", "", None, ["a"])),
     (Flag(), True, True, (1, "true", None)),
     (Text(), "", "", (1, None, [])),
     (NAMES, "x", ("x",), ("", [], [""], 1, None)),
@@ -41,7 +41,7 @@ def test_what_is_allowed_is_taken_and_all_else_is_refused_with_what_is(
 
 @pytest.mark.parametrize(
     ("kind", "text", "value"),
-    [(Number(int, 1, 9), "9", 9), (Choice(("a",)), "a", "a"), (Flag(), "false", False), (Text(), "x", "x")],
+    [(Number(int, 1, 9), "9", 9), (Enumeration(("a",)), "a", "a"), (Flag(), "false", False), (Text(), "x", "x")],
 )
 def test_the_same_is_read_from_a_query(kind: Kind, text: str, value: object) -> None:
     assert Declaration("name", kind).read(text) == value
@@ -49,7 +49,7 @@ def test_the_same_is_read_from_a_query(kind: Kind, text: str, value: object) -> 
 
 @given(st.text())
 def test_any_text_is_read_or_refused(text: str) -> None:
-    for kind in (Number(int, 1, 9), Number(float, 0, 5), Choice(("a", "b")), Flag(), NAMES):
+    for kind in (Number(int, 1, 9), Number(float, 0, 5), Enumeration(("a", "b")), Flag(), NAMES):
         try:
             value = Declaration("name", kind).read(text)
         except BadRequest:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from framecache.admin.area import Answer, Asked, OrthancIds, iso
-from framecache.declaration import Choice, Declaration, Number
+from framecache.declaration import Declaration, Enumeration, Number
 from framecache.dicom.transfer_syntax import EXPLICIT, stored_representation
 from framecache.instances.catalogue import Catalogue
 from framecache.orthanc.hierarchy import Hierarchy, StoredInstance, StoredSeries, check_id
@@ -48,7 +48,7 @@ class _Progress:
 STUDIES_ARGUMENTS = (
     Declaration("limit", Number(int, 1, _MOST_STUDIES), 100, meaning="At most this many."),
     Declaration("offset", Number(int, 0, _LARGEST_OFFSET), 0, meaning="Skip this many."),
-    Declaration("sort", Choice(("LastViewed", "Bytes", "Frames"), quotes=""), "LastViewed", meaning="Descending."),
+    Declaration("sort", Enumeration(("LastViewed", "Bytes", "Frames"), quotes=""), "LastViewed", meaning="Descending."),
     Declaration("ids", OrthancIds(_MOST_STUDIES), meaning="List only these."),
 )
 

@@ -1,4 +1,4 @@
-"""From Orthanc's configuration to settings, or to everything that is wrong with it."""
+"""Parses the settings from Orthanc's configuration, or reports all their errors."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ _HOURS = re.compile(r"(([01]\d|2[0-3]):[0-5]\d)-(([01]\d|2[0-3]):[0-5]\d)", re.A
 
 @dataclass(frozen=True, slots=True)
 class Hours:
-    """From `begin` to `end`, local time; the same twice is the whole day."""
+    """From `begin` to `end`, local time; equal times mean the whole day."""
 
     begin: time = time()
     end: time = time()
 
     def contain(self, moment: time) -> bool:
-        """Whether `moment` is one of them."""
+        """Whether `moment` is within these hours."""
         if self.begin < self.end:
             return self.begin <= moment < self.end
         return moment >= self.begin or moment < self.end
 
 
 def parse_hours(text: str) -> Hours:
-    """From "19:00-06:00", or "" for the whole day. Raises SettingsError."""
+    """Parse text such as "19:00-06:00", or "" for the whole day. Raises SettingsError."""
     if not text:
         return Hours()
     found = _HOURS.fullmatch(text)
@@ -41,12 +41,12 @@ def parse_hours(text: str) -> Hours:
 
 
 def read_settings(section: object, default_directory: Path, base: Path = Path()) -> Settings:
-    """The settings in force; a relative Directory counts from the folder `base`.
+    """The settings in force; a relative Directory is below the folder `base`.
 
-    Raises SettingsError that names every wrong key, its value and what is allowed.
+    Raises SettingsError with each invalid key, its value and the allowed values.
     """
     if not isinstance(section, Mapping):
-        raise SettingsError('"FrameCache" has to be an object: { … }')
+        raise SettingsError('"FrameCache" must be an object: { … }')
     known = {setting.name: name for name, setting in SETTINGS.items()}
     complaints = [f'"{key}" is not known; known are {", ".join(known)}' for key in section if key not in known]
     values: dict[str, Any] = {}
@@ -68,12 +68,12 @@ def read_settings(section: object, default_directory: Path, base: Path = Path())
 
 
 def is_strict(section: object) -> bool:
-    """Whether a wrong setting is to stop the start; asked before the section is known to be right."""
+    """Whether an invalid setting must stop Orthanc's start; `section` may itself be invalid."""
     return isinstance(section, Mapping) and section.get("Strict") is True
 
 
 def lenient_admin_settings(section: object) -> tuple[bool, tuple[str, ...]]:
-    """ "AdminRoutes" and "AdminUsers" of a section that may be wrong elsewhere: an error there opens nothing here."""
+    """ "AdminRoutes" and "AdminUsers" of a section with errors: an invalid value never admits anybody."""
     values = section if isinstance(section, Mapping) else {}
     users = values.get("AdminUsers", ())
     names = users if isinstance(users, list | tuple) else [users]
@@ -81,7 +81,7 @@ def lenient_admin_settings(section: object) -> tuple[bool, tuple[str, ...]]:
 
 
 def in_force(settings: Settings) -> dict[str, Any]:
-    """The settings by their keys, as the status shows them."""
+    """The settings by their keys, for the status."""
     values = {f.name: getattr(settings, f.name) for f in fields(settings)}
     return {SETTINGS[name].name: _shown(SETTINGS[name], value) for name, value in values.items()}
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, get_args
 
-from framecache.declaration import Choice, Declaration, Flag, Kind, Number, Text, Texts
+from framecache.declaration import Declaration, Enumeration, Flag, Kind, Number, Text, Texts
 from framecache.policy.parsing import parse_rules, parse_transcode
 from framecache.policy.policy import Policy, site_rules
 from framecache.policy.rule import Mode, Rule
@@ -24,7 +24,7 @@ Extent = Literal["instance", "series", "study"]
 
 @dataclass(frozen=True, slots=True)
 class RuleList:
-    """A list of rules, read by `parse`, which says in its own words what is wrong with one."""
+    """A list of rules, read by `parse`, whose errors have their own messages."""
 
     parse: Callable[[object], tuple[Rule, ...]]
     allowed: str = "a list of rules"
@@ -45,7 +45,7 @@ def _declared(key: str, kind: Kind, default: object, meaning: str) -> Mapping[st
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What an administrator may set. The declaration of a field is its key, kind, default and meaning with its unit."""
+    """The settings. The declaration of a field has its key, kind, default, and meaning with its unit."""
 
     enable: bool = field(metadata=_declared("Enable", Flag(), True, "Turn the plugin on."))
     directory: Path = field(
@@ -60,7 +60,7 @@ class Settings:
     mode: Mode = field(
         metadata=_declared(
             "Mode",
-            Choice(get_args(Mode)),
+            Enumeration(get_args(Mode)),
             "copy",
             "Copy frames into the folder, or keep only their places in Orthanc's own files: see "
             "[below](#copy-or-index).",
@@ -135,7 +135,7 @@ class Settings:
     wildcard: Wildcard = field(
         metadata=_declared(
             "Wildcard",
-            Choice(get_args(Wildcard)),
+            Enumeration(get_args(Wildcard)),
             "standard",
             "The answer to `*/*` or no Accept header: Explicit VR Little Endian, as PS3.18 section 8.7.8 says, or "
             "the frames as `stored`.",
@@ -212,7 +212,7 @@ class Settings:
     warm_study: Extent = field(
         metadata=_declared(
             "WarmStudy",
-            Choice(get_args(Extent)),
+            Enumeration(get_args(Extent)),
             "instance",
             "Cache this when a viewer opens an uncached instance: the instance alone, its series, or its study.",
         )
@@ -284,7 +284,7 @@ class Settings:
     strict: bool = field(metadata=_declared("Strict", Flag(), False, "Stop Orthanc's start if a setting is wrong."))
 
     def policy(self, rules: Sequence[Rule] | None = None, *, today: Callable[[], date] = date.today) -> Policy:
-        """What decides about each instance, by the rules in force or by others in their place.
+        """The policy for the rules in force, or for `rules` in their place.
 
         The age of a study counts from `today`.
         """
@@ -294,5 +294,5 @@ class Settings:
         return Policy(in_turn, self.mode, self.maximum_age_days, today)
 
 
-#: Each declaration, by the name of its field.
+#: The declarations, by the name of their field.
 SETTINGS: Mapping[str, Declaration] = MappingProxyType({f.name: f.metadata[_DECLARATION] for f in fields(Settings)})

@@ -9,7 +9,7 @@ from datetime import date
 from types import MappingProxyType
 from typing import Any, get_args
 
-from framecache.declaration import Choice, Declaration, Number, Text, Texts
+from framecache.declaration import Declaration, Enumeration, Number, Text, Texts
 from framecache.dicom.identity import is_uid
 from framecache.policy.rule import Among, Condition, Described, Extract, Form, Turn, Within
 
@@ -155,19 +155,19 @@ DECISIONS: Mapping[str, Declaration] = MappingProxyType(
         for decision in (
             Declaration(
                 "Extract",
-                Choice(get_args(Extract)),
+                Enumeration(get_args(Extract)),
                 "arrival",
                 meaning="Cache on arrival, or when a viewer first asks, or never. Default: arrival.",
             ),
             Declaration(
                 "Form",
-                Choice(get_args(Form)),
+                Enumeration(get_args(Form)),
                 meaning="Copy frames as stored, or keep only their places, or keep HTJ2K lossless too. "
                 "Default: as `Mode` says.",
             ),
             Declaration(
                 "Priority",
-                Choice(get_args(Turn)),
+                Enumeration(get_args(Turn)),
                 "normal",
                 meaning="Order among arrivals. Instances that a viewer waits for always go first. Default: normal.",
             ),

@@ -1,1 +1,1 @@
-"""What happened: metrics, their history, events, and OpenTelemetry traces."""
+"""Metrics, their history, events, and OpenTelemetry traces."""

@@ -1,4 +1,4 @@
-"""The newest events, numbered and in memory, for pages and scripts that follow them."""
+"""The latest events, numbered and in memory, for pages and scripts that follow them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MOST = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened at `time` (seconds since the epoch) to the resource with this Orthanc ID, or to all."""
+    """An event at `time` (seconds since the epoch) of the resource with this Orthanc ID, or of the whole cache."""
 
     sequence: int
     time: float
@@ -26,10 +26,10 @@ class Event:
 
 
 class Events:
-    """Bounded. Noting one takes about a microsecond; writers never wait for readers."""
+    """A bounded list. Adding an event takes about a microsecond; writers never wait for readers."""
 
     def __init__(self, clock: Clock, most: int = _MOST) -> None:
-        """`most` are kept; older ones are forgotten."""
+        """Keep the latest `most` events."""
         self._clock, self._events, self._lock = clock, deque[Event](maxlen=most), threading.Lock()
         self._last = 0
 
@@ -44,7 +44,7 @@ class Events:
         with self._lock:
             events, last = list(self._events), self._last
         kept_from = last - len(events)
-        # A number that was never given is one of an earlier run, which counted from 1 as well.
+        # A number that is too large comes from an earlier run, which also counted from 1.
         start = 0 if sequence > last else max(0, sequence - kept_from)
         page = events[start : start + limit]
         is_gap = not kept_from <= sequence <= last

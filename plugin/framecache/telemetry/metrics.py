@@ -13,14 +13,14 @@ from framecache.telemetry.histogram import FILLING_BOUNDS, SERVING_BOUNDS, Histo
 from framecache.telemetry.history import Sums
 
 Counted = Literal["errors", "overloaded", "damaged_blocks", "filled_instances", "failed_fills", "dropped_from_queue"]
-# All that can be read: also what follows from answers, extracted instances and removed rows.
+# All readable counters: also those derived from answers, extracted instances and removed rows.
 Found = Literal["hits", "misses", "bypasses", "not_modified"]
 CounterName = Literal[Counted, Found, "filled_frames", "filled_bytes", "evicted_instances", "evicted_bytes"]
 # Why a frame did not come from the cache: it was not in it; its instance is queued; its extraction failed; the settings
 # exclude it; it is cached in another form than the requested one; its block was damaged; its block was evicted.
 MissCause = Literal["not_cached", "queued", "failed", "left_out", "other_form", "damaged", "evicted"]
 Route = Literal["frames", "rendered", "instance"]
-# "file" and "core" are those of whole instances: sent from the stored file, or asked of Orthanc.
+# "file" and "core" apply to whole instances: sent from the stored file, or read through Orthanc.
 Outcome = Literal["hit", "miss", "not_modified", "file", "core"]
 
 _FROM_CACHE: tuple[Route, ...] = ("frames", "rendered")
@@ -34,10 +34,10 @@ def possible_outcomes() -> Iterator[tuple[Route, Outcome]]:
 
 
 class Metrics:
-    """Adding to a number is not atomic in Python, so there is a lock, for all of them: 0.1 µs where nobody waits."""
+    """One lock for all counters, as Python's += is not atomic; it takes 0.1 µs without contention."""
 
     def __init__(self, on_missed: Callable[[MissCause], None] = lambda _: None) -> None:
-        """`on_missed` is told why an answer did not come from the cache, on the thread of its request."""
+        """`on_missed` receives the cause of each miss, on the thread of its request."""
         self._on_missed = on_missed
         self._counter: Counter[str] = Counter()
         self._causes: dict[str, Counter[str]] = {}
@@ -64,7 +64,7 @@ class Metrics:
         self._on_missed(cause)
 
     def handed_over(self, cause: HandOverCause) -> None:
-        """A request was left to the stock DICOMweb plugin."""
+        """A request was handed over to the stock DICOMweb plugin."""
         with self._lock:
             self._add("bypasses", 1, cause)
 
@@ -86,29 +86,29 @@ class Metrics:
         self._causes.setdefault(event, Counter())[cause] += amount
 
     def __getitem__(self, event: CounterName) -> int:
-        if event == "hits":  # not counted twice: each request counts
+        if event == "hits":  # derived from the histograms, as each request is in one of them
             return sum(self._served(route, "hit") + self._served(route, "not_modified") for route in _FROM_CACHE)
         if event == "not_modified":
             return sum(self._served(route, "not_modified") for route in get_args(Route))
         return self._counter[event]
 
     def causes(self, event: CounterName) -> Mapping[str, int]:
-        """A counter by cause, where it has causes."""
+        """A counter by cause; empty if it has no causes."""
         with self._lock:
             return dict(self._causes.get(event, {}))
 
     def serving(self) -> dict[tuple[Route, Outcome], Reading]:
-        """How long answers took, by route and outcome."""
+        """The durations of answers, by route and outcome."""
         with self._lock:
             return {kind: histogram.reading() for kind, histogram in self._serving.items()}
 
     def filling(self) -> Reading:
-        """How long the extraction of one form of an instance took."""
+        """The durations of extracting one form of an instance."""
         with self._lock:
             return self._filling.reading()
 
     def sums(self) -> Sums:
-        """What the history is made of."""
+        """The totals for the history."""
         latency = [0] * (len(SERVING_BOUNDS) + 1)
         for (route, _), reading in self.serving().items():
             if route in _FROM_CACHE:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from framecache.admin.area import Asked, OrthancIds, read_arguments
-from framecache.declaration import Choice, Declaration, Number
+from framecache.declaration import Declaration, Enumeration, Number
 from framecache.errors import BadRequest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,7 +16,7 @@ from tests.unit.fakes import orthanc_id
 
 PARAMETERS = (
     Declaration("limit", Number(int, 1, 1000), 100),
-    Declaration("sort", Choice(("Bytes", "Frames"), quotes=""), "Bytes"),
+    Declaration("sort", Enumeration(("Bytes", "Frames"), quotes=""), "Bytes"),
     Declaration("ids", OrthancIds(2)),
 )
 ASKED = Asked(lambda **_: {}, PARAMETERS)

@@ -124,7 +124,7 @@ def test_all_complaints_come_at_once() -> None:
 
 @pytest.mark.parametrize("section", [None, [], "on", 1, True])
 def test_a_section_that_is_no_object_is_refused(section: object) -> None:
-    with pytest.raises(SettingsError, match="has to be an object"):
+    with pytest.raises(SettingsError, match="must be an object"):
         read_settings(section, BESIDE)
     assert not is_strict(section)
 

@@ -1,4 +1,4 @@
-"""Sends the journal to the process that makes spans of it; restarts that process, and logs its complaints."""
+"""Sends the journal to the process that makes spans from it; restarts that process, and logs its messages."""
 
 from __future__ import annotations
 
@@ -16,19 +16,22 @@ from framecache.threads import start_thread
 from framecache.worker import Worker
 
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
-_PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")  # the first that is set counts
+_PROTOCOLS = (
+    "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
+    "OTEL_EXPORTER_OTLP_PROTOCOL",
+)  # the first set one counts
 _HTTP = "http/protobuf"
 
 
 def wants_traces(environment: Mapping[str, str]) -> bool:
-    """Whether there is somewhere to send traces to, and nothing says that there are to be none."""
+    """Whether an endpoint for traces is set, and no variable disables them."""
     exporters = (_set(environment, "OTEL_TRACES_EXPORTER") or "otlp").replace(" ", "").split(",")
     is_disabled = _set(environment, "OTEL_SDK_DISABLED").lower() == "true"
     return any(_set(environment, name) for name in _ENDPOINTS) and not is_disabled and "otlp" in exporters
 
 
 def protocol_error(environment: Mapping[str, str]) -> str | None:
-    """What is wrong with the protocol that is asked for: only one is spoken, the default."""
+    """The error if the environment sets another protocol than http/protobuf, the only supported one."""
     for name in _PROTOCOLS:
         if protocol := _set(environment, name):
             return None if protocol == _HTTP else f"{name} is {protocol}, and only {_HTTP} is spoken (port 4318 mostly)"
@@ -36,7 +39,7 @@ def protocol_error(environment: Mapping[str, str]) -> str | None:
 
 
 def _set(environment: Mapping[str, str], name: str) -> str:
-    """An empty variable is as good as none."""
+    """The value of a variable; an empty one counts as not set."""
     return environment.get(name, "").strip()
 
 
@@ -45,12 +48,12 @@ logger = logging.getLogger(__name__)
 _SECONDS = 0.5
 _RESTART_SECONDS = 60.0
 _QUIET_SECONDS = 600.0
-_PATIENCE = 1.0  # seconds that the last spans may take when Orthanc ends
+_PATIENCE = 1.0  # seconds to send the last spans when Orthanc stops
 _LONGEST_LINE = 500  # characters
 
 
 class Exporter:
-    """One thread, one process, and one line in Orthanc's log in ten minutes at most."""
+    """One thread, one process, and at most one line in Orthanc's log in ten minutes."""
 
     def __init__(
         self,
@@ -62,9 +65,9 @@ class Exporter:
         seconds: float = _SECONDS,
         restart_seconds: float = _RESTART_SECONDS,
     ) -> None:
-        """`on_ready` is told why no traces can be sent here, or None when they can.
+        """`on_ready` receives the reason why no traces can be sent, or None if they can.
 
-        Records are carried every few `seconds`; a process that ended is started again after `restart_seconds`.
+        Records are sent every `seconds`; a process that ended is restarted after `restart_seconds`.
         """
         self._seconds, self._restart_seconds = seconds, restart_seconds
         self._journal, self._python, self._clock = journal, python, clock
@@ -75,7 +78,7 @@ class Exporter:
         self._quiet_until = clock.monotonic()
 
     def join(self) -> None:
-        """Wait a little for the process to end, then kill it."""
+        """Wait briefly for the process to end, then kill it."""
         self._worker.join(_PATIENCE)
         if self._process is not None:
             self._process.kill()
@@ -89,7 +92,7 @@ class Exporter:
         return None
 
     def _serve(self) -> str | None:
-        """Feed one process until it or Orthanc ends; why none can do anything here."""
+        """Feed one process until it or Orthanc ends; return the reason if it cannot send spans."""
         try:
             with self._start() as process:
                 error = self._greeting(process)
@@ -101,14 +104,14 @@ class Exporter:
         return None if self._worker.is_stopping else error
 
     def _start(self) -> subprocess.Popen[bytes]:
-        # -P: nothing is imported from the folder that Orthanc was started in.
+        # -P: import nothing from Orthanc's working directory.
         command = [self._python, "-P", "-m", "framecache.telemetry.tracing.process"]
         pipe = subprocess.PIPE
         self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, env=environment())  # noqa: S603
         return self._process
 
     def _greeting(self, process: subprocess.Popen[bytes]) -> str | None:
-        """Why it cannot send anything, as soon as it has said so."""
+        """Wait for the process's greeting; return the reason if it cannot send spans."""
         assert process.stdout is not None  # noqa: S101 - it is a pipe
         for line in process.stdout:
             with contextlib.suppress(ValueError, TypeError, KeyError):
@@ -132,7 +135,7 @@ class Exporter:
             logger.info("tracing: the last spans were not sent in time")
         finally:
             process.kill()
-            with contextlib.suppress(OSError):  # what the process did not read any more
+            with contextlib.suppress(OSError):  # records that the process no longer read
                 process.stdin.close()
 
     def _hand_over(self, pipe: IO[bytes]) -> None:
@@ -144,7 +147,7 @@ class Exporter:
 
     def _listen(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stdout is not None  # noqa: S101 - it is a pipe
-        with contextlib.suppress(ValueError):  # closed behind a process that has ended
+        with contextlib.suppress(ValueError):  # closed after the process ended
             for line in process.stdout:
                 self._heard(line)
 
@@ -152,7 +155,7 @@ class Exporter:
         self._complain(line.decode(errors="replace").strip()[:_LONGEST_LINE])
 
     def _complain(self, message: str) -> None:
-        """At most once in ten minutes: an unreachable collector would be logged with each batch."""
+        """Log at most once in ten minutes: an unreachable collector would be reported with each batch."""
         now = self._clock.monotonic()
         if now >= self._quiet_until and not self._worker.is_stopping:
             self._quiet_until = now + _QUIET_SECONDS

@@ -1,4 +1,4 @@
-"""What happened, as plain values, and the journal that holds them until they are exported."""
+"""Events as plain values, and the journal that keeps them until they are exported."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from framecache.telemetry.metrics import MissCause
 
 
 class RequestRecord(NamedTuple):
-    """A request on one of our routes; `groups` are what the pattern of the path matched, UIDs first.
+    """A request on one of our routes; `groups` are the matched groups of the path's pattern, UIDs first.
 
-    From `sending` on Orthanc writes to the client. `found` is the header X-Frame-Cache, `cause` why it was a miss.
+    From `sending` on, Orthanc writes to the client. `found` is the header X-Frame-Cache, `cause` the cause of a miss.
     """
 
     method: str
@@ -33,16 +33,16 @@ class RequestRecord(NamedTuple):
 
 
 class StoredRecord(NamedTuple):
-    """Orthanc told of a new instance."""
+    """Orthanc reported a new instance."""
 
     orthanc_id: str
     at: float
 
 
 class ExtractionRecord(NamedTuple):
-    """One form of an instance waited since `queued`, and was worked at from `began` to `ended`.
+    """One form of an instance waited from `queued` on, and was extracted from `began` to `ended`.
 
-    `uids` are those of study, series and instance, as far as it got to know them.
+    `uids` are those of study, series and instance, as far as they were known.
     """
 
     orthanc_id: str
@@ -59,7 +59,7 @@ class ExtractionRecord(NamedTuple):
 
 
 class FinishedRecord(NamedTuple):
-    """Nothing is left to do for an instance."""
+    """An instance has no work left."""
 
     orthanc_id: str
 
@@ -72,12 +72,12 @@ _KINDS: Mapping[str, type[Record]] = MappingProxyType(
 
 
 def pack(record: Record) -> bytes:
-    """One line."""
+    """The record as one line."""
     return json.dumps([type(record).__name__, *record]).encode() + b"\n"
 
 
 def unpack(line: bytes) -> Record:
-    """The record of a line. Raises ValueError, KeyError or TypeError for what `pack` has not written."""
+    """The record of a line from `pack`. Raises ValueError, KeyError or TypeError for other lines."""
     kind, *values = json.loads(line)
     return _KINDS[kind](*values)
 
@@ -86,7 +86,7 @@ _MOST = 10_000
 
 
 class Journal:
-    """Records in the order in which they came, at most `most` of them. A note costs less than a microsecond."""
+    """Records in order of arrival, at most `most` of them. Adding one takes less than a microsecond."""
 
     def __init__(self, most: int = _MOST) -> None:
         self._most, self._records = most, deque[Record]()
@@ -94,8 +94,8 @@ class Journal:
         self._dropped, self._lock = 0, threading.Lock()
 
     def note(self, record: Record) -> None:
-        """Take a record, if there is room."""
-        if len(self._records) < self._most:  # without a lock there may be some more
+        """Add a record, if there is room."""
+        if len(self._records) < self._most:  # without a lock, a few more are possible
             self._records.append(record)
             return
         with self._lock:
@@ -106,20 +106,20 @@ class Journal:
         self._causes[threading.get_ident()] = cause
 
     def cause(self) -> MissCause | None:
-        """Why the request on this thread was a miss, told once."""
+        """Return and forget the cause of the miss of the request on this thread."""
         return self._causes.pop(threading.get_ident(), None)
 
     def take(self) -> list[Record]:
-        """All that is there now; for one thread only."""
+        """Remove and return all records; for one thread only."""
         return [self._records.popleft() for _ in range(len(self._records))]
 
     def close(self) -> None:
-        """Nobody takes anything any more."""
+        """Drop all records, and accept no more."""
         self._most = 0
         self._records.clear()
 
     def take_dropped(self) -> int:
-        """How many records found no room since this was asked last."""
+        """The number of records dropped since the last call."""
         with self._lock:
             dropped, self._dropped = self._dropped, 0
         return dropped

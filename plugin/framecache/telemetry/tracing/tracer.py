@@ -1,4 +1,4 @@
-"""What Orthanc's threads note of requests, where OpenTelemetry's environment asks for traces."""
+"""Records requests on Orthanc's threads, if OpenTelemetry's environment enables traces."""
 # ruff: noqa: N802 - the names are Orthanc's
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from framecache.telemetry.tracing.exporter import Exporter
 from framecache.telemetry.tracing.records import Journal, RequestRecord
 
 _OK = 200
-# Of a path and of each header that is kept: more than any that is well-formed, as clients write what they like.
+# The limit for a path and for each recorded header: longer than any valid one, as clients may send anything.
 _LONGEST = 512
 
 
 class Tracer:
-    """Has the journal exported, and notes requests in it. What is noted on Orthanc's threads returns at once."""
+    """Records requests in the journal, and exports it. Recording on Orthanc's threads returns at once."""
 
     def __init__(
         self, python: str, on_ready: Callable[[str | None], None], ignored_study: str = "", clock: Clock = time
     ) -> None:
-        """`on_ready` is told why no traces can be sent here, or None when they can.
+        """`on_ready` receives the reason why no traces can be sent, or None if they can.
 
         Requests for the study `ignored_study` are the plugin's own.
         """
@@ -31,7 +31,7 @@ class Tracer:
         self.start, self.stop, self.join = exporter.start, exporter.stop, exporter.join
 
     def watched(self, route: Callable[..., None]) -> Callable[..., None]:
-        """`route`, with a note of each request."""
+        """`route`, with a record of each request."""
         journal, now = self.journal, self._clock.monotonic
 
         def answer(output: RestOutput, uri: str, **request: Any) -> None:
@@ -64,7 +64,7 @@ class Tracer:
 
 
 class _Output:
-    """Orthanc's side of an answer, and what goes through it."""
+    """Orthanc's side of an answer, which records status, length, time of sending and X-Frame-Cache."""
 
     __slots__ = ("_now", "_output", "found", "length", "sending", "status")
 

@@ -20,7 +20,7 @@ _NICENESS = 10
 
 
 def main() -> None:
-    """Say hello, then make spans of the records on standard input until that ends."""
+    """Report readiness, then make spans from the records on standard input until it ends."""
     os.nice(_NICENESS)
     for end in (signal.SIGINT, signal.SIGTERM):  # meant for Orthanc, which then closes standard input
         signal.signal(end, signal.SIG_IGN)
@@ -29,12 +29,12 @@ def main() -> None:
 
 
 def serve(lines: IO[bytes]) -> None:
-    """The whole life of the process."""
+    """Run until standard input ends."""
     with ExitStack() as stack:
         try:
             sending = importlib.import_module("framecache.telemetry.tracing.process.spans")
             spans = stack.enter_context(sending.spans())
-        except Exception as error:  # noqa: BLE001 - the extra is missing, or whatever else the SDK finds wrong
+        except Exception as error:  # noqa: BLE001 - a missing extra, or any error of the SDK
             _greet(str(error))
             return
         _greet(None)

@@ -1,4 +1,4 @@
-"""Spans of requests and of instances, made of records and handed to the SDK."""
+"""Makes spans of requests and instances from records, with OpenTelemetry's SDK."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ def of_uids(uids: Sequence[str]) -> Attributes:
 
 @dataclass(slots=True)
 class _Instance:
-    """One that something is left to do for."""
+    """An instance with work left."""
 
     stored: float | None = None
     extractions: list[ExtractionRecord] = field(default_factory=list)
 
 
 class Instances:
-    """Remembers what is told of an instance until nothing is left to do for it.
+    """Collects the records of an instance until it has no work left.
 
-    Of one that the rules leave out nothing is told but that it was stored: the oldest are forgotten.
+    Instances that the rules exclude have no other record than that they were stored: the oldest are forgotten.
     """
 
     def __init__(self, tracer: Tracer, most: int) -> None:
@@ -51,15 +51,15 @@ class Instances:
         self._open: OrderedDict[str, _Instance] = OrderedDict()
 
     def stored(self, event: StoredRecord) -> None:
-        """Orthanc told of it."""
+        """Orthanc reported the instance."""
         self._known(event.orthanc_id).stored = event.at
 
     def extracted(self, extraction: ExtractionRecord) -> None:
-        """One form of it was cut out, or could not be."""
+        """One form of the instance was extracted, or failed."""
         self._known(extraction.orthanc_id).extractions.append(extraction)
 
     def finished(self, orthanc_id: str, wall: Wall) -> None:
-        """Make its trace, if anything was done for it."""
+        """Make the trace of the instance, if anything was extracted."""
         instance = self._open.pop(orthanc_id, None)
         if instance is not None and instance.extractions:
             self._trace(instance, wall)
@@ -70,7 +70,7 @@ class Instances:
         return self._open.setdefault(orthanc_id, _Instance())
 
     def _trace(self, instance: _Instance, wall: Wall) -> None:
-        """The moment of storing is unknown where another Orthanc did it, or this one before it was started again."""
+        """The time of storing is unknown if another Orthanc stored it, or this one before its restart."""
         first, last = instance.extractions[0], instance.extractions[-1]
         stored = instance.stored if instance.stored is not None and instance.stored <= first.queued else None
         begin = wall(first.queued if stored is None else stored)
@@ -85,7 +85,7 @@ class Instances:
         root.end(wall(last.ended))
 
     def _stages(self, extraction: ExtractionRecord, parent: Context, wall: Wall) -> None:
-        """Waiting and work of one form."""
+        """The spans for waiting and extraction of one form."""
         waited: Attributes = {"frame_cache.priority": extraction.priority}
         queued = self._tracer.start_span("queued", parent, attributes=waited, start_time=wall(extraction.queued))
         queued.end(wall(extraction.began))
@@ -143,7 +143,7 @@ class Requests:
 
 
 def _kind(path: str) -> str:
-    """What is asked for: frames, rendered, thumbnail or the instance."""
+    """The kind of the request: frames, rendered, thumbnail or instance."""
     *_, before, last = path.split("/")
     if last in _PICTURES:
         return last
@@ -151,7 +151,7 @@ def _kind(path: str) -> str:
 
 
 def _attributes(request: RequestRecord) -> Attributes:
-    """What a client writes into a path in the place of UIDs may be anything, and is not passed on."""
+    """The attributes of a request. Text in the path that is not a UID may be anything, and is not exported."""
     told: Attributes = {"http.request.method": request.method}
     if request.groups and all(is_uid(group) or group in _PICTURES for group in request.groups[:3]):
         told |= {"url.path": request.path, **of_uids([group for group in request.groups[:3] if is_uid(group)])}
@@ -165,7 +165,7 @@ def _attributes(request: RequestRecord) -> Attributes:
 
 
 def _outcome(request: RequestRecord) -> str | None:
-    """As the metrics name it, and `handed_over` for what the stock plugin is to answer."""
+    """The outcome as in the metrics, or `handed_over` for requests that the stock plugin answers."""
     if request.status == _NOT_MODIFIED:
         return "not_modified"
     if request.found == "bypass":
@@ -178,14 +178,14 @@ _SECOND = 10**9  # nanoseconds
 
 
 class Spans:
-    """Records in, spans out."""
+    """Turns records into spans."""
 
     def __init__(self, tracer: Tracer, clock: Clock = time, *, most_instances: int = 100_000) -> None:
         """Of `most_instances` at most it is remembered what was told."""
         self._clock, self._requests, self._instances = clock, Requests(tracer), Instances(tracer, most_instances)
 
     def add(self, record: Record) -> None:
-        """Take the next record."""
+        """Process the next record."""
         match record:
             case RequestRecord():
                 self._requests.answered(record, self._wall())
@@ -197,14 +197,14 @@ class Spans:
                 self._instances.finished(record.orthanc_id, self._wall())
 
     def _wall(self) -> Wall:
-        """One for all times of a trace: the clock on the wall may be set meanwhile."""
+        """One conversion for all times of a trace, as the wall clock may be set meanwhile."""
         shift = round((self._clock.time() - self._clock.monotonic()) * _SECOND)
         return lambda monotonic: shift + round(monotonic * _SECOND)
 
 
 @contextmanager
 def spans(exporter: SpanExporter | None = None) -> Iterator[Spans]:
-    """Where spans are made and sent in the background, by OTLP or `exporter`; what is left is sent at the end."""
+    """Spans that are sent in the background, by OTLP or `exporter`; the rest is sent at the end."""
     named = SERVICE_NAME in OTELResourceDetector().detect().attributes
     provider = TracerProvider(resource=Resource.create({} if named else {SERVICE_NAME: _NAME}), shutdown_on_exit=False)
     provider.add_span_processor(BatchSpanProcessor(exporter or OTLPSpanExporter()))
