@@ -137,8 +137,8 @@ def test_bench_compares_frames_that_both_routes_answer(stored: list[Instance], c
 @pytest.mark.parametrize(
     ("login", "words"),
     [
-        (("nobody", ""), "rejects this login"),
-        (("admin", "wrong"), "rejects this login"),
+        (("nobody", ""), "does not accept this login"),
+        (("admin", "wrong"), "does not accept this login"),
         (("doctor", USERS["doctor"]), "AdminUsers"),
     ],
 )
