@@ -1,1 +1,1 @@
-"""DICOM itself: identities, stored files, where frames lie in them. Nothing here knows HTTP or Orthanc."""
+"""DICOM itself: identities, stored files, and the positions of frames in them. Independent of HTTP and Orthanc."""

@@ -1,4 +1,4 @@
-"""Pixel data of Explicit VR Big Endian, read as Little Endian has it (PS3.5 section 7.3)."""
+"""Pixel data of Explicit VR Big Endian, converted to Little Endian (PS3.5 section 7.3)."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from types import MappingProxyType
 from framecache.dicom.byte_reader import Fills
 from framecache.dicom.frame_table import FramePlace
 
-# PS3.5 section 6.2: by the VR. OW has words of 16 bits, of samples of 8 bits as of 32.
+# PS3.5 section 6.2: by VR. OW has 16-bit words, whether samples have 8 or 32 bits.
 _WORD_SIZES = MappingProxyType({b"OW": 2, b"OF": 4, b"OL": 4, b"OD": 8, b"OV": 8})
 _TYPES = MappingProxyType({2: "H", 4: "I", 8: "Q"})
 
 
 def word_size_of(vr: bytes) -> int:
-    """How many bytes change their order together in a value of this VR; 1 where they keep it."""
+    """The size in bytes of the words to swap in a value of this VR; 1 if there are none."""
     return _WORD_SIZES.get(vr, 1)
 
 
 @dataclass(frozen=True, slots=True)
 class BigEndianWords:
-    """A frame of pixel data in words of `size` bytes, of which the first begins at byte `first` of the file.
+    """A frame of pixel data in words of `size` bytes; the first word begins at byte `first` of the file.
 
     `place` is where the frame would lie in Little Endian. It may begin within a word: the bytes are swapped over the
     whole pixel data, not over a frame.
@@ -41,7 +41,7 @@ class BigEndianWords:
 
 @dataclass(frozen=True, slots=True)
 class _LittleEndian:
-    """What `reader` reads, with each word from byte `first` on turned round."""
+    """The bytes of `reader`, with each word from byte `first` on swapped."""
 
     reader: Fills
     first: int

@@ -1,4 +1,4 @@
-"""Reading parts of a stored instance, wherever it lies."""
+"""Reads parts of a stored instance, from a file or from memory."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from framecache.errors import InstanceGone, SourceError
 
 
 class Fills(Protocol):
-    """What fills memory with the bytes of one stored instance."""
+    """Fills memory with bytes of one stored instance."""
 
     def read_into(self, offset: int, target: memoryview) -> None:
-        """Fill `target` from `offset`. Raises SourceError where the bytes end before it."""
+        """Fill `target` from `offset`. Raises SourceError if the instance is too short."""
 
 
 class ByteReader(Fills, Protocol):
@@ -29,17 +29,17 @@ class ByteReader(Fills, Protocol):
         """Up to `length` bytes from `offset`; fewer only at the end."""
 
     def close(self) -> None:
-        """Give back what the reader holds."""
+        """Release the reader's file or memory."""
 
 
 class FileReader:
-    """A stored file, read by position.
+    """A stored file, with reads by position.
 
-    No mmap: a mapped file that is cut short or unreadable raises SIGBUS, which ends the whole server.
+    No mmap: a truncated or unreadable file raises SIGBUS, which kills the whole server.
     """
 
     def __init__(self, path: Path | str, *, whole: bool = True) -> None:
-        """Open a file; `whole` says that most of it will be read, and the kernel may read ahead.
+        """Open a file. With `whole`, most of it will be read, and the kernel may read ahead.
 
         Raises InstanceGone, SourceError.
         """
@@ -56,7 +56,7 @@ class FileReader:
 
     @property
     def size(self) -> int:
-        if self._size is None:  # a frame whose place is known is read without it
+        if self._size is None:  # not needed to read a frame at a known position
             self._size = os.fstat(self._descriptor).st_size
         return self._size
 
@@ -70,7 +70,7 @@ class FileReader:
         self.scatter(offset, [target])
 
     def scatter(self, offset: int, targets: Sequence[memoryview]) -> None:
-        """Fill `targets`, 1024 at most, one behind the other from `offset`. Raises SourceError."""
+        """Fill at most 1024 `targets`, one after the other, from `offset`. Raises SourceError."""
         while any(targets):
             try:
                 count = os.preadv(self._descriptor, targets, offset)
@@ -93,7 +93,7 @@ class FileReader:
 
 
 def _rest(targets: Sequence[memoryview], count: int) -> Sequence[memoryview]:
-    """What is still to be filled after `count` bytes: the kernel reads no more than 2 GiB at once."""
+    """The unfilled targets after `count` bytes: the kernel reads at most 2 GiB at once."""
     for index, target in enumerate(targets):
         if count < len(target):
             return [target[count:], *targets[index + 1 :]]
@@ -102,7 +102,7 @@ def _rest(targets: Sequence[memoryview], count: int) -> Sequence[memoryview]:
 
 
 class MemoryReader:
-    """An instance that Orthanc handed over as bytes, where its storage is not a folder."""
+    """An instance as bytes from Orthanc, if its storage is not a folder."""
 
     def __init__(self, content: bytes | bytearray) -> None:
         self._content = memoryview(content)

@@ -1,6 +1,6 @@
 """The top level of a stored data set up to its pixel data (PS3.5 section 7, PS3.10 section 7).
 
-Only what is needed to find frames: where each element's value lies. Sequences are stepped over, by
+Only what is needed to find frames: the position of each element's value. Sequences are skipped, by
 their length where they have one and item by item where they have none.
 """
 
@@ -37,20 +37,20 @@ class Header:
 
     @property
     def length(self) -> int:
-        """Where the pixel data element begins, in bytes; of floats, where its value does: the tag tells them."""
+        """The byte offset of the pixel data element; for float pixel data, that of its value."""
         if self.pixel_data.tag in FLOAT_PIXEL_DATA:
             return self.pixel_data.offset
         return self.pixel_data.start
 
     def value(self, tag: int) -> bytes | None:
-        """The raw value of `tag`, or None where it is absent."""
+        """The raw value of `tag`, or None if it is absent."""
         element = self.elements.get(tag)
         if element is None or element.length == UNDEFINED_LENGTH:
             return None
         return self.content[element.offset : element.offset + element.length]
 
     def unsigned_short(self, tag: int, default: int | None = None) -> int:
-        """The value of a US element. Raises UnreadableHeader where it is absent and has no default."""
+        """The value of a US element. Raises UnreadableHeader if it is absent and has no default."""
         value = self.value(tag)
         if value:
             return int.from_bytes(value[:2], "big" if self.big_endian else "little")
@@ -59,9 +59,9 @@ class Header:
         return default
 
     def integer_string(self, tag: int, default: int) -> int:
-        """The value of an IS element, `default` where it is absent or empty.
+        """The value of an IS element; `default` if it is absent or empty.
 
-        Raises BrokenPixelData for what is no number: the stock plugin refuses it as well, and need not be asked.
+        Raises BrokenPixelData for text that is not a number: the stock plugin refuses it, too, so we do not hand over.
         """
         text = (self.value(tag) or b"").rstrip(b" \0").strip()
         if not text:
@@ -74,7 +74,7 @@ class Header:
 def read_header(reader: ByteReader, transfer_syntax_uid: str, pixel_data_offset: int | None = None) -> Header:
     """Read the elements up to the pixel data.
 
-    `pixel_data_offset` is where Orthanc says that the pixel data element begins: it saves a second read.
+    `pixel_data_offset` is the position of the pixel data element according to Orthanc; it saves a second read.
     Raises NoPixelData, UnreadableHeader. A deflated data set has to be inflated first.
     """
     length = min(pixel_data_offset + _ELEMENT_HEAD if pixel_data_offset else _FIRST_READ, _LARGEST_HEADER)
@@ -100,7 +100,7 @@ def _parse(content: bytes, transfer_syntax_uid: str) -> Header:
 
 
 def start_of_data_set(content: bytes) -> int:
-    """Behind the File Meta Information, and behind what some writers repeat of it at the beginning of the data set.
+    """The position after the File Meta Information, and after elements of it that some writers repeat in the data set.
 
     That may be in another encoding than the data set. Raises UnreadableHeader.
     """
@@ -112,7 +112,7 @@ def start_of_data_set(content: bytes) -> int:
 
 
 def walker_of(content: bytes, start: int, transfer_syntax_uid: str) -> ElementWalker:
-    """What reads the data set that begins at `start`.
+    """The walker for the data set that begins at `start`.
 
     Some writers take Implicit VR where the transfer syntax has explicit ones, or the other way round: the VR of the
     first element, or what stands in its place, tells.
@@ -134,7 +134,7 @@ def read_transfer_syntax_uid(reader: ByteReader) -> str:
 
 
 def end_of_file_meta(content: bytes) -> int:
-    """Where the data set begins. Raises UnreadableHeader."""
+    """The position of the data set. Raises UnreadableHeader."""
     end = _PREAMBLE
     for element in _file_meta(content):
         end = element.offset + element.length

@@ -1,4 +1,4 @@
-"""Deflated Explicit VR Little Endian: the data set is one deflate stream behind the file meta (PS3.5 section A.5)."""
+"""Deflated Explicit VR Little Endian: the data set is one deflate stream after the file meta (PS3.5 section A.5)."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def readable(
 
 
 def _inflate(reader: ByteReader, contents: SharedBuffers, content: SharedBuffer) -> bytearray:
-    """A deflate stream can grow a thousandfold, so what it becomes is counted while it grows."""
+    """Inflate piece by piece, and count: a deflate stream can grow a thousandfold."""
     inflated = bytearray(_file_meta(EXPLICIT_VR_LITTLE_ENDIAN))
     for piece in _pieces(reader):
         contents.take(len(piece), content)
@@ -43,7 +43,7 @@ def _inflate(reader: ByteReader, contents: SharedBuffers, content: SharedBuffer)
 
 
 def _pieces(reader: ByteReader) -> Iterator[bytes]:
-    """The data set, inflated piece by piece; a stream that is cut short gives what is there."""
+    """The inflated data set, piece by piece; a truncated stream yields its beginning."""
     position = end_of_file_meta(reader.read_at(0, _FIRST_READ))
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     try:
@@ -58,7 +58,7 @@ def _pieces(reader: ByteReader) -> Iterator[bytes]:
 
 
 def _file_meta(transfer_syntax_uid: str) -> bytes:
-    """The least that stands before a data set (PS3.10 section 7.1): group length and transfer syntax."""
+    """The minimal bytes before a data set (PS3.10 section 7.1): preamble, group length and transfer syntax."""
     value = transfer_syntax_uid.encode() + b"\0" * (len(transfer_syntax_uid) % 2)
     uid = b"\x02\x00\x10\x00UI" + len(value).to_bytes(2, "little") + value
     return b"\0" * 128 + b"DICM\x02\x00\x00\x00UL\x04\x00" + len(uid).to_bytes(4, "little") + uid

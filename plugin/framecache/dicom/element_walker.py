@@ -1,4 +1,4 @@
-"""Steps over the elements of a data set, as its bytes have them (PS3.5 section 7.1)."""
+"""Walks the elements of a data set in its bytes (PS3.5 section 7.1)."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from framecache.errors import NestedTooDeeply, UnreadableHeader
 UNDEFINED_LENGTH = 0xFFFFFFFF
 _ITEM_GROUP = 0xFFFE
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
-# PS3.5 section 7.1.2: these have two reserved bytes and a length of four, the others a length of two.
+# PS3.5 section 7.1.2: these VRs have two reserved bytes and a 4-byte length, the others a 2-byte length.
 _LONG_VRS = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"})
 _SHORT_VRS = frozenset({b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FD", b"FL", b"IS", b"LO", b"LT", b"PN"}) | (
     frozenset({b"SH", b"SL", b"SS", b"ST", b"TM", b"UI", b"UL", b"US"})
 )
 KNOWN_VRS = _LONG_VRS | _SHORT_VRS
 _DEEPEST_NESTING = 64
-# A whole slide's header has some millions of them in its items; crafted ones could keep a thread busy for minutes.
+# A whole slide's header has millions of elements in its items; a crafted one could occupy a thread for minutes.
 _MOST_ELEMENTS, _MOST_AT_TOP = 10_000_000, 50_000
 
 
 class Incomplete(UnreadableHeader):
-    """The elements go on at `position`, past the bytes that were read."""
+    """The next element at `position` is beyond the bytes read so far."""
 
     def __init__(self, position: int) -> None:
         super().__init__("the stored file ends inside its header")
@@ -32,7 +32,7 @@ class Incomplete(UnreadableHeader):
 
 
 class Element(NamedTuple):
-    """One data element, which begins at byte `start` of the file and its value at `offset`.
+    """One data element; it begins at byte `start` of the file, its value at `offset`.
 
     `vr` is empty in Implicit VR; `length` may be UNDEFINED_LENGTH.
     """
@@ -45,7 +45,7 @@ class Element(NamedTuple):
 
 
 class ElementWalker:
-    """Reads `content` in one encoding; recursion is bounded because HTTP threads have 100 kB of stack."""
+    """Walks `content` in one encoding, with bounded recursion: HTTP threads have 100 kB of stack."""
 
     def __init__(self, content: bytes, *, explicit: bool, order: str, steps: Iterator[int] | None = None) -> None:
         """`order` is "<" or ">", as `struct` has them."""
@@ -57,7 +57,7 @@ class ElementWalker:
         self.position = 0
 
     def top_level(self, position: int) -> Iterator[Element]:
-        """The elements from `position` on, until the bytes end in between two of them, at `self.position`."""
+        """The elements from `position` on, until the bytes end between two elements, at `self.position`."""
         number, self.position = 0, position
         while self.position < len(self._content):
             element = self.element(self.position)
@@ -111,7 +111,7 @@ class ElementWalker:
         return following > element.tag and (is_as_odd or head[4:] in KNOWN_VRS)
 
     def end(self, element: Element) -> int:
-        """The position behind `element`, through every level of items of undefined length below it.
+        """The position after `element`, through all nested items of undefined length.
 
         Raises Incomplete, UnreadableHeader, NestedTooDeeply.
         """
@@ -134,12 +134,12 @@ class ElementWalker:
                 if len(open_ends) > _DEEPEST_NESTING:
                     raise NestedTooDeeply
             else:
-                # An item of known length is stepped over as a whole, like any value.
+                # An item of known length is skipped as a whole, like any value.
                 position += found.length
         return position
 
     def inside(self, element: Element) -> ElementWalker:
-        """What reads the items of `element`: UN of undefined length is in Implicit VR Little Endian (PS3.5 6.2.2)."""
+        """The walker for the items of `element`: UN of undefined length has Implicit VR Little Endian (PS3.5 6.2.2)."""
         if element.vr != b"UN":
             return self
         return ElementWalker(self._content, explicit=False, order="<", steps=self._steps)

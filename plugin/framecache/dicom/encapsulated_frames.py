@@ -1,4 +1,4 @@
-"""Frames in fragments, and which fragments are whose (PS3.5 section A.4)."""
+"""Frames in fragments, and the fragments of each frame (PS3.5 section A.4)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from framecache.errors import BrokenPixelData
 
 @dataclass(frozen=True, slots=True)
 class EncapsulatedFrames:
-    """Frames in fragments that were all looked at.
+    """Frames in fragments, all of which were examined.
 
     `first_fragment[i]` is where frame i's fragments begin in the fragment arrays; its last element ends the last
     frame that is there.
@@ -33,7 +33,7 @@ class EncapsulatedFrames:
     def frames_present(self) -> int:
         return len(self.first_fragment) - 1
 
-    def place(self, frame_index: int, reader: ByteReader) -> FramePlace:  # noqa: ARG002 - nothing more has to be read
+    def place(self, frame_index: int, reader: ByteReader) -> FramePlace:  # noqa: ARG002 - no more reads are needed
         if frame_index >= self.frames_present:
             raise BrokenPixelData(f"the pixel data has {self.frames_present} whole frames of {self.number_of_frames}")
         fragments = range(self.first_fragment[frame_index], self.first_fragment[frame_index + 1])
@@ -42,7 +42,7 @@ class EncapsulatedFrames:
 
 @dataclass(slots=True)
 class TabledFrames:
-    """Frames of one fragment each, by an offset table: of 20,000 tiles one is read without looking at the others.
+    """Frames of one fragment each, by an offset table: one of 20,000 tiles is read without examining the others.
 
     A frame's item is looked at before it is believed: it has to end where the table has the next one, and that has to
     begin as frames do; the last frame's ends at `end`, counted as the table counts. The first time that it does not,
@@ -71,7 +71,7 @@ class TabledFrames:
         return self._scanned.place(frame_index, reader)
 
     def _is_followed(self, item: Extent, frame_index: int, reader: ByteReader) -> bool:
-        """Whether the next frame begins behind this one's item: else it may be the first of several fragments."""
+        """Whether the next frame begins after this frame's item; if not, it may be the first of several fragments."""
         following = self._position(frame_index + 1)
         is_last = frame_index + 1 == self.number_of_frames
         is_there = item.offset + item.length == following
@@ -85,7 +85,7 @@ class TabledFrames:
 def locate_encapsulated(
     reader: ByteReader, header: Header, transfer_syntax_uid: str, number_of_frames: int
 ) -> FrameTable:
-    """By the offset table where it is right, else by the fragments.
+    """The frames by the offset table if it is correct, otherwise by the fragments.
 
     Raises BrokenPixelData where neither tells of a single frame where it is.
     """
@@ -115,7 +115,7 @@ def _end_of_frames(reader: ByteReader, grouping: Grouping) -> int | None:
 
 
 def _whole(frame_index: int, *runs: Extent) -> Extents:
-    """The frame in these fragments; some writers have an empty one where they had none to write."""
+    """The frame in these fragments; some writers write an empty one for a missing frame."""
     frame = Extents(runs)
     if not frame.length:
         raise BrokenPixelData(f"frame {frame_index + 1} is empty")

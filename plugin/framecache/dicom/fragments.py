@@ -10,15 +10,15 @@ from framecache.dicom.byte_reader import ByteReader
 from framecache.dicom.frame_table import Extent
 from framecache.errors import BrokenPixelData
 
-# A whole slide has some 100,000 tiles; a crafted file could hold one empty fragment for each 8 bytes.
+# A whole slide has about 100,000 tiles; a crafted file could have an empty fragment in every 8 bytes.
 _MOST_FRAGMENTS = 2_000_000
 _ITEM_HEADER = struct.Struct("<LL")
-_ITEM, _SEQUENCE_END = 0xE000FFFE, 0xE0DDFFFE  # read as one little endian number
+_ITEM, _SEQUENCE_END = 0xE000FFFE, 0xE0DDFFFE  # as one little endian number
 
 
 @dataclass(frozen=True, slots=True)
 class Fragments:
-    """Where the fragments lie, without their item headers.
+    """The positions of the fragments, without their item headers.
 
     `end` is where the next item would begin. Without the delimiter behind them the last one is not to be trusted:
     the file was cut short, or the length of that item is wrong.
@@ -34,7 +34,7 @@ class Fragments:
 
 
 def item_at(reader: ByteReader, position: int) -> Extent | None:
-    """The value of the item whose header begins at `position`; None where there is none, or not all of it."""
+    """The value of the item whose header begins at `position`; None if there is no complete item."""
     kind, length = _header(reader, position)
     value = Extent(position + _ITEM_HEADER.size, length)
     return value if kind == _ITEM and value.offset + length <= reader.size else None

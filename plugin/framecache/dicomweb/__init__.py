@@ -1,1 +1,1 @@
-"""PS3.18 and HTTP as values: what is asked for, and what an answer looks like. No I/O."""
+"""PS3.18 and HTTP as values: requests and answers, without I/O."""

@@ -8,7 +8,7 @@ _LARGEST_FRAME_NUMBER = 2**31 - 1  # NumberOfFrames is an IS (PS3.5 section 6.2)
 
 
 def parse_frame_list(text: str) -> tuple[int, ...]:
-    """The frame numbers of a request, from 1, in its order (PS3.18 section 10.4.1); a URL bounds how many.
+    """The frame numbers of a request, from 1, in its order (PS3.18 section 10.4.1); the length of a URL limits them.
 
     Duplicates are kept, as the stock plugin answers them. Raises BadRequest for empty items, text and zero.
     """

@@ -1,4 +1,4 @@
-"""The body of an answer in parts: multipart/related by RFC 2387."""
+"""The body of a multipart/related answer (RFC 2387)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _NEW_LINE = "\r\n"
 
 @dataclass(frozen=True)
 class Multipart:
-    """A body whose parts are of one media type, and in which `uuid` occurs nowhere else.
+    """A body whose parts have one media type and do not contain `uuid`.
 
     The boundary may not occur in a part (RFC 2046 section 5.1.1), so who makes a file may not know it. It is of the
     UUID that Orthanc gave the file when it was stored: equal answers are equal byte by byte, after a restart as well,
@@ -22,7 +22,7 @@ class Multipart:
 
     @cached_property
     def boundary(self) -> str:
-        """What stands between the parts."""
+        """The boundary between the parts."""
         return f"frame-cache-{self.uuid}"
 
     @cached_property
@@ -32,11 +32,11 @@ class Multipart:
 
     @cached_property
     def closing(self) -> bytes:
-        """What stands behind the last part."""
+        """The delimiter after the last part."""
         return f"\r\n--{self.boundary}--\r\n".encode()
 
     def header(self, location: str, length: int | None, *, first: bool = True, part_type: str = "") -> bytes:
-        """What stands before a part: the delimiter, and the stock plugin's headers in its order.
+        """The bytes before a part: the delimiter, and the stock plugin's headers in its order.
 
         `location` is where the part is said to be found, `length` its bytes, which may not be known yet. A part that is
         not like the others is of `part_type`.

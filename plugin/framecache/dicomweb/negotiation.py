@@ -18,9 +18,9 @@ _MULTIPART = "multipart/related"
 _WILDCARDS = ("*/*", "multipart/*")
 _LONGEST_ACCEPT = 8192
 _WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-# Empty elements of a list are passed over (RFC 9110 section 5.6.1.2); Java's own default has a bare asterisk.
+# Empty list elements are ignored (RFC 9110 section 5.6.1.2); Java's own default has a bare asterisk.
 _RANGE = re.compile(rf"[\s,]*({_WORD}/{_WORD}|\*)\s*")
-# Values of `type` are often sent unquoted though they hold a slash (Cornerstone3D does).
+# Values of `type` are often sent unquoted although they contain a slash (Cornerstone3D does).
 _PARAMETER = re.compile(rf';\s*(?:({_WORD})\s*=\s*("(?:[^"\\]|\\.)*"|[^\s;,"]*)\s*)?')
 _QUALITY = re.compile(r"0?\.[0-9]{1,3}|0\.?|1(\.0{0,3})?")  # Java's own default is ".2"
 
@@ -36,14 +36,14 @@ class MediaRange:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What to send: a representation, in a multipart/related body or as a single part."""
+    """The representation to send, in a multipart/related body or as a single part."""
 
     representation: Representation
     multipart: bool
 
 
 def parse_accept(text: str) -> tuple[MediaRange, ...]:
-    """The ranges of an Accept header or `accept` parameter, in their order. Raises BadRequest."""
+    """Parse the ranges of an Accept header or `accept` parameter, in order. Raises BadRequest."""
     if len(text) > _LONGEST_ACCEPT:
         raise BadRequest("the Accept header is too long")
     return tuple(_ranges(text.rstrip(", \t")))
@@ -88,7 +88,7 @@ def choose(
     several: bool = False,
     wildcard_is_stored: bool = False,
 ) -> Choice:
-    """The representation to send, of those `available` (the dearest last).
+    """The representation to send, out of `available` (the most expensive last).
 
     Ranges are tried by q-value; those of one q-value share the order of `available`. With `several` frames, ranges
     of a single part are passed over. A wildcard is the default of PS3.18 section 8.7.8, or the first of what is
@@ -98,7 +98,7 @@ def choose(
     if wildcard_is_stored:
         parsed = tuple(map(_of_any_transfer_syntax, parsed))
     ranges = [r for r in parsed if r.quality > 0]
-    # What is named with q=0 is refused, though a wildcard would take it (RFC 9110 section 12.5.1).
+    # A type named with q=0 is refused even if a wildcard accepts it (RFC 9110 section 12.5.1).
     refused = [r for r in parsed if r.quality == 0 and "*" not in r.media_type]
     allowed = [form for form in available if all(_accepts(r, form) is None for r in refused)]
     for quality in sorted({r.quality for r in ranges}, reverse=True):
@@ -116,7 +116,7 @@ def choose(
 
 
 def asks_as_stored(accept: str | None) -> bool:
-    """Whether every range takes the stored transfer syntax: then the stock plugin decodes nothing.
+    """Whether every range accepts the stored transfer syntax: then the stock plugin decodes nothing.
 
     Raises BadRequest.
     """
@@ -135,7 +135,7 @@ _ANYTHING = MediaRange("*/*", {}, 1.0)
 
 
 def _of_any_transfer_syntax(media_range: MediaRange) -> MediaRange:
-    """A wildcard that takes any transfer syntax, unless it names one."""
+    """A wildcard without a transfer syntax then accepts any of them."""
     if media_range.media_type not in _WILDCARDS:
         return media_range
     return replace(media_range, parameters={"transfer-syntax": "*", **media_range.parameters})
@@ -158,13 +158,13 @@ def _matches(media_type: str, media_range: MediaRange, representation: Represent
         media_type = OCTET_STREAM
     if media_type == "image/*":
         return representation.media_type != OCTET_STREAM and asked in (None, "*", representation.transfer_syntax_uid)
-    # The stock plugin lets application/octet-stream stand for any transfer syntax, and viewers rely on it.
+    # The stock plugin accepts application/octet-stream for any transfer syntax, and viewers rely on it.
     if media_type not in (OCTET_STREAM, representation.media_type):
         return False
     return asked == "*" or (asked or default_transfer_syntax(media_type)) == representation.transfer_syntax_uid
 
 
 def _inner_transfer_syntax(media_range: MediaRange) -> str | None:
-    """The parameter inside the quoted type, as the stock plugin itself writes it in its answers."""
+    """The transfer syntax within the quoted type, where the stock plugin writes it in its answers."""
     _, found, value = media_range.parameters.get("type", "").partition("transfer-syntax=")
     return value.split(";")[0].strip() if found else None

@@ -1,4 +1,4 @@
-"""What a request for a rendered frame or a thumbnail asks for (PS3.18 sections 8.3.5.1 and 8.7.4).
+"""The parameters of a request for a rendered frame or a thumbnail (PS3.18 sections 8.3.5.1 and 8.7.4).
 
 Parsed here, in Orthanc's process, and sent to a helper process, which draws. The same grammar as the stock DICOMweb
 plugin's, so that a picture does not depend on which of the two drew it.
@@ -23,9 +23,9 @@ FUNCTIONS = ("linear", "linear-exact", "sigmoid")
 _LARGEST_QUALITY = 100
 _INTEGER = re.compile(r"[+-]?[0-9]{1,9}", re.ASCII)
 _DECIMAL = re.compile(r"[+-]?([0-9]{1,64}(\.[0-9]{0,64})?|\.[0-9]{1,64})([eE][+-]?[0-9]{1,3})?", re.ASCII)
-_LARGEST_DECIMAL = 3.4e38  # what a float of 32 bits holds: the stock plugin reckons in them
+_LARGEST_DECIMAL = 3.4e38  # the range of a 32-bit float, in which the stock plugin calculates
 _LARGEST_COORDINATE = 2**31 - 1
-# A picture is made in memory: bounds that no screen reaches, and that a helper process survives.
+# A picture is rendered in memory: limits that exceed every screen and fit into a helper process.
 _LARGEST_SIDE, _LARGEST_AREA = 1 << 14, 1 << 26
 
 
@@ -40,9 +40,9 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Viewport:
-    """The region of the frame to show, and the size in pixels of the picture that it is fitted into.
+    """The region of the frame to show, and the size in pixels of the picture to fit it into.
 
-    None means: as far as the frame goes. A picture is flipped where the request had a negative width or height.
+    None means the extent of the frame. The picture is flipped if the request has a negative width or height.
     """
 
     width: int | None = None
@@ -57,7 +57,7 @@ class Viewport:
 
 @dataclass(frozen=True, slots=True)
 class RenderingParameters:
-    """What to draw: equal values give equal pictures. `quality` is None for PNG, which has none."""
+    """What to render: equal values give equal pictures. `quality` is None for PNG."""
 
     media_type: str = JPEG
     quality: int | None = DEFAULT_QUALITY
@@ -70,12 +70,12 @@ class RenderingParameters:
         return json.dumps(self.to_message(), sort_keys=True, separators=(",", ":"))
 
     def to_message(self) -> dict[str, Any]:
-        """The values as JSON has them, for a helper process."""
+        """The values as JSON, for a helper process."""
         return asdict(self)
 
     @classmethod
     def from_message(cls, message: Mapping[str, Any]) -> Self:
-        """What `to_message` made."""
+        """The inverse of `to_message`."""
         window, viewport = message["window"], message["viewport"]
         return cls(
             message["media_type"],
@@ -86,7 +86,7 @@ class RenderingParameters:
 
 
 def parse_rendering(arguments: Mapping[str, str], accept: str | None, *, several: bool = False) -> RenderingParameters:
-    """The parameters of a rendered or thumbnail request, of its query arguments (decoded) and its Accept header.
+    """The parameters of a rendered or thumbnail request, from its decoded query arguments and its Accept header.
 
     `several` pictures are the parts of one answer. Arguments of other names are ignored, as the stock plugin does.
     Raises BadRequest, NotAcceptable.
@@ -117,7 +117,7 @@ def choose_media_type(accept: str | None, *, several: bool = False) -> str:
 
 
 def _of_parts(media_range: MediaRange) -> MediaRange:
-    """What a range says of the parts where it is one of multipart/related (RFC 2387 section 3.1)."""
+    """The range of the parts, if it is multipart/related (RFC 2387 section 3.1)."""
     if media_range.media_type == "multipart/*":
         return replace(media_range, media_type="*/*")
     if media_range.media_type != "multipart/related":
@@ -126,7 +126,7 @@ def _of_parts(media_range: MediaRange) -> MediaRange:
 
 
 def _quality_of(media_type: str, ranges: tuple[MediaRange, ...]) -> tuple[float, int]:
-    """The q-value that the most specific matching range gives, and how specific that is."""
+    """The q-value of the most specific matching range, and its specificity."""
     matching = [
         (("*/*", "image/*", media_type).index(r.media_type), r.quality)
         for r in ranges
@@ -145,7 +145,7 @@ def _quality(text: str) -> int:
 
 
 def _window(text: str) -> Window:
-    """PS3.18 section 8.3.5.1.4; what is between 0 and 1 wide is a threshold to the stock plugin, and so to us."""
+    """PS3.18 section 8.3.5.1.4; like the stock plugin, we treat a width between 0 and 1 as a threshold."""
     tokens = text.split(",")
     if len(tokens) != len(("center", "width", "function")):
         raise BadRequest("window has a center, a width and a function")
@@ -158,14 +158,14 @@ def _window(text: str) -> Window:
 
 
 def _viewport(text: str) -> Viewport | None:
-    """PS3.18 section 8.3.5.1.3: two numbers or six, each of which may be empty. None shows all as it is."""
+    """PS3.18 section 8.3.5.1.3: two or six numbers, each of which may be empty. None if all of them are."""
     tokens = text.split(",")
     if len(tokens) not in (2, 6):
         raise BadRequest("viewport has 2 or 6 numbers")
     width, height = (_side(token) if token else None for token in tokens[:2])
     if (width or 1) * (height or 1) > _LARGEST_AREA:
         raise BadRequest("the viewport is too large")
-    # The stock plugin takes the absolute value of all four; only the signs of the last two mean something.
+    # The stock plugin takes the absolute value of all four; only the signs of the last two have a meaning.
     left, top, region_width, region_height = (_coordinate(token) for token in (tokens[2:] or [""] * 4))
     if 0 in (region_width, region_height):
         raise BadRequest("the region of a viewport is not empty")
@@ -206,7 +206,7 @@ def _integer(text: str, name: str) -> int:
 
 
 def _decimal(text: str, name: str) -> float:
-    """Neither infinite nor NaN, of which the stock plugin makes empty pictures."""
+    """A finite number; from infinity and NaN the stock plugin makes empty pictures."""
     if not _DECIMAL.fullmatch(text) or abs(value := float(text)) > _LARGEST_DECIMAL:
         raise BadRequest(f"{name} has decimal numbers")
     return value

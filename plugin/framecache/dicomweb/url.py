@@ -10,30 +10,30 @@ from typing import Any, Self
 from urllib.parse import quote, unquote_plus, urlencode
 
 _ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
-# What a client may have sent as it is (RFC 3986 section 3.4), escapes included. All else is escaped: where Orthanc did
-# decode, a line break would begin a header of the client's choice.
+# Characters that a client may send unescaped (RFC 3986 section 3.4), and escapes. All others are escaped: if Orthanc
+# decoded them, a line break would begin a header of the client's choice.
 _AS_SENT = "%!$'()*+,;=:@/?"
-# The same of values that may have been decoded: what would part them, or be decoded once more, is escaped.
+# The same for values that may have been decoded: separators and percent signs are escaped.
 _UNAMBIGUOUS = "!$'()*,;@/?"
 
 
 def decoded(arguments: Mapping[str, str]) -> Mapping[str, str]:
-    """The arguments as the client meant them."""
+    """The decoded arguments."""
     if not _is_escaped(arguments):
         return arguments
     return {unquote_plus(name): unquote_plus(value) for name, value in arguments.items()}
 
 
 def encoded(arguments: Mapping[str, str]) -> str:
-    """The query to send the client elsewhere with, without its question mark."""
+    """The query of a redirection, without its question mark."""
     if _is_escaped(arguments):
         return "&".join(f"{quote(name, _AS_SENT)}={quote(value, _AS_SENT)}" for name, value in arguments.items())
-    # The stock plugin on a build that does not decode reads its commas as they are sent.
+    # On a build that does not decode, the stock plugin needs unescaped commas.
     return urlencode(arguments, quote_via=quote, safe=_UNAMBIGUOUS)
 
 
 def _is_escaped(arguments: Mapping[str, str]) -> bool:
-    """Whether they are as the client sent them: it depends on the build of Orthanc's HTTP server, and nothing tells."""
+    """Whether they are still escaped: it depends on the build of Orthanc's HTTP server, which we cannot query."""
     return any(_ESCAPE.search(f"{name}={value}") for name, value in arguments.items())
 
 
@@ -41,12 +41,12 @@ _AUTHORITY = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@%\[\]-]+", re.ASCII)  # RFC 
 
 
 def root_path(value: object, default: str) -> str:
-    """A root of the configuration with a slash at both ends."""
+    """A root path of the configuration, with a leading and a trailing slash."""
     text = value if isinstance(value, str) and value else default
     return "/" + text.strip("/") + "/" if text.strip("/") else "/"
 
 
-@dataclass(frozen=True, slots=True, eq=False)  # one is as good as its address: each request looks it up
+@dataclass(frozen=True, slots=True, eq=False)  # compared by identity, as each request looks it up
 class PublicUrl:
     """The "DicomWeb" section's Root, PublicRoot, Host and Ssl."""
 
@@ -73,7 +73,7 @@ class PublicUrl:
         return _base(self, get("x-forwarded-host"), get("x-forwarded-proto"), get("forwarded"), get("host") or "")
 
 
-@lru_cache(1024)  # a client is told with each of its requests
+@lru_cache(1024)  # each request of a client computes it
 def _base(url: PublicUrl, forwarded_host: str | None, proto: str | None, forwarded: str | None, host: str) -> str:
     found, https = url.host, url.https
     if not found and forwarded_host is not None and proto is not None:
@@ -84,7 +84,7 @@ def _base(url: PublicUrl, forwarded_host: str | None, proto: str | None, forward
         found = pairs.get("host", "")
         https = _is_https(pairs.get("proto", ""), https)
     found = found or host
-    # What is written into an answer's headers must not end a line there.
+    # Text in an answer's headers must not contain a line break.
     found = found if _AUTHORITY.fullmatch(found) else "localhost:8042"
     return f"{'https' if https else 'http'}://{found}{url.public_root}"
 
