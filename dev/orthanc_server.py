@@ -56,8 +56,20 @@ class OrthancServer:
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
+    def is_started(self) -> bool:
+        """Whether `start` was called, and neither `stop` nor `kill` since; it may have ended by itself."""
+        return self._process is not None
+
+    @property
+    def process(self) -> subprocess.Popen[bytes]:
+        """Orthanc itself. Raises OrthancFailed if it is not started."""
+        if self._process is None:
+            raise OrthancFailed("Orthanc is not running")
+        return self._process
+
+    @property
     def pid(self) -> int:
-        return self._running().pid
+        return self.process.pid
 
     def __enter__(self) -> OrthancServer:
         self.start()
@@ -95,7 +107,7 @@ class OrthancServer:
 
     def stop(self, timeout: float = STOP_SECONDS) -> float:
         """Ask Orthanc to end and return the seconds it took; past `timeout` it is killed and OrthancFailed raised."""
-        process, started = self._running(), time.monotonic()
+        process, started = self.process, time.monotonic()
         process.terminate()
         try:
             process.wait(timeout)
@@ -107,7 +119,7 @@ class OrthancServer:
 
     def kill(self) -> None:
         """End Orthanc and the helper processes it started at once, as a power cut would."""
-        process = self._running()
+        process = self.process
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
@@ -119,21 +131,16 @@ class OrthancServer:
 
     def wait(self) -> None:
         """Serve until the caller is interrupted. Raises OrthancFailed when Orthanc ends by itself."""
-        self._running().wait()
+        self.process.wait()
         raise OrthancFailed(f"Orthanc ended by itself\n{self.last_lines()}")
 
     def last_lines(self, number: int = 20) -> str:
         return "\n".join(self.log_path.read_text(errors="replace").splitlines()[-number:])
 
-    def _running(self) -> subprocess.Popen[bytes]:
-        if self._process is None:
-            raise OrthancFailed("Orthanc is not running")
-        return self._process
-
     def _wait_until_it_answers(self) -> None:
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
-            if self._running().poll() is not None:
+            if self.process.poll() is not None:
                 raise OrthancFailed(f"Orthanc ended while starting\n{self.last_lines()}")
             if answers(self.port):
                 return

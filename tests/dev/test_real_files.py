@@ -29,11 +29,11 @@ def archive(tmp_path: Path) -> Path:
 
 
 def test_images_are_found_in_an_archive_and_in_a_zip_within(archive: Path) -> None:
-    found = dict(real_files._members(archive))
+    found = dict(real_files.members(archive))
     assert {name for name, content in found.items() if content == DICOM} == {"a/image.dcm", "a/cine.dcm"}
 
 
 def test_only_dicom_is_kept(archive: Path, tmp_path: Path) -> None:
-    real_files._keep(tmp_path / "files", real_files._members(archive))
+    real_files.keep(tmp_path / "files", real_files.members(archive))
     kept = [path.relative_to(tmp_path / "files") for path in (tmp_path / "files").rglob("*.*")]
     assert sorted(map(str, kept)) == ["a/cine.dcm", "a/image.dcm"]

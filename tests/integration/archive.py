@@ -157,14 +157,14 @@ def running(
         archive = Archive(server, credentials)
         archive.wait_until_checked()
         yield archive
-        if server._process and endings and in_order:
+        if server.is_started and endings and in_order:
             endings.begin(server)
-        elif server._process and in_order:
+        elif server.is_started and in_order:
             stop(server)
-        elif server._process:
+        elif server.is_started:
             server.kill()
     except BaseException:
-        if server._process:
+        if server.is_started:
             server.kill()
         raise
 
@@ -188,7 +188,7 @@ class Endings:
 
 def stop(server: OrthancServer, timeout: float = 30.0) -> float:
     """Stop Orthanc, see that it ended in order, and return the seconds it took."""
-    process = server._running()
+    process = server.process
     seconds = server.stop(timeout)
     assert process.returncode == 0, server.last_lines()
     return seconds

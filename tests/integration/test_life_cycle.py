@@ -171,7 +171,5 @@ def reset(archive: Archive) -> None:
     """Orthanc answers the request first, and for a while after that."""
     started = archive.log.count("Orthanc has started")
     archive.post("/tools/reset", {})
-    wait_until(
-        lambda: archive.log.count("Orthanc has started") > started or archive.server._running().poll() is not None
-    )
+    wait_until(lambda: archive.log.count("Orthanc has started") > started or archive.server.process.poll() is not None)
     archive.wait_until_checked()

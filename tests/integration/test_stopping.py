@@ -81,7 +81,7 @@ class Site:
         try:
             yield self.archive
         finally:
-            if self.server._process:
+            if self.server.is_started:
                 self.server.kill()
 
 
@@ -107,7 +107,7 @@ def upload(archive: Archive, seed: int) -> Instance:
 
 def assert_ends(server: OrthancServer, *processes: int) -> None:
     """In order, in time, and with all that it started: nothing is killed behind it."""
-    process, started = server._running(), time.monotonic()
+    process, started = server.process, time.monotonic()
     process.terminate()
     assert process.wait(30) == 0, server.last_lines()
     seconds = time.monotonic() - started

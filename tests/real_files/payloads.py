@@ -95,7 +95,7 @@ def _native(payload: bytes, image: Image) -> Pixels:
 
 def _run_lengths(payload: bytes, image: Image) -> Pixels:
     rows, columns, *samples = image.shape
-    decode: Any = rle._rle_decode_frame
+    decode: Any = rle._rle_decode_frame  # noqa: SLF001 - pydicom decodes a single frame nowhere else
     planes = decode(payload, rows, columns, sum(samples or [1]), image.bits_allocated)
     values = np.frombuffer(planes, f"<u{image.bits_allocated // 8}").reshape(-1, rows, columns)
     return np.moveaxis(values, 0, 2).reshape(image.shape)

@@ -14,10 +14,13 @@ from framecache import install
 from framecache.admin.checks import Findings
 from framecache.app import trace
 from framecache.errors import SettingsError
+from framecache.orthanc.instance import Instance
 from framecache.serving.detours import Detour
 from framecache.serving.route import SENTINEL, SENTINEL_ANSWER, RetrieveRoute
+from framecache.store.disk.disk_store import DiskStore
 
-from tests.unit.fakes import FakeLog, FakeModule, FakeOutput, eventually, orthanc_id
+from tests.unit.dicom_files import INSTANCE, SERIES, STUDY, native
+from tests.unit.fakes import FakeApi, FakeLog, FakeModule, FakeOutput, eventually, orthanc_id
 
 STATUS = "/frame-cache/status"
 PAGE = "/frame-cache/app(|/.*)"
@@ -210,17 +213,29 @@ def test_what_the_start_finds_wrong_is_told(
     assert eventually(lambda: status(module)["Serving"] is serving)
 
 
+def leave_an_instance(site: Site) -> None:
+    """An earlier run knew it, and its file is there; this Orthanc does not find it any more."""
+    api, content = FakeApi(site.folder / "storage"), native(bytes(72))
+    name = api.store(content)
+    store = DiskStore(site.folder / "FrameCache", 16 << 20)
+    store.records.keep(Instance.from_find(api.instances[name].answer).to_json())
+    store.close()
+
+
 def trusts_files(module: FakeModule) -> bool:
-    """Whether a stored file proves that Orthanc still has its instance."""
-    pattern = next(pattern for pattern in module.routes if pattern.endswith("instances/([^/]+)/frames"))
-    route: Any = module.routes[pattern]
-    trusts: bool = route._transaction._retrieval._catalogue.trusts_files
-    return trusts
+    """Whether a stored file proves that Orthanc still has its instance: then nobody asks Orthanc for it."""
+    pattern, output = next(one for one in module.routes if one.endswith("instances/([^/]+)/frames")), FakeOutput()
+    module.routes[pattern](
+        output, "", method="GET", groups=[STUDY, SERIES, INSTANCE], get={}, headers={"accept": "*/*"}
+    )
+    assert output.status in (200, 404)
+    return output.status == 200
 
 
 @pytest.mark.parametrize("storage", [None, "/DelayedDeletion.so"])
 def test_files_prove_nothing_until_orthanc_has_told_that_no_plugin_keeps_them(site: Site, storage: str | None) -> None:
     """Nor where the checks behind that break: a storage plugin may delete what Orthanc has deleted long ago."""
+    leave_an_instance(site)
     module = site.install({})
     assert not trusts_files(module)
     module.answers["/system"] = {"Version": "1.12.7", "StorageAreaPlugin": storage}
