@@ -1,4 +1,4 @@
-"""Transcoding and rendering one frame at a time, in helper processes that may crash, hang and be killed.
+"""Transcodes and renders frames, one at a time, in helper processes that may crash, hang and be killed.
 
 A thread cannot be stopped, and a crash in a decoder would take the server down.
 """
@@ -31,7 +31,7 @@ _MOST_LINES = 100  # of standard error between two starts of a process
 
 
 class CodecPool:
-    """Up to `processes` helper processes, each with one frame at a time; they start when they are first needed.
+    """Up to `processes` helper processes, each with one frame at a time; they start on first use.
 
     `check` starts the first ahead, and where none is left one that ended is replaced before the next frame comes.
     `memory_limit` is in bytes of address space for each process, `deadline` in seconds for each frame, and as long
@@ -42,7 +42,7 @@ class CodecPool:
         self._deadline = deadline
         self._errors, standard_error = os.pipe2(os.O_CLOEXEC)
         self._standard_error = standard_error
-        # The kernel ends a process with the thread that started it; requests come on threads that end soon.
+        # The kernel ends a process with the thread that started it, and the threads of requests end soon.
         self._desk = Desk("frame-cache-codecs", 1)
         self._start = partial(HelperProcess, python, memory_limit, niceness, standard_error)
         self._free: list[HelperProcess | None] = [None] * processes
@@ -68,7 +68,7 @@ class CodecPool:
     def render(
         self, header: bytes, frame: bytes | memoryview, frame_number: int, parameters: Mapping[str, object]
     ) -> bytes:
-        """The picture of `frame` that `parameters` ask for. Raises what `transcode` raises."""
+        """The picture of `frame` by `parameters`. Raises the errors of `transcode`."""
         return self._call({"render": dict(parameters), "frame_number": frame_number}, header, frame)
 
     def file_header(
@@ -83,20 +83,20 @@ class CodecPool:
         return self._call(asked, header, b"")
 
     def elements(self, header: bytes, elements: bytes, target_transfer_syntax_uid: str) -> bytes:
-        """The elements behind the pixel data in another transfer syntax. Raises what `transcode` raises."""
+        """The elements after the pixel data in another transfer syntax. Raises the errors of `transcode`."""
         return self._call({"elements": target_transfer_syntax_uid}, header, elements)
 
     def whole_file(self, content: bytes, target_transfer_syntax_uid: str) -> bytes:
-        """A file of which nothing is decoded or encoded, in another transfer syntax. Raises what `transcode` raises."""
+        """A file in another transfer syntax, without decoding or encoding frames. Raises the errors of `transcode`."""
         return self._call({"whole_file": target_transfer_syntax_uid}, b"", content)
 
     def check(self) -> None:
-        """Start a process if none runs. Raises CodecUnavailable, which says what is to be changed, or CodecError."""
+        """Start a process if none runs. Raises CodecUnavailable, with what to change, or CodecError."""
         with self._lease():
             pass
 
     def close(self) -> None:
-        """Kill all processes; calls that are under way raise Stopping."""
+        """Kill all processes; calls in progress raise Stopping."""
         with self._changed:
             if self._closed:
                 return
@@ -119,7 +119,7 @@ class CodecPool:
 
     @contextlib.contextmanager
     def _lease(self) -> Iterator[HelperProcess]:
-        """A process of one's own; it is used again unless it broke."""
+        """A process for exclusive use; it is reused unless it failed."""
         process = self._running(self._take())
         try:
             yield process
@@ -141,7 +141,7 @@ class CodecPool:
             self._replace(process)
 
     def _take(self) -> HelperProcess | None:
-        """A free process, or None for leave to start one. Raises Overloaded, CodecUnavailable, Stopping."""
+        """A free process, or None if the caller may start one. Raises Overloaded, CodecUnavailable, Stopping."""
         give_up = time.monotonic() + self._deadline
         with self._changed:
             while not self._free or self._unavailable or self._closed:
@@ -172,7 +172,7 @@ class CodecPool:
         raise Stopping
 
     def _launch(self) -> HelperProcess:
-        """A new process; `close` may end it before it has said hello."""
+        """A new process; `close` may end it before it is ready."""
         if self._closed:
             raise Stopping
         process = self._start()
@@ -200,12 +200,12 @@ class CodecPool:
         with self._changed:
             self._busy.discard(process)
             if not self._closed:
-                # The one used last is used next: its memory is warm, and the others may never start.
+                # The last used is the next: its memory is warm, and the others may never start.
                 self._free.append(process)
                 self._changed.notify()
 
     def _replace(self, process: HelperProcess) -> None:
-        """Start the next at once: that takes longer than most frames."""
+        """Replace the process at once: a start takes longer than most frames."""
         self._drop(process)
         start_thread("frame-cache-codec-start", self._start_ahead)
 
@@ -227,7 +227,7 @@ class CodecPool:
             self._changed.notify()
 
     def _copy_errors(self) -> None:
-        """What the processes say on standard error goes to the log, bounded."""
+        """Log the processes' standard error, within limits."""
         with os.fdopen(self._errors, "rb") as stream:
             while line := stream.readline(_LONGEST_LINE):
                 if self._lines_left > 0:

@@ -1,4 +1,4 @@
-"""The helper processes: those that requests wait for, and those that work ahead of requests."""
+"""The pools of helper processes: one for requests, and one for work ahead of requests."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _BACKGROUND = 10  # niceness
 
 
 class CodecPools:
-    """Two, or none. Processes start when they are first needed, so a pool that nobody asks costs nothing."""
+    """Two pools, or none. Processes start on first use, so an unused pool costs nothing."""
 
     def __init__(self, python: str, processes: int, memory_limit: int, deadline: float) -> None:
         """Each of `processes`, as of CodecPool; with 0 there are no pools."""
@@ -19,7 +19,7 @@ class CodecPools:
         )
 
     def error(self) -> str | None:
-        """Why they cannot be started."""
+        """The reason why processes cannot be started, or None."""
         try:
             if self.foreground is not None:
                 self.foreground.check()
@@ -28,7 +28,7 @@ class CodecPools:
         return None
 
     def stop(self) -> None:
-        """End the processes."""
+        """Kill all processes."""
         for pool in (self.foreground, self.background):
             if pool is not None:
                 pool.close()

@@ -1,4 +1,4 @@
-"""One helper process seen from Orthanc: its pipes, its deadline, its end."""
+"""One helper process, as seen by Orthanc: its pipes, its deadline, its end."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from framecache.codecs.process.protocol import PREFIX_SIZE, Head, ProtocolError,
 from framecache.errors import Overloaded
 from framecache.processes import environment
 
-_PIPE_SIZE = 1 << 20  # bytes; the most that an ordinary user may have
+_PIPE_SIZE = 1 << 20  # bytes; the maximum for an ordinary user
 _START_SECONDS = 30.0
-# What the machine lacks for now: memory, processes, descriptors.
+# A temporary lack of memory, processes or descriptors.
 _FOR_NOW = (errno.ENOMEM, errno.EAGAIN, errno.EMFILE, errno.ENFILE)
-# Pools of threads inside the libraries would cost address space and gain nothing: frames are what is parallel.
+# Thread pools within the libraries would cost address space and gain nothing: we process frames in parallel.
 _ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
 class HelperProcess:
-    """A running helper process. Not for several threads at once, but for `kill`."""
+    """A running helper process. Only `kill` is safe to call from another thread."""
 
     def __init__(self, python: str, memory_limit: int, niceness: int, standard_error: int) -> None:
         """Start it. To be called on a thread that lives as long as the process.
@@ -63,7 +63,7 @@ class HelperProcess:
                 fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
 
     def greet(self) -> None:
-        """Wait until it has said hello.
+        """Wait until the process is ready.
 
         Raises CodecUnavailable where no such process can ever run here, CodecCrashed, CodecTimeout: it is to be killed.
         """
@@ -71,7 +71,7 @@ class HelperProcess:
 
     @property
     def pid(self) -> int:
-        """Of the process."""
+        """The process ID."""
         return self._process.pid
 
     def call(self, head: Head, header: bytes, frame: bytes | memoryview, seconds: float) -> bytes:
@@ -90,12 +90,12 @@ class HelperProcess:
         return content
 
     def kill(self) -> None:
-        """End the process and forget it; whoever waits for its answer is told."""
+        """Kill the process; a caller that waits for its answer gets an error."""
         self._process.kill()
         self._process.wait()
 
     def close(self) -> None:
-        """Give back the pipes of a process that was killed."""
+        """Close the pipes of a killed process."""
         for stream in (self._process.stdin, self._process.stdout):
             if stream is not None:
                 stream.close()
@@ -138,7 +138,7 @@ class HelperProcess:
         return bytes(content)
 
     def _wait(self, descriptor: int, event: int, deadline: float) -> None:
-        """Return when `descriptor` may be used, or has been closed on the other side."""
+        """Return when `descriptor` is ready, or closed by the other side."""
         poll = select.poll()
         poll.register(descriptor, event)
         seconds = deadline - time.monotonic()
@@ -147,7 +147,7 @@ class HelperProcess:
 
 
 def _check_hello(hello: Head) -> None:
-    """Raises CodecUnavailable where the process is not of our Python, or lacks packages."""
+    """Raises CodecUnavailable if the process runs another Python version, or lacks packages."""
     ours, theirs = list(sys.version_info[:2]), hello.get("python")
     if theirs != ours:
         embedded, found = ".".join(map(str, ours)), ".".join(map(str, theirs or ["?"]))

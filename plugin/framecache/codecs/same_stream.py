@@ -1,4 +1,4 @@
-"""Streams of one transfer syntax that are streams of another as well: what is stored is sent under the other name."""
+"""Streams that are valid in two transfer syntaxes: a stored stream can be sent under the other UID."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _MADE_AS: Mapping[str, str] = MappingProxyType(
 
 
 def is_same_stream(stored_transfer_syntax_uid: str, target_transfer_syntax_uid: str) -> bool:
-    """Whether a frame stored in the one is a frame of the other as it lies there."""
+    """Whether a stored frame is, unchanged, also a frame of the target syntax."""
     return target_transfer_syntax_uid in _SAME_STREAM.get(stored_transfer_syntax_uid, ())
 
 

@@ -1,4 +1,4 @@
-"""Which transfer syntaxes a frame can be made in: one table, for the encoders and for those who offer forms.
+"""The transfer syntaxes that frames can be encoded in: one table, for the encoders and for negotiation.
 
 Whatever is stored, each of these is tried; a frame that one of them has no room for (16 bits as JPEG Baseline) is
 Unwritable when it comes to it.
@@ -37,7 +37,7 @@ LOSSLESS_TARGETS = (
     JPEG_2000_PART_2_LOSSLESS,
     JPEG_2000_PART_2,
 )
-# Only for who asks for them by name.
+# Only for clients that name them.
 LOSSY_TARGETS = (JPEG_BASELINE, JPEG_EXTENDED)
 NATIVE_TARGETS = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
 ALL_TARGETS = (*NATIVE_TARGETS, *LOSSLESS_TARGETS, *LOSSY_TARGETS)

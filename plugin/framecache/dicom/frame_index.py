@@ -1,4 +1,4 @@
-"""A frame table as bytes, so that the frames of a stored file are looked for once and never again.
+"""A frame table as bytes, so that the frames of a stored file are located only once.
 
 Layout: magic, a digest of the attachment's UUID, where the pixel data element begins, the number of frames and of runs,
 the xxh3 checksum of all that and of what follows; then, deflated, how many runs each frame has, and for each run its

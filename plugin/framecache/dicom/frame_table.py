@@ -1,4 +1,4 @@
-"""Where the frames of a stored file lie, and reading one whose places are known in as few calls as it can be."""
+"""The positions of the frames in a stored file, and reading a frame at known positions in few calls."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from framecache.dicom.byte_reader import ByteReader, FileReader, Fills
 
 
 class FramePlace(Protocol):
-    """Where one frame lies."""
+    """The position of one frame."""
 
     @property
     def length(self) -> int:
@@ -21,7 +21,7 @@ class FramePlace(Protocol):
 
 
 class FrameTable(Protocol):
-    """Where the frames of one instance lie."""
+    """The positions of the frames of one instance."""
 
     @property
     def number_of_frames(self) -> int:
@@ -52,7 +52,7 @@ class Extent:
 
 @dataclass(frozen=True, slots=True)
 class Extents:
-    """A frame whose bytes are sent as they lie in the file."""
+    """A frame whose bytes are sent unchanged from the file."""
 
     runs: tuple[Extent, ...]
 
@@ -96,7 +96,7 @@ _MOST_VIEWS = 1000  # the kernel takes 1024
 
 
 def read_stored_frame(path: str, extents: Sequence[Extent], target: memoryview) -> None:
-    """Fill `target` with the runs of a frame, one behind the other. Raises InstanceGone, SourceError."""
+    """Fill `target` with the runs of a frame, one after the other. Raises InstanceGone, SourceError."""
     with FileReader(path, whole=False) as stored:
         if len(extents) == 1:
             stored.read_into(extents[0].offset, target)
@@ -106,7 +106,7 @@ def read_stored_frame(path: str, extents: Sequence[Extent], target: memoryview) 
 
 
 def _sweeps(extents: Sequence[Extent], target: memoryview) -> Iterator[tuple[int, list[memoryview]]]:
-    """Runs that lie close together become one read; what is between them is read and thrown away."""
+    """Combine nearby runs into one read; the bytes between them are read and discarded."""
     start = end = extents[0].offset
     views: list[memoryview] = []
     position, waste = 0, memoryview(bytearray(_WIDEST_GAP))

@@ -1,4 +1,4 @@
-"""Which fragments make a frame, where the offset table may be right, wrong or missing (PS3.5 section A.4)."""
+"""Groups fragments into frames, with an offset table that is right, wrong or missing (PS3.5 section A.4)."""
 
 from __future__ import annotations
 

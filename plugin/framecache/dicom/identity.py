@@ -1,4 +1,4 @@
-"""What names an instance: UIDs (PS3.5 section 9.1), or what an archive has in their place."""
+"""The identifiers of an instance: UIDs (PS3.5 section 9.1), or what an archive has in their place."""
 
 from __future__ import annotations
 

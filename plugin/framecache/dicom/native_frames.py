@@ -1,4 +1,4 @@
-"""Frames that are not compressed: of one length, one behind the other (PS3.5 section 8.1.1)."""
+"""Uncompressed frames of equal length, one after the other (PS3.5 section 8.1.1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where each frame lies in a stored instance: native and encapsulated (PS3.5 section 8 and annex A.4)."""
+"""The position of each frame in a stored instance, native or encapsulated (PS3.5 section 8 and annex A.4)."""
 
 from __future__ import annotations
 

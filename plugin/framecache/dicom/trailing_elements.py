@@ -1,4 +1,4 @@
-"""What stands behind the pixel data in a stored file: private groups, digital signatures, padding."""
+"""The elements after the pixel data in a stored file: private groups, digital signatures, padding."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ OCTET_STREAM = "application/octet-stream"
 
 
 class Encoding(Enum):
-    """How a transfer syntax holds its pixels."""
+    """The encoding of pixels in a transfer syntax."""
 
     NATIVE = "native"
     ENCAPSULATED = "encapsulated"
@@ -24,7 +24,7 @@ class Encoding(Enum):
 
 @dataclass(frozen=True, slots=True)
 class TransferSyntax:
-    """One row: the UID, how the pixels are held, and the media type of a frame."""
+    """One row: the UID, the encoding of pixels, and the media type of a frame."""
 
     uid: str
     encoding: Encoding
@@ -89,7 +89,7 @@ _OLDER_NAMES = MappingProxyType(
 
 
 def lookup(uid: str) -> TransferSyntax:
-    """The row of `uid`; one of Encoding.UNKNOWN where the table does not have it."""
+    """The row of `uid`; Encoding.UNKNOWN if the table does not have it."""
     return _TABLE.get(uid) or TransferSyntax(uid, Encoding.UNKNOWN, OCTET_STREAM)
 
 
@@ -100,7 +100,7 @@ def canonical_media_type(name: str) -> str:
 
 
 def default_transfer_syntax(media_type: str) -> str | None:
-    """What `media_type` means without a transfer-syntax parameter; None where it is no frame's media type."""
+    """The transfer syntax of `media_type` without a parameter; None if it is not a media type of frames."""
     return _DEFAULTS.get(media_type)
 
 

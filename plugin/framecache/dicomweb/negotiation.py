@@ -135,7 +135,7 @@ _ANYTHING = MediaRange("*/*", {}, 1.0)
 
 
 def _of_any_transfer_syntax(media_range: MediaRange) -> MediaRange:
-    """A wildcard without a transfer syntax then accepts any of them."""
+    """Let a wildcard without a transfer syntax accept any of them."""
     if media_range.media_type not in _WILDCARDS:
         return media_range
     return replace(media_range, parameters={"transfer-syntax": "*", **media_range.parameters})
