@@ -44,8 +44,9 @@ class Harness(Generic[AnyStore, AnyClock]):
         folder: Path,
         store: AnyStore,
         clock: AnyClock,
-        policy: Policy,
+        policy: Policy = Policy((Rule(),), "auto"),  # noqa: B008 - it is never changed
         *,
+        memory: int = 64 * MB,
         has_folder: bool = True,
         codecs: Codecs | None = None,
         longest_queue: int = 100_000,
@@ -53,7 +54,7 @@ class Harness(Generic[AnyStore, AnyClock]):
     ) -> None:
         self.api = FakeApi(folder / "db" if has_folder else None)
         self.store, self.clock, self.metrics = store, clock, Metrics()
-        self.desk, self.pool = Desk("test-desk", 1), BufferPool(64 * MB, 0)
+        self.desk, self.pool = Desk("test-desk", 1), BufferPool(memory, 0)
         self.catalogue = Catalogue(self.api, store, self.desk, clock, folder / "db", 5.0, decide=policy.decide)
         self.dispatcher, self.extraction_cost = Dispatcher(), ExtractionCost(store.notes, clock)
         self.scheduler = Scheduler(

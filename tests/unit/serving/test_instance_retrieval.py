@@ -14,15 +14,11 @@ from framecache.codecs.process.errors import CodecError
 from framecache.dicomweb.multipart import Multipart
 from framecache.dicomweb.url import PublicUrl
 from framecache.errors import BadRequest, BrokenPixelData, NotAcceptable, NotFound, SourceError
-from framecache.instances.catalogue import Catalogue
 from framecache.serving.answer import Answer, Reporter
 from framecache.serving.dicom_file import FileForm, choose_form
 from framecache.serving.instance_files import InstanceFiles
 from framecache.serving.instance_retrieval import InstanceRequest, InstanceRetrieval
 from framecache.serving.transcoded_file import FileTranscoder
-from framecache.store.buffers import BufferPool
-from framecache.telemetry.metrics import Metrics
-from framecache.threads import Desk
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -40,7 +36,8 @@ from tests.unit.dicom_files import (
     native,
 )
 from tests.unit.direct_codecs import DirectCodecs
-from tests.unit.fakes import ORTHANC_ID, PATH, UUID, FakeApi, FakeClock, WatchedStore, find_answer, sources
+from tests.unit.fakes import ORTHANC_ID, PATH, UUID, FakeClock, WatchedStore, find_answer, sources
+from tests.unit.harness import Harness
 
 DICOM = "application/dicom"
 PARTS = Multipart("application/dicom", UUID)
@@ -51,17 +48,14 @@ RLE, VIDEO = "1.2.840.10008.1.2.5", "1.2.840.10008.1.2.4.102"
 STORED = InstanceRequest(PATH, {"accept": f"{STONE}*", "host": "here"})
 
 
-class Stage:
+class Stage(Harness[WatchedStore, FakeClock]):
     """An instance retrieval over an Orthanc of its own."""
 
     def __init__(self, folder: Path) -> None:
-        self.api, self.desk = FakeApi(folder / "storage"), Desk("test", 1)
-        clock = FakeClock()
-        self.pool = BufferPool(64 << 20, 0)
-        catalogue = Catalogue(self.api, WatchedStore(), self.desk, clock, folder / "storage", 5)
-        reporter = Reporter(Metrics(), clock, "instance", "no-cache")
+        super().__init__(folder, WatchedStore(), FakeClock())
+        reporter = Reporter(self.metrics, self.clock, "instance", "no-cache")
         files = InstanceFiles(FileTranscoder(sources(self.api), DirectCodecs()), self.api)
-        self.retrieval = InstanceRetrieval(catalogue, files, self.pool, reporter, PublicUrl.from_configuration({}))
+        self.retrieval = InstanceRetrieval(self.catalogue, files, self.pool, reporter, PublicUrl.from_configuration({}))
 
     @property
     def file(self) -> Path:

@@ -21,15 +21,14 @@ from framecache.serving.representations import Codecs, Representations
 from framecache.serving.resources import Resources
 from framecache.serving.retrieval import FrameRequest, Retrieval
 from framecache.store.block import BrokenBlock
-from framecache.store.buffers import BufferPool
-from framecache.telemetry.metrics import Metrics, MissCause
-from framecache.threads import Desk
+from framecache.telemetry.metrics import MissCause
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.blocks import content_of, overwrite, take_away
 from tests.unit.dicom_files import BIG_ENDIAN, EXPLICIT, JPEG_2000, SERIES, STUDY, encapsulated, native
-from tests.unit.fakes import PATH, UUID, FakeApi, FakeClock, WatchedStore, sources, uuid
+from tests.unit.fakes import PATH, UUID, FakeClock, WatchedStore, sources, uuid
+from tests.unit.harness import Harness
 from tests.unit.multipart_body import split
 
 PIXELS = bytes(range(72))
@@ -39,14 +38,11 @@ HTJ2K = 'multipart/related; type="image/jphc"'
 MB = 1 << 20
 
 
-class Bench:
+class Bench(Harness[WatchedStore, FakeClock]):
     """Retrieval with everything around it."""
 
     def __init__(self, folder: Path, longest_body: int = MB, codecs: Codecs | None = None) -> None:
-        self.api, self.store = FakeApi(folder / "db"), WatchedStore()
-        self.metrics, self.clock, self.pool = Metrics(), FakeClock(), BufferPool(8 * MB, 0)
-        self.desk = Desk("test-desk", 1)
-        self.catalogue = Catalogue(self.api, self.store, self.desk, self.clock, folder / "db", 5)
+        super().__init__(folder, WatchedStore(), FakeClock(), memory=8 * MB)
         self.wanted_frames: list[int] = []
         limits = Limits(longest_list=10, longest_body=longest_body)
         reporter = Reporter(self.metrics, self.clock, "frames", "private, no-cache")
