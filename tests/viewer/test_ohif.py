@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,11 +14,10 @@ from pydicom.uid import ExplicitVRBigEndian
 from dev.orthanc_folder import SUITES
 from dev.orthanc_server import OrthancServer
 from dev.sample import Sample
-from dev.upload import Instance, upload
+from dev.upload import upload
 from tests.viewer.conftest import store
-from tests.viewer.ohif import Ohif, tab
-from tests.viewer.picture import Levels, expected, nearest, picture
-from tests.viewer.traffic import FrameAnswer
+from tests.viewer.looking import scroll_through
+from tests.viewer.ohif import tab
 
 pytestmark = [pytest.mark.viewer, pytest.mark.orthanc, pytest.mark.slow]
 
@@ -37,9 +35,6 @@ SAMPLES = {
 # The frames of the other syntaxes go through both Orthancs alike, and each opening of OHIF takes seconds.
 OF_BOTH_SUITES = ("tomosynthesis", "tomosynthesis in JPEG 2000", "colour ultrasound")
 OPENINGS = [(suite, name) for suite in SUITES for name in SAMPLES if suite == SUITES[-1] or name in OF_BOTH_SUITES]
-# Mean levels of 255 between a frame and its picture on the screen. Enlarging takes the edge off the noise: 1.4 of the
-# tomosynthesis, 7 of the ultrasound, whose other frames are 17 away; a black viewport is further than that from each.
-DIFFERENCE = 10.0
 NOT_MODIFIED_BYTES = 1000  # an answer's headers
 
 
@@ -88,32 +83,6 @@ def test_frames_that_the_plugin_does_not_answer_itself_are_shown_too(
     assert {answer.frame_number for answer in answers} == set(range(1, FRAMES + 1))
     assert {answer.status for answer in answers} == {200}
     assert all(answer.handed_over or answer.outcome for answer in answers)
-
-
-def scroll_through(ohif: Ohif, url: str, instance: Instance, sample: Sample) -> list[FrameAnswer]:
-    """Open the study, look at each frame, and return all answers to frame requests."""
-    frames = expected(sample)
-    ohif.open(url, instance)
-    for frame_number in range(1, sample.frames + 1):
-        if frame_number > 1:
-            ohif.scroll()
-        ohif.wait_for_frame(frame_number)
-        look(ohif, frames, frame_number)
-    ohif.wait_for_traffic()
-    return ohif.traffic.frames
-
-
-def look(ohif: Ohif, frames: Sequence[Levels], frame_number: int) -> None:
-    """Wait until the viewport shows this very one of the frames."""
-
-    def seen() -> tuple[int, float]:
-        return nearest(picture(ohif.screenshot(), *frames[0].shape[:2]), frames)
-
-    def shown() -> bool:
-        number, difference = seen()
-        return number == frame_number and difference < DIFFERENCE
-
-    ohif.wait_until(shown, lambda: f"at frame {frame_number}; what is seen (frame, levels off): {seen()}")
 
 
 def write_big_endian(sample: Sample, path: Path) -> Path:

@@ -13,9 +13,8 @@ from dev.orthanc_server import OrthancServer
 from dev.sample import Sample
 from dev.slide import slide
 from tests.viewer.conftest import store
+from tests.viewer.looking import look_at_slide, scroll_through
 from tests.viewer.ohif import chromium_with_profile, microscopy_tab, tab
-from tests.viewer.test_microscopy import look
-from tests.viewer.test_ohif import scroll_through
 
 pytestmark = [pytest.mark.viewer, pytest.mark.orthanc, pytest.mark.slow]
 
@@ -89,7 +88,7 @@ def test_a_slide_is_decoded_once_for_who_asks_for_anything(orthanc: OrthancServe
     for _ in ("first", "second"):
         with microscopy_tab(browser) as microscopy:
             microscopy.open(orthanc.url, instance)
-            seen.append(look(microscopy, levels[0]))
+            seen.append(look_at_slide(microscopy, levels[0]))
 
     first, second = seen
     assert not any(answer.handed_over for answer in first)
