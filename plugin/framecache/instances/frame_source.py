@@ -13,7 +13,7 @@ from framecache.dicom.deflated import readable
 from framecache.dicom.frame_table import FramePlace, FrameTable
 from framecache.dicom.pixel_data import locate_frames
 from framecache.dicom.transfer_syntax import is_sent_as_it_lies
-from framecache.errors import HandOver, InstanceGone, SourceError
+from framecache.errors import HandOver
 from framecache.instances.entry import Entry
 from framecache.orthanc.instance import Instance
 from framecache.orthanc.instance_index import InstanceIndex
@@ -126,23 +126,9 @@ class FrameSources:
             return frame_index.pack(self._table(entry, stored), stored, instance.attachment_uuid)
 
     def _fetch(self, instance: Instance, content: SharedBuffer) -> bytes:
-        """The stored file as Orthanc reads it; it knows the instance by its ID only, whatever version that now is.
-
-        Raises InstanceGone if it is another one: frames of two versions must not meet in one answer. Raises NotFound,
-        SourceError.
-        """
+        """The stored file as Orthanc reads it. Raises InstanceGone, NotFound, SourceError."""
         self._contents.take(instance.file_size, content, _PATIENCE_FOR_MEMORY)
-        try:
-            stored = self._index.file(instance.orthanc_id)
-        except SourceError:
-            self._check_current(instance)  # else it is no fault: Orthanc found the file replaced under its hands
-            raise
-        self._check_current(instance)
-        return stored
-
-    def _check_current(self, instance: Instance) -> None:
-        if self._index.attachment(instance.orthanc_id) != instance.attachment_uuid:
-            raise InstanceGone("the instance was replaced while it was read")
+        return self._index.file(instance)
 
     def _table(self, entry: Entry, reader: ByteReader) -> FrameTable:
         if entry.index is not None:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from framecache.dicom.identity import InstancePath, is_identifier
-from framecache.errors import NotFound, SharedUids
+from framecache.errors import InstanceGone, NotFound, SharedUids, SourceError
 from framecache.orthanc.api import get_json, post_json
 from framecache.orthanc.instance import FIND_OPTIONS, Instance
 from framecache.ports import OrthancApi
@@ -90,9 +90,22 @@ class InstanceIndex:
         answers = post_json(self._api, "/tools/bulk-content", body)
         return {answer["ID"]: answer["FileUuid"] for answer in answers}
 
-    def file(self, orthanc_id: str) -> bytes:
-        """The stored DICOM file, read through Orthanc. Raises NotFound."""
-        return self._api.get(f"/instances/{orthanc_id}/file")
+    def file(self, instance: Instance) -> bytes:
+        """The stored file of this very version, as Orthanc reads it. Raises NotFound.
+
+        Orthanc knows an instance by its ID only, whatever version that now is. Raises InstanceGone if it is another.
+        """
+        try:
+            stored = self._api.get(f"/instances/{instance.orthanc_id}/file")
+        except SourceError:
+            self._check_current(instance)  # else it is no fault: Orthanc found the file replaced under its hands
+            raise
+        self._check_current(instance)
+        return stored
+
+    def _check_current(self, instance: Instance) -> None:
+        if self.attachment(instance.orthanc_id) != instance.attachment_uuid:
+            raise InstanceGone("the instance was replaced while it was read")
 
     def _find(self, query: Mapping[str, str]) -> list[Instance]:
         return [

@@ -82,7 +82,10 @@ class InstanceFiles:
             raise
 
     def stored(self, entry: Entry, opened: ExitStack) -> PlainFile:
-        """The file as it is stored; Orthanc gives what does not lie in a plain file. Raises NotFound, SourceError."""
+        """The file as it is stored; Orthanc gives what does not lie in a plain file.
+
+        Raises NotFound, InstanceGone, SourceError.
+        """
         reader: FileReader | MemoryReader | None = None
         if entry.stored_path is not None:
             try:
@@ -90,7 +93,7 @@ class InstanceFiles:
             except SourceError as error:
                 logger.info("asking Orthanc's core for a file: %s", error)
         if reader is None:
-            reader = MemoryReader(self._index.file(entry.instance.orthanc_id))
+            reader = MemoryReader(self._index.file(entry.instance))
         opened.callback(reader.close)
         return PlainFile(reader)
 

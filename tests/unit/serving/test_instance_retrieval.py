@@ -36,7 +36,7 @@ from tests.unit.dicom_files import (
     native,
 )
 from tests.unit.direct_codecs import DirectCodecs
-from tests.unit.fakes import ORTHANC_ID, PATH, UUID, FakeClock, WatchedStore, find_answer, sources
+from tests.unit.fakes import ORTHANC_ID, PATH, UUID, FakeClock, WatchedStore, find_answer, sources, uuid
 from tests.unit.harness import Harness
 
 DICOM = "application/dicom"
@@ -189,6 +189,16 @@ def test_what_is_no_plain_file_comes_from_the_core(stage: Stage) -> None:
     stage.api.store(LARGE, stored_size=100)
     answer = stage.answer()
     assert (answer.headers["X-Frame-Cache"], sent(answer)) == ("bypass", in_parts(LARGE))
+
+
+def test_a_file_that_is_replaced_before_the_core_reads_it_has_the_entity_tag_of_the_new_one(stage: Stage) -> None:
+    """Orthanc gives the file of an ID, whatever version that now is."""
+    stage.api.store(LARGE, stored_size=100)
+    stage.answer().__exit__()
+    stage.api.store(SMALL, stored_size=100, uuid=uuid(1))
+
+    answer = stage.answer(f"{DICOM}; transfer-syntax=*")
+    assert (sent(answer), uuid(1) in answer.headers["ETag"]) == (SMALL, True)
 
 
 def test_another_transfer_syntax_is_made_here_and_has_no_entity_tag(stage: Stage) -> None:
