@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from framecache.bounded_dict import BoundedDict
 from framecache.dicom import data_set, frame_index
 from framecache.dicom.byte_reader import FileReader
 from framecache.dicom.frame_index import BrokenIndex, IndexedFrames
@@ -55,7 +56,7 @@ class Catalogue:
         self._most_entries, self._entries = most_entries, OrderedDict[InstancePath, Entry]()
         self._paths: dict[str, InstancePath] = {}
         self._touched: dict[InstancePath, float] = {}
-        self._studies: OrderedDict[str, str] = OrderedDict()
+        self._studies = BoundedDict[str, str](_MOST_SERIES)
         self._lock = threading.Lock()
         # Whether Orthanc itself keeps the files. It unlinks them as it deletes; a storage plugin may do so later.
         self.trusts_files = True
@@ -197,8 +198,6 @@ class Catalogue:
             study_id = self._index.study_of(series_id)
             with self._lock:
                 self._studies[series_id] = study_id
-                while len(self._studies) > _MOST_SERIES:
-                    self._studies.popitem(last=False)
         return study_id
 
     def _enter(self, instance: Instance) -> Entry:

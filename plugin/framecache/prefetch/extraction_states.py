@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Self
 
+from framecache.bounded_dict import BoundedDict
 from framecache.plurals import counted
 from framecache.ports import Clock
 from framecache.telemetry.metrics import MissCause
@@ -49,8 +49,8 @@ class ExtractionStates:
 
     def __init__(self, clock: Clock, *, most: int = 10_000) -> None:
         """Beyond `most` instances the oldest states are forgotten."""
-        self._clock, self._most, self._lock = clock, most, threading.Lock()
-        self._states: OrderedDict[str, ExtractionState] = OrderedDict()
+        self._clock, self._lock = clock, threading.Lock()
+        self._states = BoundedDict[str, ExtractionState](most)
 
     def get(self, orthanc_id: str) -> ExtractionState | None:
         """What became of an instance."""
@@ -62,8 +62,6 @@ class ExtractionStates:
             known = self._states.pop(orthanc_id, state)
             failures = known.failures + (state.state == "failed") if state.state != "cached" else 0
             self._states[orthanc_id] = replace(state, failures=failures)
-            while len(self._states) > self._most:
-                self._states.popitem(last=False)
 
     def forget(self, orthanc_id: str) -> None:
         """The state does not hold for the next version of the instance."""

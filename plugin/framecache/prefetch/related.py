@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Literal, NamedTuple, TypeGuard, get_args
 
 from framecache.batches import batches
+from framecache.bounded_dict import BoundedDict
 from framecache.config.settings import Extent
 from framecache.instances.entry import Entry
 from framecache.orthanc.studies import Studies
@@ -60,11 +60,10 @@ class RelatedStudies:
 
         Beyond `most_notes` the oldest go.
         """
-        self._most_notes = most_notes
         self._studies, self._admission, self._scheduler, self._clock = studies, admission, scheduler, clock
         self._opens, self._priors, self._same_modality = opens, priors, same_modality
-        self._notes: OrderedDict[str, tuple[float, RelatedNote]] = OrderedDict()
-        self._known: OrderedDict[str, float] = OrderedDict()
+        self._notes = BoundedDict[str, tuple[float, RelatedNote]](most_notes)
+        self._known = BoundedDict[str, float](most_notes)
         self._lock = threading.Lock()
         self._worker = Worker("related", self.turn, task="finding related instances", level=logging.INFO)
         self.start, self.stop = self._worker.start, self._worker.stop
@@ -96,12 +95,9 @@ class RelatedStudies:
         with self._lock:
             if now - self._known.get(key, -_REMEMBERED_SECONDS) < _REMEMBERED_SECONDS:
                 return
+            self._known.pop(key, None)
             self._known[key] = now
-            self._known.move_to_end(key)
             self._notes[key] = now + delay, note
-            for notes in (self._known, self._notes):
-                while len(notes) > self._most_notes:
-                    notes.popitem(last=False)
         self._worker.wake()
 
     def turn(self) -> float | None:

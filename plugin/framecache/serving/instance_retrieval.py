@@ -15,7 +15,7 @@ from framecache.instances.entry import Entry
 from framecache.serving.answer import Answer, Reporter, is_known, lent
 from framecache.serving.dicom_file import DICOM, FileForm, choose_form
 from framecache.serving.instance_files import LONGEST_BODY, InstanceFiles
-from framecache.serving.recovery import Recovery
+from framecache.serving.recovery import RecoveryLoop
 from framecache.serving.resources import PATIENCE
 from framecache.store.buffers import BufferPool
 
@@ -41,7 +41,7 @@ class InstanceRetrieval:
         self, catalogue: Catalogue, files: InstanceFiles, pool: BufferPool, reporter: Reporter, public_url: PublicUrl
     ) -> None:
         self._catalogue, self._files, self._pool = catalogue, files, pool
-        self._reporter, self._public_url, self._recovery = reporter, public_url, Recovery(catalogue)
+        self._reporter, self._public_url, self._recovery = reporter, public_url, RecoveryLoop(catalogue)
 
     def answer(self, request: InstanceRequest) -> Answer:
         """The answer to `request`.

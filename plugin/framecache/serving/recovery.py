@@ -16,7 +16,7 @@ _TRIES = 3
 Attempt = Callable[[frozenset[Form]], Answer]
 
 
-class Recovery:
+class RecoveryLoop:
     """The one loop around a transaction."""
 
     def __init__(self, catalogue: Catalogue) -> None:

@@ -29,7 +29,7 @@ from framecache.instances.entry import Entry
 from framecache.serving.answer import Answer, Reporter, is_known
 from framecache.serving.assembly import Assembly, Delivery
 from framecache.serving.frames import FormUnavailable
-from framecache.serving.recovery import Recovery
+from framecache.serving.recovery import RecoveryLoop
 from framecache.serving.representations import Codecs
 from framecache.store.block import CONTENT_VERSION, checksum
 
@@ -76,7 +76,7 @@ class Rendering:
 
     def __init__(self, catalogue: Catalogue, assembly: Assembly, reporter: Reporter, public_url: PublicUrl) -> None:
         self._catalogue, self._assembly, self._reporter = catalogue, assembly, reporter
-        self._public_url, self._recovery = public_url, Recovery(catalogue)
+        self._public_url, self._recovery = public_url, RecoveryLoop(catalogue)
 
     def answer(self, request: PictureRequest) -> Answer:
         """The answer to `request`: one picture, or several in parts.

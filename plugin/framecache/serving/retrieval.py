@@ -24,7 +24,7 @@ from framecache.instances.catalogue import Catalogue
 from framecache.instances.entry import Entry
 from framecache.serving.answer import Answer, Reporter, is_known
 from framecache.serving.assembly import Assembly, Delivery
-from framecache.serving.recovery import Recovery
+from framecache.serving.recovery import RecoveryLoop
 from framecache.serving.representations import Form, Representations, Selection, Transcoded
 from framecache.store.block import CONTENT_VERSION, checksum
 
@@ -54,7 +54,7 @@ class Retrieval:
         public_url: PublicUrl,
     ) -> None:
         self._catalogue, self._representations, self._assembly = catalogue, representations, assembly
-        self._reporter, self._public_url, self._recovery = reporter, public_url, Recovery(catalogue)
+        self._reporter, self._public_url, self._recovery = reporter, public_url, RecoveryLoop(catalogue)
         self._numbers = lru_cache(4096)(parse_frame_list)
         self._multipart = lru_cache(4096)(Multipart)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -12,6 +11,7 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.tag import BaseTag
 from pydicom.uid import UID
 
+from framecache.bounded_dict import BoundedDict
 from framecache.codecs import targets
 from framecache.codecs.process.errors import Undecodable
 from framecache.codecs.process.pixels import PixelDescription
@@ -82,7 +82,7 @@ class Headers:
     """Data sets by the bytes that they were parsed from; the least recently used ones go."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[bytes, tuple[Dataset, PixelDescription]] = OrderedDict()
+        self._kept = BoundedDict[bytes, tuple[Dataset, PixelDescription]](_MOST_KEPT)
 
     def parse(self, header: bytes) -> tuple[Dataset, PixelDescription]:
         """The data set and what it says of the pixels. Raises Undecodable."""
@@ -90,8 +90,6 @@ class Headers:
         if parsed is None:
             parsed = _parse(header)
         self._kept[header] = parsed
-        while len(self._kept) > _MOST_KEPT:
-            self._kept.popitem(last=False)
         return parsed
 
 

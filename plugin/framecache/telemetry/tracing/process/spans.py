@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.trace import SpanKind, StatusCode, Tracer, set_span_in_context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from framecache.bounded_dict import BoundedDict
 from framecache.dicom.identity import is_uid
 from framecache.ports import Clock
 from framecache.telemetry.tracing.records import ExtractionRecord, FinishedRecord, Record, RequestRecord, StoredRecord
@@ -47,8 +47,7 @@ class Instances:
     """
 
     def __init__(self, tracer: Tracer, most: int) -> None:
-        self._tracer, self._most = tracer, most
-        self._open: OrderedDict[str, _Instance] = OrderedDict()
+        self._tracer, self._open = tracer, BoundedDict[str, _Instance](most)
 
     def stored(self, event: StoredRecord) -> None:
         """Orthanc reported the instance."""
@@ -65,9 +64,9 @@ class Instances:
             self._trace(instance, wall)
 
     def _known(self, orthanc_id: str) -> _Instance:
-        if len(self._open) >= self._most and orthanc_id not in self._open:
-            self._open.popitem(last=False)
-        return self._open.setdefault(orthanc_id, _Instance())
+        if orthanc_id not in self._open:
+            self._open[orthanc_id] = _Instance()
+        return self._open[orthanc_id]
 
     def _trace(self, instance: _Instance, wall: Wall) -> None:
         """The time of storing is unknown if another Orthanc stored it, or this one before its restart."""
