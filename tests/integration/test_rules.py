@@ -113,7 +113,7 @@ def test_a_dry_run_tells_what_rules_would_do_with_what_is_there(archive: Archive
         ({"Rules": [{"Modality": "mg"}]}, 'rule 1 of "Rules": "Modality" is \'mg\'; allowed is a code such as "MG"'),
         ({"Rules": "MG"}, '"Rules" is'),
         ({"Days": 0}, "\"Days\" is '0'; allowed is a whole number from 1"),
-        ({"days": 30}, 'the argument "days" is not known'),
+        ({"days": 30}, 'unknown argument "days"'),
     ],
 )
 def test_wrong_rules_are_refused_with_what_is_allowed(archive: Archive, body: dict[str, Any], complaint: str) -> None:
