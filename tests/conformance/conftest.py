@@ -16,11 +16,18 @@ EVERYTHING = (*STORED, *VIDEOS)
 
 
 @pytest.fixture(scope="session")
-def plugin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Direct]:
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Direct]:
     with direct(tmp_path_factory.mktemp("direct")) as plugin:
         for number, stored in enumerate(EVERYTHING):
             plugin.store(stored, number=number)
         yield plugin
+
+
+@pytest.fixture(scope="module")
+def plugin(installed: Direct) -> Direct:
+    """The plugin that is installed once, without what other modules' tests wrote into the log."""
+    installed.forget_errors()
+    return installed
 
 
 @pytest.fixture(scope="session", params=SUITES)

@@ -81,6 +81,10 @@ class Direct:
             number_of_frames=len(stored.pixels),
         )
 
+    def forget_errors(self) -> None:
+        """Those of other tests of this process, which share the package's log."""
+        self._log.lines.clear()
+
     def errors(self) -> list[str]:
         """Exceptions that were not meant: each of them is a fault."""
         return [line for line in self._log.of("error") if "a request failed: " in line]

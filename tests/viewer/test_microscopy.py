@@ -40,4 +40,9 @@ def test_a_slide_is_shown_from_the_cache_and_again_from_the_browsers_own(
     # The overview in the corner is made of tiles that are seen already.
     assert {answer.status for answer in first} <= {200, 304}
     assert {answer.sop_instance_uid for answer in first} == {level.sop_instance_uid for level in levels}
-    assert {(answer.status, answer.outcome) for answer in second} == {(304, "hit")}
+    assert {answer.outcome for answer in second} == {"hit"}
+    # The browser has what it was sent; a notch of the wheel may show a tile more than it did the first time.
+    known = {(answer.sop_instance_uid, answer.frame_number) for answer in first}
+    again = [answer for answer in second if (answer.sop_instance_uid, answer.frame_number) in known]
+    assert len(again) > len(second) / 2
+    assert {answer.status for answer in again} == {304}
