@@ -55,7 +55,6 @@ class Retrieval:
     ) -> None:
         self._catalogue, self._representations, self._assembly = catalogue, representations, assembly
         self._reporter, self._public_url, self._recovery = reporter, public_url, RecoveryLoop(catalogue)
-        self._numbers = lru_cache(4096)(parse_frame_list)
         self._multipart = lru_cache(4096)(Multipart)
 
     def answer(self, request: FrameRequest) -> Answer:
@@ -65,7 +64,7 @@ class Retrieval:
         asked.
         """
         started = self._reporter.now()
-        numbers = self._numbers(request.frame_list) if request.frame_list else ()
+        numbers = parse_frame_list(request.frame_list) if request.frame_list else ()
         return self._recovery.answer(request.path, lambda refused: self._attempt(request, numbers, started, refused))
 
     def _attempt(
