@@ -13,7 +13,7 @@ from pathlib import Path
 from dev.console import CACHE, CHECKOUT, SetupError, exit_code, run, say
 from dev.debian_pip import DebianPip, install
 from dev.once import make_once, one_at_a_time
-from dev.orthanc_folder import OrthancFolder, orthanc_folder, unpack
+from dev.orthanc_folder import EXTRAS, OrthancFolder, orthanc_folder, unpack
 
 VENV = CACHE / "venv"
 PYTHON = VENV / "bin/python"
@@ -40,8 +40,9 @@ def _fill_venv(lock: Path) -> None:
 
 
 def make_site_packages(folder: OrthancFolder) -> None:
-    """Make sure that the plugin's dependencies, and those of traces, are there for this Orthanc's embedded Python."""
-    for target, lock in ((folder.site_packages, "plugin.txt"), (folder.tracing_packages, "otel.txt")):
+    """Make sure that the plugin's dependencies, and its extras', are there for this Orthanc's embedded Python."""
+    extras = ((folder.extra_packages(extra), f"{extra}.txt") for extra in EXTRAS)
+    for target, lock in ((folder.site_packages, "plugin.txt"), *extras):
         wanted = (REQUIREMENTS / lock).read_text()
         make_once(target, folder.python_version + wanted, partial(_fill_site_packages, folder, target, lock))
 

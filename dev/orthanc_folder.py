@@ -12,6 +12,7 @@ from dev.debian import AptRoot
 from dev.once import make_once
 
 SUITES = ("trixie", "forky")
+EXTRAS = ("otel", "archive", "cluster")
 PACKAGES = ("orthanc", "orthanc-dicomweb", "orthanc-python", "orthanc-gdcm", "python3")
 
 # The embedded Python as a program of its own: the plugin starts its helper processes as `python3`.
@@ -51,10 +52,9 @@ class OrthancFolder:
     def site_packages(self) -> Path:
         return CACHE / "site" / self.suite
 
-    @property
-    def tracing_packages(self) -> Path:
-        """What is beside `site_packages` where traces are sent."""
-        return CACHE / "site" / f"{self.suite}-otel"
+    def extra_packages(self, extra: str) -> Path:
+        """What is beside `site_packages` where a site uses one of `EXTRAS`."""
+        return CACHE / "site" / f"{self.suite}-{extra}"
 
     def plugin(self, name: str) -> Path:
         """The shared library of a plugin, such as OrthancDicomWeb."""
@@ -74,7 +74,7 @@ class OrthancFolder:
             "LC_ALL": "C.UTF-8",
             "DCMDICTPATH": str(self.root / "usr/share/dcmtk/dicom.dic"),
             "PYTHONHOME": str(self.root / "usr"),
-            "PYTHONPATH": os.pathsep.join(map(str, (self.site_packages, self.tracing_packages))),
+            "PYTHONPATH": os.pathsep.join(map(str, (self.site_packages, *map(self.extra_packages, EXTRAS)))),
         }
 
     def _one(self, pattern: str) -> Path:

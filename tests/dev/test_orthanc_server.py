@@ -17,7 +17,7 @@ import pytest
 import requests
 
 from dev.console import CHECKOUT, SetupError
-from dev.orthanc_folder import SUITES, orthanc_folder
+from dev.orthanc_folder import EXTRAS, SUITES, orthanc_folder
 from dev.orthanc_server import OrthancFailed, OrthancServer
 
 SCRIPT = """
@@ -192,5 +192,6 @@ def test_orthanc_sees_the_hosts_proxy_but_not_its_python() -> None:
 
     assert seen["https_proxy"] == "http://proxy.example"
     assert "LD_LIBRARY_PATH" not in seen
-    assert seen["PYTHONPATH"] == f"{folder.site_packages}{os.pathsep}{folder.tracing_packages}"
+    packages = (folder.site_packages, *map(folder.extra_packages, EXTRAS))
+    assert seen["PYTHONPATH"] == os.pathsep.join(map(str, packages))
     assert seen["PATH"] == f"{folder.wrappers}{os.pathsep}/bin"

@@ -193,7 +193,7 @@ def test_without_the_extra_frames_are_served_and_the_status_says_what_is_missing
     folder: Path, suite: str, endings: Endings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(ENDPOINT, "http://127.0.0.1:9")
-    monkeypatch.setattr(OrthancFolder, "tracing_packages", folder / "nothing")
+    monkeypatch.setattr(OrthancFolder, "extra_packages", lambda *_: folder / "nothing")
     with running(suite, folder / "without", endings=endings) as archive:
         instance = archive.store(SMALL)
         assert archive.frames(instance, "1").headers["X-Frame-Cache"] == "hit"
