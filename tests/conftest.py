@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
 from xdist.scheduler import LoadFileScheduling
+
+from dev.console import SetupError
+from dev.s3 import S3Server, make_swift
 
 # A shared or slow machine may pause any example; what must be quick is timed by its own test.
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
 
 _DESELECTED = pytest.StashKey[list[str]]()
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """One for each process of tests: name buckets uniquely. Skipped where it cannot be had, but not in CI."""
+    try:
+        make_swift()
+    except SetupError as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(error))
+    with S3Server(tmp_path_factory.mktemp("s3")) as server:
+        yield server
 
 
 def pytest_configure(config: pytest.Config) -> None:
