@@ -37,7 +37,7 @@ from framecache.dicomweb.url import PublicUrl
 from framecache.dispatcher import Dispatcher
 from framecache.errors import SettingsError, SourceError
 from framecache.instances.catalogue import Catalogue
-from framecache.instances.frame_source import FrameSources
+from framecache.instances.frame_sources import FrameSources
 from framecache.maintenance.housekeeping import Housekeeping
 from framecache.maintenance.invalidation import Invalidation
 from framecache.maintenance.reconciliation import Reconciliation, StaleInstanceFound
@@ -76,6 +76,7 @@ from framecache.prefetch.write_behind import WriteBehind
 from framecache.serving.answer import Reporter
 from framecache.serving.assembly import Assembly, Limits
 from framecache.serving.detours import detours
+from framecache.serving.file_transcoder import FileTranscoder
 from framecache.serving.frames import Frames
 from framecache.serving.instance_files import InstanceFiles
 from framecache.serving.instance_retrieval import InstanceRetrieval
@@ -96,7 +97,6 @@ from framecache.serving.transactions import (
     WholeSeries,
     WholeStudy,
 )
-from framecache.serving.transcoded_file import FileTranscoder
 from framecache.shared_buffers import SharedBuffers
 from framecache.store.buffers import BufferPool
 from framecache.store.disk.disk_store import DiskStore

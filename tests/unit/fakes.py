@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from framecache.dicom.identity import InstancePath
 from framecache.errors import NotFound, SourceError
-from framecache.instances.frame_source import FrameSources
+from framecache.instances.frame_sources import FrameSources
 from framecache.orthanc.instance import Instance
 from framecache.ports import OrthancApi
 from framecache.shared_buffers import SharedBuffers

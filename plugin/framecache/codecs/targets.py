@@ -7,12 +7,16 @@ Unwritable when it comes to it.
 from __future__ import annotations
 
 from framecache.dicom.transfer_syntax import (
+    EXPLICIT,
     EXPLICIT_VR_LITTLE_ENDIAN,
+    IMPLICIT,
     IMPLICIT_VR_LITTLE_ENDIAN,
     Encoding,
     Representation,
     lookup,
+    stored_representation,
 )
+from framecache.errors import NotAcceptable
 
 RLE = "1.2.840.10008.1.2.5"
 JPEG_BASELINE, JPEG_EXTENDED, JPEG_LOSSLESS, JPEG_LOSSLESS_SV1 = (f"1.2.840.10008.1.2.4.{n}" for n in (50, 51, 57, 70))
@@ -51,3 +55,22 @@ def targets(stored_transfer_syntax_uid: str) -> tuple[Representation, ...]:
     if lookup(stored_transfer_syntax_uid).encoding not in (Encoding.NATIVE, Encoding.ENCAPSULATED):
         return ()
     return tuple(Representation(uid) for uid in ALL_TARGETS if uid != stored_transfer_syntax_uid)
+
+
+def available_representations(transfer_syntax_uid: str, *, can_transcode: bool) -> list[Representation]:
+    """What a frame stored in this transfer syntax can be had as: what is stored first, then what is cheap.
+
+    Nothing of a transfer syntax that is not known. Raises NotAcceptable for video.
+    """
+    syntax = lookup(transfer_syntax_uid)
+    if syntax.encoding is Encoding.VIDEO:
+        raise NotAcceptable("this instance is a video: it is one stream and has no frames", ("application/dicom",))
+    if syntax.encoding is Encoding.UNKNOWN:
+        return []
+    stored = stored_representation(transfer_syntax_uid)
+    available = [stored] if stored else []
+    if stored == EXPLICIT:
+        available.append(IMPLICIT)  # the same bytes
+    if can_transcode:
+        available += [form for form in targets(transfer_syntax_uid) if form not in available]
+    return available

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
@@ -119,3 +119,12 @@ class MemoryReader:
 
     def close(self) -> None:
         self._content.release()
+
+
+def read_in_chunks(reader: ByteReader, offset: int, length: int, buffer: memoryview) -> Iterator[memoryview]:
+    """`length` bytes from `offset`: of any length, they take no more memory than `buffer`. Raises SourceError."""
+    end = offset + length
+    for position in range(offset, end, len(buffer)):
+        with buffer[: min(len(buffer), end - position)] as chunk:
+            reader.read_into(position, chunk)
+            yield chunk

@@ -7,10 +7,10 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
+from framecache.dicom.frame_source import FrameSource
 from framecache.dicom.transfer_syntax import stored_representation
 from framecache.errors import FrameCacheError, HandOver
 from framecache.instances.entry import Entry
-from framecache.instances.frame_source import FrameSource
 from framecache.serving.representations import Codecs, Transcoded
 from framecache.store.block import Block
 from framecache.store.buffers import BufferPool

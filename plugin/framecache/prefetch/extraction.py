@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 from framecache.codecs.targets import HTJ2K_LOSSLESS_RPCL
 from framecache.dicom import frame_index
+from framecache.dicom.frame_source import FrameSource
 from framecache.dicom.transfer_syntax import (
     Encoding,
     Representation,
@@ -15,7 +16,7 @@ from framecache.dicom.transfer_syntax import (
 )
 from framecache.errors import HandOver
 from framecache.instances.entry import Entry
-from framecache.instances.frame_source import FrameSource, FrameSources
+from framecache.instances.frame_sources import FrameSources
 from framecache.policy.rule import Mode
 from framecache.prefetch.block_writer import BlockWriter, ExtractionResult
 from framecache.prefetch.extraction_cost import ExtractionCost, KeptForm

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar, Protocol
 
+from framecache.dicom.frame_source import FrameSource
 from framecache.dicom.frame_table import Extent, read_stored_frame
 from framecache.dicom.transfer_syntax import stored_representation
 from framecache.errors import FrameCacheError
 from framecache.instances.entry import Entry
-from framecache.instances.frame_source import FrameSource
 from framecache.store.block import Block, BrokenBlock
 
 

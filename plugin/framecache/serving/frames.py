@@ -7,10 +7,11 @@ from functools import partial
 from typing import Protocol
 
 from framecache.codecs.process.errors import CodecUnavailable, Unwritable
+from framecache.dicom.frame_source import FrameSource, read_frame
 from framecache.dicom.frame_table import FrameTable
 from framecache.errors import BrokenPixelData, FrameCacheError, NotFound
 from framecache.instances.entry import Entry
-from framecache.instances.frame_source import FrameSource, FrameSources
+from framecache.instances.frame_sources import FrameSources
 from framecache.plurals import counted
 from framecache.serving.frame_location import FrameLocation, MadeFrame, StoredFrame, is_stored, known_location
 from framecache.serving.representations import Codecs, Form
@@ -126,11 +127,3 @@ def _check_exists(source: FrameSource | FrameTable, number: int) -> None:
 def _check_present(source: FrameSource, number: int) -> None:
     if number > source.frames_present:
         raise BrokenPixelData(f"frame {number} is missing: the stored file has the first {source.frames_present} only")
-
-
-def read_frame(source: FrameSource, number: int) -> memoryview:
-    """Frame `number` as it is stored. Raises BrokenPixelData, SourceError."""
-    frame = bytearray(source.frame_length(number - 1))
-    with memoryview(frame) as target:
-        source.read_frame(number - 1, target)
-    return memoryview(frame)

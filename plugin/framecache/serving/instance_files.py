@@ -17,12 +17,13 @@ from framecache.dicom.transfer_syntax import (
     Encoding,
     lookup,
 )
+from framecache.dicomweb.file_form import FileForm, offers
 from framecache.errors import BrokenPixelData, HandOver, InstanceGone, NoPixelData, NotAcceptable, SourceError
 from framecache.instances.entry import Entry
 from framecache.orthanc.instance_index import InstanceIndex
 from framecache.ports import OrthancApi
-from framecache.serving.dicom_file import DicomFile, FileForm, PlainFile, offers
-from framecache.serving.transcoded_file import FileTranscoder
+from framecache.serving.dicom_file import DicomFile, PlainFile
+from framecache.serving.file_transcoder import FileTranscoder
 
 logger = logging.getLogger(__name__)
 
@@ -112,7 +113,7 @@ class InstanceFiles:
 
     def _converted(self, transcoder: FileTranscoder, entry: Entry, target: str, opened: ExitStack) -> DicomFile:
         """What has no frames to be decoded or encoded: a document, or native pixels."""
-        return PlainFile(MemoryReader(transcoder.convert(entry, target, self.stored(entry, opened).reader)), "file")
+        return PlainFile(MemoryReader(transcoder.convert(target, self.stored(entry, opened).reader)), "file")
 
 
 def _begun(file: DicomFile, buffer: memoryview) -> BegunFile:

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from itertools import chain
 
 from framecache.dicom.identity import InstancePath
+from framecache.dicomweb.file_form import DICOM, FileForm, choose_form
 from framecache.dicomweb.multipart import Multipart
 from framecache.dicomweb.url import PublicUrl
 from framecache.instances.catalogue import Catalogue
 from framecache.instances.entry import Entry
 from framecache.serving.answer import Answer, Reporter, is_known, lent
-from framecache.serving.dicom_file import DICOM, FileForm, choose_form
 from framecache.serving.instance_files import LONGEST_BODY, InstanceFiles
 from framecache.serving.recovery import RecoveryLoop
 from framecache.serving.resources import PATIENCE

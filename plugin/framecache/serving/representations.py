@@ -8,17 +8,15 @@ from functools import cached_property, lru_cache
 from typing import Protocol
 
 from framecache.codecs.same_stream import kept_as
-from framecache.codecs.targets import HTJ2K_LOSSLESS, HTJ2K_LOSSLESS_RPCL, targets
+from framecache.codecs.targets import HTJ2K_LOSSLESS, HTJ2K_LOSSLESS_RPCL, available_representations
 from framecache.dicom.transfer_syntax import (
-    EXPLICIT,
-    IMPLICIT,
     Encoding,
     Representation,
     lookup,
     stored_representation,
 )
 from framecache.dicomweb.negotiation import asks_as_stored, choose
-from framecache.errors import HandOver, NotAcceptable
+from framecache.errors import HandOver
 from framecache.instances.entry import Entry
 
 
@@ -135,22 +133,3 @@ class Representations:
         writable = [representation for representation, form in forms.items() if form not in refused]
         choice = choose(accept, writable, several=several, wildcard_is_stored=self._wildcard_is_stored)
         return Selection(forms[choice.representation], choice.multipart)
-
-
-def available_representations(transfer_syntax_uid: str, *, can_transcode: bool) -> list[Representation]:
-    """What a frame stored in this transfer syntax can be had as: what is stored first, then what is cheap.
-
-    Nothing of a transfer syntax that is not known. Raises NotAcceptable for video.
-    """
-    syntax = lookup(transfer_syntax_uid)
-    if syntax.encoding is Encoding.VIDEO:
-        raise NotAcceptable("this instance is a video: it is one stream and has no frames", ("application/dicom",))
-    if syntax.encoding is Encoding.UNKNOWN:
-        return []
-    stored = stored_representation(transfer_syntax_uid)
-    available = [stored] if stored else []
-    if stored == EXPLICIT:
-        available.append(IMPLICIT)  # the same bytes
-    if can_transcode:
-        available += [form for form in targets(transfer_syntax_uid) if form not in available]
-    return available

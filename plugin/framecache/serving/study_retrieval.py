@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from itertools import chain
 from uuid import uuid4
 
+from framecache.dicomweb.file_form import DICOM, choose_form
 from framecache.dicomweb.multipart import Multipart
 from framecache.dicomweb.url import PublicUrl
 from framecache.errors import InstanceGone, NotFound
 from framecache.instances.catalogue import Catalogue
 from framecache.instances.entry import Entry
 from framecache.serving.answer import Answer, Reporter, lent
-from framecache.serving.dicom_file import DICOM, choose_form
 from framecache.serving.instance_files import InstanceFiles
 from framecache.serving.resources import PATIENCE
 from framecache.store.buffers import BufferPool

@@ -10,15 +10,16 @@ from typing import Any
 
 import pydicom
 import pytest
+from framecache.codecs.direct_codecs import DirectCodecs
 from framecache.codecs.process.errors import CodecError
+from framecache.dicomweb.file_form import FileForm, choose_form
 from framecache.dicomweb.multipart import Multipart
 from framecache.dicomweb.url import PublicUrl
 from framecache.errors import BadRequest, BrokenPixelData, NotAcceptable, NotFound, SourceError
 from framecache.serving.answer import Answer, Reporter
-from framecache.serving.dicom_file import FileForm, choose_form
+from framecache.serving.file_transcoder import FileTranscoder
 from framecache.serving.instance_files import InstanceFiles
 from framecache.serving.instance_retrieval import InstanceRequest, InstanceRetrieval
-from framecache.serving.transcoded_file import FileTranscoder
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -35,7 +36,6 @@ from tests.unit.dicom_files import (
     image,
     native,
 )
-from tests.unit.direct_codecs import DirectCodecs
 from tests.unit.fakes import ORTHANC_ID, PATH, UUID, FakeClock, WatchedStore, find_answer, sources, uuid
 from tests.unit.harness import Harness
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from framecache.dicom.frame_source import FrameSource
 from framecache.dicom.identity import InstancePath
 from framecache.dicomweb.url import PublicUrl
 from framecache.errors import BadRequest, FrameCacheError, HandOver, NotAcceptable, NotFound
 from framecache.instances.catalogue import Catalogue
 from framecache.instances.entry import Entry
-from framecache.instances.frame_source import FrameSource
 from framecache.policy.policy import Treatment
 from framecache.serving.answer import Reporter, is_known
 from framecache.serving.assembly import Assembly, Limits

@@ -7,16 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from framecache.codecs.direct_codecs import DirectCodecs
 from framecache.dicom.identity import InstancePath
 from framecache.dicomweb.url import PublicUrl
 from framecache.errors import NotAcceptable, NotFound, SharedUids, SourceError
 from framecache.serving.answer import Answer, Reporter
+from framecache.serving.file_transcoder import FileTranscoder
 from framecache.serving.instance_files import InstanceFiles
 from framecache.serving.study_retrieval import StudyRequest, StudyRetrieval
-from framecache.serving.transcoded_file import FileTranscoder
 
 from tests.unit.dicom_files import IMPLICIT, JPEG_LS, SERIES, STUDY, encapsulated, native
-from tests.unit.direct_codecs import DirectCodecs
 from tests.unit.fakes import FakeClock, WatchedStore, orthanc_id, sources, uuid
 from tests.unit.harness import Harness
 from tests.unit.multipart_body import split

@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 import pydicom
 import pytest
+from framecache.codecs.direct_codecs import DirectCodecs
 from framecache.codecs.process.errors import Unwritable
+from framecache.codecs.transcoded_file import TranscodedFile
 from framecache.errors import BrokenPixelData, NoPixelData
 from framecache.instances.entry import Entry
 from framecache.orthanc.instance import Instance
-from framecache.serving.transcoded_file import FileTranscoder, TranscodedFile
+from framecache.serving.file_transcoder import FileTranscoder
 from pydicom import Dataset
 
 from tests.unit.dicom_files import (
@@ -30,7 +32,6 @@ from tests.unit.dicom_files import (
     image,
     native,
 )
-from tests.unit.direct_codecs import DirectCodecs
 from tests.unit.fakes import FakeApi, find_answer, sources
 
 RLE = "1.2.840.10008.1.2.5"

@@ -8,15 +8,15 @@ from __future__ import annotations
 import struct
 from array import array
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import chain
 from typing import Protocol
 
 from framecache.codecs.process.errors import Unwritable
 from framecache.codecs.targets import LOSSY_TARGETS, NATIVE_TARGETS
-from framecache.dicom.byte_reader import ByteReader
+from framecache.dicom.byte_reader import ByteReader, read_in_chunks
 from framecache.dicom.data_set import Header, read_header
+from framecache.dicom.frame_source import FrameSource, read_frame
 from framecache.dicom.frame_table import Extent
 from framecache.dicom.trailing_elements import trailing_elements
 from framecache.dicom.transfer_syntax import (
@@ -26,10 +26,6 @@ from framecache.dicom.transfer_syntax import (
     lookup,
 )
 from framecache.errors import BrokenPixelData
-from framecache.instances.entry import Entry
-from framecache.instances.frame_source import FrameSource, FrameSources
-from framecache.serving.dicom_file import read_in_chunks
-from framecache.serving.frames import read_frame
 
 _ROWS, _COLUMNS, _SAMPLES, _BITS = 0x00280010, 0x00280011, 0x00280002, 0x00280100
 _ITEM = struct.Struct("<HHL")
@@ -59,60 +55,59 @@ class FileCodecs(Protocol):
         """A file without frames to be decoded or encoded, in another transfer syntax."""
 
 
-class FileTranscoder:
-    """Makes them."""
+def transcode_file(
+    source: FrameSource, stored: str, pixel_data_offset: int | None, target: str, codecs: FileCodecs
+) -> TranscodedFile:
+    """The file of `source`, of transfer syntax `stored`, in the transfer syntax `target`; its first frame is made.
 
-    def __init__(self, sources: FrameSources, codecs: FileCodecs) -> None:
-        self._sources, self._codecs = sources, codecs
+    `source` has to stay open as long as the file is read. Raises Unwritable where it cannot be had so, CodecError,
+    SourceError (UnreadableHeader where there is no pixel data).
+    """
+    if source.frames_present < source.number_of_frames:
+        raise BrokenPixelData(f"the stored file has {source.frames_present} of {source.number_of_frames} frames")
+    header = read_header(source.content, stored, pixel_data_offset)
+    body, ratio = _body(source, header, stored, target, codecs)
+    vr = header.pixel_data.vr.decode("ascii", "replace")
+    head = codecs.file_header(source.header(), vr, target, body.length or 0, ratio)
+    return TranscodedFile(head, body, _tail(source, header, stored, target, codecs))
 
-    def open(self, entry: Entry, target: str, opened: ExitStack) -> TranscodedFile:
-        """`entry` in the transfer syntax `target`, its first frame made; what it reads from is closed with `opened`.
 
-        Raises Unwritable where it cannot be had so, CodecError, HandOver, SourceError (UnreadableHeader where there is
-        no pixel data), Overloaded.
-        """
-        source = opened.enter_context(self._sources.open(entry, whole=True))
-        if source.frames_present < source.number_of_frames:
-            raise BrokenPixelData(f"the stored file has {source.frames_present} of {source.number_of_frames} frames")
-        syntax = entry.instance.transfer_syntax_uid
-        header = read_header(source.content, syntax, entry.instance.pixel_data_offset)
-        body, ratio = self._body(source, header, syntax, target)
-        vr = header.pixel_data.vr.decode("ascii", "replace")
-        head = self._codecs.file_header(source.header(), vr, target, body.length or 0, ratio)
-        return TranscodedFile(head, body, self._tail(source, header, syntax, target))
+def convert_file(stored: ByteReader, target: str, codecs: FileCodecs) -> bytes:
+    """The file that `stored` reads in the transfer syntax `target`, where there is nothing to decode or encode.
 
-    def convert(self, entry: Entry, target: str, stored: ByteReader) -> bytes:
-        """The file that `stored` reads in the transfer syntax `target`, where there is nothing to decode or encode.
+    Raises Unwritable where it is too large, CodecError.
+    """
+    if stored.size > _MOST_TO_CONVERT:
+        raise Unwritable("the file is too large to be written in another encoding")
+    return codecs.whole_file(stored.read_at(0, stored.size), target)
 
-        Raises Unwritable where it is too large, CodecError, Overloaded.
-        """
-        if entry.instance.file_size > _MOST_TO_CONVERT:
-            raise Unwritable("the file is too large to be written in another encoding")
-        return self._codecs.whole_file(stored.read_at(0, stored.size), target)
 
-    def _body(self, source: FrameSource, header: Header, stored: str, target: str) -> tuple[_Body, float | None]:
-        if target in NATIVE_TARGETS and lookup(stored).encoding is Encoding.NATIVE:
-            element = header.pixel_data
-            if element.offset + element.length > source.content.size:
-                raise BrokenPixelData("the stored file ends within its pixel data")
-            word = _WORDS.get(element.vr, "B") if stored == EXPLICIT_VR_BIG_ENDIAN else "B"
-            return _StoredPixels(source.content, Extent(element.offset, element.length), word), None
-        make = _maker(self._codecs, source, target)
-        first = make(1)
-        if target in NATIVE_TARGETS:
-            return _NativeFrames(source.number_of_frames, first, make), None
-        ratio = _native_size(header) / len(first) if target in LOSSY_TARGETS else None
-        return _Fragments(source.number_of_frames, first, make), ratio
+def _body(
+    source: FrameSource, header: Header, stored: str, target: str, codecs: FileCodecs
+) -> tuple[_Body, float | None]:
+    if target in NATIVE_TARGETS and lookup(stored).encoding is Encoding.NATIVE:
+        element = header.pixel_data
+        if element.offset + element.length > source.content.size:
+            raise BrokenPixelData("the stored file ends within its pixel data")
+        word = _WORDS.get(element.vr, "B") if stored == EXPLICIT_VR_BIG_ENDIAN else "B"
+        return _StoredPixels(source.content, Extent(element.offset, element.length), word), None
+    make = _maker(codecs, source, target)
+    first = make(1)
+    if target in NATIVE_TARGETS:
+        return _NativeFrames(source.number_of_frames, first, make), None
+    ratio = _native_size(header) / len(first) if target in LOSSY_TARGETS else None
+    return _Fragments(source.number_of_frames, first, make), ratio
 
-    def _tail(self, source: FrameSource, header: Header, stored: str, target: str) -> _Tail:
-        behind = trailing_elements(source.content, header)
-        is_same = IMPLICIT_VR_LITTLE_ENDIAN not in (stored, target) and stored != EXPLICIT_VR_BIG_ENDIAN
-        if is_same or not behind.length:
-            return _Tail(source.content, behind)
-        if behind.length > _MOST_TO_CONVERT:
-            raise Unwritable("there is too much behind the pixel data to be written in another encoding")
-        elements = source.content.read_at(behind.offset, behind.length)
-        return _Tail(source.content, Extent(0, 0), self._codecs.elements(source.header(), elements, target))
+
+def _tail(source: FrameSource, header: Header, stored: str, target: str, codecs: FileCodecs) -> _Tail:
+    behind = trailing_elements(source.content, header)
+    is_same = IMPLICIT_VR_LITTLE_ENDIAN not in (stored, target) and stored != EXPLICIT_VR_BIG_ENDIAN
+    if is_same or not behind.length:
+        return _Tail(source.content, behind)
+    if behind.length > _MOST_TO_CONVERT:
+        raise Unwritable("there is too much behind the pixel data to be written in another encoding")
+    elements = source.content.read_at(behind.offset, behind.length)
+    return _Tail(source.content, Extent(0, 0), codecs.elements(source.header(), elements, target))
 
 
 @dataclass(frozen=True, slots=True)

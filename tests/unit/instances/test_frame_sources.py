@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from framecache.dicom.frame_source import FrameSource
 from framecache.errors import BrokenPixelData, FrameCacheError, HandOver, InstanceGone, SourceError
 from framecache.instances.entry import Entry
-from framecache.instances.frame_source import FrameSource
 from framecache.orthanc.instance import Instance
 
 from tests.unit.dicom_files import DEFLATED, EXPLICIT, IMPLICIT, JPEG_2000, encapsulated, native

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Protocol
 
 from framecache.dicom import frame_index
 from framecache.dicom.byte_reader import ByteReader, FileReader, MemoryReader
 from framecache.dicom.deflated import readable
-from framecache.dicom.frame_table import FramePlace, FrameTable
+from framecache.dicom.frame_source import FrameSource, LocatedFrames
+from framecache.dicom.frame_table import FrameTable
 from framecache.dicom.pixel_data import locate_frames
 from framecache.dicom.transfer_syntax import is_sent_as_it_lies
 from framecache.errors import HandOver
@@ -23,66 +23,6 @@ from framecache.single_flight import SingleFlight
 
 _LARGEST_IN_MEMORY = 512 << 20
 _PATIENCE, _PATIENCE_FOR_MEMORY = 60.0, 20.0
-
-
-class FrameSource(Protocol):
-    """Frames as they are stored, by their index from 0."""
-
-    @property
-    def number_of_frames(self) -> int:
-        """NumberOfFrames (0028,0008)."""
-
-    @property
-    def frames_present(self) -> int:
-        """How many of them are wholly there, counted from the first."""
-
-    @property
-    def content(self) -> ByteReader:
-        """The DICOM file, inflated where it is a deflated one."""
-
-    def header(self) -> bytes:
-        """The DICOM file up to its pixel data element. Raises SourceError."""
-
-    def frame_length(self, frame_index: int) -> int:
-        """Bytes of a frame. Raises BrokenPixelData where it is missing, SourceError."""
-
-    def read_frame(self, frame_index: int, target: memoryview) -> None:
-        """Read a frame into `target`, which has its length. Raises SourceError."""
-
-
-class LocatedFrames:
-    """Frames whose places are known, in anything that can be read by position."""
-
-    def __init__(self, reader: ByteReader, table: FrameTable) -> None:
-        self._reader, self._table = reader, table
-        self._last: tuple[int, FramePlace] | None = None
-
-    @property
-    def number_of_frames(self) -> int:
-        return self._table.number_of_frames
-
-    @property
-    def frames_present(self) -> int:
-        return self._table.frames_present
-
-    @property
-    def content(self) -> ByteReader:
-        return self._reader
-
-    def header(self) -> bytes:
-        return self._reader.read_at(0, self._table.header_length)
-
-    def frame_length(self, frame_index: int) -> int:
-        return self._place(frame_index).length
-
-    def read_frame(self, frame_index: int, target: memoryview) -> None:
-        self._place(frame_index).read_into(self._reader, target)
-
-    def _place(self, frame_index: int) -> FramePlace:
-        """Finding it may take a read, and whoever wants a frame asks for its length first."""
-        if self._last is None or self._last[0] != frame_index:
-            self._last = frame_index, self._table.place(frame_index, self._reader)
-        return self._last[1]
 
 
 class FrameSources:
