@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from framecache.app import install
 
-__all__ = ["install"]
+__all__ = ["__version__", "install"]
+
+__version__ = "1.0.0"
 
 
 def __getattr__(name: str) -> Any:

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from framecache import __version__
+
 # Orthanc 1.12.5 introduced ResponseContent of /tools/find, which we need.
 OLDEST_CORE = (1, 12, 5)
 # Older Python plugins cannot release the GIL, and leak memory on each request.
@@ -137,9 +139,6 @@ def _is_at_least(version: str, oldest: tuple[int, ...]) -> bool:
     return not numbers or tuple(numbers) >= oldest
 
 
-VERSION = "0.1.0"
-
-
 @dataclass(slots=True)
 class Findings:
     """Versions and checks. They grow until Orthanc has started."""
@@ -167,7 +166,7 @@ class Findings:
     def to_json(self) -> dict[str, Any]:
         """The part of the status that reports them."""
         return {
-            "Version": VERSION,
+            "Version": __version__,
             "Versions": {"Python": platform.python_version(), **self.versions},
             "Serving": self.serving and not self.stopping,
             "OwnsFrameRoutes": self.passed("RouteOrder"),

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Literal, get_args
 
+from framecache import __version__
 from framecache.admin.area import Answer, Content
-from framecache.admin.checks import VERSION
 from framecache.admin.measurements import Measurements, Present
 from framecache.errors import HandOverCause
 from framecache.ports import OrthancModule
@@ -102,7 +102,7 @@ def families(present: Present, metrics: Metrics) -> Iterator[Family]:
 
 def _state(present: Present) -> Iterator[Family]:
     yield Family(
-        "frame_cache_build_info", "gauge", "Always 1; the version is the label.", [Sample(1, {"version": VERSION})]
+        "frame_cache_build_info", "gauge", "Always 1; the version is the label.", [Sample(1, {"version": __version__})]
     )
     yield _gauge("serving", "Whether the plugin serves frames (1) or the stock plugin does (0).", present.serving)
     yield _gauge("degraded", "Whether nothing can be cached at the moment (1).", present.degraded)

@@ -6,8 +6,8 @@ import os
 import sys
 from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter, _SubParsersAction
 from collections.abc import Callable, Sequence
-from importlib.metadata import PackageNotFoundError, version
 
+from framecache import __version__
 from framecache.cli import actions, backfill, bench, events, jobs, resources, rules, size, status
 from framecache.cli.errors import CommandError, ExitCode
 from framecache.cli.session import Session, open_session
@@ -30,7 +30,7 @@ def parser() -> ArgumentParser:
         epilog=_EPILOG,
         formatter_class=RawDescriptionHelpFormatter,
     )
-    made.add_argument("--version", action="version", version=f"framecache {_version()}")
+    made.add_argument("--version", action="version", version=f"framecache {__version__}")
     made.set_defaults(url=os.environ.get("FRAMECACHE_URL") or _DEFAULT_URL, ca=None, insecure=False, json=False)
     _add_common(made)
     commands = made.add_subparsers(metavar="COMMAND", required=True)
@@ -159,13 +159,6 @@ def _named(to: ArgumentParser, kinds: str) -> ArgumentParser:
 
 def _no_wait(to: ArgumentParser) -> None:
     to.add_argument("--no-wait", dest="wait", action="store_false", help="do not follow the job until it ends")
-
-
-def _version() -> str:
-    try:
-        return version("framecache")
-    except PackageNotFoundError:
-        return "from a checkout"
 
 
 def main(argv: Sequence[str] | None = None, *, poll_seconds: float = 0.5) -> int:

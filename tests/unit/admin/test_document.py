@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from framecache import install
+from framecache import __version__, install
 from framecache.admin.area import Asked
-from framecache.admin.checks import VERSION
 from framecache.admin.page import Document
 from framecache.admin.routes import JsonRoute
 from openapi_spec_validator import OpenAPIV31SpecValidator
@@ -44,7 +43,7 @@ def documented(method: str) -> set[str]:
 
 def test_it_is_openapi_3_1() -> None:
     OpenAPIV31SpecValidator(DOCUMENT).validate()
-    assert DOCUMENT["info"]["version"] == VERSION
+    assert DOCUMENT["info"]["version"] == __version__
 
 
 @pytest.mark.parametrize("method", ["get", "post"])
