@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from dev.console import CACHE, SetupError, say
@@ -25,10 +25,11 @@ exec '{loader}' --library-path '{libraries}' --argv0 "$0" '{root}/usr/bin/{pytho
 
 @dataclass(frozen=True)
 class OrthancFolder:
-    """Where the files of one suite's Orthanc lie below `root`."""
+    """Where the files of one suite's Orthanc lie below `root`, and below `others` plugins that are not its own."""
 
     suite: str
     root: Path
+    others: tuple[Path, ...] = field(default=(), kw_only=True)
 
     @property
     def loader(self) -> Path:
@@ -36,7 +37,8 @@ class OrthancFolder:
 
     @property
     def library_path(self) -> str:
-        return f"{self.loader.parent}:{self.root}/usr/lib"
+        own = self.loader.parent.relative_to(self.root)
+        return os.pathsep.join(map(str, (self.root / own, self.root / "usr/lib", *(one / own for one in self.others))))
 
     @property
     def python_version(self) -> str:
@@ -58,7 +60,8 @@ class OrthancFolder:
 
     def plugin(self, name: str) -> Path:
         """The shared library of a plugin, such as OrthancDicomWeb."""
-        return self.root / f"usr/share/orthanc/plugins/lib{name}.so"
+        paths = [root / f"usr/share/orthanc/plugins/lib{name}.so" for root in (self.root, *self.others)]
+        return next(filter(Path.exists, paths), paths[0])
 
     def command(self, *arguments: str) -> list[str]:
         """How to start Orthanc: under the packages' own loader, so that the host's libraries do not matter."""

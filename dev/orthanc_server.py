@@ -12,6 +12,7 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -34,7 +35,8 @@ class OrthancServer:
     """Orthanc of `suite` with its storage, configuration and log in `folder`; use as a context manager.
 
     `configuration` is merged over the least one that starts the plugin (the caller's keys win, whole values).
-    `plugins` are loaded in the order given. Without `port` a free one is taken, the same over restarts.
+    `plugins` are loaded in the order given, from Orthanc's own packages and those unpacked in `others`.
+    Without `port` a free one is taken, the same over restarts.
     Raises SetupError when the port is taken, OrthancFailed when Orthanc does not come up.
     """
 
@@ -46,8 +48,9 @@ class OrthancServer:
         port: int | None = None,
         *,
         plugins: Sequence[str] = PLUGINS,
+        others: Sequence[Path] = (),
     ) -> None:
-        self.installed = orthanc_folder(suite)
+        self.installed = replace(orthanc_folder(suite), others=tuple(others))
         self.folder = folder
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"

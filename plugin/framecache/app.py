@@ -61,6 +61,7 @@ from framecache.prefetch.events import (
     ExtractionStateChanged,
     InstanceDone,
     InstanceOpened,
+    InstancesLogged,
     StoredFormCached,
     StudyArrived,
 )
@@ -540,6 +541,7 @@ def _connect(site: Site, prefetch: Prefetch, maintenance: Maintenance) -> None:
     subscribe, checkpoint, feed = site.dispatcher.subscribe, prefetch.checkpoint, prefetch.change_feed
     subscribe(InstanceStored, lambda event: feed.arrived(event.orthanc_id))
     subscribe(InstanceDeleted, lambda event: maintenance.invalidation.deleted(event.orthanc_id))
+    subscribe(InstancesLogged, lambda event: maintenance.reconciliation.logged(event.orthanc_ids))
     subscribe(StaleInstanceFound, lambda event: maintenance.invalidation.deleted(event.orthanc_id))
     subscribe(CheckpointHasRoom, lambda _: feed.read_on())
     subscribe(StudyArrived, lambda event: prefetch.related.study_arrived(event.study_id))

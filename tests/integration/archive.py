@@ -142,6 +142,7 @@ def running(
     configuration: Mapping[str, object] | None = None,
     *,
     plugins: Sequence[str] = PLUGINS,
+    others: Sequence[Path] = (),
     credentials: tuple[str, str] | None = None,
     in_order: bool = True,
     endings: Endings | None = None,
@@ -151,7 +152,7 @@ def running(
     It has to end without a crash: here, or meanwhile as one of `endings`. Where that is not the point, it is killed
     instead, as an end takes some seconds.
     """
-    server = OrthancServer(suite, folder, {**CONFIGURATION, **(configuration or {})}, plugins=plugins)
+    server = OrthancServer(suite, folder, {**CONFIGURATION, **(configuration or {})}, plugins=plugins, others=others)
     server.start()
     try:
         archive = Archive(server, credentials)

@@ -8,9 +8,12 @@ Orthanc on the same database, have to leave the disk as well.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
+from framecache.batches import batches
 from framecache.dispatcher import Dispatcher
 from framecache.errors import FrameCacheError
 from framecache.orthanc.instance_index import InstanceIndex
@@ -24,6 +27,10 @@ _PAUSE_SECONDS = 0.5
 _ROUND_SECONDS = 3600.0
 # Where several Orthancs share a database, the size of their archive tells whether a round is due already.
 _LOOK_SECONDS = 20.0
+# Pages of the log between two looks; what is beyond has changed the archive's size, or waits for the next round.
+_MOST_LOGGED = 1000
+# How many times as long as an urgent batch took it gives way: arrivals may make a round urgent all day.
+_LEISURE = 4
 
 # Those of some instances, with the attachments that anything is kept of, which are gone or were replaced.
 _Suspects = Callable[[Mapping[str, Collection[str]]], Iterator[str]]
@@ -39,7 +46,8 @@ class StaleInstanceFound:
 class Reconciliation:
     """Goes through the store at the start and once an hour, and soon after another Orthanc may have deleted something.
 
-    At most 400 instances a second are looked at. Publishes StaleInstanceFound.
+    At most 400 instances a second are looked at; where that is urgent, as many as it can in a fifth of the time.
+    Publishes StaleInstanceFound.
     """
 
     def __init__(
@@ -61,6 +69,7 @@ class Reconciliation:
         self._due = 0.0
         self._size: ArchiveSize | None = None
         self._is_shared: bool | None = None
+        self._logged = deque[Sequence[str]](maxlen=_MOST_LOGGED)
         self._worker = Worker(
             "reconciliation",
             self._compare,
@@ -69,16 +78,32 @@ class Reconciliation:
         )
         self.start, self.stop = self._worker.start, self._worker.stop
 
+    def logged(self, orthanc_ids: Sequence[str]) -> None:
+        """These were stored, perhaps by another Orthanc and in place of what is cached here. Returns at once.
+
+        An overwrite by a file of the same length leaves the archive's size as it was.
+        """
+        if self._is_shared is not False:
+            self._logged.append(orthanc_ids)
+
     def _compare(self) -> float:
         """A round if one is due, or a short one if the archive has changed since the last."""
         size = self._shared_size()  # before the round: what is deleted meanwhile is for the next one
+        logged = [self._logged.popleft() for _ in range(len(self._logged))]
         if (now := time.monotonic()) >= self._due:
             self._due = now + self._round_seconds
-            self._round(self._suspects)
+            self._round(self._suspects, lambda _: self._pause_seconds)
         elif size != self._size:
-            self._round(self._suspects_without_file)
+            self._round(self._suspects_without_file, lambda took: min(_LEISURE * took, self._pause_seconds))
+        elif self._is_shared:
+            self._compare_logged(list(chain.from_iterable(logged)))
         self._size = size
         return min(self._look_seconds, max(0.0, self._due - time.monotonic()))
+
+    def _compare_logged(self, orthanc_ids: Sequence[str]) -> None:
+        for batch in batches(orthanc_ids, self._batch):
+            if kept := self._versions.of(batch):
+                self._publish(self._suspects_without_file(kept))
 
     def _shared_size(self) -> ArchiveSize | None:
         """None where no other Orthanc can use the database: its own SQLite; and where Orthanc does not tell."""
@@ -89,14 +114,19 @@ class Reconciliation:
         except (FrameCacheError, KeyError, TypeError, ValueError):
             return None
 
-    def _round(self, suspects: _Suspects) -> None:
-        last = ""
+    def _round(self, suspects: _Suspects, pause: Callable[[float], float]) -> None:
+        """`pause` says how long to give way after a batch that took so long, in seconds."""
+        last, began = "", time.monotonic()
         while kept := self._versions.after(last, self._batch):
-            for orthanc_id in suspects(kept):
-                self._dispatcher.publish(StaleInstanceFound(orthanc_id))
+            self._publish(suspects(kept))
             last = max(kept)
-            if self._worker.pause(self._pause_seconds):
+            if self._worker.pause(pause(time.monotonic() - began)):
                 return
+            began = time.monotonic()
+
+    def _publish(self, suspects: Iterable[str]) -> None:
+        for orthanc_id in suspects:
+            self._dispatcher.publish(StaleInstanceFound(orthanc_id))
 
     def _suspects_without_file(self, kept: Mapping[str, Collection[str]]) -> Iterator[str]:
         """Orthanc is asked only about those whose file is not there: who deletes or replaces one unlinks it."""

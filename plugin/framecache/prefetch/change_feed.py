@@ -19,7 +19,8 @@ from framecache.ports import OrthancApi
 from framecache.prefetch.admission import Admission
 from framecache.prefetch.announcements import Announcements
 from framecache.prefetch.checkpoint import Checkpoint
-from framecache.prefetch.events import StudyArrived
+from framecache.prefetch.events import InstancesLogged, StudyArrived
+from framecache.prefetch.late_changes import LateChanges
 from framecache.prefetch.scheduler import Scheduler
 from framecache.prefetch.task import ARRIVALS, Priority
 from framecache.store.parts import Notes
@@ -63,7 +64,7 @@ class ChangeFeed:
         self._dispatcher = dispatcher
         self._changes, self._scheduler, self._checkpoint = Changes(api), scheduler, checkpoint
         self._notes, self._metrics, self._admission = notes, metrics, admission
-        self._announcements = Announcements()
+        self._announcements, self._late = Announcements(), LateChanges(self._changes, poll_seconds)
         self._has_begun, self._saved = False, -1
         self._poll_seconds, self._save_seconds = poll_seconds, save_seconds
         self._worker = Worker(
@@ -105,15 +106,19 @@ class ChangeFeed:
     def _begin(self) -> bool:
         """Resume where the last run ended; the first one begins with what arrives from now on."""
         with contextlib.suppress(TypeError, ValueError):
-            self._checkpoint.begin(int(self._notes.get(_NOTE) or ""))
+            self._begin_after(int(self._notes.get(_NOTE) or ""))
             return True
         for _ in range(_LOOKS):
             announced, last = self._announcements.number, self._changes.last()
             self._worker.pause(_SETTLE_SECONDS)
             if self._announcements.number == announced:
                 break  # else an instance may be in the log already whose event came only now
-        self._checkpoint.begin(max(0, last - announced * _CHANGES_OF_AN_INSTANCE))
+        self._begin_after(max(0, last - announced * _CHANGES_OF_AN_INSTANCE))
         return True
+
+    def _begin_after(self, sequence: int) -> None:
+        self._checkpoint.begin(sequence)
+        self._late.begin(sequence)
 
     def _read_on(self) -> None:
         """Read up to the end of the log, or until the checkpoint is full."""
@@ -122,16 +127,25 @@ class ChangeFeed:
             page = self._changes.page(self._checkpoint.read_up_to)
             if page.last < self._checkpoint.read_up_to:
                 logger.warning("Orthanc's database is older than at the last start: resuming at its last change")
+                self._late.begin(page.last)
             else:
-                self._announcements.log(orthanc_id for _, orthanc_id in page.new_instances)
-                self._admit(page.new_instances)
+                self._late.saw(page)
+                self._take_in(page.new_instances)
             for study_id in page.new_studies:
                 self._dispatcher.publish(StudyArrived(study_id))
             self._checkpoint.read(page.last)
             if page.is_end:
+                self._take_in(self._late.find(page.last))
                 self._admit_missing(self._announcements.take_missing(waiting), page.last)
                 self._announcements.looked_at(announced)
                 return
+
+    def _take_in(self, new_instances: Sequence[tuple[int, str]]) -> None:
+        orthanc_ids = [orthanc_id for _, orthanc_id in new_instances]
+        self._announcements.log(orthanc_ids)
+        self._admit(new_instances)
+        if orthanc_ids:
+            self._dispatcher.publish(InstancesLogged(orthanc_ids))
 
     def _admit_missing(self, orthanc_ids: Sequence[str], sequence: int) -> None:
         """What was announced before the log was read to its end, and is not in it: deleted, or the log was emptied."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from framecache.instances.entry import Entry
@@ -14,6 +15,13 @@ class StudyArrived:
     """The first instance of the study with this Orthanc ID is new."""
 
     study_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class InstancesLogged:
+    """Orthanc's log of changes says that instances with these Orthanc IDs were stored, here or by another Orthanc."""
+
+    orthanc_ids: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)

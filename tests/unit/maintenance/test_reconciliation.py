@@ -132,6 +132,21 @@ def test_what_arrives_costs_no_question_about_what_has_its_file(bench: Bench) ->
     assert bench.questions == ["POST /tools/bulk-content"]
 
 
+def test_what_another_orthanc_replaced_by_a_file_of_the_same_length_is_found_by_the_log(bench: Bench) -> None:
+    bench.api.has_database_plugin = True
+    one, other = bench.keep(1), bench.keep(2)
+    bench.files.update({one.attachment_uuid, other.attachment_uuid})
+    bench.begin(round_seconds=60)
+    bench.reconciliation.start()
+    assert eventually(lambda: bench.api.calls.count("GET /statistics") > 3)
+    bench.api.store(bytes(1000), orthanc_id=one.orthanc_id, uuid=uuid(9))
+    bench.files.discard(one.attachment_uuid)
+    assert not eventually(lambda: bool(bench.suspects), seconds=0.1)
+    bench.reconciliation.logged([other.orthanc_id, one.orthanc_id, orthanc_id(5)])
+
+    assert eventually(lambda: bench.suspects == [one.orthanc_id])
+
+
 def test_an_index_of_its_own_is_not_looked_at_between_the_rounds(bench: Bench) -> None:
     one = bench.keep(1)
     bench.begin(round_seconds=60)

@@ -15,7 +15,7 @@ from framecache.policy.rule import Described, Rule
 from framecache.prefetch.admission import Admission
 from framecache.prefetch.change_feed import ChangeFeed
 from framecache.prefetch.checkpoint import Checkpoint
-from framecache.prefetch.events import CheckpointHasRoom, StudyArrived
+from framecache.prefetch.events import CheckpointHasRoom, InstancesLogged, StudyArrived
 from framecache.prefetch.task import Priority
 from framecache.telemetry.metrics import Metrics
 
@@ -56,6 +56,7 @@ class Bench:
         self.store.texts["changes"] = "0"
         self.seen: list[tuple[int, int]] = []
         self.new_studies: list[str] = []
+        self.logged: list[str] = []
         self.rules: list[dict[str, object]] = [{"MinimumFrames": 2}]
         self.begin()
 
@@ -75,6 +76,7 @@ class Bench:
             gather_seconds=gather_seconds,
         )
         dispatcher.subscribe(StudyArrived, lambda event: self.new_studies.append(event.study_id))
+        dispatcher.subscribe(InstancesLogged, lambda event: self.logged.extend(event.orthanc_ids))
         dispatcher.subscribe(CheckpointHasRoom, lambda _: self.change_feed.read_on())
 
     def put(self, number: int, **values: Any) -> str:
@@ -214,6 +216,29 @@ def test_an_older_copy_of_the_database_is_taken_as_it_is(bench: Bench, log: Fake
 
     assert eventually(lambda: bench.queue.names == [name])
     assert len(log.of("warning")) == 1
+
+
+def test_a_change_that_another_orthanc_commits_behind_newer_ones_is_found(bench: Bench) -> None:
+    """PostgreSQL gives out the numbers before the transactions end."""
+    first = bench.put(1)
+    late = bench.put(2)
+    hidden = [change for change in bench.api.changes if change["ID"] == late]
+    bench.api.changes = [change for change in bench.api.changes if change["ID"] != late]
+    newer = bench.put(3)
+    bench.change_feed.start()
+    assert eventually(lambda: bench.queue.names == [first, newer])
+    bench.api.changes = sorted([*bench.api.changes, *hidden], key=lambda change: change["Seq"])
+
+    assert eventually(lambda: bench.queue.names == [first, newer, late])
+    assert not eventually(lambda: len(bench.queue.names) > 3, seconds=0.2)
+
+
+def test_what_the_log_says_was_stored_is_told_once(bench: Bench) -> None:
+    names = [bench.put(number) for number in range(3)]
+    bench.change_feed.start()
+
+    assert eventually(lambda: bench.logged == names)
+    assert not eventually(lambda: len(bench.logged) > 3, seconds=0.2)
 
 
 def test_a_burst_waits_in_orthanc_s_database_and_not_in_memory(bench: Bench) -> None:

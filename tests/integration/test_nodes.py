@@ -1,0 +1,82 @@
+"""Two Orthancs on one PostgreSQL and one folder of files: what changes on one is true on the other at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dev.postgresql import Postgresql
+from dev.sample import Sample
+from dev.upload import Instance
+from tests.integration.archive import Archive, wait_until
+from tests.integration.hammer import hammer
+from tests.integration.nodes import two_nodes
+
+pytestmark = [pytest.mark.orthanc, pytest.mark.slow]
+
+SMALL = Sample(frames=4, rows=64, columns=96)
+LOSSLESS_JPEG = "1.2.840.10008.1.2.4.70"
+Nodes = tuple[Archive, Archive]
+
+
+@pytest.fixture(scope="module")
+def nodes(suite: str, folder: Path) -> Iterator[Nodes]:
+    with Postgresql(suite) as postgresql, two_nodes(suite, folder, postgresql) as nodes:
+        yield nodes
+
+
+def payloads(archive: Archive, instance: Instance) -> list[bytes]:
+    return [part.payload for part in archive.parts(instance, "1,2,3,4")]
+
+
+def frames_of(sample: Sample) -> list[bytes]:
+    return [frame.tobytes() for frame in sample.pixels()]
+
+
+def cached_on_both(nodes: Nodes, sample: Sample) -> Instance:
+    instance = nodes[0].store(sample)
+    nodes[1].wait_until_cached(instance)
+    return instance
+
+
+def test_what_arrived_on_one_is_cached_on_the_other(nodes: Nodes) -> None:
+    """Orthanc sends the event only where it arrived; the log of changes is everybody's."""
+    instance = cached_on_both(nodes, replace(SMALL, seed=1))
+    answer = nodes[1].frames(instance, "1,2,3,4")
+    assert answer.headers["X-Frame-Cache"] == "hit"
+    assert payloads(nodes[1], instance) == frames_of(replace(SMALL, seed=1))
+
+
+def test_what_changes_on_one_is_true_on_the_other_at_once_and_leaves_its_disk(nodes: Nodes) -> None:
+    """Meanwhile both are hammered: each answer of either is one version that was there."""
+    a, b = nodes
+    samples = {
+        name: replace(SMALL, seed=seed)
+        for seed, name in enumerate(("deleted", "overwritten", "modified", "compressed"))
+    }
+    instances = {name: cached_on_both(nodes, sample) for name, sample in samples.items()}
+    old = b.cached_files()
+
+    a.delete(f"/instances/{instances['deleted'].orthanc_id}")
+    assert b.frames(instances["deleted"], "1").status_code == 404
+
+    other = replace(samples["overwritten"], rows=SMALL.columns, columns=SMALL.rows)  # of the same length
+    a.store(other, cached=False)
+    assert payloads(b, instances["overwritten"]) == frames_of(other)
+
+    series = a.get_json(f"/instances/{instances['modified'].orthanc_id}/series")["ID"]
+    kept = ["StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"]
+    a.post(
+        f"/series/{series}/modify",
+        {"Replace": {"SeriesDescription": "new"}, "Keep": kept, "Transcode": LOSSLESS_JPEG, "Force": True},
+    )
+    assert LOSSLESS_JPEG in b.frames(instances["modified"], "1").headers["Content-Type"]
+
+    a.post(f"/instances/{instances['compressed'].orthanc_id}/attachments/dicom/compress", {})
+    assert payloads(b, instances["compressed"]) == frames_of(samples["compressed"])
+
+    hammer(*nodes, in_folder=True)
+    wait_until(lambda: old.isdisjoint(b.cached_files()), lambda: str(old & b.cached_files()))
