@@ -36,7 +36,7 @@ from tests.unit.dicom_files import (
     image,
     native,
 )
-from tests.unit.fakes import ORTHANC_ID, PATH, UUID, FakeClock, WatchedStore, find_answer, sources, stored_files, uuid
+from tests.unit.fakes import ORTHANC_ID, PATH, UUID, FakeClock, WatchedStore, find_answer, sources, uuid
 from tests.unit.harness import Harness
 
 DICOM = "application/dicom"
@@ -54,7 +54,7 @@ class Stage(Harness[WatchedStore, FakeClock]):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, WatchedStore(), FakeClock())
         reporter = Reporter(self.metrics, self.clock, "instance", "no-cache")
-        files = InstanceFiles(FileTranscoder(sources(self.api), DirectCodecs()), self.api, stored_files(self.api))
+        files = InstanceFiles(FileTranscoder(sources(self.api), DirectCodecs()), self.api)
         self.retrieval = InstanceRetrieval(self.catalogue, files, self.pool, reporter, PublicUrl.from_configuration({}))
 
     @property

@@ -17,7 +17,7 @@ from framecache.serving.instance_files import InstanceFiles
 from framecache.serving.study_retrieval import StudyRequest, StudyRetrieval
 
 from tests.unit.dicom_files import IMPLICIT, JPEG_LS, SERIES, STUDY, encapsulated, native
-from tests.unit.fakes import FakeClock, WatchedStore, orthanc_id, sources, stored_files, uuid
+from tests.unit.fakes import FakeClock, WatchedStore, orthanc_id, sources, uuid
 from tests.unit.harness import Harness
 from tests.unit.multipart_body import split
 
@@ -35,7 +35,7 @@ class Stage(Harness[WatchedStore, FakeClock]):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, WatchedStore(), FakeClock())
         reporter = Reporter(self.metrics, self.clock, "instance", "no-cache")
-        files = InstanceFiles(FileTranscoder(sources(self.api), DirectCodecs()), self.api, stored_files(self.api))
+        files = InstanceFiles(FileTranscoder(sources(self.api), DirectCodecs()), self.api)
         self.retrieval = StudyRetrieval(self.catalogue, files, self.pool, reporter, PublicUrl.from_configuration({}))
 
     def put(self, number: int, content: bytes, series: str = SERIES, **values: object) -> None:
