@@ -130,7 +130,6 @@ def install(module: OrthancModule, on_change: OnChange | None = None, explorer: 
     Raises SettingsError, and so stops Orthanc's start, only with `"Strict": true`.
     """
     log_to_orthanc(logging.getLogger("framecache"), module)
-    take_any_bytes()
     configuration: dict[str, Any] = json.loads(module.GetConfiguration())
     findings = Findings()
     try:
@@ -153,6 +152,7 @@ def install(module: OrthancModule, on_change: OnChange | None = None, explorer: 
         elif not wrong and not _is_dicom_web_on(configuration):
             findings.checks.append(checks.check_dicom_web_enabled())
     else:
+        take_any_bytes()
         storage = _storage_directory(module, configuration)
         tracer = trace(os.environ, settings.python, findings)
         metrics = Metrics(tracer.journal.missed) if tracer else Metrics()

@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 # Up to here an answer goes out in one piece, with its length, and the connection is kept: a series of single-frame
 # instances is fetched by many such requests.
 LONGEST_BODY = 8 << 20
+CHUNK = 1 << 20  # bytes of the buffer that a file is read through
 
 # As the stock plugin does, though Big Endian "shall not be used with Web Services" (PS3.18 section 8.7.3.1).
 _NATIVE_ONLY = (EXPLICIT_VR_BIG_ENDIAN, DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN)
