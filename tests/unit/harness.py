@@ -32,7 +32,17 @@ from framecache.telemetry.metrics import Metrics
 from framecache.threads import Desk
 
 from tests.unit.dicom_files import EXPLICIT, INSTANCE, SERIES, STUDY, native
-from tests.unit.fakes import SERIES_ID, FakeApi, FakeClock, WatchedStore, eventually, orthanc_id, sources, uuid
+from tests.unit.fakes import (
+    SERIES_ID,
+    FakeApi,
+    FakeClock,
+    WatchedStore,
+    eventually,
+    orthanc_id,
+    sources,
+    stored_files,
+    uuid,
+)
 
 MB = 1 << 20
 
@@ -115,7 +125,7 @@ class FilesBench(Harness[WatchedStore, FakeClock]):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, WatchedStore(), FakeClock())
-        files = InstanceFiles(FileTranscoder(sources(self.api), DirectCodecs()), self.api)
+        files = InstanceFiles(FileTranscoder(sources(self.api), DirectCodecs()), self.api, stored_files(self.api))
         reporter = Reporter(self.metrics, self.clock, "instance", "no-cache")
         self.parts = self.catalogue, files, self.pool, reporter, PublicUrl.from_configuration({})
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from framecache.client.collection import DicomJson, StoredInstance
+from framecache.client.index.reading import DEFAULT_CHARACTER_SET
 from framecache.client.retrieval.opening import Opener
 from framecache.dicom.byte_reader import ByteReader
 from framecache.dicom.data_set import read_header
@@ -90,7 +91,9 @@ class MetadataRetrieval:
     def _metadata(self, instance: StoredInstance) -> DicomJson:
         above = _Above(f"{self._base_url}/{instance.path}", self._threshold)
         with self._opener.content(instance, ()) as reader:
-            found: DicomJson = json.loads(dicom_json(header_of(reader, instance), instance.transfer_syntax_uid, above))
+            header = header_of(reader, instance)
+        text = dicom_json(header, instance.transfer_syntax_uid, above, default_character_set=DEFAULT_CHARACTER_SET)
+        found: DicomJson = json.loads(text)
         return found
 
     def _values(self, instance: StoredInstance, path: str, first: int, length: int) -> Iterator[bytes]:
