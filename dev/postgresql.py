@@ -166,10 +166,10 @@ class Postgresql:
         self._wait_until_it_is_ready()
 
     def stop(self) -> None:
-        """End it; whoever is connected is cut off."""
+        """End it at once; whoever is connected is cut off."""
         process, self._process = self._process, None
         if process is not None:
-            process.send_signal(signal.SIGINT)
+            process.send_signal(signal.SIGQUIT)
             try:
                 process.wait(START_SECONDS)
             except subprocess.TimeoutExpired:

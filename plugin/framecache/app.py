@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import logging
 import os
+import socket
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -35,15 +37,13 @@ from framecache.config.reading import is_strict, lenient_admin_settings, parse_h
 from framecache.config.settings import MEGABYTE, Settings
 from framecache.dicomweb.url import PublicUrl
 from framecache.dispatcher import Dispatcher
-from framecache.errors import SettingsError, SourceError
+from framecache.errors import FrameCacheError, SettingsError, SourceError, reason
 from framecache.instances.catalogue import Catalogue
 from framecache.instances.frame_sources import FrameSources
-from framecache.instances.stored_files import StoredFiles
 from framecache.maintenance.housekeeping import Housekeeping
 from framecache.maintenance.invalidation import Invalidation
 from framecache.maintenance.reconciliation import Reconciliation, StaleInstanceFound
 from framecache.orthanc.api import ModuleApi, for_good
-from framecache.orthanc.bucket import ObjectStore, StorageBucket
 from framecache.orthanc.events import InstanceDeleted, InstanceStored
 from framecache.orthanc.hierarchy import Hierarchy
 from framecache.orthanc.instance import Instance
@@ -55,7 +55,7 @@ from framecache.policy.policy import Policy
 from framecache.ports import Clock, OrthancApi, OrthancModule
 from framecache.prefetch.admission import Admission
 from framecache.prefetch.backfill import Backfill
-from framecache.prefetch.backfill_plan import Plan
+from framecache.prefetch.backfill_plan import BackfillControl, Plan
 from framecache.prefetch.change_feed import ChangeFeed
 from framecache.prefetch.checkpoint import Checkpoint
 from framecache.prefetch.events import (
@@ -119,7 +119,7 @@ OnChange = Callable[[int, int, str], None]
 
 _PATIENCE_AT_THE_END = 2.0  # seconds
 _KEPT_BUFFERS = 256 * MEGABYTE
-_DESK_THREADS, _BUCKET_THREADS = 2, 16
+_DESK_THREADS = 2
 _DAY = 86400.0
 _FEWEST_TURNS = 4
 
@@ -132,6 +132,7 @@ def install(module: OrthancModule, on_change: OnChange | None = None, explorer: 
     Raises SettingsError, and so stops Orthanc's start, only with `"Strict": true`.
     """
     log_to_orthanc(logging.getLogger("framecache"), module)
+    take_any_bytes()
     configuration: dict[str, Any] = json.loads(module.GetConfiguration())
     findings = Findings()
     try:
@@ -154,7 +155,6 @@ def install(module: OrthancModule, on_change: OnChange | None = None, explorer: 
         elif not wrong and not _is_dicom_web_on(configuration):
             findings.checks.append(checks.check_dicom_web_enabled())
     else:
-        take_any_bytes()
         storage = _storage_directory(module, configuration)
         tracer = trace(os.environ, settings.python, findings)
         metrics = Metrics(tracer.journal.missed) if tracer else Metrics()
@@ -265,7 +265,6 @@ class Core:
 
     store: Store
     catalogue: Catalogue
-    files: StoredFiles
     sources: FrameSources
     pool: BufferPool
     codecs: CodecPools
@@ -283,7 +282,7 @@ class Prefetch:
     change_feed: ChangeFeed
     related: RelatedStudies
     queue_state: QueueState
-    backfill: Backfill
+    backfill: BackfillControl
     write_behind: WriteBehind
 
 
@@ -435,24 +434,11 @@ def _core(site: Site) -> Core:
         back_desk=back_desk,
     )
     catalogue.trusts_files = False  # until Orthanc has told that it keeps and deletes them itself
-    bucket_desk = Desk("frame-cache-bucket", _BUCKET_THREADS if settings.storage_url else 0)
-    contents = SharedBuffers(settings.maximum_inflated_mb * MEGABYTE)
-    files = StoredFiles(site.api, contents, _bucket(site, bucket_desk) if settings.storage_url else None)
+    sources = FrameSources(site.api, SharedBuffers(settings.maximum_inflated_mb * MEGABYTE))
     pool = BufferPool(settings.maximum_memory_mb * MEGABYTE, _KEPT_BUFFERS)
     memory = settings.codec_memory_mb * MEGABYTE
     codecs = CodecPools(settings.python, settings.codec_processes, memory, settings.codec_seconds)
-    return Core(store, catalogue, files, FrameSources(files), pool, codecs, (desk, back_desk, bucket_desk))
-
-
-def _bucket(site: Site, desk: Desk) -> StorageBucket | None:
-    """Where a storage plugin keeps Orthanc's files; None where it cannot be used, and Orthanc is asked as ever."""
-    try:
-        bucket = StorageBucket(ObjectStore(site.settings.storage_url), desk, site.clock, site.metrics)
-    except SettingsError as error:
-        site.findings.checks.append(checks.check_storage_url(str(error)))
-        return None
-    site.findings.checks.append(checks.check_storage_url(None))
-    return bucket
+    return Core(store, catalogue, sources, pool, codecs, (desk, back_desk))
 
 
 def _open_store(site: Site) -> Store:
@@ -518,7 +504,7 @@ def _prefetch(site: Site, core: Core) -> Prefetch:
         ChangeFeed(site.api, scheduler, checkpoint, notes, site.metrics, admission, dispatcher),
         related,
         QueueState(scheduler, related, notes),
-        Backfill(studies, admission, scheduler, core.store, clock, _backfill_plan(settings)),
+        _backfill(site, core, studies, admission, scheduler),
         WriteBehind(core.catalogue, core.store),
     )
 
@@ -531,6 +517,23 @@ def _extraction_workers(site: Site, core: Core, scheduler: Scheduler, cost: Extr
     )
     caching = InstanceCaching(catalogue, extractor, background, store, scheduler, metrics, clock)
     return ExtractionWorkers(site.settings.workers, scheduler, caching, catalogue, store, metrics, clock)
+
+
+def _backfill(site: Site, core: Core, studies: Studies, admission: Admission, scheduler: Scheduler) -> BackfillControl:
+    """Shared with other nodes where `Cluster` is set and its extra is there: procrastinate and psycopg."""
+    dsn, plan = os.environ.get("FRAMECACHE_CLUSTER") or site.settings.cluster, _backfill_plan(site.settings)
+    parts = (studies, admission, scheduler, core.store, site.clock, plan)
+    if not dsn:
+        return Backfill(*parts)
+    node = f"{site.configuration.get('Name') or 'Orthanc'}@{socket.gethostname()}"
+    try:
+        shared: BackfillControl = import_module("framecache.cluster.shared_backfill").SharedBackfill(dsn, node, *parts)
+    except (ImportError, FrameCacheError) as error:
+        site.findings.note(checks.check_cluster(reason(error)))
+        logger.error("work is not shared: %s", reason(error))
+        return Backfill(*parts)
+    site.findings.note(checks.check_cluster(None))
+    return shared
 
 
 def _backfill_plan(settings: Settings) -> Plan:
@@ -623,7 +626,7 @@ def _whole_transactions(site: Site, core: Core) -> Iterator[Transaction]:
 
 
 def _instance_files(site: Site, core: Core, codecs: CodecPool | None) -> InstanceFiles:
-    return InstanceFiles(FileTranscoder(core.sources, codecs) if codecs else None, site.api, core.files)
+    return InstanceFiles(FileTranscoder(core.sources, codecs) if codecs else None, site.api)
 
 
 def _reporter(site: Site, route: Route) -> Reporter:

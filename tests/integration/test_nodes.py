@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dev.postgresql import Postgresql
 from dev.sample import Sample
 from dev.upload import Instance
-from tests.integration.archive import Archive, wait_until
+from tests.integration.archive import Archive, stop, wait_until
 from tests.integration.hammer import hammer
 from tests.integration.nodes import two_nodes
 
@@ -19,12 +20,16 @@ pytestmark = [pytest.mark.orthanc, pytest.mark.slow]
 
 SMALL = Sample(frames=4, rows=64, columns=96)
 LOSSLESS_JPEG = "1.2.840.10008.1.2.4.70"
+SHARED = {"BackfillMBPerSecond": 1}  # of 0.5 MB each, so one node alone takes some seconds for eight
 Nodes = tuple[Archive, Archive]
 
 
 @pytest.fixture(scope="module")
 def nodes(suite: str, folder: Path) -> Iterator[Nodes]:
-    with Postgresql(suite) as postgresql, two_nodes(suite, folder, postgresql) as nodes:
+    with (
+        Postgresql(suite) as postgresql,
+        two_nodes(suite, folder, postgresql, SHARED | {"Cluster": postgresql.dsn}) as nodes,
+    ):
         yield nodes
 
 
@@ -80,3 +85,40 @@ def test_what_changes_on_one_is_true_on_the_other_at_once_and_leaves_its_disk(no
 
     hammer(*nodes, in_folder=True)
     wait_until(lambda: old.isdisjoint(b.cached_files()), lambda: str(old & b.cached_files()))
+
+
+ACTION = {"X-Frame-Cache": "1"}
+
+
+def act(archive: Archive, path: str) -> dict[str, Any]:
+    answer = archive.ask("POST", f"/frame-cache/{path}", headers=ACTION)
+    answer.raise_for_status()
+    told: dict[str, Any] = answer.json()
+    return told
+
+
+def told(archive: Archive) -> dict[str, Any]:
+    answer: dict[str, Any] = archive.get_json("/frame-cache/backfill")
+    return answer
+
+
+def test_a_backfill_is_shared_and_each_instance_cached_by_one_node(nodes: Nodes) -> None:
+    a, b = nodes
+    instances = [cached_on_both(nodes, replace(SMALL, frames=40, seed=20 + number)) for number in range(8)]
+    for node in nodes:
+        for study in node.get_json("/studies"):
+            act(node, f"studies/{study}/purge")
+        wait_until(lambda node=node: not node.cached_files())  # type: ignore[misc]
+    assert told(b)["State"] == "off"
+    act(a, "backfill/start")
+    wait_until(lambda: told(b)["State"] == "done", lambda: str((told(a), told(b))))
+
+    both = [[node.progress(one)["State"] for node in nodes] for one in instances]
+    assert [sorted(states) for states in both] == [["cached", "not cached"]] * len(instances)
+    assert {states.index("cached") for states in both} == {0, 1}
+    total = len(a.get_json("/instances"))
+    assert [(told(node)["Done"], told(node)["Total"]) for node in nodes] == [(total, total)] * 2
+    assert [job["Kind"] for job in b.get_json("/frame-cache/jobs")["Jobs"] if job["Kind"] == "backfill"]
+    for node in nodes:
+        assert node.status()["Settings"]["Cluster"] == "(set)"
+        stop(node.server)

@@ -17,7 +17,6 @@ from urllib.parse import parse_qsl, urlsplit
 from framecache.dicom.identity import InstancePath
 from framecache.errors import NotFound, SourceError
 from framecache.instances.frame_sources import FrameSources
-from framecache.instances.stored_files import RemoteFiles, StoredFiles
 from framecache.orthanc.instance import Instance
 from framecache.ports import OrthancApi
 from framecache.shared_buffers import SharedBuffers
@@ -90,14 +89,9 @@ def instance(number: int = 0, **values: Any) -> Instance:
     return Instance.from_find(find_answer(**(defaults | values)))
 
 
-def stored_files(api: OrthancApi, limit: int = 1 << 30, remote: RemoteFiles | None = None) -> StoredFiles:
-    """Files, of which those that have to be read whole take no more than so many bytes."""
-    return StoredFiles(api, SharedBuffers(limit), remote)
-
-
-def sources(api: OrthancApi, limit: int = 1 << 30, remote: RemoteFiles | None = None) -> FrameSources:
+def sources(api: OrthancApi, limit: int = 1 << 30) -> FrameSources:
     """Sources that hold no more than so many bytes in memory."""
-    return FrameSources(stored_files(api, limit, remote))
+    return FrameSources(api, SharedBuffers(limit))
 
 
 class FakeClock:

@@ -101,14 +101,15 @@ def check_tracing(error: str | None) -> Check:
     return Check("Tracing", error is None, advice if error else "")
 
 
+def check_cluster(error: str | None) -> Check:
+    """Whether work can be shared with other nodes, where `Cluster` asks for it."""
+    advice = f'"Cluster" is set, but this node works alone: {error} (see docs/cluster.md)'
+    return Check("Cluster", error is None, advice if error else "")
+
+
 def check_store(error: str | None) -> Check:
     """Whether the cache's folder can be used."""
     return Check("Directory", error is None, error or "", fatal=False)
-
-
-def check_storage_url(error: str | None) -> Check:
-    """Whether the bucket that StorageURL names can be read from."""
-    return Check("StorageURL", error is None, f"Orthanc's files are not read from the bucket: {error}" if error else "")
 
 
 def check_admin_users(users: Sequence[str], *, verified: bool) -> Check:

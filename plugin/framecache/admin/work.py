@@ -8,8 +8,7 @@ from typing import Any
 from framecache.admin.area import Answer, Asked, iso
 from framecache.admin.jobs import Job, Jobs, State
 from framecache.declaration import Declaration, Number
-from framecache.prefetch.backfill import Backfill
-from framecache.prefetch.backfill_plan import BackfillState
+from framecache.prefetch.backfill_plan import BackfillControl, BackfillState
 from framecache.telemetry.events import Events
 
 _MOST_EVENTS = 1000
@@ -71,7 +70,7 @@ _STATES: Mapping[BackfillState, State] = {"running": "running", "done": "done"}
 class BackfillArea:
     """The area of the backfill, which is also listed as a job until it is done."""
 
-    def __init__(self, backfill: Backfill, jobs: Jobs) -> None:
+    def __init__(self, backfill: BackfillControl, jobs: Jobs) -> None:
         self._backfill, self._jobs = backfill, jobs
         self._job: Job | None = None
         self.get_routes: Mapping[str, Answer] = {"backfill": self.report}
@@ -81,6 +80,11 @@ class BackfillArea:
 
     def report(self) -> dict[str, Any]:
         """GET /frame-cache/backfill."""
+        if self._backfill.state == "running":  # another node that shares it may have started it
+            self._follow_it()
+        return self._told()
+
+    def _told(self) -> dict[str, Any]:
         backfill, progress = self._backfill, self._backfill.progress
         left = backfill.seconds_left
         return {
@@ -117,7 +121,7 @@ class BackfillArea:
             job.state = _STATES.get(self._backfill.state, "paused")
             job.pause(_FOLLOW_SECONDS)
         self._update(job)
-        job.result = self.report()
+        job.result = self._told()
         if job.is_cancelled and not self._jobs.is_stopping:
             self._backfill.pause()
 

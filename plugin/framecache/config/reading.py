@@ -81,8 +81,9 @@ def lenient_admin_settings(section: object) -> tuple[bool, tuple[str, ...]]:
 
 
 def in_force(settings: Settings) -> dict[str, Any]:
-    """The settings by their keys, for the status."""
+    """The settings by their keys, for the status; without a connection string, which may have a password."""
     values = {f.name: getattr(settings, f.name) for f in fields(settings)}
+    values["cluster"] = "(set)" if settings.cluster else ""
     return {SETTINGS[name].name: _shown(SETTINGS[name], value) for name, value in values.items()}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Literal, Self
+from typing import Literal, Protocol, Self
 
 from framecache.config.reading import Hours
 from framecache.ports import Clock
@@ -52,6 +52,39 @@ class Progress:
         except (ValueError, TypeError, AttributeError, RecursionError):
             return cls()
         return progress if is_right else cls()
+
+
+class BackfillControl(Protocol):
+    """A backfill, of this node alone or shared with others, as its routes see it."""
+
+    state: BackfillState
+    reason: str
+    progress: Progress
+    total: int | None
+    is_wanted: bool
+
+    @property
+    def study_date(self) -> str:
+        """The date of the study that is being cached; "" before the first, and for studies without a date."""
+
+    @property
+    def seconds_left(self) -> float | None:
+        """An estimate; None while there is none."""
+
+    def start(self) -> None:
+        """Start its threads."""
+
+    def stop(self) -> None:
+        """End them. Returns at once."""
+
+    def done(self, orthanc_id: str) -> None:
+        """The scheduler has nothing left to do for this instance."""
+
+    def go_on(self) -> None:
+        """Start, or resume after a pause; once done, start again from the beginning."""
+
+    def pause(self) -> None:
+        """Pause until `go_on` is called, also over a restart."""
 
 
 class Allowance:

@@ -12,10 +12,7 @@ from framecache.errors import HandOverCause
 from framecache.telemetry.histogram import FILLING_BOUNDS, SERVING_BOUNDS, Histogram, Reading
 from framecache.telemetry.history import Sums
 
-_Bucket = Literal["bucket_reads", "bucket_bytes", "bucket_faults"]
-Counted = Literal[
-    "errors", "overloaded", "damaged_blocks", "filled_instances", "failed_fills", "dropped_from_queue", _Bucket
-]
+Counted = Literal["errors", "overloaded", "damaged_blocks", "filled_instances", "failed_fills", "dropped_from_queue"]
 # All readable counters: also those derived from answers, extracted instances and removed rows.
 Found = Literal["hits", "misses", "bypasses", "not_modified"]
 CounterName = Literal[Counted, Found, "filled_frames", "filled_bytes", "evicted_instances", "evicted_bytes"]

@@ -1,1 +1,0 @@
-"""A folder of DICOM files as a collection."""

@@ -1,1 +1,0 @@
-"""The retrieve transactions over any collection: frames, whole instances, pictures, metadata, bulk data."""

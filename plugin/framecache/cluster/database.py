@@ -1,0 +1,112 @@
+"""The schema `framecache` of the PostgreSQL database that all nodes share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from procrastinate import App, PsycopgConnector, SyncPsycopgConnector
+from procrastinate.exceptions import ConnectorException
+from psycopg import Connection, Error, sql
+from psycopg.conninfo import make_conninfo
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+from framecache.errors import FrameCacheError
+
+SCHEMA = "framecache"
+_PATIENCE = 10.0  # seconds that a connection may take
+_LOCK = 0x6672616D65  # of one preparation at a time
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS shared_jobs (
+    kind text PRIMARY KEY,
+    run bigint NOT NULL DEFAULT 1,
+    state text NOT NULL CHECK (state IN ('running', 'paused', 'done')),
+    bookmark text NOT NULL DEFAULT '',
+    study_date text NOT NULL DEFAULT '',
+    is_planned boolean NOT NULL DEFAULT false,
+    total bigint,
+    looked_at bigint NOT NULL DEFAULT 0,
+    planned bigint NOT NULL DEFAULT 0,
+    done bigint NOT NULL DEFAULT 0,
+    failed bigint NOT NULL DEFAULT 0,
+    size bigint NOT NULL DEFAULT 0,
+    began timestamptz NOT NULL DEFAULT now()
+);
+CREATE TABLE IF NOT EXISTS shared_pieces (
+    kind text NOT NULL,
+    run bigint NOT NULL,
+    key text NOT NULL,
+    node text,
+    error text,
+    ended timestamptz,
+    PRIMARY KEY (kind, run, key)
+);
+"""
+
+
+class DatabaseError(FrameCacheError):
+    """The shared database does not answer, or refuses."""
+
+    status = 503
+    retry_after = 10
+
+
+class Database:
+    """A few connections. Procrastinate's tables and ours lie in a schema of their own, beside Orthanc's."""
+
+    def __init__(self, dsn: str, *, connections: int = 4) -> None:
+        """`dsn` is a connection string of libpq, or an address. Raises DatabaseError if it is neither."""
+        try:
+            self._conninfo = make_conninfo(
+                dsn, application_name="framecache", options=f"-c search_path={SCHEMA}", connect_timeout="5"
+            )
+        except Error as error:
+            raise DatabaseError("the connection string is invalid") from error  # without what it says: a password
+        self._pool = ConnectionPool(
+            self._conninfo,
+            min_size=0,
+            max_size=connections,
+            open=False,
+            timeout=_PATIENCE,
+            check=ConnectionPool.check_connection,
+        )
+
+    def open(self) -> None:
+        """Connect, and make the tables that are missing. Raises DatabaseError."""
+        self._pool.open()
+        with self.transaction() as connection:
+            connection.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+            connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(SCHEMA)))
+            if _is_empty(connection):
+                connection.execute(self.deferring_app().schema_manager.get_schema())
+            connection.execute(_TABLES)
+
+    def close(self) -> None:
+        """Cut the connections."""
+        self._pool.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection[Any]]:
+        """A connection whose changes count together, or not at all. Raises DatabaseError."""
+        try:
+            with self._pool.connection() as connection:
+                yield connection
+        except (Error, PoolTimeout, ConnectorException) as error:
+            raise DatabaseError(f"the shared database: {type(error).__name__}: {error}") from error
+
+    def deferring_app(self) -> App:
+        """For threads that queue."""
+        connector = SyncPsycopgConnector()
+        connector.open(self._pool)
+        return App(connector=connector)
+
+    def working_app(self, concurrency: int) -> App:
+        """For the event loop of a worker, which opens it: one connection for each piece, and two for itself."""
+        return App(connector=PsycopgConnector(conninfo=self._conninfo, min_size=1, max_size=concurrency + 2))
+
+
+def _is_empty(connection: Connection[Any]) -> bool:
+    row = connection.execute("SELECT to_regclass(%s)", [f"{SCHEMA}.procrastinate_jobs"]).fetchone()
+    return row is None or row[0] is None

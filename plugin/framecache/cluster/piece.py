@@ -1,0 +1,61 @@
+"""A piece of shared work, and what a kind of work has to know to be shared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+from framecache.errors import FrameCacheError
+
+
+class NotHere(FrameCacheError):
+    """This node cannot do it now; another may, or this one later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Work on one version of an instance, in one form: whoever does it twice has the same result.
+
+    `size` is that of its stored file in bytes.
+    """
+
+    orthanc_id: str
+    attachment_uuid: str
+    size: int
+    form: str = ""
+
+    @property
+    def key(self) -> str:
+        """What it is planned and counted under, once in each run."""
+        return f"{self.attachment_uuid}/{self.form}"
+
+    def to_json(self) -> dict[str, Any]:
+        """The piece as arguments of a task."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The next pieces. `bookmark` continues after them; `looked_at` instances were checked for them.
+
+    `study_date` is that of the last study, "" if it has none.
+    """
+
+    pieces: Sequence[Piece]
+    bookmark: str
+    looked_at: int
+    study_date: str
+
+
+class Kind(Protocol):
+    """A kind of shared work. All methods run on threads of the shared work."""
+
+    def total(self) -> int | None:
+        """How many instances there are to check. Raises FrameCacheError."""
+
+    def plan(self, bookmark: str) -> Plan | None:
+        """What is next after `bookmark` ("" at the beginning); None at the end. Raises FrameCacheError."""
+
+    def do(self, piece: Piece) -> int:
+        """Do it, and return the bytes that were made; 0 if there was nothing to do. Raises FrameCacheError, NotHere."""

@@ -1,0 +1,166 @@
+"""The queue of pieces: procrastinate's tasks, of which each kind of work has two, `plan` and `piece`.
+
+Each kind has queues of its own, so that a node of an older version leaves alone what it does not know.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from procrastinate import App, BaseRetryStrategy, JobContext, RetryDecision
+from procrastinate.exceptions import AlreadyEnqueued
+from procrastinate.jobs import Job
+from procrastinate.types import JSONDict
+
+from framecache.cluster.database import Database
+from framecache.cluster.piece import Kind, NotHere, Piece
+from framecache.cluster.shared_jobs import SharedJob, SharedJobs
+from framecache.errors import Stopping, reason
+
+logger = logging.getLogger(__name__)
+
+_PLAN, _PIECE = "framecache.plan", "framecache.piece"
+_MOST_ATTEMPTS = 5
+_NOT_HERE_SECONDS = 10
+# Planning waits while so many pieces wait: the rest of the archive waits in Orthanc's database.
+_MOST_WAITING = 2000
+_WAIT_SECONDS = 2
+_PLAN_PRIORITY = 10
+
+
+class PieceRetries(BaseRetryStrategy):
+    """A piece that failed is tried again later; one whose node stops goes to another at once, and loses no attempt."""
+
+    def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision | None:
+        """None if it has failed for good."""
+        if isinstance(exception, Stopping | NotHere):
+            return RetryDecision(retry_in={"seconds": 0 if isinstance(exception, Stopping) else _NOT_HERE_SECONDS})
+        return RetryDecision(retry_in={"seconds": 3**job.attempts}) if job.attempts < _MOST_ATTEMPTS - 1 else None
+
+
+class PlanRetries(BaseRetryStrategy):
+    """Planning goes on as soon as Orthanc answers again."""
+
+    def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision | None:
+        """Never None: a plan that is given up would end the work."""
+        return RetryDecision(retry_in={"seconds": 0 if isinstance(exception, Stopping) else min(60, 5 + job.attempts)})
+
+
+class PieceQueue:
+    """What this node does with pieces and plans, and how it queues them."""
+
+    def __init__(
+        self,
+        database: Database,
+        kinds: Mapping[str, Kind],
+        node: str,
+        *,
+        most_waiting: int = _MOST_WAITING,
+        wait_seconds: int = _WAIT_SECONDS,
+    ) -> None:
+        """`node` is the name that this node signs with."""
+        self._database, self._kinds, self._node = database, kinds, node
+        self._most_waiting, self._wait_seconds = most_waiting, wait_seconds
+        self.jobs = SharedJobs(database)
+        self._app = self._with_tasks(database.deferring_app())
+
+    @property
+    def kinds(self) -> list[str]:
+        """The kinds of work that this node knows."""
+        return list(self._kinds)
+
+    @property
+    def queues(self) -> list[str]:
+        """The names of the queues that this node works on."""
+        return [f"{kind}/{task}" for kind in self._kinds for task in ("plan", "piece")]
+
+    def working_app(self, concurrency: int) -> App:
+        """For an event loop, which opens it."""
+        return self._with_tasks(self._database.working_app(concurrency))
+
+    def begin(self, kind: str, *, resume: bool) -> None:
+        """Begin a kind of work where nobody has. To `resume` ends a pause, or begins once more.
+
+        Raises DatabaseError.
+        """
+        with self._database.transaction() as connection:
+            self.jobs.begin(connection, kind, resume=resume)
+            if resume:
+                connection.execute(
+                    "UPDATE procrastinate_jobs SET scheduled_at = NULL WHERE status = 'todo' AND queue_name = %s",
+                    [f"{kind}/piece"],
+                )
+        self.see_that_it_is_planned(kind)
+
+    def pause(self, kind: str) -> None:
+        """Nobody takes a piece any more; those at work come to their end. Raises DatabaseError."""
+        with self._database.transaction() as connection:
+            self.jobs.pause(connection, kind)
+            connection.execute(
+                "UPDATE procrastinate_jobs SET scheduled_at = now() + interval '100 years'"
+                " WHERE status = 'todo' AND queue_name = %s",
+                [f"{kind}/piece"],
+            )
+
+    def see_that_it_is_planned(self, kind: str) -> None:
+        """A run that is not planned to its end has one plan in the queue or at work. Raises DatabaseError."""
+        job = self.jobs.find(kind)
+        if job is not None and job.state == "running" and not job.is_planned:
+            self._defer_plan(job)
+
+    def _with_tasks(self, app: App) -> App:
+        app.task(name=_PLAN, retry=PlanRetries(), pass_context=False)(self._plan)
+        app.task(name=_PIECE, retry=PieceRetries(), pass_context=True)(self._do)
+        return app
+
+    def _defer_plan(self, job: SharedJob, seconds: int = 0) -> None:
+        """Unless one waits. Two never work at once: they have the same lock."""
+        name = f"{job.kind}/plan"
+        options: dict[str, Any] = {"schedule_in": {"seconds": seconds}} if seconds else {}
+        task = self._app.configure_task(
+            _PLAN, queue=name, lock=name, queueing_lock=name, priority=_PLAN_PRIORITY, **options
+        )
+        try:
+            with self._database.transaction():
+                task.defer(kind=job.kind, run=job.run)
+        except AlreadyEnqueued:
+            return
+
+    def _plan(self, kind: str, run: int) -> None:
+        """One step, then the next one. What a step plans counts as a whole, or not at all."""
+        job = self.jobs.find(kind)
+        if job is None or (job.run, job.state) != (run, "running") or job.is_planned:
+            return
+        if job.total is None:
+            self.jobs.set_total(kind, self._kinds[kind].total())
+        if job.unfinished >= self._most_waiting:
+            self._defer_plan(job, self._wait_seconds)
+            return
+        plan = self._kinds[kind].plan(job.bookmark)
+        with self._database.transaction() as connection:
+            present = self.jobs.running(connection, kind, run)
+            if present is None or present.bookmark != job.bookmark:
+                return
+            pieces = self.jobs.plan(connection, job, plan)
+            task = self._app.configure_task(_PIECE, queue=f"{kind}/piece", connection=connection)
+            if pieces:
+                arguments: list[JSONDict] = [{"kind": kind, "run": run, "piece": one.to_json()} for one in pieces]
+                task.batch_defer(*arguments)
+        if plan is not None:
+            self._defer_plan(job)
+
+    def _do(self, context: JobContext, kind: str, run: int, piece: dict[str, Any]) -> None:
+        """One piece. It may have been done before by a node that died before it could say so."""
+        one = Piece(**piece)
+        try:
+            size = self._kinds[kind].do(one)
+        except (Stopping, NotHere):
+            raise
+        except Exception as error:
+            if context.job.attempts >= _MOST_ATTEMPTS - 1:
+                logger.warning("%s of instance %s has failed: %s", kind, one.orthanc_id, reason(error))
+                self.jobs.finish(kind, run, one, self._node, 0, reason(error))
+            raise
+        self.jobs.finish(kind, run, one, self._node, size)

@@ -1,0 +1,138 @@
+"""The backfill that several nodes share, as the routes of each see it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from framecache.cluster.database import Database
+from framecache.cluster.node_backfill import NodeBackfill
+from framecache.cluster.piece_queue import PieceQueue
+from framecache.cluster.shared_jobs import SharedJob
+from framecache.cluster.shared_work import SharedWork
+from framecache.errors import Overloaded
+from framecache.orthanc.studies import Studies
+from framecache.ports import Clock
+from framecache.prefetch.admission import Admission
+from framecache.prefetch.backfill_plan import Allowance, BackfillState, Plan, Progress
+from framecache.prefetch.backfill_search import Search
+from framecache.prefetch.scheduler import Scheduler
+from framecache.store.store import Store
+from framecache.worker import Worker
+
+BACKFILL = "backfill"
+_LOOK_SECONDS = 1.0
+_PATIENCE = 5.0
+
+
+class SharedBackfill:
+    """Reads every second how far all nodes are, on a thread of its own: Orthanc's HTTP threads use no database."""
+
+    def __init__(
+        self,
+        dsn: str,
+        node: str,
+        studies: Studies,
+        admission: Admission,
+        scheduler: Scheduler,
+        store: Store,
+        clock: Clock,
+        plan: Plan,
+        *,
+        look_seconds: float = _LOOK_SECONDS,
+    ) -> None:
+        """`node` is the name that this node signs with. Raises DatabaseError if `dsn` is invalid."""
+        search = Search(studies, admission, clock, time.sleep)
+        self._allowance = Allowance(plan, store, clock)
+        self._work = NodeBackfill(studies, search, scheduler, self._allowance, plan, clock)
+        self._database = Database(dsn)
+        self._queue = PieceQueue(self._database, {BACKFILL: self._work}, node)
+        begins = [BACKFILL] if plan.starts else []
+        self._shared = SharedWork(self._database, self._queue, begins=begins, may_take=self._work.may_take)
+        self._job: SharedJob | None = None
+        self._wishes, self._is_granted = list[Callable[[], None]](), threading.Event()
+        self._look_seconds, self.is_wanted = look_seconds, plan.starts
+        self._worker = Worker("shared-backfill", self._turn, task="following the shared backfill", retry_seconds=5.0)
+        self.done = self._work.done
+
+    def start(self) -> None:
+        """Start the threads."""
+        self._shared.start()
+        self._worker.start()
+
+    def stop(self) -> None:
+        """End them. What is at work here goes to another node."""
+        self._work.stop()
+        self._shared.stop()
+        self._worker.stop()
+
+    def go_on(self) -> None:
+        """Start, or resume after a pause; once done, start again from the beginning. Raises Overloaded."""
+        self._wish(lambda: self._queue.begin(BACKFILL, resume=True))
+
+    def pause(self) -> None:
+        """Pause it on all nodes until `go_on` is called on any. Raises Overloaded."""
+        self._wish(lambda: self._queue.pause(BACKFILL))
+
+    @property
+    def state(self) -> BackfillState:
+        """That of all nodes; of this one, where it may not take part now."""
+        job = self._job
+        if job is None:
+            return "off"
+        obstacle = self._allowance.obstacle(0) if job.state == "running" else None
+        return obstacle[0] if obstacle else job.state
+
+    @property
+    def reason(self) -> str:
+        """Why it is in that state."""
+        if self._job is None:
+            return 'the setting "Backfill" is false, and nobody has started it'
+        if self._job.state == "paused":
+            return "paused by an administrator, on all nodes"
+        obstacle = self._allowance.obstacle(0) if self._job.state == "running" else None
+        return f"on this node: {obstacle[1]}" if obstacle else ""
+
+    @property
+    def progress(self) -> Progress:
+        """That of all nodes: instances without a piece count as checked, others when their piece has ended."""
+        job = self._job
+        if job is None:
+            return Progress()
+        looked_at = max(0, job.looked_at - job.unfinished)
+        return Progress(job.bookmark, job.state == "paused", looked_at, job.done, job.size)
+
+    @property
+    def total(self) -> int | None:
+        """The instances in the archive; None before they are counted."""
+        return None if self._job is None else self._job.total
+
+    @property
+    def study_date(self) -> str:
+        """The date of the study that was planned last."""
+        return "" if self._job is None else self._job.study_date
+
+    @property
+    def seconds_left(self) -> float | None:
+        """An estimate from the pace since the beginning; None while there is none."""
+        done = self.progress.looked_at
+        if self._job is None or self._job.total is None or not done:
+            return None
+        return max(0, self._job.total - done) * (datetime.now(UTC) - self._job.began).total_seconds() / done
+
+    def _wish(self, wish: Callable[[], None]) -> None:
+        self._is_granted.clear()
+        self._wishes.append(wish)
+        self._worker.wake()
+        if not self._is_granted.wait(_PATIENCE):
+            raise Overloaded("the shared database does not answer")
+
+    def _turn(self) -> float:
+        self._database.open()
+        while self._wishes:
+            self._wishes.pop(0)()
+        self._job = self._queue.jobs.find(BACKFILL)
+        self._is_granted.set()
+        return self._look_seconds

@@ -1,0 +1,77 @@
+"""A kind of work for tests: a file in a folder for each piece. As a program, a node: `… DSN FOLDER NAME SECONDS`."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from pathlib import Path
+
+from framecache.cluster.database import Database
+from framecache.cluster.piece import Piece, Plan
+from framecache.cluster.piece_queue import PieceQueue
+from framecache.cluster.shared_work import SharedWork
+from framecache.errors import SourceError
+
+LETTERS = "letters"
+PAGE = 10
+
+
+class Letters:
+    """So many pieces, `PAGE` to a plan; each takes `seconds`, and notes who did it. `broken` ones fail."""
+
+    def __init__(self, folder: Path, node: str, number: int, seconds: float = 0.0) -> None:
+        self._folder, self._node, self._number, self._seconds = folder, node, number, seconds
+        self.broken: dict[str, int] = {}
+        self.attempts: list[str] = []
+
+    def total(self) -> int | None:
+        return self._number
+
+    def plan(self, bookmark: str) -> Plan | None:
+        first = int(bookmark or 0)
+        if first >= self._number:
+            return None
+        last = min(self._number, first + PAGE)
+        return Plan([Piece(f"id{n}", f"uuid{n}", 5) for n in range(first, last)], str(last), last - first, "20260101")
+
+    def do(self, piece: Piece) -> int:
+        self.attempts.append(piece.orthanc_id)
+        time.sleep(self._seconds)
+        if self.broken.get(piece.orthanc_id, 0) > 0:
+            self.broken[piece.orthanc_id] -= 1
+            raise SourceError("broken")
+        with (self._folder / piece.orthanc_id).open("a") as file:
+            file.write(f"{self._node}\n")
+        return piece.size
+
+
+class Node:
+    """One that works on letters from `start` to `stop`."""
+
+    def __init__(self, dsn: str, letters: Letters, name: str, *, most_waiting: int = 2000) -> None:
+        self.letters, self.database = letters, Database(dsn)
+        self.queue = PieceQueue(self.database, {LETTERS: letters}, name, most_waiting=most_waiting, wait_seconds=1)
+        self._may_take = True
+        self.work = SharedWork(
+            self.database,
+            self.queue,
+            begins=[LETTERS],
+            may_take=lambda: self._may_take,
+            concurrency=2,
+            silence_seconds=2.0,
+            look_seconds=0.5,
+        )
+
+    def let(self, *, take: bool) -> None:
+        self._may_take = take
+
+    def stop(self) -> None:
+        self.work.stop()
+        self.work.join(10)
+        self.database.close()
+
+
+if __name__ == "__main__":
+    Node(sys.argv[1], Letters(Path(sys.argv[2]), sys.argv[3], 60, float(sys.argv[4])), sys.argv[3]).work.start()
+    threading.Event().wait()

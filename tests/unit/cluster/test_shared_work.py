@@ -1,0 +1,173 @@
+"""Pieces of shared work are done once each, whoever stops, dies or fails meanwhile, and all nodes see how far it is."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from framecache.cluster.database import Database, DatabaseError
+from framecache.cluster.shared_jobs import SharedJob
+
+from tests.unit.cluster.letters import LETTERS, Letters, Node
+from tests.unit.fakes import eventually
+
+NewNode = Callable[..., Node]
+
+
+@pytest.fixture
+def new_node(dsn: str, tmp_path: Path) -> Iterator[NewNode]:
+    """Make a node, to be started by the test."""
+    made: list[Node] = []
+
+    def new(name: str = "a", number: int = 25, seconds: float = 0.0, most_waiting: int = 2000) -> Node:
+        made.append(Node(dsn, Letters(tmp_path, name, number, seconds), name, most_waiting=most_waiting))
+        made[-1].database.open()
+        return made[-1]
+
+    yield new
+    for node in made:
+        node.stop()
+
+
+def job_of(node: Node) -> SharedJob:
+    job = node.queue.jobs.find(LETTERS)
+    assert job is not None
+    return job
+
+
+def is_done(node: Node) -> bool:
+    job = node.queue.jobs.find(LETTERS)
+    return job is not None and job.state == "done"
+
+
+def signatures(folder: Path) -> list[list[str]]:
+    return [path.read_text().split() for path in sorted(folder.iterdir())]
+
+
+def test_two_nodes_share_the_pieces_and_each_is_done_once(new_node: NewNode, tmp_path: Path) -> None:
+    a, b = new_node("a", seconds=0.05), new_node("b", seconds=0.05)
+    a.work.start()
+    b.work.start()
+    assert eventually(lambda: is_done(a), seconds=20)
+
+    done = signatures(tmp_path)
+    assert [len(names) for names in done] == [1] * 25
+    assert {name for names in done for name in names} == {"a", "b"}
+    job = job_of(b)
+    assert (job.total, job.looked_at, job.planned, job.done, job.failed, job.size) == (25, 25, 25, 25, 0, 125)
+    assert (job.study_date, job.is_planned, job.unfinished) == ("20260101", True, 0)
+
+
+def test_what_a_killed_node_had_at_work_is_done_by_another(dsn: str, new_node: NewNode, tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    arguments = [sys.executable, "-m", "tests.unit.cluster.letters", dsn, str(tmp_path), "killed", "0.2"]
+    with subprocess.Popen(arguments, env=environment) as killed:
+        assert eventually(lambda: len(signatures(tmp_path)) > 3, seconds=20)
+        killed.kill()
+    node = new_node("other", number=60)
+    assert job_of(node).done < 60
+    node.work.start()
+    assert eventually(lambda: is_done(node), seconds=20)
+
+    done = signatures(tmp_path)
+    assert len(done) == 60
+    assert (job_of(node).done, job_of(node).failed) == (60, 0)
+    assert {names[0] for names in done} == {"killed", "other"}
+
+
+def test_a_node_that_stops_leaves_its_pieces_to_others(new_node: NewNode, tmp_path: Path) -> None:
+    a, b = new_node("a", seconds=0.05), new_node("b")
+    a.work.start()
+    assert eventually(lambda: len(signatures(tmp_path)) > 3, seconds=20)
+    a.stop()
+    assert len(signatures(tmp_path)) < 25
+    b.work.start()
+
+    assert eventually(lambda: is_done(b), seconds=20)
+    assert [len(names) for names in signatures(tmp_path)] == [1] * 25
+
+
+def test_a_pause_on_one_node_holds_all_and_ends_on_any(new_node: NewNode, tmp_path: Path) -> None:
+    a, b = new_node("a", number=40, seconds=0.05), new_node("b", number=40)
+    a.work.start()
+    assert eventually(lambda: len(signatures(tmp_path)) > 3, seconds=20)
+    a.queue.pause(LETTERS)
+    b.work.start()
+    assert eventually(lambda: not stirs(a), seconds=5)
+    paused = job_of(a)
+    assert (paused.state, paused.done < 40) == ("paused", True)
+    b.queue.begin(LETTERS, resume=True)
+
+    assert eventually(lambda: is_done(a), seconds=20)
+    assert len(signatures(tmp_path)) == 40
+
+
+def stirs(node: Node) -> bool:
+    before = job_of(node).done
+    return eventually(lambda: job_of(node).done > before, seconds=0.5)
+
+
+def test_a_node_that_may_take_nothing_takes_nothing(new_node: NewNode, tmp_path: Path) -> None:
+    a, b = new_node("a"), new_node("b")
+    a.let(take=False)
+    a.work.start()
+    b.work.start()
+    assert eventually(lambda: is_done(b), seconds=20)
+
+    assert {name for names in signatures(tmp_path) for name in names} == {"b"}
+
+
+def test_a_piece_that_fails_is_tried_again(new_node: NewNode) -> None:
+    node = new_node(number=3)
+    node.letters.broken = {"id1": 1}
+    node.work.start()
+    assert eventually(lambda: is_done(node), seconds=20)
+
+    assert (job_of(node).done, job_of(node).failed) == (3, 0)
+    assert sorted(node.letters.attempts) == ["id0", "id1", "id1", "id2"]
+
+
+def test_planning_waits_while_many_pieces_wait(new_node: NewNode) -> None:
+    node = new_node(number=25, seconds=0.02, most_waiting=5)
+    node.work.start()
+    assert eventually(lambda: node.queue.jobs.find(LETTERS) is not None, seconds=10)
+    most = 0
+    while not is_done(node):
+        most = max(most, job_of(node).unfinished)
+    assert most <= 5 - 1 + 10
+
+
+def test_what_is_done_begins_once_more_when_it_is_asked_for(new_node: NewNode, tmp_path: Path) -> None:
+    node = new_node(number=5)
+    node.work.start()
+    assert eventually(lambda: is_done(node), seconds=20)
+    node.queue.begin(LETTERS, resume=True)
+
+    assert eventually(lambda: is_done(node) and job_of(node).run == 2, seconds=20)
+    assert [len(names) for names in signatures(tmp_path)] == [2] * 5
+    with node.database.transaction() as connection:
+        rows = connection.execute("SELECT count(*) FROM shared_pieces").fetchone()
+    assert rows == (5,)
+
+
+def test_several_nodes_make_the_tables_at_once_beside_anothers(dsn: str) -> None:
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("CREATE TABLE procrastinate_jobs (id int)")  # of another application
+    first, second = Database(dsn), Database(dsn)
+    first.open()
+    second.open()
+    with second.transaction() as connection:
+        assert connection.execute("SELECT count(*) FROM framecache.shared_jobs").fetchone() == (0,)
+    first.close()
+    second.close()
+
+
+def test_a_connection_string_that_is_none_is_refused_without_showing_it() -> None:
+    with pytest.raises(DatabaseError) as refused:
+        Database("host=a password=secret nonsense")
+    assert "secret" not in str(refused.value)
