@@ -15,6 +15,7 @@ from bench.rows import Row
 from bench.subject import (
     COPY,
     FRAMECACHE,
+    FRAMECACHE_SLOW_LINE,
     FRAMECACHE_VIEWER,
     INDEX,
     NGINX,
@@ -38,6 +39,7 @@ GROUPS = (
     (INDEX,),
     (STOCK_VIEWER,),
     (FRAMECACHE_VIEWER,),
+    (FRAMECACHE_SLOW_LINE,),
 )
 
 Key = tuple[str, str]

@@ -1,6 +1,6 @@
 """OHIF over a slow line: `python -m bench.slow_line`, the stock plugin and the cache with and without `Transcode`.
 
-Chromium itself slows the line down (100 Mbit/s, 20 ms), so that server and browser may be one machine.
+Chromium itself slows the line down (100 Mbit/s and 20 ms unless told otherwise).
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from playwright.sync_api import Page, Playwright, sync_playwright
+from playwright.sync_api import Playwright, sync_playwright
 from rich.console import Console
 from rich.table import Table
 
+from bench.network import OFFICE, Network
 from dev.console import CHECKOUT
 from dev.ohif import make_viewer
 from dev.orthanc_server import OrthancServer
@@ -24,7 +25,6 @@ from dev.sample import Sample
 from dev.upload import upload, wait_for_frames
 from tests.viewer.ohif import Ohif, chromium_with_profile
 
-BYTES_PER_SECOND, LATENCY_MS = 100e6 / 8, 20
 PATIENCE = 600.0  # seconds
 SUBJECTS: Mapping[str, Mapping[str, object]] = {
     "stock plugin": {"Enable": False},
@@ -43,7 +43,7 @@ class Opening:
     megabytes: float
 
 
-def measure(playwright: Playwright, subject: str, suite: str, sample: Path, frames: int) -> Opening:
+def measure(playwright: Playwright, network: Network, subject: str, suite: str, sample: Path, frames: int) -> Opening:
     """Open the study once in a new browser, with all its frames cached where there is a cache."""
     with tempfile.TemporaryDirectory() as folder, serve(Path(folder), suite, SUBJECTS[subject]) as server:
         [instance] = upload(server.url, sample)
@@ -51,7 +51,7 @@ def measure(playwright: Playwright, subject: str, suite: str, sample: Path, fram
             wait_for_frames(server.url, instance, lambda _: None)
         with chromium_with_profile(playwright, Path(folder) / "profile") as browser:
             page = browser.new_page()
-            slow_down(page)
+            network.slow_down(page)
             ohif = Ohif(page)
             page.set_default_timeout(PATIENCE * 1000)
             ohif.open(server.url, instance)
@@ -72,13 +72,6 @@ def serve(folder: Path, suite: str, settings: Mapping[str, object]) -> Iterator[
         yield server
 
 
-def slow_down(page: Page) -> None:
-    session = page.context.new_cdp_session(page)
-    session.send("Network.enable")
-    line = {"offline": False, "latency": LATENCY_MS, "downloadThroughput": BYTES_PER_SECOND, "uploadThroughput": -1}
-    session.send("Network.emulateNetworkConditions", line)
-
-
 def wait_for_all(ohif: Ohif, frames: int) -> None:
     """OHIF fetches ahead what it does not show yet."""
     waited = 0.0
@@ -94,14 +87,17 @@ def main() -> None:
     parser.add_argument("--suite", default="forky")
     parser.add_argument("--frames", type=int, default=69)
     parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--megabits", type=float, default=OFFICE.megabits_per_second, help="a second, of the line")
+    parser.add_argument("--latency", type=float, default=OFFICE.latency_ms, help="of the line, in ms")
     options = parser.parse_args()
+    network = Network(options.megabits, options.latency)
     make_viewer()
     table = Table("subject", "first frame, s", "last frame, s", "MB", title=f"{options.frames} frames, {options.suite}")
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         sample = Sample(frames=options.frames, rows=2457, columns=1890).write(Path(folder) / "sample.dcm")
         for _ in range(options.rounds):
             for subject in SUBJECTS:
-                opening = measure(playwright, subject, options.suite, sample, options.frames)
+                opening = measure(playwright, network, subject, options.suite, sample, options.frames)
                 table.add_row(subject, f"{opening.first:.1f}", f"{opening.last:.1f}", f"{opening.megabytes:.0f}")
     Console().print(table)
 

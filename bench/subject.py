@@ -84,4 +84,13 @@ TRIVIAL = Subject("trivial Python route")
 HOUSEKEEPER = Subject("framecache beside the Housekeeper", (*PLUGINS, "Housekeeper"), _housekept())
 STOCK_VIEWER = Subject("stock, default, in OHIF", PLUGINS, _with_viewer(FrameCache={"Enable": False}))
 FRAMECACHE_VIEWER = Subject("framecache, in OHIF", PLUGINS, {**_shipped(), **_with_viewer()})
+# Thumbnails as small pictures, so that the viewport is the first to ask for a frame.
+FRAMECACHE_SLOW_LINE = Subject(
+    "framecache, Transcode, in OHIF",
+    PLUGINS,
+    {
+        **_with_frame_cache(Transcode=[{}], MinimumFrames=1),
+        **_with_viewer(Viewer={"thumbnailRendering": "thumbnailDirect"}),
+    },
+)
 COPY = Subject("cp, synced")

@@ -18,6 +18,7 @@ class Rule(Enum):
     AT_MOST_TIMES = "≤ {0:g} ×"
     AT_MOST_MORE = "≤ {0:g} more"
     AT_MOST = "≤ {0:g}"
+    AT_LEAST = "≥ {0:g}"
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,8 @@ class Wanted:
         return "–" if self.bound is None else self.rule.value.format(self.bound)
 
     def ratio(self, subject: Figure, peer: Figure | None) -> float:
-        """What is held against the bound; large is good for the first two rules, small for the others."""
-        if self.rule is Rule.AT_MOST or peer is None:
+        """What is held against the bound; large is good for rules with "≥", small for the others."""
+        if self.rule in (Rule.AT_MOST, Rule.AT_LEAST) or peer is None:
             return subject.value
         if self.rule is Rule.AT_MOST_MORE:
             return subject.value - peer.value
@@ -47,5 +48,5 @@ class Wanted:
         ratio = self.ratio(subject, peer)
         if self.bound is None:
             return "better" if ratio > 1 / AS_GOOD else "as good" if ratio >= AS_GOOD else "the other is better"
-        more_is_better = self.rule in (Rule.TIMES_AS_MANY, Rule.TIMES_FASTER)
+        more_is_better = self.rule in (Rule.TIMES_AS_MANY, Rule.TIMES_FASTER, Rule.AT_LEAST)
         return "reached" if (ratio >= self.bound if more_is_better else ratio <= self.bound) else "missed"

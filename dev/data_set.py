@@ -121,7 +121,7 @@ def ultrasound(number_of_frames: int, photometric_interpretation: str) -> Datase
 def _shared_groups() -> Dataset:
     return items(
         PixelMeasuresSequence=[items(PixelSpacing=[PIXEL_SPACING, PIXEL_SPACING], SliceThickness=SLICE_THICKNESS)],
-        PlaneOrientationSequence=[items(ImageOrientationPatient=[0, 1, 0, 0, 0, -1])],
+        PlaneOrientationSequence=[items(ImageOrientationPatient=[0, -1, 0, 0, 0, -1])],
         PixelValueTransformationSequence=[items(RescaleIntercept=0, RescaleSlope=1, RescaleType="US")],
         FrameVOILUTSequence=[items(WindowCenter=1100, WindowWidth=2200)],
         FrameAnatomySequence=[items(FrameLaterality="L", AnatomicRegionSequence=code("76752008", "SCT", "Breast"))],

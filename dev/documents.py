@@ -1,7 +1,7 @@
 """Writes what the code declares into the documents: `python -m dev.documents`.
 
-The tables of settings in README.md and of rules in docs/rules.md, and in openapi.json the arguments of routes, the
-settings and the keys of a rule.
+The tables of settings in docs/settings.md and of rules in docs/rules.md, and in openapi.json the arguments of routes,
+the settings and the keys of a rule.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 sys.path.insert(0, str(CHECKOUT / "plugin"))
 
-README = CHECKOUT / "README.md"
+SETTINGS_PAGE = CHECKOUT / "docs/settings.md"
 RULES = CHECKOUT / "docs/rules.md"
 OPENAPI = CHECKOUT / "plugin/framecache/admin/openapi.json"
 
@@ -94,6 +94,6 @@ def _object(declarations: Iterable[Declaration]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    for path in (README, RULES):
+    for path in (SETTINGS_PAGE, RULES):
         path.write_text(with_tables(path.read_text()))
     OPENAPI.write_text(with_declarations(OPENAPI.read_text()))

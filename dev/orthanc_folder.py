@@ -75,7 +75,8 @@ class OrthancFolder:
         return kept | {
             "PATH": f"{self.wrappers}:{host.get('PATH', os.defpath)}",
             "LC_ALL": "C.UTF-8",
-            "DCMDICTPATH": str(self.root / "usr/share/dcmtk/dicom.dic"),
+            # Both, as a Debian package of DCMTK has them built in.
+            "DCMDICTPATH": ":".join(str(self.root / f"usr/share/dcmtk/{name}.dic") for name in ("dicom", "private")),
             "PYTHONHOME": str(self.root / "usr"),
             "PYTHONPATH": os.pathsep.join(map(str, (self.site_packages, *map(self.extra_packages, EXTRAS)))),
         }

@@ -5,6 +5,7 @@ ServeFolders cannot do it: addresses such as /ohif/viewer?StudyInstanceUIDs=… 
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -32,13 +33,18 @@ CONTENT_TYPES = {
     ".wasm": "application/wasm",
     ".woff2": "font/woff2",
 }
-START_PAGE = "index.html"
+START_PAGE, CONFIGURATION = "index.html", "app-config.js"
 
 
 class ViewerRoute:
-    """GET of a file of the viewer; each other path is one of its pages, which all start from index.html."""
+    """GET of a file of the viewer; each other path is one of its pages, which all start from index.html.
 
-    def __init__(self, folder: Path) -> None:
+    `settings` are for OHIF's data source, beside those in dev/ohif-config.js.
+    """
+
+    def __init__(self, folder: Path, settings: Mapping[str, object]) -> None:
+        changed = f"Object.assign(window.config.dataSources[0].configuration, {json.dumps(settings)});"
+        self._appended = {CONFIGURATION: changed.encode()} if settings else {}
         # What is not in this list cannot be asked for, whatever the path.
         self._files = {str(path.relative_to(folder)): path for path in folder.rglob("[!.]*") if path.is_file()}
 
@@ -54,13 +60,16 @@ class ViewerRoute:
         if entity_tag in _known(request["headers"]):
             output.SendHttpStatus(304, b"")
         else:
-            output.AnswerBuffer(path.read_bytes(), CONTENT_TYPES.get(path.suffix, "application/octet-stream"))
+            content = path.read_bytes() + self._appended.get(path.name, b"")
+            output.AnswerBuffer(content, CONTENT_TYPES.get(path.suffix, "application/octet-stream"))
 
 
 def _known(headers: Mapping[str, str]) -> list[str]:
     return headers.get("if-none-match", "").split(", ")
 
 
+SETTINGS = json.loads(orthanc.GetConfiguration()).get("Viewer", {})
+
 install(orthanc)
 # Orthanc takes the slash off an address that ends with one.
-orthanc.RegisterRestCallback(f"{ROOT.rstrip('/')}(|/.*)", for_good(ViewerRoute(FOLDER)))
+orthanc.RegisterRestCallback(f"{ROOT.rstrip('/')}(|/.*)", for_good(ViewerRoute(FOLDER, SETTINGS)))

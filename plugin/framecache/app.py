@@ -40,10 +40,12 @@ from framecache.dispatcher import Dispatcher
 from framecache.errors import FrameCacheError, SettingsError, SourceError, reason
 from framecache.instances.catalogue import Catalogue
 from framecache.instances.frame_sources import FrameSources
+from framecache.instances.stored_files import StoredFiles
 from framecache.maintenance.housekeeping import Housekeeping
 from framecache.maintenance.invalidation import Invalidation
 from framecache.maintenance.reconciliation import Reconciliation, StaleInstanceFound
 from framecache.orthanc.api import ModuleApi, for_good
+from framecache.orthanc.bucket import ObjectStore, StorageBucket
 from framecache.orthanc.events import InstanceDeleted, InstanceStored
 from framecache.orthanc.hierarchy import Hierarchy
 from framecache.orthanc.instance import Instance
@@ -119,7 +121,7 @@ OnChange = Callable[[int, int, str], None]
 
 _PATIENCE_AT_THE_END = 2.0  # seconds
 _KEPT_BUFFERS = 256 * MEGABYTE
-_DESK_THREADS = 2
+_DESK_THREADS, _BUCKET_THREADS = 2, 16
 _DAY = 86400.0
 _FEWEST_TURNS = 4
 
@@ -132,7 +134,6 @@ def install(module: OrthancModule, on_change: OnChange | None = None, explorer: 
     Raises SettingsError, and so stops Orthanc's start, only with `"Strict": true`.
     """
     log_to_orthanc(logging.getLogger("framecache"), module)
-    take_any_bytes()
     configuration: dict[str, Any] = json.loads(module.GetConfiguration())
     findings = Findings()
     try:
@@ -155,6 +156,7 @@ def install(module: OrthancModule, on_change: OnChange | None = None, explorer: 
         elif not wrong and not _is_dicom_web_on(configuration):
             findings.checks.append(checks.check_dicom_web_enabled())
     else:
+        take_any_bytes()
         storage = _storage_directory(module, configuration)
         tracer = trace(os.environ, settings.python, findings)
         metrics = Metrics(tracer.journal.missed) if tracer else Metrics()
@@ -265,6 +267,7 @@ class Core:
 
     store: Store
     catalogue: Catalogue
+    files: StoredFiles
     sources: FrameSources
     pool: BufferPool
     codecs: CodecPools
@@ -434,11 +437,24 @@ def _core(site: Site) -> Core:
         back_desk=back_desk,
     )
     catalogue.trusts_files = False  # until Orthanc has told that it keeps and deletes them itself
-    sources = FrameSources(site.api, SharedBuffers(settings.maximum_inflated_mb * MEGABYTE))
+    bucket_desk = Desk("frame-cache-bucket", _BUCKET_THREADS if settings.storage_url else 0)
+    contents = SharedBuffers(settings.maximum_inflated_mb * MEGABYTE)
+    files = StoredFiles(site.api, contents, _bucket(site, bucket_desk) if settings.storage_url else None)
     pool = BufferPool(settings.maximum_memory_mb * MEGABYTE, _KEPT_BUFFERS)
     memory = settings.codec_memory_mb * MEGABYTE
     codecs = CodecPools(settings.python, settings.codec_processes, memory, settings.codec_seconds)
-    return Core(store, catalogue, sources, pool, codecs, (desk, back_desk))
+    return Core(store, catalogue, files, FrameSources(files), pool, codecs, (desk, back_desk, bucket_desk))
+
+
+def _bucket(site: Site, desk: Desk) -> StorageBucket | None:
+    """Where a storage plugin keeps Orthanc's files; None where it cannot be used, and Orthanc is asked as ever."""
+    try:
+        bucket = StorageBucket(ObjectStore(site.settings.storage_url), desk, site.clock, site.metrics)
+    except SettingsError as error:
+        site.findings.checks.append(checks.check_storage_url(str(error)))
+        return None
+    site.findings.checks.append(checks.check_storage_url(None))
+    return bucket
 
 
 def _open_store(site: Site) -> Store:
@@ -626,7 +642,7 @@ def _whole_transactions(site: Site, core: Core) -> Iterator[Transaction]:
 
 
 def _instance_files(site: Site, core: Core, codecs: CodecPool | None) -> InstanceFiles:
-    return InstanceFiles(FileTranscoder(core.sources, codecs) if codecs else None, site.api)
+    return InstanceFiles(FileTranscoder(core.sources, codecs) if codecs else None, site.api, core.files)
 
 
 def _reporter(site: Site, route: Route) -> Reporter:

@@ -11,6 +11,7 @@ import pytest
 from bench.client import NotAvailable
 from bench.figure import Figure
 from bench.lab import Lab
+from bench.probes.first_picture import Picture, first_recognisable, of_pairs
 from bench.probes.scale import HIT, MEMORY, START_UP, Scale
 from bench.probes.viewer import refuse_strangers
 from bench.subject import FRAMECACHE, FRAMECACHE_VIEWER, STOCK_VIEWER, Subject
@@ -54,3 +55,22 @@ def test_the_viewer_got_its_frames_from_whom_is_measured(subject: Subject, outco
 def test_frames_of_another_one_are_refused(subject: Subject, outcomes: list[str | None]) -> None:
     with pytest.raises(NotAvailable):
         refuse_strangers(subject, outcomes)
+
+
+def test_the_first_picture_is_the_first_that_is_like_the_last() -> None:
+    black, noise, coarse, final = ([0] * 4, [9, 1, 9, 1], [1, 2, 8, 9], [0, 3, 7, 9])
+    shown = [Picture(time=time, grey=grey) for time, grey in enumerate((black, noise, coarse, final))]
+
+    assert first_recognisable(shown) == 2
+
+
+@pytest.mark.parametrize("shown", [[], [Picture(time=1, grey=[0] * 4)]])
+def test_a_viewport_that_stays_black_gives_no_figure(shown: list[Picture]) -> None:
+    with pytest.raises(NotAvailable):
+        first_recognisable(shown)
+
+
+def test_eight_of_ten_openings_are_so_many_times_sooner() -> None:
+    figure = of_pairs([(1, times) for times in (1, 1.5, 2, 2, 2, 3, 3, 3, 3, 4)])
+
+    assert (figure.value, figure.median) == (2, 1)

@@ -7,6 +7,7 @@ import pytest
 from bench.subject import (
     COPY,
     FRAMECACHE,
+    FRAMECACHE_SLOW_LINE,
     FRAMECACHE_VIEWER,
     HOUSEKEEPER,
     NGINX,
@@ -20,7 +21,7 @@ from bench.subject import (
 )
 
 
-@pytest.mark.parametrize("subject", [FRAMECACHE, FRAMECACHE_VIEWER, HOUSEKEEPER, NOT_FILLING])
+@pytest.mark.parametrize("subject", [FRAMECACHE, FRAMECACHE_SLOW_LINE, FRAMECACHE_VIEWER, HOUSEKEEPER, NOT_FILLING])
 def test_answers_of_these_come_from_the_cache(subject: Subject) -> None:
     assert subject.has_cache
 

@@ -23,6 +23,8 @@ def figure(value: float, errors: int = 0) -> Figure:
         (Rule.AT_MOST_TIMES, 2, 0.5, 0.2, 2.5, "missed"),
         (Rule.AT_MOST_MORE, 5, 8, 3, 5, "reached"),
         (Rule.AT_MOST_MORE, 5, 9, 3, 6, "missed"),
+        (Rule.AT_LEAST, 2, 2, None, 2, "reached"),
+        (Rule.AT_LEAST, 2, 1.9, None, 1.9, "missed"),
         (Rule.AT_MOST, 1.1, 1.1, None, 1.1, "reached"),
         (Rule.AT_MOST, 1.1, 2.7, None, 2.7, "missed"),
         (Rule.TIMES_AS_MANY, None, 200, 100, 2, "better"),

@@ -62,3 +62,7 @@ def test_the_locked_versions_are_among_those_that_the_package_allows(lock: str) 
 
 def test_the_version_is_there_without_an_installation() -> None:
     assert re.fullmatch(r"\d+\.\d+\.\d+", framecache.__version__)
+
+
+def test_the_readme_is_of_this_version() -> None:
+    assert (CHECKOUT / "README.md").read_text().startswith(f"# framecache {framecache.__version__}\n")

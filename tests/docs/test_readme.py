@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from dev.console import CHECKOUT
-from dev.documents import OPENAPI, README, RULES, with_declarations, with_tables
+from dev.documents import OPENAPI, RULES, SETTINGS_PAGE, with_declarations, with_tables
 
 
-@pytest.mark.parametrize("path", [README, RULES], ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [SETTINGS_PAGE, RULES], ids=lambda path: path.stem)
 def test_every_setting_and_every_key_of_a_rule_is_documented_with_what_is_allowed(path: Path) -> None:
     assert with_tables(path.read_text()) == path.read_text(), "run: python -m dev.documents"
 

@@ -17,6 +17,7 @@ from urllib.parse import parse_qsl, urlsplit
 from framecache.dicom.identity import InstancePath
 from framecache.errors import NotFound, SourceError
 from framecache.instances.frame_sources import FrameSources
+from framecache.instances.stored_files import RemoteFiles, StoredFiles
 from framecache.orthanc.instance import Instance
 from framecache.ports import OrthancApi
 from framecache.shared_buffers import SharedBuffers
@@ -89,9 +90,14 @@ def instance(number: int = 0, **values: Any) -> Instance:
     return Instance.from_find(find_answer(**(defaults | values)))
 
 
-def sources(api: OrthancApi, limit: int = 1 << 30) -> FrameSources:
+def stored_files(api: OrthancApi, limit: int = 1 << 30, remote: RemoteFiles | None = None) -> StoredFiles:
+    """Files, of which those that have to be read whole take no more than so many bytes."""
+    return StoredFiles(api, SharedBuffers(limit), remote)
+
+
+def sources(api: OrthancApi, limit: int = 1 << 30, remote: RemoteFiles | None = None) -> FrameSources:
     """Sources that hold no more than so many bytes in memory."""
-    return FrameSources(api, SharedBuffers(limit))
+    return FrameSources(stored_files(api, limit, remote))
 
 
 class FakeClock:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
+from framecache.codecs.direct_codecs import DirectCodecs
 from framecache.dicom.identity import InstancePath
+from framecache.dicomweb.url import PublicUrl
 from framecache.dispatcher import Dispatcher
 from framecache.instances.catalogue import Catalogue
 from framecache.policy.policy import Policy, Treatment
@@ -20,6 +22,9 @@ from framecache.prefetch.extraction_workers import ExtractionWorkers
 from framecache.prefetch.instance_caching import InstanceCaching
 from framecache.prefetch.scheduler import Scheduler
 from framecache.prefetch.task import Priority, Task
+from framecache.serving.answer import Answer, Reporter
+from framecache.serving.file_transcoder import FileTranscoder
+from framecache.serving.instance_files import InstanceFiles
 from framecache.serving.representations import Codecs
 from framecache.store.buffers import BufferPool
 from framecache.store.store import Store
@@ -27,7 +32,17 @@ from framecache.telemetry.metrics import Metrics
 from framecache.threads import Desk
 
 from tests.unit.dicom_files import EXPLICIT, INSTANCE, SERIES, STUDY, native
-from tests.unit.fakes import SERIES_ID, FakeApi, FakeClock, WatchedStore, eventually, orthanc_id, sources, uuid
+from tests.unit.fakes import (
+    SERIES_ID,
+    FakeApi,
+    FakeClock,
+    WatchedStore,
+    eventually,
+    orthanc_id,
+    sources,
+    stored_files,
+    uuid,
+)
 
 MB = 1 << 20
 
@@ -103,6 +118,29 @@ class Harness(Generic[AnyStore, AnyClock]):
             number_of_frames=frames,
             series_id=series,
         )
+
+
+class FilesBench(Harness[WatchedStore, FakeClock]):
+    """A harness for retrievals of whole files; at its end, all memory was given back."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, WatchedStore(), FakeClock())
+        files = InstanceFiles(FileTranscoder(sources(self.api), DirectCodecs()), self.api, stored_files(self.api))
+        reporter = Reporter(self.metrics, self.clock, "instance", "no-cache")
+        self.parts = self.catalogue, files, self.pool, reporter, PublicUrl.from_configuration({})
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.desk.close()
+        assert self.pool.leased == 0
+
+
+def sent(answer: Answer) -> bytes:
+    """All of the body, which is given back behind it."""
+    with answer:
+        return bytes(answer.body) if isinstance(answer.body, memoryview) else b"".join(map(bytes, answer.body))
 
 
 class OtherPolicy(Policy):

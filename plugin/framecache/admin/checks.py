@@ -112,6 +112,11 @@ def check_store(error: str | None) -> Check:
     return Check("Directory", error is None, error or "", fatal=False)
 
 
+def check_storage_url(error: str | None) -> Check:
+    """Whether the bucket that StorageURL names can be read from."""
+    return Check("StorageURL", error is None, f"Orthanc's files are not read from the bucket: {error}" if error else "")
+
+
 def check_admin_users(users: Sequence[str], *, verified: bool) -> Check:
     """Whether the user names in "AdminUsers" are verified by anybody."""
     return Check(

@@ -87,6 +87,12 @@ _COUNTERS: Mapping[CounterName, tuple[str, str]] = {
     "filled_bytes": ("filled_bytes", "Bytes written to the cache."),
     "failed_fills": ("failed_fills", "Instances that could not be extracted."),
     "dropped_from_queue": ("dropped_from_queue", "Instances dropped because the queue was full."),
+    "bucket_reads": ("bucket_reads", "Ranges of Orthanc's files that were read from the bucket (StorageURL)."),
+    "bucket_bytes": ("bucket_bytes", "Bytes of these ranges."),
+    "bucket_faults": (
+        "bucket_faults",
+        "Files that could not be read there, so that Orthanc was asked for the whole of them.",
+    ),
 }
 
 

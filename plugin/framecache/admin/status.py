@@ -30,6 +30,9 @@ _COUNTERS: Mapping[str, CounterName] = {
     "FilledFrames": "filled_frames",
     "FilledBytes": "filled_bytes",
     "DroppedFromQueue": "dropped_from_queue",
+    "BucketReads": "bucket_reads",
+    "BucketBytes": "bucket_bytes",
+    "BucketFaults": "bucket_faults",
 }
 
 

@@ -9,6 +9,7 @@ from datetime import date
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, get_args
+from urllib.parse import urlsplit
 
 from framecache.declaration import Declaration, Enumeration, Flag, Kind, Number, Text, Texts
 from framecache.policy.parsing import parse_rules, parse_transcode
@@ -20,6 +21,15 @@ _DECLARATION = "declaration"
 
 Wildcard = Literal["standard", "stored"]
 Extent = Literal["instance", "series", "study"]
+
+
+OBJECT_STORES = ("s3", "gs", "az", "file")
+
+
+def is_object_store(url: str) -> bool:
+    """Whether `url` names a bucket or a folder, with no credentials in it; "" names none."""
+    parts = urlsplit(url)
+    return not url or (parts.scheme in OBJECT_STORES and "@" not in parts.netloc and not parts.query + parts.fragment)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +65,16 @@ class Settings:
             "",
             "The cache's folder, for one Orthanc only. A relative path counts from the folder of the configuration, "
             "like StorageDirectory. Empty: `FrameCache` beside StorageDirectory.",
+        )
+    )
+    storage_url: str = field(
+        metadata=_declared(
+            "StorageURL",
+            Text("a URL such as s3://bucket/prefix, without user and password", is_object_store),
+            "",
+            "Where a storage plugin keeps Orthanc's files: a bucket, and the folder in it, such as "
+            "`s3://bucket/orthanc`. Frames are then read from there by range. Credentials come from the "
+            "environment: see docs/object-storage.md.",
         )
     )
     mode: Mode = field(

@@ -60,6 +60,10 @@ class FileReader:
             self._size = os.fstat(self._descriptor).st_size
         return self._size
 
+    def status(self) -> os.stat_result:
+        """Of the open file, which may have another name by now, or none."""
+        return os.fstat(self._descriptor)
+
     def read_at(self, offset: int, length: int) -> bytes:
         try:
             return os.pread(self._descriptor, length, offset)

@@ -14,10 +14,10 @@ _ITEM_GROUP = 0xFFFE
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 # PS3.5 section 7.1.2: these VRs have two reserved bytes and a 4-byte length, the others a 2-byte length.
 _LONG_VRS = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"})
-_SHORT_VRS = frozenset({b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FD", b"FL", b"IS", b"LO", b"LT", b"PN"}) | (
+SHORT_VRS = frozenset({b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FD", b"FL", b"IS", b"LO", b"LT", b"PN"}) | (
     frozenset({b"SH", b"SL", b"SS", b"ST", b"TM", b"UI", b"UL", b"US"})
 )
-KNOWN_VRS = _LONG_VRS | _SHORT_VRS
+KNOWN_VRS = _LONG_VRS | SHORT_VRS
 _DEEPEST_NESTING = 64
 # A whole slide's header has millions of elements in its items; a crafted one could occupy a thread for minutes.
 _MOST_ELEMENTS, _MOST_AT_TOP = 10_000_000, 50_000
@@ -49,7 +49,8 @@ class ElementWalker:
 
     def __init__(self, content: bytes, *, explicit: bool, order: str, steps: Iterator[int] | None = None) -> None:
         """`order` is "<" or ">", as `struct` has them."""
-        self._content, self._explicit = content, explicit
+        self._content, self._explicit, self.order = content, explicit, order
+        self.is_plain = explicit and order == "<"  # Explicit VR Little Endian
         self._tag = struct.Struct(order + "HH")
         self._short = struct.Struct(order + "H")
         self._long = struct.Struct(order + "L")
@@ -75,7 +76,7 @@ class ElementWalker:
             if not self._explicit or group == _ITEM_GROUP:
                 return Element(tag, b"", position + 8, self._long.unpack_from(content, position + 4)[0], position)
             vr = content[position + 4 : position + 6]
-            if vr in _SHORT_VRS:
+            if vr in SHORT_VRS:
                 return Element(tag, vr, position + 8, self._short.unpack_from(content, position + 6)[0], position)
             if vr in _LONG_VRS:
                 return Element(tag, vr, position + 12, self._long.unpack_from(content, position + 8)[0], position)

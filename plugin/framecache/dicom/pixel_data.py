@@ -22,6 +22,11 @@ def locate_frames(reader: ByteReader, transfer_syntax_uid: str, pixel_data_offse
     ours to cut.
     """
     header = data_set.read_header(reader, transfer_syntax_uid, pixel_data_offset)
+    return locate_frames_below(header, reader, transfer_syntax_uid)
+
+
+def locate_frames_below(header: data_set.Header, reader: ByteReader, transfer_syntax_uid: str) -> FrameTable:
+    """As `locate_frames`, where the header is read already."""
     number_of_frames = header.integer_string(_NUMBER_OF_FRAMES, 1)
     if number_of_frames < 1:
         raise BrokenPixelData("NumberOfFrames is not positive")

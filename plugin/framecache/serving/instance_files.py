@@ -20,6 +20,7 @@ from framecache.dicom.transfer_syntax import (
 from framecache.dicomweb.file_form import FileForm, offers
 from framecache.errors import BrokenPixelData, HandOver, InstanceGone, NoPixelData, NotAcceptable, SourceError
 from framecache.instances.entry import Entry
+from framecache.instances.stored_files import StoredFiles
 from framecache.orthanc.instance_index import InstanceIndex
 from framecache.ports import OrthancApi
 from framecache.serving.dicom_file import DicomFile, PlainFile
@@ -30,6 +31,7 @@ logger = logging.getLogger(__name__)
 # Up to here an answer goes out in one piece, with its length, and the connection is kept: a series of single-frame
 # instances is fetched by many such requests.
 LONGEST_BODY = 8 << 20
+CHUNK = 1 << 20  # bytes of the buffer that a file is read through
 
 # As the stock plugin does, though Big Endian "shall not be used with Web Services" (PS3.18 section 8.7.3.1).
 _NATIVE_ONLY = (EXPLICIT_VR_BIG_ENDIAN, DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN)
@@ -47,8 +49,8 @@ class BegunFile:
 class InstanceFiles:
     """Opens them. Orthanc's core is asked for stored files only: its transcoders can end the server on any file."""
 
-    def __init__(self, transcoder: FileTranscoder | None, api: OrthancApi) -> None:
-        self._transcoder, self._index = transcoder, InstanceIndex(api)
+    def __init__(self, transcoder: FileTranscoder | None, api: OrthancApi, files: StoredFiles) -> None:
+        self._transcoder, self._index, self._files = transcoder, InstanceIndex(api), files
 
     def begin(self, entry: Entry, form: FileForm, buffer: memoryview, opened: ExitStack) -> BegunFile:
         """As `open`, and begun to be made: what fails within a short file fails here, and is sent as stored if it may.
@@ -87,6 +89,9 @@ class InstanceFiles:
 
         Raises NotFound, InstanceGone, SourceError.
         """
+        remote = self._files.remote(entry.instance, opened, whole=True) if entry.stored_path is None else None
+        if remote is not None:
+            return PlainFile(remote, "file")
         reader: FileReader | MemoryReader | None = None
         if entry.stored_path is not None:
             try:

@@ -14,12 +14,10 @@ from framecache.dicomweb.url import PublicUrl
 from framecache.instances.catalogue import Catalogue
 from framecache.instances.entry import Entry
 from framecache.serving.answer import Answer, Reporter, is_known, lent
-from framecache.serving.instance_files import LONGEST_BODY, InstanceFiles
+from framecache.serving.instance_files import CHUNK, LONGEST_BODY, InstanceFiles
 from framecache.serving.recovery import RecoveryLoop
 from framecache.serving.resources import PATIENCE
 from framecache.store.buffers import BufferPool
-
-_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +62,7 @@ class InstanceRetrieval:
         return answer
 
     def _send(self, request: InstanceRequest, entry: Entry, form: FileForm, opened: ExitStack) -> Answer:
-        buffer = opened.enter_context(self._pool.lease(_CHUNK, PATIENCE))
+        buffer = opened.enter_context(self._pool.lease(CHUNK, PATIENCE))
         file = self._files.begin(entry, form, buffer, opened)
         header, closing, content_type = b"", b"", DICOM
         if form.multipart:

@@ -14,7 +14,7 @@ from framecache.ports import RestOutput
 from framecache.serving.answer import Answer
 from framecache.serving.detours import redirect
 from framecache.serving.sending import LARGE, SendLimiter, send_stream
-from framecache.serving.transactions import HttpRequest, Transaction
+from framecache.serving.transactions import HttpRequest, Transaction, WholeStudy
 from framecache.telemetry.metrics import Metrics
 
 logger = logging.getLogger(__name__)
@@ -51,12 +51,14 @@ class RetrieveRoute:
         self._is_kept_by_proxy, self._turns = is_kept_by_proxy, turns
         self._transaction, self._metrics = transaction, metrics
         self._is_serving, self._is_stopping = is_serving, is_stopping
+        # STOW-RS posts to a study (PS3.18 section 10.5.1): Orthanc's core gives that to the stock plugin.
+        self._allowed = "GET,POST" if transaction.pattern == WholeStudy.pattern else "GET"
 
     def __call__(self, output: RestOutput, _uri: str, **request: Any) -> None:
         """Orthanc's callback."""
         groups = request["groups"]
         if request["method"] != "GET":
-            output.SendMethodNotAllowed("GET")
+            output.SendMethodNotAllowed(self._allowed)
         elif groups[0] == _SENTINEL_UID and tuple(groups[1:3]) == (_SENTINEL_UID,) * 2:
             output.AnswerBuffer(SENTINEL_ANSWER, "text/plain")
         elif self._is_stopping():

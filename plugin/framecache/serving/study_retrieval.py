@@ -16,13 +16,11 @@ from framecache.errors import InstanceGone, NotFound
 from framecache.instances.catalogue import Catalogue
 from framecache.instances.entry import Entry
 from framecache.serving.answer import Answer, Reporter, lent
-from framecache.serving.instance_files import InstanceFiles
+from framecache.serving.instance_files import CHUNK, InstanceFiles
 from framecache.serving.resources import PATIENCE
 from framecache.store.buffers import BufferPool
 
 logger = logging.getLogger(__name__)
-
-_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +59,7 @@ class StudyRetrieval:
     def _begin(self, request: StudyRequest, members: Sequence[str], opened: ExitStack) -> Answer:
         # No file of them was made by who knows this one: it is drawn for each answer.
         multipart = Multipart(DICOM, str(uuid4()))
-        buffer = opened.enter_context(self._pool.lease(_CHUNK, PATIENCE))
+        buffer = opened.enter_context(self._pool.lease(CHUNK, PATIENCE))
         chunks = self._chunks(request, members, multipart, buffer)
         opened.callback(chunks.close)
         first = next(chunks, None)

@@ -12,7 +12,10 @@ from framecache.errors import HandOverCause
 from framecache.telemetry.histogram import FILLING_BOUNDS, SERVING_BOUNDS, Histogram, Reading
 from framecache.telemetry.history import Sums
 
-Counted = Literal["errors", "overloaded", "damaged_blocks", "filled_instances", "failed_fills", "dropped_from_queue"]
+_Bucket = Literal["bucket_reads", "bucket_bytes", "bucket_faults"]
+Counted = Literal[
+    "errors", "overloaded", "damaged_blocks", "filled_instances", "failed_fills", "dropped_from_queue", _Bucket
+]
 # All readable counters: also those derived from answers, extracted instances and removed rows.
 Found = Literal["hits", "misses", "bypasses", "not_modified"]
 CounterName = Literal[Counted, Found, "filled_frames", "filled_bytes", "evicted_instances", "evicted_bytes"]

@@ -14,11 +14,8 @@ from framecache.codecs.direct_codecs import DirectCodecs
 from framecache.codecs.process.errors import CodecError
 from framecache.dicomweb.file_form import FileForm, choose_form
 from framecache.dicomweb.multipart import Multipart
-from framecache.dicomweb.url import PublicUrl
 from framecache.errors import BadRequest, BrokenPixelData, NotAcceptable, NotFound, SourceError
-from framecache.serving.answer import Answer, Reporter
-from framecache.serving.file_transcoder import FileTranscoder
-from framecache.serving.instance_files import InstanceFiles
+from framecache.serving.answer import Answer
 from framecache.serving.instance_retrieval import InstanceRequest, InstanceRetrieval
 from hypothesis import given
 from hypothesis import strategies as st
@@ -36,8 +33,8 @@ from tests.unit.dicom_files import (
     image,
     native,
 )
-from tests.unit.fakes import ORTHANC_ID, PATH, UUID, FakeClock, WatchedStore, find_answer, sources, uuid
-from tests.unit.harness import Harness
+from tests.unit.fakes import ORTHANC_ID, PATH, UUID, find_answer, uuid
+from tests.unit.harness import FilesBench, sent
 
 DICOM = "application/dicom"
 PARTS = Multipart("application/dicom", UUID)
@@ -48,14 +45,12 @@ RLE, VIDEO = "1.2.840.10008.1.2.5", "1.2.840.10008.1.2.4.102"
 STORED = InstanceRequest(PATH, {"accept": f"{STONE}*", "host": "here"})
 
 
-class Stage(Harness[WatchedStore, FakeClock]):
+class Stage(FilesBench):
     """An instance retrieval over an Orthanc of its own."""
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(folder, WatchedStore(), FakeClock())
-        reporter = Reporter(self.metrics, self.clock, "instance", "no-cache")
-        files = InstanceFiles(FileTranscoder(sources(self.api), DirectCodecs()), self.api)
-        self.retrieval = InstanceRetrieval(self.catalogue, files, self.pool, reporter, PublicUrl.from_configuration({}))
+        super().__init__(folder)
+        self.retrieval = InstanceRetrieval(*self.parts)
 
     @property
     def file(self) -> Path:
@@ -67,16 +62,8 @@ class Stage(Harness[WatchedStore, FakeClock]):
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Stage]:
-    stage = Stage(tmp_path)
-    yield stage
-    stage.desk.close()
-    assert stage.pool.leased == 0
-
-
-def sent(answer: Answer) -> bytes:
-    """All of the body, which is given back behind it."""
-    with answer:
-        return bytes(answer.body) if isinstance(answer.body, memoryview) else b"".join(map(bytes, answer.body))
+    with Stage(tmp_path) as stage:
+        yield stage
 
 
 def in_parts(content: bytes) -> bytes:

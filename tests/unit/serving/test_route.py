@@ -35,6 +35,7 @@ from framecache.serving.transactions import (
     SeriesPicture,
     Transaction,
     WholeInstance,
+    WholeStudy,
 )
 from framecache.telemetry.metrics import Metrics
 
@@ -48,9 +49,8 @@ HEADERS = {"ETag": '"x"', "X-Frame-Cache": "hit"}
 class Answering:
     """A transaction that answers, or fails, as it was told to."""
 
-    pattern = ""
-
-    def __init__(self, answer: Answer | Exception, stock: Transaction | None = None) -> None:
+    def __init__(self, answer: Answer | Exception, stock: Transaction | None = None, pattern: str = "") -> None:
+        self.pattern = pattern
         self._answer, self._stock = answer, stock or FrameList(None)  # type: ignore[arg-type]
         self.requests: list[HttpRequest] = []
 
@@ -76,8 +76,9 @@ class Bench:
         stopping: bool = False,
         stock: Transaction | None = None,
         is_kept_by_proxy: bool = False,
+        pattern: str = "",
     ) -> None:
-        self.transaction = Answering(answer, stock)
+        self.transaction = Answering(answer, stock, pattern)
         self.metrics, self.output = Metrics(), FakeOutput()
         self.route = RetrieveRoute(
             self.transaction,
@@ -253,6 +254,12 @@ def test_other_methods_are_not_allowed(method: str) -> None:
     output = bench.get(method=method)
 
     assert (output.status, output.allowed, bench.transaction.requests) == (405, "GET", [])
+
+
+def test_a_study_may_be_posted_to_the_stock_plugin() -> None:
+    output = Bench(ok(), pattern=WholeStudy.pattern).get(method="PUT")
+
+    assert (output.status, output.allowed) == (405, "GET,POST")
 
 
 def test_while_we_do_not_serve_everything_is_handed_over() -> None:

@@ -9,16 +9,13 @@ from pathlib import Path
 import pytest
 from framecache.codecs.direct_codecs import DirectCodecs
 from framecache.dicom.identity import InstancePath
-from framecache.dicomweb.url import PublicUrl
 from framecache.errors import NotAcceptable, NotFound, SharedUids, SourceError
-from framecache.serving.answer import Answer, Reporter
-from framecache.serving.file_transcoder import FileTranscoder
-from framecache.serving.instance_files import InstanceFiles
+from framecache.serving.answer import Answer
 from framecache.serving.study_retrieval import StudyRequest, StudyRetrieval
 
 from tests.unit.dicom_files import IMPLICIT, JPEG_LS, SERIES, STUDY, encapsulated, native
-from tests.unit.fakes import FakeClock, WatchedStore, orthanc_id, sources, uuid
-from tests.unit.harness import Harness
+from tests.unit.fakes import orthanc_id, uuid
+from tests.unit.harness import FilesBench, sent
 from tests.unit.multipart_body import split
 
 AS_STORED = 'multipart/related; type="application/dicom"; transfer-syntax=*'
@@ -29,14 +26,12 @@ def path(number: int, series: str = SERIES) -> InstancePath:
     return InstancePath(STUDY, series, f"{series}.{number}")
 
 
-class Stage(Harness[WatchedStore, FakeClock]):
+class Stage(FilesBench):
     """A study retrieval over an Orthanc of its own."""
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(folder, WatchedStore(), FakeClock())
-        reporter = Reporter(self.metrics, self.clock, "instance", "no-cache")
-        files = InstanceFiles(FileTranscoder(sources(self.api), DirectCodecs()), self.api)
-        self.retrieval = StudyRetrieval(self.catalogue, files, self.pool, reporter, PublicUrl.from_configuration({}))
+        super().__init__(folder)
+        self.retrieval = StudyRetrieval(*self.parts)
 
     def put(self, number: int, content: bytes, series: str = SERIES, **values: object) -> None:
         ids = {"orthanc_id": orthanc_id(number), "uuid": uuid(number), "path": path(number, series)}
@@ -48,16 +43,8 @@ class Stage(Harness[WatchedStore, FakeClock]):
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Stage]:
-    stage = Stage(tmp_path)
-    yield stage
-    stage.desk.close()
-    assert stage.pool.leased == 0
-
-
-def sent(answer: Answer) -> bytes:
-    with answer:
-        assert not isinstance(answer.body, memoryview)
-        return b"".join(map(bytes, answer.body))
+    with Stage(tmp_path) as stage:
+        yield stage
 
 
 def parts(body: bytes) -> list[tuple[str, bytes]]:

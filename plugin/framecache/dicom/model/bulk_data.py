@@ -1,17 +1,21 @@
-"""Values that a DICOM JSON object names instead of holding them (PS3.18 section F.2.6)."""
+"""Values that a DICOM JSON object names instead of holding them (PS3.18 sections F.2.6 and F.2.7)."""
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable
 from dataclasses import dataclass
 from json.encoder import encode_basestring
+from types import MappingProxyType
 from typing import Protocol
 
+from framecache.dicom.big_endian import word_size_of
 from framecache.dicom.identity import InstancePath
 
 # It stands for the DICOMweb root, which is another one for each client. JSON has no control characters (RFC 8259
 # section 7), so it is nowhere else: `kept.replace(BASE, root)` is the whole of putting it in.
 BASE = b"\x1a"
+_TYPES = MappingProxyType({2: "H", 4: "I", 8: "Q"})
 
 
 class BulkData(Protocol):
@@ -38,4 +42,14 @@ class BulkDataUris:
 
 def as_json(uri: str) -> str:
     """A JSON string, but for BASE, which stays as it is."""
-    return BASE.decode().join(encode_basestring(part)[1:-1] for part in uri.split(BASE.decode())).join('""')
+    return encode_basestring(uri).replace(encode_basestring(BASE.decode())[1:-1], BASE.decode())
+
+
+def little_endian(value: memoryview, vr: str, order: str) -> memoryview:
+    """`value`, whose byte order is `order`, as bulk data is on the web; a half word at its end is left out."""
+    size = word_size_of(vr.encode())
+    if order == "<" or size == 1:
+        return value
+    words = array(_TYPES[size], value[: len(value) - len(value) % size].tobytes())
+    words.byteswap()
+    return memoryview(words).cast("B")

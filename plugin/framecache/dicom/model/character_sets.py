@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
 
 DEFAULT_REPERTOIRE = "ISO_IR 6"
 _ESCAPE = b"\x1b"
-# The defined terms and Python's codecs.
-_SINGLE = MappingProxyType(
+# The defined terms (PS3.3 tables C.12-2 and C.12-5) and Python's codecs.
+_CODECS = MappingProxyType(
     {
         "ISO_IR 6": "ascii",
         "ISO_IR 100": "iso8859-1",
@@ -31,8 +31,8 @@ _SINGLE = MappingProxyType(
         "GBK": "gbk",
     }
 )
-# By escape sequence (PS3.3 tables C.12-3 and C.12-4): the codec, and what it wants before the bytes that follow.
-_BY_ESCAPE = MappingProxyType(
+# By escape sequence (PS3.3 tables C.12-3 and C.12-4): the codec, and what it needs in front of the bytes that follow.
+_ESCAPED_CODECS = MappingProxyType(
     {
         b"(B": ("ascii", b""),
         b"-A": ("iso8859-1", b""),
@@ -56,43 +56,44 @@ _BY_ESCAPE = MappingProxyType(
     }
 )
 _ESCAPED = re.compile(rb"\x1b(\$?[()\-]?[@-~])([^\x1b]*)", re.DOTALL)
-# In front of these the initial character set is active again (PS3.5 section 6.1.2.5.3).
-_DELIMITED = re.compile(rb"([\\^=\t\n\f\r]+)")
+_ISO = re.compile(r"ISO[ _-]?(?:2022[ _-]?)?IR[ _-]?(\d+)", re.IGNORECASE | re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # compared by identity: it is part of the key under which text is kept
 class CharacterSet:
-    """How the text of a data set is decoded: a codec, or several with escape sequences between them."""
+    """The codec of a data set's text, and whether escape sequences may switch to others."""
 
     codec: str
-    has_code_extensions: bool = False
+    has_code_extensions: bool
 
     def decode(self, value: bytes) -> str:
-        """Bytes that are none of the character set become U+FFFD."""
+        """The text, without the bytes that are none in this character set, as in the stock plugin's answers."""
         if self.has_code_extensions and _ESCAPE in value:
             return "".join(self._pieces(value))
-        return value.decode(self.codec, "replace")
+        return value.decode(self.codec, "ignore")
 
     def _pieces(self, value: bytes) -> Iterator[str]:
-        initial, *escaped = value.partition(_ESCAPE)
-        yield initial.decode(self.codec, "replace")
-        for sequence, text in _ESCAPED.findall(b"".join(escaped)):
-            codec, prefix = _BY_ESCAPE.get(sequence, (self.codec, b""))
-            yield (prefix + text).decode(codec, "replace")
+        initial, _, _ = value.partition(_ESCAPE)
+        yield initial.decode(self.codec, "ignore")
+        for sequence, text in _ESCAPED.findall(value):
+            codec, prefix = _ESCAPED_CODECS.get(sequence, (self.codec, b""))
+            yield (prefix + text).decode(codec, "ignore")
+
+
+def character_set_of(value: bytes, default: str) -> CharacterSet:
+    """The one that a value of (0008,0005) names; `default` is a defined term for data sets that name none."""
+    return _character_set(value.rstrip(b" \0").decode("iso8859-1"), default)
 
 
 @lru_cache(256)
-def character_set(terms: Sequence[str], default: str = DEFAULT_REPERTOIRE) -> CharacterSet:
-    """The one that the values of (0008,0005) name; `default` is a defined term for a data set that names none."""
-    first = _normal(terms[0]) if terms and terms[0] else default
-    return CharacterSet(_SINGLE.get(first, "iso8859-1"), len(terms) > 1 or first != _plain(terms, default))
+def _character_set(value: str, default: str) -> CharacterSet:
+    terms = [term.strip() for term in value.split("\\")]
+    first = terms[0] or (default if len(terms) == 1 else DEFAULT_REPERTOIRE)
+    has_code_extensions = len(terms) > 1 or "2022" in first
+    return CharacterSet(_CODECS.get(_canonical(first), "ascii"), has_code_extensions)
 
 
-def _plain(terms: Sequence[str], default: str) -> str:
-    return terms[0] if terms and terms[0] else default
-
-
-def _normal(term: str) -> str:
-    """Without code extensions, and as the standard spells it: `ISO 2022 IR 100` is `ISO_IR 100`."""
-    number = re.fullmatch(r"ISO[ _-]?(?:2022[ _-]?)?IR[ _-]?(\d+)", term.strip())
-    return f"ISO_IR {number[1]}" if number else term.strip()
+def _canonical(term: str) -> str:
+    """Without code extensions, and spelled as in the standard: `iso 2022-ir 100` is `ISO_IR 100`."""
+    found = _ISO.fullmatch(term)
+    return f"ISO_IR {found[1]}" if found else term.upper()

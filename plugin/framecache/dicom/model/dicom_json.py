@@ -4,141 +4,200 @@
     kept = dicom_json(header, transfer_syntax_uid, BulkDataUris(path))  # the same for all clients: to be kept
     body = kept.replace(BASE, public_url.base(headers).encode())        # for one of them
 
-Nothing behind the head of the pixel data element is read.
+Nothing behind the head of the pixel data element is read. A deflated file is inflated first (`deflated.readable`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from base64 import b64encode
 from functools import partial
+from itertools import repeat
 
 from framecache.dicom.data_set import FLOAT_PIXEL_DATA, PIXEL_DATA, start_of_data_set, walker_of
-from framecache.dicom.element_walker import UNDEFINED_LENGTH, Element, ElementWalker
-from framecache.dicom.model.binary import inline_binary, little_endian
-from framecache.dicom.model.bulk_data import BulkData, as_json
-from framecache.dicom.model.character_sets import DEFAULT_REPERTOIRE, CharacterSet, character_set
-from framecache.dicom.model.dictionary import vr_of
-from framecache.dicom.model.values import FORMATS, is_binary
-from framecache.dicom.transfer_syntax import EXPLICIT_VR_BIG_ENDIAN
-from framecache.errors import NestedTooDeeply
+from framecache.dicom.element_walker import KNOWN_VRS, SHORT_VRS, UNDEFINED_LENGTH, Element, ElementWalker, Incomplete
+from framecache.dicom.model.attributes import (
+    PIXEL_REPRESENTATION,
+    SHORT_HEAD,
+    SPECIFIC_CHARACTER_SET,
+    attribute,
+    is_private_creator,
+    short_attribute,
+)
+from framecache.dicom.model.bulk_data import BulkData, as_json, little_endian
+from framecache.dicom.model.character_sets import DEFAULT_REPERTOIRE, CharacterSet, character_set_of
+from framecache.dicom.model.dictionary import STANDARD, Dictionary
+from framecache.dicom.model.values import FORMATS, TEXTUAL
+from framecache.errors import NestedTooDeeply, UnreadableHeader
 
 _PIXEL_DATA_TAGS = FLOAT_PIXEL_DATA | {PIXEL_DATA}
-_SPECIFIC_CHARACTER_SET, _PIXEL_REPRESENTATION = 0x00080005, 0x00280103
-_ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
+_ITEM, _ITEM_END = 0xFFFEE000, 0xFFFEE00D
 _DEEPEST_NESTING = 64
+# A crafted header could occupy a thread, and memory, for minutes.
+_MOST_ELEMENTS, _MOST_AT_ONE_LEVEL = 5_000_000, 50_000
 
 
 def dicom_json(
-    header: bytes, transfer_syntax_uid: str, bulk_data: BulkData, *, default_character_set: str = DEFAULT_REPERTOIRE
+    header: bytes,
+    transfer_syntax_uid: str,
+    bulk_data: BulkData,
+    *,
+    default_character_set: str = DEFAULT_REPERTOIRE,
+    dictionary: Dictionary = STANDARD,
 ) -> bytes:
     """One compact JSON object in UTF-8, with BASE in its URIs if `bulk_data` puts it there.
 
     `header` is a stored file from its first byte to the head of its pixel data element or beyond, or as a whole if it
-    has none; a deflated one has to be inflated first. `default_character_set` is the defined term for text of data
-    sets that name none. Raises UnreadableHeader, NestedTooDeeply.
+    has none. `default_character_set` is the defined term for the text of data sets that name none. Raises
+    UnreadableHeader, NestedTooDeeply.
     """
     start = start_of_data_set(header)
-    walker = walker_of(header, start, transfer_syntax_uid)
-    order = ">" if transfer_syntax_uid == EXPLICIT_VR_BIG_ENDIAN else "<"
-    writer = _Writer(header, order, bulk_data, default_character_set)
-    return writer.top_level(walker, start).encode("utf-8", "replace")
+    scope = _Scope(walker_of(header, start, transfer_syntax_uid), character_set_of(b"", default_character_set))
+    writer = _Writer(header, bulk_data, default_character_set, dictionary)
+    return writer.data_set(start, len(header), scope)[0].encode()
 
 
-@dataclass(slots=True)
 class _Scope:
-    """How the elements of a data set or an item are read; those of an item as its parent's, unless it says more.
+    """How the elements of a data set or an item are read; `path` is in front of their tags in bulk data URIs."""
 
-    `path` is in front of the tags in bulk data URIs.
-    """
+    __slots__ = ("character_set", "creators", "depth", "is_signed", "path", "walker")
 
-    character_set: CharacterSet
-    walker: ElementWalker
-    path: str = ""
-    depth: int = 0
-    is_signed: bool = False
+    def __init__(self, walker: ElementWalker, character_set: CharacterSet) -> None:
+        self.walker, self.character_set, self.is_signed = walker, character_set, False
+        self.path, self.depth = "", 0
+        self.creators: dict[int, str] = {}  # by group and block (PS3.5 section 7.8.1)
+
+    def inside(self, walker: ElementWalker, path: str) -> _Scope:
+        """That of an item, before it says anything else."""
+        scope = _Scope(walker, self.character_set)
+        scope.is_signed, scope.path, scope.depth = self.is_signed, path, self.depth + 1
+        return scope
 
 
 class _Writer:
-    def __init__(self, content: bytes, order: str, bulk_data: BulkData, default_character_set: str) -> None:
-        self._content, self._order, self._bulk_data = content, order, bulk_data
-        self._default, self._formats = default_character_set, FORMATS[order]
+    """Writes objects as text, of elements in `content`."""
 
-    def top_level(self, walker: ElementWalker, start: int) -> str:
-        scope = _Scope(character_set((), self._default), walker)
-        return self._data_set(start, len(self._content), scope)[0]
+    def __init__(self, content: bytes, bulk_data: BulkData, default_character_set: str, dictionary: Dictionary) -> None:
+        self._content, self._bulk_data, self._dictionary = content, bulk_data, dictionary
+        self._default_character_set, self._number_of_elements = default_character_set, 0
 
-    def _data_set(self, position: int, end: int, scope: _Scope) -> tuple[str, int]:
-        """Its object, and the position behind it."""
-        members: dict[int, str] = {}
-        while position < end:
-            element = scope.walker.element(position)
-            if element.tag == _ITEM_END:
-                position = element.offset
+    def data_set(self, position: int, end: int, scope: _Scope) -> tuple[str, int]:
+        """The object of the elements from `position` to `end` or an item's delimiter, and the position behind them."""
+        content, size, is_plain = self._content, len(self._content), scope.walker.is_plain
+        members: list[str] = []
+        last, is_in_order = 0, True
+        for _ in repeat(None, _MOST_AT_ONE_LEVEL):
+            if position >= end:
                 break
-            text, position = self._attribute(element, scope)
-            if element.tag & 0xFFFF:  # not a group length
-                members[element.tag] = text
-            if element.tag in _PIXEL_DATA_TAGS and not scope.depth:
-                break
-        return "{" + ",".join([f'"{tag:08X}":{members[tag]}' for tag in sorted(members)]) + "}", position
+            start = position
+            if is_plain and content[start + 4 : start + 6] in SHORT_VRS and start + SHORT_HEAD <= size:
+                # Nearly all elements, in half the time of what is below.
+                position += SHORT_HEAD + content[start + 6] + (content[start + 7] << 8)
+                tag, text, is_context = short_attribute(content[start:position], scope.character_set)
+                if is_context:
+                    self._note(tag, content[start + SHORT_HEAD : position], scope)
+            else:
+                element = scope.walker.element(start)
+                if element.tag == _ITEM_END:
+                    position = element.offset
+                    break
+                tag, (text, position) = element.tag, self._attribute(element, scope)
+            if position > size:
+                raise Incomplete(size)
+            if tag & 0xFFFF:  # else a group length
+                members.append(text)
+                is_in_order &= tag > last
+                last = tag
+        else:
+            raise UnreadableHeader("the header has too many elements")
+        self._count(len(members))
+        return "{" + ",".join(members if is_in_order else _ordered(members)) + "}", position
+
+    def _count(self, number: int) -> None:
+        self._number_of_elements += number
+        if self._number_of_elements > _MOST_ELEMENTS:
+            raise UnreadableHeader("the header has too many elements")
 
     def _attribute(self, element: Element, scope: _Scope) -> tuple[str, int]:
+        """The member, and the position behind the element; that is the end of all for the pixel data."""
         vr = self._vr(element, scope)
         end = element.offset + element.length
-        format_ = self._formats.get(vr)
-        if format_ is not None and element.length != UNDEFINED_LENGTH:
+        if vr in FORMATS[scope.walker.order]:
             value = self._content[element.offset : end]
             self._note(element.tag, value, scope)
-            return f'{{"vr":"{vr}"{format_(value, scope.character_set)}}}', end
-        if vr == "SQ" or (element.length == UNDEFINED_LENGTH and vr == "UN"):
+            return attribute(element.tag, vr, value, scope.character_set, scope.walker.order), end
+        if vr == "SQ":
             return self._sequence(element, scope)
-        if element.length == UNDEFINED_LENGTH and scope.depth:
+        if element.tag in _PIXEL_DATA_TAGS and not scope.depth:
+            end = len(self._content)
+        elif element.length == UNDEFINED_LENGTH:
             end = scope.walker.end(element)
-        return self._binary(element, vr if is_binary(vr) else "UN", scope), end
+        return self._binary(element, vr, scope), end
 
     def _vr(self, element: Element, scope: _Scope) -> str:
-        """As in the file; of what is known though the file says "unknown", that of PS3.6 (PS3.5 section 6.2.2)."""
-        if element.length == UNDEFINED_LENGTH and element.tag == PIXEL_DATA:
-            return "OB"  # encapsulated, whatever the file says (PS3.5 section A.4)
-        vr = element.vr.decode("iso8859-1")
-        if vr and vr != "UN":
+        """As in the file, unless it has none, or an unknown one where the attribute is known (PS3.5 section 6.2.2)."""
+        tag, vr = element.tag, element.vr.decode() if element.vr in KNOWN_VRS else "UN" if element.vr else ""
+        if element.length == UNDEFINED_LENGTH and tag == PIXEL_DATA:
+            return "OB"  # whatever the file says (PS3.5 section A.4)
+        if element.length == UNDEFINED_LENGTH and vr in ("", "UN"):
+            return "SQ"
+        if vr not in ("", "UN"):
             return vr
-        known = vr_of(element.tag, is_signed=scope.is_signed)
-        is_opaque = vr == "UN" and (element.length == UNDEFINED_LENGTH or known == "SQ")
-        return "UN" if is_opaque else known
+        known = self._dictionary.vr(tag, scope.creators.get(tag >> 8, ""), is_signed=scope.is_signed)
+        # Nobody knows the byte order of what came to Big Endian as "unknown", or the encoding of such items.
+        is_readable = known in TEXTUAL or (scope.walker.order == "<" and known != "SQ")
+        return known if is_readable or not vr else "UN"
 
     def _note(self, tag: int, value: bytes, scope: _Scope) -> None:
-        if tag == _PIXEL_REPRESENTATION:
+        """What other elements of this data set are read by."""
+        if tag == PIXEL_REPRESENTATION:
             scope.is_signed = any(value)
-        elif tag == _SPECIFIC_CHARACTER_SET:
-            terms = tuple(term.strip() for term in value.rstrip(b" \0").decode("iso8859-1").split("\\"))
-            scope.character_set = character_set(terms, self._default)
+        elif tag == SPECIFIC_CHARACTER_SET:
+            scope.character_set = character_set_of(value, self._default_character_set)
+        elif is_private_creator(tag):
+            scope.creators[tag >> 16 << 8 | tag & 0xFF] = value.rstrip(b" \0").decode("iso8859-1")
 
     def _binary(self, element: Element, vr: str, scope: _Scope) -> str:
+        opening = f'"{element.tag:08X}":{{"vr":"{vr}"'
         if not element.length:
-            return f'{{"vr":"{vr}"}}'
-        value = partial(little_endian, self._content, element, vr, self._order)
+            return opening + "}"
+        value = partial(self._value, element, vr, scope.walker.order)
         uri = self._bulk_data(f"{scope.path}{element.tag:08x}", vr, element.length, value)
         if uri is None:
-            return f'{{"vr":"{vr}","InlineBinary":"{inline_binary(value())}"}}'
-        return f'{{"vr":"{vr}","BulkDataURI":{as_json(uri)}}}'
+            return f'{opening},"InlineBinary":"{b64encode(value()).decode()}"}}'
+        return f'{opening},"BulkDataURI":{as_json(uri)}}}'
+
+    def _value(self, element: Element, vr: str, order: str) -> memoryview:
+        value = memoryview(self._content)[element.offset : element.offset + element.length]
+        return little_endian(value, vr, order)
 
     def _sequence(self, element: Element, scope: _Scope) -> tuple[str, int]:
         if scope.depth == _DEEPEST_NESTING:
             raise NestedTooDeeply
         items: list[str] = []
-        within = replace(scope, walker=scope.walker.inside(element), depth=scope.depth + 1)
-        position, end = element.offset, self._end(element, len(self._content))
+        walker = scope.walker.inside(element)
+        position, end = element.offset, _end(element, len(self._content))
         while position < end:
-            item = within.walker.element(position)
+            item = walker.element(position)
             position = item.offset
             if item.tag != _ITEM:
                 break
-            within.path = f"{scope.path}{element.tag:08x}/{len(items) + 1}/"
-            text, position = self._data_set(position, self._end(item, end), replace(within))
+            path = f"{scope.path}{element.tag:08x}/{len(items) + 1}/"
+            text, position = self.data_set(position, _end(item, end), scope.inside(walker, path))
             items.append(text)
         values = f',"Value":[{",".join(items)}]' if items else ""
-        return f'{{"vr":"SQ"{values}}}', position
+        return f'"{element.tag:08X}":{{"vr":"SQ"{values}}}', position
 
-    def _end(self, element: Element, end_of_parent: int) -> int:
-        return end_of_parent if element.length == UNDEFINED_LENGTH else element.offset + element.length
+
+def _end(element: Element, end_of_parent: int) -> int:
+    return end_of_parent if element.length == UNDEFINED_LENGTH else element.offset + element.length
+
+
+_KEY = 10  # characters of the tag, and its quotes
+
+
+def _ordered(members: list[str]) -> list[str]:
+    """By tag; of those that are there twice, the first."""
+    found: dict[str, str] = {}
+    for member in members:
+        found.setdefault(member[:_KEY], member)
+    return [found[key] for key in sorted(found)]

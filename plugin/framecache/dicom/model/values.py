@@ -11,44 +11,45 @@ from types import MappingProxyType
 from framecache.dicom.model.character_sets import CharacterSet
 
 Format = Callable[[bytes, CharacterSet], str]
-_INTEGER = re.compile(r"[+-]?[0-9]+", re.ASCII)
-_BIG = 1e15  # as such numbers of IEEE 754 are written without their fraction
+# PS3.5 section 6.2; so long, because Python converts no more than 4,300 digits.
+_INTEGER = re.compile(r"[+-]?[0-9]{1,64}", re.ASCII)
+_DECIMAL = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?", re.ASCII)
+_EXACT = 1 << 53  # so far all whole numbers are floating point numbers
 
 
-def _values(texts: list[str]) -> str:
-    return f',"Value":[{",".join(texts)}]' if texts else ""
+def _values(members: list[str]) -> str:
+    return f',"Value":[{",".join(members)}]'
 
 
 def _string(value: str) -> str:
     return encode_basestring(value) if value else "null"
 
 
-def _text_of(value: bytes) -> bytes:
-    """Up to a null, which pads UIDs and some writers' other text, without the spaces that pad the rest."""
+def _without_padding(value: bytes) -> bytes:
+    """Up to a null, which pads UIDs and some writers' other text, and without the spaces that pad all else."""
     return value.partition(b"\0")[0].rstrip(b" ")
 
 
-def strings(value: bytes, _: CharacterSet) -> str:
-    """Of the default repertoire, one or more."""
-    text = _text_of(value)
-    return _values([_string(one) for one in text.decode("iso8859-1").split("\\")]) if text else ""
-
-
-def texts(value: bytes, character_set: CharacterSet) -> str:
+def strings(value: bytes, character_set: CharacterSet) -> str:
     """One or more."""
-    text = _text_of(value)
+    text = _without_padding(value)
     return _values([_string(one) for one in character_set.decode(text).split("\\")]) if text else ""
 
 
 def text(value: bytes, character_set: CharacterSet) -> str:
     """A single one, in which a backslash is a character."""
-    one = _text_of(value)
+    one = _without_padding(value)
     return _values([_string(character_set.decode(one))]) if one else ""
 
 
+def uids(value: bytes, character_set: CharacterSet) -> str:
+    """Without the spaces that some writers pad them with."""
+    return strings(value.replace(b" ", b""), character_set)
+
+
 def person_names(value: bytes, character_set: CharacterSet) -> str:
-    """With their component groups."""
-    names = _text_of(value)
+    """With their component groups, those that are not empty."""
+    names = _without_padding(value)
     return _values([_person_name(one) for one in character_set.decode(names).split("\\")]) if names else ""
 
 
@@ -56,40 +57,37 @@ _GROUPS = ("Alphabetic", "Ideographic", "Phonetic")
 
 
 def _person_name(name: str) -> str:
-    if not name:
-        return "{}"
     groups = zip(_GROUPS, name.split("="), strict=False)
-    return "{" + ",".join(f'"{group}":{encode_basestring(text)}' for group, text in groups) + "}"
+    return "{" + ",".join([f'"{group}":{encode_basestring(text)}' for group, text in groups if text]) + "}"
 
 
 def decimal_strings(value: bytes, _: CharacterSet) -> str:
-    """As they are, but for spaces around them: numbers of JSON would lose digits (PS3.18 section F.2.3)."""
-    text = _text_of(value)
-    return _values([_string(one.strip()) for one in text.decode("iso8859-1").split("\\")]) if text else ""
+    """With all their digits, which numbers of JSON might not keep; null for what is no number."""
+    text = _without_padding(value).decode("iso8859-1")
+    return _values([_decimal(one.strip(" ")) for one in text.split("\\")]) if text else ""
+
+
+def _decimal(text: str) -> str:
+    return f'"{text}"' if _DECIMAL.fullmatch(text) else "null"
 
 
 def integer_strings(value: bytes, _: CharacterSet) -> str:
-    """As numbers; what is none is left out."""
-    text = _text_of(value)
-    if not text:
-        return ""
-    found = [one.strip() for one in text.decode("iso8859-1").split("\\")]
-    return f',"Value":[{",".join(_integer(one) for one in found if not one or _INTEGER.fullmatch(one))}]'
+    """As numbers; null for what is none."""
+    text = _without_padding(value).decode("iso8859-1")
+    return _values([_integer(one.strip(" ")) for one in text.split("\\")]) if text else ""
 
 
 def _integer(text: str) -> str:
-    return str(int(text)) if text else "null"
+    return str(int(text)) if _INTEGER.fullmatch(text) else "null"
 
 
-def numbers(code: str, order: str) -> Format:
-    """Binary integers, of a format character of `struct`."""
+def integers(code: str, order: str) -> Format:
+    """Binary ones, of a format character of `struct`."""
     one = struct.Struct(order + code)
 
     def of(value: bytes, _: CharacterSet) -> str:
-        if len(value) == one.size:
-            return f',"Value":[{one.unpack(value)[0]}]'
         whole = len(value) - len(value) % one.size
-        return _values([str(number) for (number,) in one.iter_unpack(value[:whole])])
+        return _values([str(number) for (number,) in one.iter_unpack(value[:whole])]) if whole else ""
 
     return of
 
@@ -100,17 +98,17 @@ def floats(code: str, order: str) -> Format:
 
     def of(value: bytes, _: CharacterSet) -> str:
         whole = len(value) - len(value) % one.size
-        return _values([_float(number) for (number,) in one.iter_unpack(value[:whole])])
+        return _values([_float(number) for (number,) in one.iter_unpack(value[:whole])]) if whole else ""
 
     return of
 
 
 def _float(number: float) -> str:
-    if number.is_integer() and abs(number) < _BIG:
+    """As JSON has numbers: infinity is what each parser takes for it, and there is no "not a number"."""
+    if number.is_integer() and abs(number) < _EXACT:
         return str(int(number))
-    if number != number:  # noqa: PLR0124 - not a number
-        return "null"
-    return {"inf": "1e9999", "-inf": "-1e9999"}.get(text := repr(number), text)
+    text = repr(number)
+    return {"nan": "null", "inf": "1e9999", "-inf": "-1e9999"}.get(text, text)
 
 
 def tags(order: str) -> Format:
@@ -119,33 +117,32 @@ def tags(order: str) -> Format:
 
     def of(value: bytes, _: CharacterSet) -> str:
         whole = len(value) - len(value) % one.size
-        return _values([f'"{group:04X}{number:04X}"' for group, number in one.iter_unpack(value[:whole])])
+        members = [f'"{group:04X}{number:04X}"' for group, number in one.iter_unpack(value[:whole])]
+        return _values(members) if members else ""
 
     return of
 
 
-def formats(order: str) -> MappingProxyType[str, Format]:
-    """By VR; those that are binary, or sequences, are not among them. `order` is "<" or ">"."""
-    binary = {"SS": "h", "US": "H", "SL": "l", "UL": "L", "SV": "q", "UV": "Q"}
+_BINARY = MappingProxyType({"SS": "h", "US": "H", "SL": "l", "UL": "L", "SV": "q", "UV": "Q"})
+
+
+def _formats(order: str) -> MappingProxyType[str, Format]:
     return MappingProxyType(
         {
-            **dict.fromkeys(("AE", "AS", "CS", "DA", "DT", "TM", "UI"), strings),
-            **dict.fromkeys(("LO", "SH", "UC"), texts),
+            **dict.fromkeys(("AE", "AS", "CS", "DA", "DT", "LO", "SH", "TM", "UC"), strings),
             **dict.fromkeys(("LT", "ST", "UT", "UR"), text),
+            "UI": uids,
             "PN": person_names,
             "DS": decimal_strings,
             "IS": integer_strings,
             "AT": tags(order),
             "FL": floats("f", order),
             "FD": floats("d", order),
-            **{vr: numbers(code, order) for vr, code in binary.items()},
+            **{vr: integers(code, order) for vr, code in _BINARY.items()},
         }
     )
 
 
-FORMATS = MappingProxyType({order: formats(order) for order in "<>"})
-_BINARY = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
-
-
-def is_binary(vr: str) -> bool:
-    return vr in _BINARY
+# By byte order ("<" or ">") and VR; sequences and the VRs of bulk data are not among them.
+FORMATS = MappingProxyType({order: _formats(order) for order in "<>"})
+TEXTUAL = frozenset(FORMATS["<"]) - frozenset(_BINARY) - {"AT", "FL", "FD"}

@@ -1,0 +1,90 @@
+"""A DICOMClient over a folder of DICOM files."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from framecache.client.collection_client import BULK_DATA_THRESHOLD, CollectionClient
+from framecache.client.errors import ForbiddenError, NotFoundError, as_client_errors
+from framecache.client.files.file_collection import FileCollection, default_index_path
+from framecache.client.files.scanning import Progress, Report
+
+logger = logging.getLogger(__name__)
+
+_INDEX_NAME = ".framecache-index.sqlite"
+
+
+class DICOMfileClient(CollectionClient):
+    """All DICOM files (PS3.10) below a folder, whatever its shape; with dicomweb-client's arguments, and two more.
+
+    What other programs store, change and remove there is seen by `update`, and when it is retrieved.
+    """
+
+    def __init__(
+        self,
+        url: str | Path,
+        update_db: bool = True,  # noqa: FBT001, FBT002 - dicomweb-client's
+        recreate_db: bool = False,  # noqa: FBT001, FBT002
+        in_memory: bool = False,  # noqa: FBT001, FBT002
+        db_dir: Path | str | None = None,
+        readonly: bool = False,  # noqa: FBT001, FBT002
+        progress: Report | None = None,
+        bulk_data_threshold: int = BULK_DATA_THRESHOLD,
+    ) -> None:
+        """Open `url`, a file URL or a path, and bring its index up to date unless `update_db` is False.
+
+        The index lies in the folder `db_dir`, else among the user's caches ($XDG_CACHE_HOME), so that a folder may be
+        read-only; where neither can be written, or with `in_memory`, in memory. `recreate_db` makes it anew.
+        `readonly` forbids to store and delete. `progress` is called while files are read. Raises NotFoundError,
+        ForbiddenError, UnreachableError.
+        """
+        folder = _folder_of(url)
+        if not folder.is_dir():
+            raise NotFoundError("there is no such folder", folder.as_uri())
+        path = None if in_memory else _index_path(folder, db_dir)
+        if recreate_db and path is not None:
+            for suffix in ("", "-wal", "-shm"):
+                path.with_name(path.name + suffix).unlink(missing_ok=True)
+        self._files = FileCollection(folder, path, is_read_only=readonly)
+        super().__init__(folder.as_uri(), self._files, bulk_data_threshold=bulk_data_threshold)
+        if update_db or not (self._files.index.counts() or not self._files.index.is_writable):
+            self._begin(progress)
+
+    def update(self, progress: Report | None = None) -> Progress:
+        """Bring the index up to date, and tell what was found. Readers, of other processes too, go on meanwhile.
+
+        Raises ForbiddenError where the index may only be read, UnreachableError where the folder cannot be.
+        """
+        with as_client_errors(self.base_url):
+            return self._files.update(progress)
+
+    def counts(self) -> dict[str, int]:
+        """How many files are instances, duplicates of them, and others, which are no DICOM instances."""
+        return self._files.index.counts()
+
+    def _begin(self, progress: Report | None) -> None:
+        try:
+            self.update(progress)
+        except ForbiddenError:
+            logger.info("using an index that may only be read, as it is")
+
+
+def _index_path(folder: Path, db_dir: Path | str | None) -> Path | None:
+    """Where the index is; None where no folder for it can be written."""
+    path = Path(db_dir) / _INDEX_NAME if db_dir is not None else default_index_path(folder)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError:
+        return None
+    return path if path.exists() or os.access(path.parent, os.W_OK) else None
+
+
+def _folder_of(url_or_path: str | Path) -> Path:
+    """The folder of a file URL, or of a path."""
+    text = str(url_or_path)
+    if not text.startswith("file:"):
+        return Path(text).absolute()
+    return Path(unquote(urlsplit(text).path))

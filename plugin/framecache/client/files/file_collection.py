@@ -1,0 +1,124 @@
+"""A folder of DICOM files with its index."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from framecache.client.collection import DicomJson, Outcome, StoredInstance
+from framecache.client.errors import ForbiddenError
+from framecache.client.files.scanning import Progress, Report, Scanner, version_of
+from framecache.client.files.storing import FileStore
+from framecache.client.index.local_index import LocalIndex
+from framecache.dicom.byte_reader import ByteReader, FileReader
+from framecache.dicom.frame_table import Extent
+from framecache.dicomweb.query import Query
+from framecache.errors import InstanceGone
+from framecache.shared_buffers import SharedBuffers
+
+_LARGEST_INFLATED = 2 << 30  # bytes of deflated files at once
+
+
+def default_index_path(folder: Path) -> Path:
+    """Where the index of a folder is: among the user's caches, as the folder may be read-only, or not the user's."""
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    name = hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:32]
+    return caches / "framecache" / f"{name}.sqlite"
+
+
+class FileCollection:
+    """All DICOM files below a folder, whatever its shape. A pickled copy uses the same index, or its own in memory."""
+
+    def __init__(self, folder: Path, index_path: Path | None, *, is_read_only: bool = False) -> None:
+        """The index is in the file `index_path`, or in memory."""
+        self._folder, self._is_read_only = folder, is_read_only
+        self._index = LocalIndex(index_path)
+        self._contents = SharedBuffers(_LARGEST_INFLATED)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_contents": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _contents=SharedBuffers(_LARGEST_INFLATED))
+
+    @property
+    def folder(self) -> Path:
+        """The folder."""
+        return self._folder
+
+    @property
+    def index(self) -> LocalIndex:
+        """Its index."""
+        return self._index
+
+    def update(self, report: Report | None = None) -> Progress:
+        """Bring the index up to date; another process that does so is waited for, and readers go on meanwhile.
+
+        Raises OSError where the folder cannot be listed, ForbiddenError where the index cannot be written.
+        """
+        if not self._index.is_writable:
+            raise ForbiddenError("the index may only be read")
+        with self._alone():
+            return Scanner(self._folder, self._index, self._contents, report).scan()
+
+    def search(self, query: Query, base_url: str) -> list[DicomJson]:
+        return self._index.search(query, base_url)
+
+    def find(
+        self,
+        study_instance_uid: str | None = None,
+        series_instance_uid: str | None = None,
+        sop_instance_uid: str | None = None,
+    ) -> Iterator[StoredInstance]:
+        return self._index.find(study_instance_uid, series_instance_uid, sop_instance_uid)
+
+    @contextmanager
+    def open(self, instance: StoredInstance, wanted: Sequence[Extent] | None = None) -> Iterator[ByteReader]:
+        with FileReader(self._folder / instance.location, whole=wanted is None) as reader:
+            status = reader.status()
+            if (status.st_size, version_of(status)) != (instance.size, instance.version):
+                raise InstanceGone("the file was replaced after it was indexed")
+            yield reader
+
+    def remember_frames(self, instance: StoredInstance, frame_index: bytes) -> None:
+        if self._index.is_writable:
+            with self._index.writing() as writer:
+                writer.remember_frames(instance, frame_index)
+
+    def refresh(self, instance: StoredInstance) -> None:
+        if self._index.is_writable:
+            Scanner(self._folder, self._index, self._contents).look_at(instance.location)
+
+    def add(self, files: Iterator[bytes]) -> list[Outcome]:
+        self._check_writable()
+        return FileStore(self._folder, self._index, self._contents).add(files)
+
+    def remove(self, instances: Sequence[StoredInstance]) -> None:
+        self._check_writable()
+        FileStore(self._folder, self._index, self._contents).remove(instances)
+
+    def close(self) -> None:
+        self._index.close()
+
+    def _check_writable(self) -> None:
+        if self._is_read_only or not self._index.is_writable or not os.access(self._folder, os.W_OK):
+            raise ForbiddenError("the folder may only be read")
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """While no other process scans for the same index."""
+        if self._index.path is None:
+            yield
+            return
+        path = self._index.path.with_name(self._index.path.name + ".lock")
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        with contextlib.closing(os.fdopen(descriptor)):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield

@@ -1,0 +1,1 @@
+"""The static DICOMweb archive, on a folder or in a bucket: its format, writers, readers and derived files."""

@@ -1,0 +1,58 @@
+"""Reads frames by their record, from wherever they lie; a frame that is not the recorded one is never returned."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+import xxhash
+
+from framecache.errors import NotFound
+from framecache.tree import layout
+from framecache.tree.errors import Damaged, Missing
+from framecache.tree.frame_writer import ROW
+from framecache.tree.objects import Objects
+from framecache.tree.publication import frame_within
+from framecache.tree.record import Record
+
+
+@dataclass(frozen=True, slots=True)
+class FrameReader:
+    """Numbers of frames count from 1. Raises NotFound, Damaged, Unreachable."""
+
+    objects: Objects
+    pool: Executor
+
+    def read(self, record: Record, numbers: Sequence[int]) -> list[memoryview]:
+        """Several frames, several at once: those in one object by ranges, near ones in one request."""
+        if any(not 1 <= number <= record.number_of_frames for number in numbers):
+            raise NotFound(f"the instance has {record.number_of_frames} frames")
+        if record.together:
+            return self._from_one_object(record, numbers)
+        return list(self.pool.map(lambda number: self.read_one(record, number), numbers))
+
+    def read_one(self, record: Record, number: int) -> memoryview:
+        """A frame that is an object of its own, at the instance's own place or under its version's checksum."""
+        keys = (layout.frame(record.path, number), layout.version(record.origin.sha256, number))
+        for key in keys if record.version == 1 else reversed(keys):
+            try:
+                return frame_within(self.objects.read(key), record, number)
+            except (Missing, Damaged):
+                continue
+        raise Damaged(f"frame {number} of {record.path} is missing, or is not the one that was stored")
+
+    def _from_one_object(self, record: Record, numbers: Sequence[int]) -> list[memoryview]:
+        sha256, size = record.origin.sha256, ROW.size
+        starts = [(number - 1) * size for number in numbers]
+        try:
+            rows = self.objects.read_ranges(layout.version(sha256, "table"), starts, [size] * len(starts))
+            places = [ROW.unpack(row) for row in rows]
+            offsets, lengths = [place[0] for place in places], [place[1] for place in places]
+            frames = self.objects.read_ranges(layout.version(sha256, "all"), offsets, lengths)
+        except Missing as error:
+            raise Damaged(f"the frames of {record.path} are missing") from error
+        for frame, (_, length, checksum, _) in zip(frames, places, strict=True):
+            if len(frame) != length or xxhash.xxh3_64_intdigest(frame) != checksum:
+                raise Damaged(f"a frame of {record.path} is not the one that was stored")
+        return frames

@@ -1,0 +1,118 @@
+"""Puts frames where the web view shows their instances, if they are not there: after a replacement or a correction.
+
+Nothing is lost: what is overwritten or taken away is copied before to where its record finds it.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+import xxhash
+
+from framecache.dicom.identity import InstancePath
+from framecache.tree import layout
+from framecache.tree.errors import Damaged, Missing
+from framecache.tree.layout import TRAILER, part_header
+from framecache.tree.objects import Objects
+from framecache.tree.record import Record
+from framecache.tree.view import Shown
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """Raises Unreachable."""
+
+    objects: Objects
+    pool: Executor
+
+    def is_published(self, shown: Shown) -> bool:
+        """Whether its frames, and no others, lie where it is shown; they are read for that."""
+        record = shown.record
+        numbers = self._numbers(shown.path)
+        if numbers != (set() if record.together else set(range(1, record.number_of_frames + 1))):
+            return False
+        return all(
+            self.pool.map(lambda number: self._lies_at(layout.frame(shown.path, number), record, number), numbers)
+        )
+
+    def publish(self, shown: Shown, others: list[Record]) -> None:
+        """`others` are all records of the instances at its place, whose frames may lie there now."""
+        record = shown.record
+        for number in sorted(self._numbers(shown.path)):
+            key = layout.frame(shown.path, number)
+            if record.together or not self._lies_at(key, record, number):
+                self._retire(key, number, others)
+        if record.together:
+            return
+        for number in range(1, record.number_of_frames + 1):
+            if not self._lies_at(layout.frame(shown.path, number), record, number):
+                self._copy(shown, number)
+        for name in _bulk_data(record) if shown.is_moved else ():
+            source = layout.file_name(record.path.study_instance_uid)
+            target = layout.file_name(shown.path.study_instance_uid)
+            self.objects.copy(layout.bulk_data(source, name), layout.bulk_data(target, name))
+
+    def retire(self, path: InstancePath, records: list[Record]) -> None:
+        """Take away the frames that lie there; `records` are those that may be theirs."""
+        for number in sorted(self._numbers(path)):
+            self._retire(layout.frame(path, number), number, records)
+
+    def _copy(self, shown: Shown, number: int) -> None:
+        record = shown.record
+        for key in (layout.version(record.origin.sha256, number), layout.frame(record.path, number)):
+            if self._lies_at(key, record, number):
+                self.objects.copy(key, layout.frame(shown.path, number))
+                return
+
+    def _retire(self, key: str, number: int, records: list[Record]) -> None:
+        for record in records:
+            if self._lies_at(key, record, number):
+                kept = layout.version(record.origin.sha256, number)
+                if self.objects.head(kept) is None:
+                    self.objects.copy(key, kept)
+                break
+        self.objects.delete([key])
+
+    def _numbers(self, path: InstancePath) -> set[int]:
+        names = (listed.name for listed in self.objects.listed(layout.frames_prefix(path)))
+        return {int(name) for name in names if name.isdecimal()}
+
+    def _lies_at(self, key: str, record: Record, number: int) -> bool:
+        """Whether it is frame `number` of this record, by its checksum."""
+        if record.together or not 1 <= number <= len(record.frames):
+            return False
+        try:
+            content = self.objects.read(key)
+        except Missing:
+            return False
+        try:
+            frame = frame_within(content, record, number)
+        except Damaged:
+            return False
+        return frame is not None
+
+
+def frame_within(content: bytes, record: Record, number: int) -> memoryview:
+    """The frame in the bytes of its object. Raises Damaged if it is not the one that the record has."""
+    known = record.frames[number - 1]
+    start = len(part_header(record.frames_transfer_syntax_uid, known.length))
+    frame = memoryview(content)[start : len(content) - len(TRAILER)]
+    if len(frame) != known.length or xxhash.xxh3_64_hexdigest(frame) != known.checksum:
+        raise Damaged(f"frame {number} of {record.path} is not the one that was stored")
+    return frame
+
+
+def _bulk_data(record: Record) -> list[str]:
+    return sorted(bulk_data_names(record.metadata))
+
+
+def bulk_data_names(value: object) -> set[str]:
+    """The names of all bulk data that a metadata object, or a part of one, refers to."""
+    if isinstance(value, dict):
+        uri = value.get("BulkDataURI")
+        own = {uri.removeprefix("bulkdata/")} if isinstance(uri, str) and uri.startswith("bulkdata/") else set[str]()
+        return own.union(*(bulk_data_names(member) for member in value.values()))
+    if isinstance(value, list):
+        return set[str]().union(*map(bulk_data_names, value))
+    return set()

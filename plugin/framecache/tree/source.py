@@ -1,0 +1,160 @@
+"""What an archive is filled with: stored DICOM files, from a disk, from memory or from Orthanc."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from framecache.dicom.byte_reader import ByteReader, FileReader, MemoryReader
+from framecache.dicom.data_set import read_header, read_transfer_syntax_uid
+from framecache.dicom.deflated import readable
+from framecache.dicom.frame_table import Extent, Extents, FramePlace, FrameTable
+from framecache.dicom.identity import InstancePath
+from framecache.dicom.model.dicom_json import dicom_json
+from framecache.dicom.pixel_data import locate_frames
+from framecache.dicom.transfer_syntax import is_sent_as_it_lies, stored_representation
+from framecache.errors import BrokenPixelData, HandOver, NoPixelData, UnreadableHeader
+from framecache.shared_buffers import SharedBuffers
+from framecache.tree.layout import bulk_data_uri
+from framecache.tree.record import Element, Origin
+
+_IN_MEMORY = 16 << 20  # bytes: smaller files are read once, as a whole
+_READ = 1 << 20
+_LARGEST_INFLATED = 256 << 20
+_LARGEST_WITHOUT_PIXELS = 256 << 20
+BULK_DATA_FROM = 16 << 10  # bytes: larger binary values leave the metadata
+_PIXELS = frozenset({"7fe00010", "7fe00008", "7fe00009"})
+_UIDS = ("0020000D", "0020000E", "00080018")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A stored file; `name` is for messages. Orthanc's attachment and its MD5 are kept with what is made of it."""
+
+    name: str
+    open: Callable[[], ByteReader]
+    attachment_uuid: str = ""
+    md5: str = ""
+
+    @classmethod
+    def file(cls, path: Path | str) -> Self:
+        """A file on a disk."""
+        return cls(str(path), lambda: FileReader(path))
+
+    @classmethod
+    def content(cls, content: bytes, name: str = "memory") -> Self:
+        """A file in memory."""
+        return cls(name, lambda: MemoryReader(content))
+
+
+class StoredInstance:
+    """An opened source: who it is, and, once asked for, its metadata and frames."""
+
+    def __init__(self, reader: ByteReader, origin: Origin, transfer_syntax_uid: str) -> None:
+        self._reader, self.origin, self.transfer_syntax_uid = reader, origin, transfer_syntax_uid
+        self.bulk_data: dict[str, bytes] = {}
+        self._pixel_data_offset: int | None = None
+        try:
+            header = read_header(reader, transfer_syntax_uid)
+            self._pixel_data_offset, content = header.length, header.content
+        except NoPixelData:
+            content = self._whole()
+        self.metadata: Mapping[str, Element] = json.loads(dicom_json(content, transfer_syntax_uid, self._bulk_data))
+        self.path = InstancePath(*(self._uid(tag) for tag in _UIDS))
+        self._table: FrameTable | None = None
+
+    @property
+    def has_frames(self) -> bool:
+        """Whether it has pixel data in frames."""
+        return self._pixel_data_offset is not None
+
+    @property
+    def frames_transfer_syntax_uid(self) -> str:
+        """That of the frames as they are served. Raises HandOver if they are none."""
+        form = stored_representation(self.transfer_syntax_uid)
+        if form is None:
+            raise HandOver("the transfer syntax has no frames that are known")
+        return form.transfer_syntax_uid
+
+    @property
+    def number_of_frames(self) -> int:
+        """Raises BrokenPixelData if not all of them are there, SourceError, HandOver."""
+        if not self.has_frames:
+            return 0
+        table = self._located()
+        if table.frames_present < table.number_of_frames:
+            raise BrokenPixelData(f"{table.number_of_frames - table.frames_present} frames are missing")
+        return table.number_of_frames
+
+    def place(self, index: int) -> FramePlace:
+        """Of the frame with this index, from 0."""
+        return self._located().place(index, self._reader)
+
+    def runs(self, place: FramePlace) -> tuple[Extent, ...]:
+        """Where the frame lies in the stored file; none if it is not sent as it lies there."""
+        is_as_stored = is_sent_as_it_lies(self.transfer_syntax_uid) and isinstance(place, Extents)
+        return place.runs if is_as_stored and isinstance(place, Extents) else ()
+
+    def read_into(self, place: FramePlace, target: memoryview) -> None:
+        """Read a frame. Raises SourceError."""
+        place.read_into(self._reader, target)
+
+    def chunks(self, place: FramePlace) -> Iterator[bytes]:
+        """A frame that is too large for memory, chunk by chunk."""
+        if not isinstance(place, Extents):
+            frame = bytearray(place.length)
+            place.read_into(self._reader, memoryview(frame))
+            yield bytes(frame)
+            return
+        for run in place.runs:
+            for start in range(run.offset, run.offset + run.length, _READ):
+                yield self._reader.read_at(start, min(_READ, run.offset + run.length - start))
+
+    def _located(self) -> FrameTable:
+        if self._table is None:
+            self._table = locate_frames(self._reader, self.transfer_syntax_uid, self._pixel_data_offset)
+        return self._table
+
+    def _whole(self) -> bytes:
+        if self._reader.size > _LARGEST_WITHOUT_PIXELS:
+            raise UnreadableHeader("the file is too large for one without pixel data")
+        return self._reader.read_at(0, self._reader.size)
+
+    def _bulk_data(self, path: str, vr: str, length: int, value: Callable[[], memoryview]) -> str | None:  # noqa: ARG002
+        if path in _PIXELS:
+            return "frames"
+        if length <= BULK_DATA_FROM:
+            return None
+        content = bytes(value())
+        name = hashlib.sha256(content).hexdigest()
+        self.bulk_data[name] = content
+        return bulk_data_uri(name)
+
+    def _uid(self, tag: str) -> str:
+        values: Any = self.metadata.get(tag, {}).get("Value") or [""]
+        return values[0] if isinstance(values[0], str) else ""
+
+
+@contextmanager
+def opened(source: Source) -> Iterator[StoredInstance]:
+    """Raises SourceError, NotFound for one without UIDs, HandOver for what cannot be read."""
+    with closing(source.open()) as reader:
+        in_memory: ByteReader = reader
+        if reader.size <= _IN_MEMORY and not isinstance(reader, MemoryReader):
+            in_memory = MemoryReader(reader.read_at(0, reader.size))
+        origin = Origin(_sha256(in_memory), reader.size, source.attachment_uuid, source.md5)
+        transfer_syntax_uid = read_transfer_syntax_uid(in_memory)
+        with readable(in_memory, transfer_syntax_uid, SharedBuffers(_LARGEST_INFLATED), origin.sha256) as content:
+            yield StoredInstance(content, origin, transfer_syntax_uid)
+
+
+def _sha256(reader: ByteReader) -> str:
+    checksum = hashlib.sha256()
+    for start in range(0, reader.size, _READ):
+        checksum.update(reader.read_at(start, min(_READ, reader.size - start)))
+    return checksum.hexdigest()

@@ -1,0 +1,265 @@
+"""The archive as a whole: what writers, readers and administrators do with it.
+
+with Tree.open("s3://bucket/archive") as tree:
+    for outcome in tree.add(map(Source.file, paths)): ...
+    tree.frame(InstancePath(study, series, instance), 1)
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from types import TracebackType
+from typing import Any, Self
+
+from framecache.dicom.identity import InstancePath
+from framecache.errors import NotFound
+from framecache.tree import changes, layout
+from framecache.tree.changes import Change, Correction, Dead, Deletion, Retraction
+from framecache.tree.derivation import Derivation
+from framecache.tree.errors import ArchiveError, Damaged, Missing
+from framecache.tree.frame_reader import FrameReader
+from framecache.tree.frame_writer import FrameWriter
+from framecache.tree.json_object import canonical
+from framecache.tree.layout import FORMAT_KEY, Layout, file_name
+from framecache.tree.log import Log
+from framecache.tree.objects import Headers, Objects, open_objects
+from framecache.tree.publication import Publication
+from framecache.tree.record import Metadata, Record
+from framecache.tree.source import Source
+from framecache.tree.study_index import StudyIndex
+from framecache.tree.view import Conflict, Shown, standings
+from framecache.tree.writer import TOGETHER_FROM, Outcome, Writer
+
+_THREADS_ON_FOLDER, _THREADS_ON_BUCKET = 4, 16
+_FORMAT = {"format": layout.FORMAT, "version": layout.FORMAT_VERSION}
+
+
+class Tree:
+    """Safe for several threads, and for any number of writers in other processes and on other machines.
+
+    All methods raise Unreachable if the folder or bucket does not answer, and NotFound for what the archive does not
+    show. UIDs are as in the files; corrections are applied to all that is read, but for `record`.
+    """
+
+    def __init__(self, objects: Objects, threads: int | None = None) -> None:
+        most = threads or (_THREADS_ON_FOLDER if objects.is_folder else _THREADS_ON_BUCKET)
+        self._pool = ThreadPoolExecutor(most, "frame-cache-archive")
+        self.objects, self.layout = objects, Layout(objects.is_folder)
+        self.log = Log(objects, self._pool)
+        publication = Publication(objects, self._pool)
+        self.derivation = Derivation(objects, self.layout, self.log, publication, self._pool)
+        self.index = StudyIndex(objects, self.layout, self._pool)
+        self._reader, self._frames = FrameReader(objects, self._pool), FrameWriter(objects, self._pool)
+
+    @classmethod
+    def open(cls, url: str, *, options: Mapping[str, Any] | None = None, threads: int | None = None) -> Self:
+        """The archive at `file:///…`, `s3://bucket/prefix`, `gs://…`, `az://…` or `memory://`, empty if it is new.
+
+        Raises ArchiveError if the URL cannot be used, or if what is there has another format or version.
+        """
+        tree = cls(open_objects(url, options), threads)
+        try:
+            tree._check_format()
+        except BaseException:
+            tree.close()
+            raise
+        return tree
+
+    def close(self) -> None:
+        """Wait for what is being written, and end the threads."""
+        self._pool.shutdown()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # Writing
+
+    def add(
+        self,
+        sources: Iterable[Source],
+        *,
+        together_from: int = TOGETHER_FROM,
+        revive: bool = False,
+        derive: bool = True,
+    ) -> Iterator[Outcome]:
+        """Add stored files; one outcome for each, as soon as its record is written. Go on to the end, or call `derive`
+        for the studies: derived files are made then, unless `derive` is False.
+
+        An instance with `together_from` frames or more is kept in one object. One that was deleted is skipped, unless
+        `revive`. What was added before, with the same bytes, is not written again.
+        """
+        self.objects.create(FORMAT_KEY, canonical(_FORMAT), Headers("application/json"))
+        writer = Writer(self.objects, self.log, self._frames, together_from, revive=revive)
+        yield from writer.add(sources)
+        if derive:
+            self.derive_studies(writer.studies)
+
+    def delete(self, study: str, series: str = "", instance: str = "", *, reason: str) -> int:
+        """Delete what is shown under these UIDs; how many instances. Raises NotFound if there are none."""
+        found = [shown for shown in self._view(study) if _is_below(shown.path, series, instance)]
+        if not found:
+            raise NotFound("the archive has no such instances")
+        homes: dict[str, list[Dead]] = {}
+        for shown in found:
+            home = shown.record.path
+            dead = Dead(home.series_instance_uid, home.sop_instance_uid, shown.record.version)
+            homes.setdefault(home.study_instance_uid, []).append(dead)
+        for home_study, all_dead in homes.items():
+            self._write_change(Deletion(home_study, reason, tuple(all_dead)), home_study)
+        self.derive_studies({file_name(study), *map(file_name, homes)})
+        return len(found)
+
+    def correct(self, correction: Correction) -> str:
+        """Lay a correction over the records, as the latest; its digest, by which it can be taken back.
+
+        It is about instances by the UIDs of their files. `sequence` and `after` are set here.
+        """
+        study = file_name(correction.study)
+        known = self.log.read_now(study).corrections
+        latest = max((other.sequence for other in known.values()), default=0)
+        correction = replace(correction, sequence=latest + 1, after=tuple(known))
+        # First where it only hints that something may come; it counts once it is in the log of its own study.
+        for place in dict.fromkeys((correction.to_study, correction.study)):
+            if place:
+                self._write_change(correction, place)
+        self.derive_studies({study})
+        return changes.name_of_change(correction)
+
+    def retract(self, study: str, correction: str, *, reason: str) -> None:
+        """Take a correction of this study, by its digest, back. Raises NotFound if there is none."""
+        if correction not in self.log.read_now(file_name(study)).corrections:
+            raise NotFound("the study has no such correction")
+        self._write_change(Retraction(study, reason, correction), study)
+        self.derive_studies({file_name(study)})
+
+    def derive(self, *studies: str, anew: bool = False) -> None:
+        """Make the derived files of these studies what they should be, or those of all; `anew` without looking."""
+        names = set(map(file_name, studies)) or {*self.objects.folders("log"), *self._derived_studies()}
+        self.derive_studies(names, anew=anew)
+
+    def derive_studies(self, studies: set[str], *, anew: bool = False) -> None:
+        """The same for studies by their file names, and for those that show instances of theirs."""
+        affected = studies.union(*(self._targets(study) for study in studies))
+        for study in sorted(affected):
+            self.derivation.derive(study, anew=anew)
+        if affected:
+            self.index.update({layout.shard(study) for study in affected})
+            self.objects.settle()
+
+    # Reading
+
+    def studies(self) -> list[dict[str, Any]]:
+        """What QIDO-RS answers of each study."""
+        return [attributes for _, attributes in sorted(self.index.studies().items())]
+
+    def series(self, study: str) -> list[dict[str, Any]]:
+        """What QIDO-RS answers of each series of a study."""
+        return self._derived(self.layout.series_of_study(file_name(study)))
+
+    def instances(self, study: str, series: str) -> list[dict[str, Any]]:
+        """What QIDO-RS answers of each instance of a series."""
+        return self._derived(self.layout.instances_of_series(file_name(study), file_name(series)))
+
+    def series_metadata(self, study: str, series: str) -> list[dict[str, Any]]:
+        """The metadata of each instance of a series."""
+        return self._derived(self.layout.series_metadata(file_name(study), file_name(series)))
+
+    def shown(self, path: InstancePath) -> Shown:
+        """The instance that is shown under these UIDs, by what the log says now."""
+        study = file_name(path.study_instance_uid)
+        log = self.log.read_now(study, file_name(path.series_instance_uid))
+        if not log.corrections and not log.origins:
+            known = standings(log.records, log.deletions).get((path.series_instance_uid, path.sop_instance_uid))
+            if known and known.live and known.live.path == path:
+                return Shown(known.live, path, {})
+            raise NotFound("the archive has no such instance")
+        for shown in self._view(path.study_instance_uid):
+            if shown.path == path:
+                return shown
+        raise NotFound("the archive has no such instance")
+
+    def record(self, path: InstancePath) -> Record:
+        """The record of the instance that is shown under these UIDs: what it was made of, and its frames."""
+        return self.shown(path).record
+
+    def metadata(self, path: InstancePath) -> Metadata:
+        """The metadata of an instance."""
+        return self.shown(path).metadata()
+
+    def frame(self, path: InstancePath, number: int) -> memoryview:
+        """Frame `number`, from 1, in the transfer syntax that the record has for frames."""
+        return self.frames(path, [number])[0]
+
+    def frames(self, path: InstancePath, numbers: Sequence[int]) -> list[memoryview]:
+        """Frames in this order. Raises Damaged if one is not what was stored."""
+        return self.frames_of(self.record(path), numbers)
+
+    def frames_of(self, record: Record, numbers: Sequence[int]) -> list[memoryview]:
+        """The same for whoever keeps the record: no list is asked for then."""
+        return self._reader.read(record, numbers)
+
+    def bulk_data(self, study: str, uri: str) -> bytes:
+        """The value that a BulkDataURI of this study's metadata names."""
+        name = uri.removeprefix("bulkdata/")
+        if not (len(name) == 64 and name.isalnum()):  # noqa: PLR2004 - a SHA-256
+            raise NotFound("this is no bulk data of an archive")
+        try:
+            return self.objects.read(layout.bulk_data(file_name(study), name))
+        except Missing:
+            raise NotFound("the archive has no such bulk data") from None
+
+    def conflicts(self, study: str) -> tuple[Conflict, ...]:
+        """Corrections of the study that contradict each other."""
+        return self.derivation.view(file_name(study)).conflicts
+
+    def corrections(self, study: str) -> Mapping[str, Correction]:
+        """Those in force, by digest, the winning ones last."""
+        return self.log.read_now(file_name(study)).corrections
+
+    def _view(self, study: str) -> tuple[Shown, ...]:
+        return self.derivation.view(file_name(study)).shown
+
+    def _derived(self, key: str) -> list[dict[str, Any]]:
+        try:
+            found: list[dict[str, Any]] = json.loads(gzip.decompress(self.objects.read(key)))
+        except Missing:
+            raise NotFound("the archive shows nothing there") from None
+        except (OSError, EOFError, ValueError) as error:
+            raise Damaged(f"{key} cannot be read: derive it anew") from error
+        return found
+
+    def _derived_studies(self) -> set[str]:
+        return {listed.key.split("/")[2] for listed in self.objects.listed("summaries")}
+
+    def _targets(self, study: str) -> set[str]:
+        """Studies that instances of this one are, or were once, moved to."""
+        found = self.log.changes(study, self.log.names_of_changes(study)).values()
+        return {file_name(one.to_study) for one in found if isinstance(one, Correction) and one.to_study}
+
+    def _write_change(self, change: Change, study: str) -> None:
+        key, content = changes.encode(change, study)
+        self.objects.create(key, content, layout.OWN_JSON)
+        self.objects.settle()
+
+    def _check_format(self) -> None:
+        try:
+            found = json.loads(self.objects.read(FORMAT_KEY))
+        except Missing:
+            return
+        except ValueError:
+            found = None
+        if found != _FORMAT:
+            raise ArchiveError("this is no archive, or one of another version of its format")
+
+
+def _is_below(path: InstancePath, series: str, instance: str) -> bool:
+    return series in ("", path.series_instance_uid) and instance in ("", path.sop_instance_uid)
