@@ -9,6 +9,7 @@ import re
 import signal
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 from bench import tools as tools_module
@@ -67,15 +68,16 @@ def bench_suite(
     if not wanted:
         return []
     names = [name for name in (IN_ARCHIVE if is_main else IN_SECOND_ARCHIVE) if size is FULL or name not in ONLY_FULL]
-    archive = make_archive(suite, folder / suite, [data[name] for name in names], samples, port)
+    make = partial(make_archive, suite, folder / suite, [data[name] for name in names], samples, port)
     places = Places(samples, folder / "temporary", port)
-    with Lab(archive, data, size, tools, places) as lab:
+    with Lab(suite, make, data, size, tools, places) as lab:
         return lines(suite, wanted, measure(lab, wanted))
 
 
 def is_wanted(row: Row, size: Size, chosen: re.Pattern[str], *, is_main: bool) -> bool:
     """Whether the row belongs to this run."""
-    return (size is FULL or row.quick) and (is_main or row.suites == "all") and bool(chosen.search(row.what))
+    is_here = row.suites in ("all", "main" if is_main else "second")
+    return (size is FULL or row.quick) and is_here and bool(chosen.search(row.what))
 
 
 def main() -> None:

@@ -34,17 +34,20 @@ class Client:
         place = urlsplit(url)
         self._connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=LONGEST_SECONDS)
 
-    def get(self, path: str, accept: str = ACCEPT) -> Answer:
-        """Ask once, and once more on a new connection if the server had closed the old one."""
+    def get(self, path: str, accept: str = ACCEPT, coding: str = "identity") -> Answer:
+        """Ask once, and once more on a new connection if the server had closed the old one.
+
+        `coding` is an Accept-Encoding; the body is what comes over the wire.
+        """
         try:
-            return self._get(path, accept)
+            return self._get(path, accept, coding)
         except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError):
             self._connection.close()
-            return self._get(path, accept)
+            return self._get(path, accept, coding)
 
-    def _get(self, path: str, accept: str) -> Answer:
+    def _get(self, path: str, accept: str, coding: str) -> Answer:
         started = time.perf_counter()
-        self._connection.request("GET", path, headers={"Accept": accept})
+        self._connection.request("GET", path, headers={"Accept": accept, "Accept-Encoding": coding})
         response = self._connection.getresponse()
         body = response.read()
         seconds = time.perf_counter() - started
@@ -63,11 +66,11 @@ class Client:
         self._connection.close()
 
 
-def get(url: str, path: str, accept: str = ACCEPT) -> Answer:
+def get(url: str, path: str, accept: str = ACCEPT, coding: str = "identity") -> Answer:
     """One request on a connection of its own. Raises NotAvailable for an answer that is an error."""
     client = Client(url)
     try:
-        answer = client.get(path, accept)
+        answer = client.get(path, accept, coding)
     finally:
         client.close()
     if answer.status != http.client.OK:

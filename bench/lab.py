@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 
@@ -42,8 +43,18 @@ class Places:
 class Lab:
     """Starts what a measurement needs; use as a context manager."""
 
-    def __init__(self, archive: Archive, data: dict[str, DataSet], size: Size, tools: Tools, places: Places) -> None:
-        self.archive, self.data, self.size, self.tools, self.places = archive, data, size, tools, places
+    def __init__(
+        self,
+        suite: str,
+        make_archive: Callable[[], Archive],
+        data: dict[str, DataSet],
+        size: Size,
+        tools: Tools,
+        places: Places,
+    ) -> None:
+        """The archive is made when a measurement needs it: that takes long."""
+        self.suite, self._make_archive = suite, make_archive
+        self.data, self.size, self.tools, self.places = data, size, tools, places
         self._running: tuple[Subject, OrthancServer] | None = None
         self._nginx: NginxServer | None = None
         self._stack = ExitStack()
@@ -58,15 +69,20 @@ class Lab:
             self.stop()
         finally:
             self._stack.close()
-            for folder in (self.places.temporary, *self.archive.folder.glob("FrameCache*")):
+            caches = self.archive.folder.glob("FrameCache*") if "archive" in vars(self) else ()
+            for folder in (self.places.temporary, *caches):
                 shutil.rmtree(folder, ignore_errors=True)
+
+    @cached_property
+    def archive(self) -> Archive:
+        return self._make_archive()
 
     def server(self, subject: Subject) -> OrthancServer:
         """The subject's Orthanc on the archive; started when another one is running, or none."""
         if self._running is None or self._running[0] is not subject:
             self.stop()
             server = OrthancServer(
-                self.archive.suite,
+                self.suite,
                 self.archive.folder,
                 self._configuration(subject),
                 self.places.port,
@@ -119,7 +135,7 @@ class Lab:
     def server_on(self, folder: Path, subject: Subject) -> OrthancServer:
         """The subject's Orthanc on the storage in `folder`, not started yet."""
         settings = {**subject.configuration, **dicom_server(self.dicom_port)}
-        return OrthancServer(self.archive.suite, folder, settings, self.places.port + 2, plugins=subject.plugins)
+        return OrthancServer(self.suite, folder, settings, self.places.port + 2, plugins=subject.plugins)
 
     @property
     def dicom_port(self) -> int:

@@ -14,6 +14,7 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.uid import (
     UID,
     CTImageStorage,
+    EnhancedCTImageStorage,
     ExplicitVRLittleEndian,
     JPEGBaseline8Bit,
     MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
@@ -91,7 +92,54 @@ class SmallFrames:
         return path
 
 
-Plain = Slide | Slice | SmallFrames
+@dataclass(frozen=True)
+class Enhanced:
+    """An enhanced CT (PS3.3 A.38) of small frames, whose header says where and how each one was taken."""
+
+    frames: int
+    seed: int = 0
+    series_number: int = 1
+
+    def write(self, path: Path) -> Path:
+        dataset = _of(self, "CT", EnhancedCTImageStorage, ExplicitVRLittleEndian, 16, SMALL)
+        dataset.update(
+            data_set.items(
+                SeriesInstanceUID=_uid(f"enhanced {self.seed} series {self.series_number}"),
+                ImageType=["ORIGINAL", "PRIMARY", "VOLUME", "NONE"],
+                PerFrameFunctionalGroupsSequence=[_frame_groups(number) for number in range(1, self.frames + 1)],
+            )
+        )
+        frame = bytes(range(256)) * (SMALL * SMALL * 2 // 256)
+        write_native(path, dataset, repeated([frame], self.frames), len(frame))
+        return path
+
+
+def _frame_groups(number: int) -> Dataset:
+    """PS3.3 C.7.6.16.2, C.8.15.3: about 700 bytes for each frame."""
+    items, time = data_set.items, f"{data_set.DATE}{data_set.TIME}.{number:06}"
+    return items(
+        FrameContentSequence=[
+            items(
+                FrameAcquisitionNumber=number,
+                FrameReferenceDateTime=time,
+                FrameAcquisitionDateTime=time,
+                FrameAcquisitionDuration=250.0,
+                DimensionIndexValues=[1, number],
+                StackID="1",
+                InStackPositionNumber=number,
+            )
+        ],
+        PlanePositionSequence=[items(ImagePositionPatient=[-170.5, -170.5, -1.25 * number])],
+        PlaneOrientationSequence=[items(ImageOrientationPatient=[1, 0, 0, 0, 1, 0])],
+        PixelMeasuresSequence=[items(PixelSpacing=[0.7, 0.7], SliceThickness=1.25)],
+        FrameVOILUTSequence=[items(WindowCenter=40, WindowWidth=400)],
+        PixelValueTransformationSequence=[items(RescaleIntercept=-1024, RescaleSlope=1, RescaleType="HU")],
+        CTExposureSequence=[items(ExposureTimeInms=500.0, XRayTubeCurrentInmA=220.0, CTDIvol=9.5)],
+        CTXRayDetailsSequence=[items(KVP=120, FocalSpots=1.2, FilterType="FLAT")],
+    )
+
+
+Plain = Slide | Slice | SmallFrames | Enhanced
 
 
 def repeated(frames: Iterable[bytes], number: int) -> Iterator[bytes]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bench.probe import Probe
-from bench.probes import beside, cold, filling, first_picture, forms, scale, upload, viewer, warm
+from bench.probes import beside, cold, filling, first_picture, forms, metadata, scale, upload, viewer, warm
 from bench.samples import DataSet
 from bench.subject import (
     COPY,
@@ -24,7 +24,7 @@ from bench.subject import (
     WITHOUT,
     Subject,
 )
-from bench.wanted import Rule, Wanted
+from bench.wanted import AS_GOOD, Rule, Wanted
 
 FRAME_MEGABYTES = 9.3
 WORKERS = 2
@@ -32,6 +32,7 @@ WORKERS = 2
 MEMORY_MEGABYTES = 2 * FRAME_MEGABYTES * WORKERS + 32
 NATIVE, JPEG_2000 = "native", "jpeg-2000"
 OHIF_CONNECTIONS = 25
+Suites = Literal["main", "second", "all"]
 
 LEFT_OUT = (
     "`Mode: index` in the rows of other forms: it caches no converted frames, "
@@ -57,7 +58,7 @@ class Row:
     wanted: Wanted
     peer_probe: Probe | None = None
     quick: bool = True
-    suites: Literal["main", "all"] = "main"
+    suites: Suites = "main"
 
     @property
     def measurements(self) -> list[tuple[Probe, Subject]]:
@@ -69,7 +70,7 @@ class Row:
 def rows(data: dict[str, DataSet]) -> list[Row]:
     """All rows, in the order of the table."""
     titles = {name: one.title for name, one in data.items()}
-    kinds = (_warm, _shapes, _cold, _forms, _viewer, _filling, _scale, _index)
+    kinds = (_warm, _shapes, _cold, _metadata, _forms, _viewer, _filling, _scale, _index)
     return [row for kind in kinds for row in kind(titles)]
 
 
@@ -83,7 +84,7 @@ def _warm(titles: dict[str, str]) -> Iterator[Row]:
     for data_set, peers in wanted.items():
         probe = warm.throughput(data_set, 4)
         for peer, bound in peers.items():
-            both: Literal["main", "all"] = "all" if data_set in (NATIVE, JPEG_2000) else "main"
+            both: Suites = "all" if data_set in (NATIVE, JPEG_2000) else "main"
             what = f"warm, 4 connections: {titles[data_set]}"
             yield Row(what, probe, FRAMECACHE, peer, Wanted(Rule.TIMES_AS_MANY, bound), suites=both)
     probe, what = warm.throughput("tiles", 8), f"warm, 8 connections: {titles['tiles']}"
@@ -110,7 +111,7 @@ def _cold(titles: dict[str, str]) -> Iterator[Row]:
         probe, what = cold.first_frame(data_set), f"cold first frame, nothing cached: {titles[data_set]}"
         for peer in (TUNED, STOCK):
             quick = data_set == NATIVE or peer is STOCK
-            suites: Literal["main", "all"] = "all" if data_set == NATIVE else "main"
+            suites: Suites = "all" if data_set == NATIVE else "main"
             yield Row(what, probe, FRAMECACHE, peer, Wanted(Rule.TIMES_FASTER, bound), quick=quick, suites=suites)
     what = f"cold scroll at {cold.FRAMES_PER_SECOND} frames/s, longest wait: {titles[NATIVE]}"
     yield Row(what, cold.scroll(NATIVE), FRAMECACHE, None, Wanted(Rule.AT_MOST, 1 / cold.FRAMES_PER_SECOND))
@@ -146,6 +147,30 @@ def _forms(titles: dict[str, str]) -> Iterator[Row]:
         probe, what = warm.frame_list(data_set, number), f"a list of {number} frames: {titles[data_set]}"
         for peer in (TUNED, STOCK):
             yield Row(what, probe, FRAMECACHE, peer, Wanted(Rule.TIMES_FASTER, bound), quick=peer is STOCK)
+
+
+def _metadata(titles: dict[str, str]) -> Iterator[Row]:
+    """What has a bound for forky; trixie's stock plugin reads headers only, and is to be no faster there."""
+    large, many, long = metadata.LargeSeries(NATIVE), metadata.ManyInstances("slices"), metadata.LongHeaders("enhanced")
+    for what, probe, bound in (
+        (f"metadata of a series, just sent: {titles[NATIVE]}", large.probe(metadata.ALONE), 100),
+        (
+            f"metadata of all series at once, as soon as they were sent: {titles[NATIVE]}",
+            large.probe(metadata.AT_ONCE),
+            100,
+        ),
+        (f"metadata of the series, first: {titles['slices']}", many.probe(metadata.FIRST), 3),
+        (f"metadata of the series, later: {titles['slices']}", many.probe(metadata.AGAIN), 3),
+        (f"metadata of an instance, first: {titles['enhanced']}", long.probe(metadata.FIRST), 2),
+        (f"metadata of an instance, later: {titles['enhanced']}", long.probe(metadata.AGAIN), 10),
+    ):
+        yield Row(what, probe, FRAMECACHE, STOCK, Wanted(Rule.TIMES_FASTER, bound))
+        yield Row(what, probe, FRAMECACHE, STOCK, Wanted(Rule.TIMES_FASTER, AS_GOOD), suites="second")
+    what = f"metadata of all its series at once, growth of an idle Orthanc in MB: {titles[NATIVE]}"
+    yield Row(what, large.probe(metadata.MEMORY), FRAMECACHE, STOCK, Wanted(Rule.AT_MOST, 32), suites="all")
+    what = f"metadata of the series, gzip accepted, bytes over the wire: {titles['slices']}"
+    wire = many.probe(metadata.WIRE)
+    yield Row(what, wire, FRAMECACHE, STOCK, Wanted(Rule.AT_MOST_TIMES, 0.2), suites="all")
 
 
 def _viewer(titles: dict[str, str]) -> Iterator[Row]:

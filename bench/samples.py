@@ -13,7 +13,7 @@ from typing import Protocol
 
 from pydicom import dcmwrite
 
-from bench.plain import Slice, Slide, SmallFrames, repeated
+from bench.plain import Enhanced, Slice, Slide, SmallFrames, repeated
 from dev.console import say
 from dev.encoding import ENCODINGS
 from dev.pixel_data_writer import write_encapsulated
@@ -52,6 +52,7 @@ QUICK = Size("quick", 30, 2, 40, 2000, 100, 30, 5, 2, 8, 1, 3, 1)
 
 DISTINCT_CINE_FRAMES = 10
 FRAMES_OF_MANY = 20_000
+ENHANCED_FRAMES, ENHANCED_INSTANCES = 500, 3
 
 
 @dataclass(frozen=True)
@@ -132,6 +133,11 @@ def data_sets(size: Size, folder: Path) -> dict[str, DataSet]:
         DataSet("tiles", f"whole-slide tiles, JPEG, {size.tiles:,} × 32 kB", (Slide(size.tiles),)),
         DataSet("huge", f"native tomosynthesis, {size.huge_frames} × 9.3 MB", (huge,)),
         DataSet("slices", f"{size.slices:,} CT slices of 0.5 MB", _numbered(partial(Slice, 106), size.slices)),
+        DataSet(
+            "enhanced",
+            f"enhanced CT of {ENHANCED_FRAMES} frames, 0.3 MB of header",
+            _numbered(partial(Enhanced, ENHANCED_FRAMES, 109), ENHANCED_INSTANCES),
+        ),
         DataSet("thousand", "1,000 frames of 1 kB", (SmallFrames(1000, seed=107),)),
         DataSet(
             "many",

@@ -7,47 +7,22 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from bench import client
-from bench.client import NotAvailable
 from bench.figure import Figure, of_load
 from bench.lab import Lab
-from bench.probe import Probe
+from bench.probe import Together
 from bench.process import resident_bytes
 from bench.subject import Subject
 
 START_UP, MEMORY, HIT = "start-up", "memory", "hit"
 
 
-class Scale:
-    """The probes of one data set; all three are measured at once, on a cache that holds nothing else."""
+class Scale(Together):
+    """All three are measured on a cache that holds nothing else.
 
-    def __init__(self, data_set: str) -> None:
-        self._data_set = data_set
-        self._measured: dict[tuple[str, str], Mapping[str, Figure] | NotAvailable] = {}
-
-    def probe(self, name: str) -> Probe:
-        """START_UP: from the start of the process to the first frame from the cache, in seconds.
-
-        MEMORY: Orthanc's when every instance has been asked for once since the start, in MB.
-        HIT: the median of one client over a thousand frames, taken evenly from all instances.
-        """
-
-        def measure(lab: Lab, subject: Subject) -> Figure:
-            return self._once(lab, subject)[name]
-
-        return Probe(f"{name}, {self._data_set}", measure)
-
-    def _once(self, lab: Lab, subject: Subject) -> Mapping[str, Figure]:
-        """What was measured; filling the cache takes too long to try again what failed."""
-        key = lab.archive.suite, subject.name
-        if key not in self._measured:
-            try:
-                self._measured[key] = self._measure(lab, subject)
-            except NotAvailable as error:
-                self._measured[key] = error
-        measured = self._measured[key]
-        if isinstance(measured, NotAvailable):
-            raise measured
-        return measured
+    START_UP: from the start of the process to the first frame from the cache, in seconds.
+    MEMORY: Orthanc's when every instance has been asked for once since the start, in MB.
+    HIT: the median of one client over a thousand frames, taken evenly from all instances.
+    """
 
     def _measure(self, lab: Lab, subject: Subject) -> Mapping[str, Figure]:
         lab.emptied(subject)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
 
@@ -21,7 +20,7 @@ FIGURES = {name: Figure(number, "s") for number, name in enumerate((START_UP, ME
 
 @pytest.fixture
 def lab() -> Any:
-    return Mock(spec=Lab, archive=Mock(suite="forky", folder=Path("/")))
+    return Mock(spec=Lab, suite="forky")
 
 
 def test_the_three_figures_of_a_filled_cache_are_measured_at_once(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:

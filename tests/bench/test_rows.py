@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydicom import dcmread
 
-from bench.plain import Slice, Slide, SmallFrames
+from bench.plain import Enhanced, Plain, Slice, Slide, SmallFrames
 from bench.rows import rows
 from bench.run import GROUPS
 from bench.samples import FULL, QUICK, DataSet, Size, Tomosynthesis, data_sets
@@ -36,8 +36,8 @@ def test_the_quick_benchmark_has_a_row_for_every_kind_of_the_full_one(tmp_path: 
     assert {what for what in only_full if "cached, against" not in what} == {"/thumbnail, cold", "/thumbnail, warm"}
 
 
-@pytest.mark.parametrize("instance", [Slide(70), Slice(1), SmallFrames(500)])
-def test_instances_are_valid_and_have_their_frames(instance: Slide | Slice | SmallFrames, tmp_path: Path) -> None:
+@pytest.mark.parametrize("instance", [Slide(70), Slice(1), SmallFrames(500), Enhanced(20)])
+def test_instances_are_valid_and_have_their_frames(instance: Plain, tmp_path: Path) -> None:
     dataset = dcmread(instance.write(tmp_path / "one.dcm"))
 
     assert int(dataset.NumberOfFrames) == instance.frames
