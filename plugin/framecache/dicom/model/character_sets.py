@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 DEFAULT_REPERTOIRE = "ISO_IR 6"
 _ESCAPE = b"\x1b"
+_ROMAJI = "shift_jis"
 # The defined terms (PS3.3 tables C.12-2 and C.12-5) and Python's codecs.
 _CODECS = MappingProxyType(
     {
@@ -71,6 +72,11 @@ class CharacterSet:
         if self.has_code_extensions and _ESCAPE in value:
             return "".join(self._pieces(value))
         return value.decode(self.codec, "ignore")
+
+    def decode_one(self, value: bytes) -> str:
+        """The text of a value that cannot be one of several: then a backslash is the yen sign of JIS X 0201."""
+        text = self.decode(value)
+        return text.replace("\\", "¥") if self.codec == _ROMAJI and not self.has_code_extensions else text
 
     def _pieces(self, value: bytes) -> Iterator[str]:
         initial, _, _ = value.partition(_ESCAPE)

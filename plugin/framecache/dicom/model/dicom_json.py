@@ -103,7 +103,7 @@ class _Writer:
                 tag, (text, position) = element.tag, self._attribute(element, scope)
             if position > size:
                 raise Incomplete(size)
-            if tag & 0xFFFF:  # else a group length
+            if text and tag & 0xFFFF:  # else a group length
                 members.append(text)
                 is_in_order &= tag > last
                 last = tag
@@ -118,7 +118,7 @@ class _Writer:
             raise UnreadableHeader("the header has too many elements")
 
     def _attribute(self, element: Element, scope: _Scope) -> tuple[str, int]:
-        """The member, and the position behind the element; that is the end of all for the pixel data."""
+        """The member, "" if there is none, and the position behind the element: at the pixel data, the end of all."""
         vr = self._vr(element, scope)
         end = element.offset + element.length
         if vr in FORMATS[scope.walker.order]:
@@ -128,9 +128,10 @@ class _Writer:
         if vr == "SQ":
             return self._sequence(element, scope)
         if element.tag in _PIXEL_DATA_TAGS and not scope.depth:
-            end = len(self._content)
-        elif element.length == UNDEFINED_LENGTH:
-            end = scope.walker.end(element)
+            return self._binary(element, vr, scope), len(self._content)
+        if element.length == UNDEFINED_LENGTH:
+            # An icon's fragments: nothing answers with them, and the stock plugin leaves them out.
+            return "", scope.walker.end(element)
         return self._binary(element, vr, scope), end
 
     def _vr(self, element: Element, scope: _Scope) -> str:

@@ -39,7 +39,7 @@ def strings(value: bytes, character_set: CharacterSet) -> str:
 def text(value: bytes, character_set: CharacterSet) -> str:
     """A single one, in which a backslash is a character."""
     one = _without_padding(value)
-    return _values([_string(character_set.decode(one))]) if one else ""
+    return _values([_string(character_set.decode_one(one))]) if one else ""
 
 
 def uids(value: bytes, character_set: CharacterSet) -> str:

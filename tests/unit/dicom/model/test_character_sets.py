@@ -48,6 +48,11 @@ def test_a_data_set_that_names_none_has_the_default() -> None:
     assert character_set_of(b"ISO_IR 100", "ISO_IR 144").decode(b"\xbb") == "»"
 
 
+def test_a_backslash_of_romaji_is_a_yen_sign_unless_it_separates_values() -> None:
+    romaji = character_set_of(b"ISO_IR 13", DEFAULT_REPERTOIRE)
+    assert (romaji.decode(b"A\\B"), romaji.decode_one(b"A\\B")) == ("A\\B", "A¥B")
+
+
 @given(st.binary(max_size=20), st.binary(max_size=20))
 def test_whatever_the_bytes_are_there_is_text(terms: bytes, value: bytes) -> None:
     character_set_of(terms, DEFAULT_REPERTOIRE).decode(b"\x1b" + value).encode()
