@@ -6,13 +6,15 @@ import os
 import sys
 from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter, _SubParsersAction
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from framecache import __version__
-from framecache.cli import actions, backfill, bench, events, jobs, resources, rules, size, status
+from framecache.cli import actions, backfill, bench, doctor, events, install, jobs, resources, rules, size, status
 from framecache.cli.errors import CommandError, ExitCode
 from framecache.cli.session import Session, open_session
 
 _DEFAULT_URL = "http://127.0.0.1:8042"
+_CONFIGURATION = "/etc/orthanc"
 _EPILOG = """login: FRAMECACHE_USER and FRAMECACHE_PASSWORD in the environment, or ~/.netrc
 
 exit codes: 0 done; 1 the server refused, or a job or check failed; 2 invalid usage; 3 server not reachable;
@@ -34,6 +36,7 @@ def parser() -> ArgumentParser:
     made.set_defaults(url=os.environ.get("FRAMECACHE_URL") or _DEFAULT_URL, ca=None, insecure=False, json=False)
     _add_common(made)
     commands = made.add_subparsers(metavar="COMMAND", required=True)
+    _add_installation(commands)
     _add_reports(commands)
     _add_actions(commands)
     _add_jobs(commands)
@@ -57,6 +60,25 @@ def _add(commands: _Subparsers[ArgumentParser], name: str, run: Run, description
     made.set_defaults(run=run)
     _add_common(made)
     return made
+
+
+def _add_installation(commands: _Subparsers[ArgumentParser]) -> None:
+    made = _add(commands, "install", install.install, "change Orthanc's configuration so that the plugin serves")
+    where = "Orthanc's configuration, a file or a folder"
+    made.add_argument("configuration", nargs="?", default=_CONFIGURATION, help=f"{where} ({_CONFIGURATION})")
+    made.add_argument("--yes", action="store_true", help="do not ask first")
+    made.add_argument("--undo", action="store_true", help="take the last installation back")
+    packages = str(Path(__file__).parents[2])
+    made.add_argument("--packages", metavar="FOLDER", default=packages, help=f"where framecache is ({packages})")
+    _python(made)
+    made = _add(commands, "doctor", doctor.doctor, "say what is wrong with the configuration and the server")
+    made.add_argument("configuration", nargs="?", help=f"{where} ({_CONFIGURATION}, if it is there)")
+    made.add_argument("--offline", action="store_true", help="do not ask the server")
+    _python(made)
+
+
+def _python(to: ArgumentParser) -> None:
+    to.add_argument("--python", metavar="PROGRAM", help="the Python of the version that Orthanc embeds")
 
 
 def _add_reports(commands: _Subparsers[ArgumentParser]) -> None:

@@ -1,0 +1,67 @@
+"""`framecache install` shows, asks, writes and takes back."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.unit.cli.conftest import Command
+from tests.unit.installation.site import Site
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    """As packages leave it."""
+    site = Site.make(tmp_path)
+    site.change(Plugins=[str(site.plugins)], PythonScript=None, Python=None, FrameCache=None, KeepAliveTimeout=None)
+    return site
+
+
+def texts(site: Site) -> dict[str, str]:
+    return {path.name: path.read_text() for path in site.configuration.iterdir()}
+
+
+def test_it_shows_the_difference_writes_it_and_takes_it_back(site: Site, command: Command) -> None:
+    before = texts(site)
+    done = command("install", str(site.configuration), "--yes")
+    assert '+    "AllowThreads": true' in done.output
+    assert "Restart Orthanc" in done.notices
+    assert "Orthanc's Python is 3.13" in done.notices
+    assert set(texts(site)) == {"orthanc.json", "framecache.json", "install_framecache.py", "framecache.undo"}
+    assert command("doctor", str(site.configuration), "--offline").output.count("Plugin") >= 3
+    assert command("install", str(site.configuration), "--undo", "--yes").code == 0
+    assert texts(site) == before
+
+
+def test_without_yes_and_a_terminal_nothing_is_changed(site: Site, command: Command) -> None:
+    before = texts(site)
+    done = command("install", str(site.configuration))
+    assert (done.code, texts(site)) == (1, before)
+    assert "--yes" in done.notices
+
+
+def test_it_says_so_where_nothing_is_to_be_done(site: Site, command: Command) -> None:
+    command("install", str(site.configuration), "--yes")
+    assert "Nothing to change." in command("install", str(site.configuration)).output
+
+
+def test_the_script_finds_the_packages_where_they_are(site: Site, command: Command) -> None:
+    command("install", str(site.configuration), "--yes", "--packages", "/opt/it's here")
+    script = (site.configuration / "install_framecache.py").read_text()
+    assert 'sys.path.insert(0, "/opt/it\'s here")' in script
+    compile(script, "install_framecache.py", "exec")
+
+
+@pytest.mark.parametrize("path", ["/no/such/place", os.devnull])
+def test_a_wrong_path_is_named(command: Command, path: str) -> None:
+    done = command("install", path, "--yes")
+    assert done.code == 1
+    assert path in done.notices
+
+
+def test_the_difference_comes_as_json_for_scripts(site: Site, command: Command) -> None:
+    done = command("install", str(site.configuration), "--yes", "--json")
+    assert "AllowThreads" in json.loads(done.output)["Difference"]
