@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from importlib import import_module
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -40,12 +41,15 @@ from framecache.dispatcher import Dispatcher
 from framecache.errors import FrameCacheError, SettingsError, SourceError, reason
 from framecache.instances.catalogue import Catalogue
 from framecache.instances.frame_sources import FrameSources
+from framecache.instances.headers import Headers
+from framecache.instances.metadata import MetadataCatalogue, MetadataMaker
 from framecache.instances.stored_files import StoredFiles
 from framecache.maintenance.housekeeping import Housekeeping
 from framecache.maintenance.invalidation import Invalidation
 from framecache.maintenance.reconciliation import Reconciliation, StaleInstanceFound
 from framecache.orthanc.api import ModuleApi, for_good
 from framecache.orthanc.bucket import ObjectStore, StorageBucket
+from framecache.orthanc.default_encoding import default_character_set
 from framecache.orthanc.events import InstanceDeleted, InstanceStored
 from framecache.orthanc.hierarchy import Hierarchy
 from framecache.orthanc.instance import Instance
@@ -65,6 +69,7 @@ from framecache.prefetch.events import (
     ExtractionStateChanged,
     InstanceDone,
     InstanceOpened,
+    InstancesDescribed,
     InstancesLogged,
     StoredFormCached,
     StudyArrived,
@@ -73,6 +78,7 @@ from framecache.prefetch.extraction import Extractor
 from framecache.prefetch.extraction_cost import ExtractionCost
 from framecache.prefetch.extraction_workers import ExtractionWorkers
 from framecache.prefetch.instance_caching import InstanceCaching
+from framecache.prefetch.metadata_making import MetadataMaking
 from framecache.prefetch.queue_state import QueueState
 from framecache.prefetch.related import RelatedStudies
 from framecache.prefetch.scheduler import Scheduler
@@ -85,6 +91,7 @@ from framecache.serving.file_transcoder import FileTranscoder
 from framecache.serving.frames import Frames
 from framecache.serving.instance_files import InstanceFiles
 from framecache.serving.instance_retrieval import InstanceRetrieval
+from framecache.serving.metadata_retrieval import MetadataRetrieval
 from framecache.serving.rendering import Rendering
 from framecache.serving.representations import Representations
 from framecache.serving.retrieval import Retrieval
@@ -95,8 +102,11 @@ from framecache.serving.transactions import (
     AllFrames,
     FrameList,
     FramePicture,
+    InstanceMetadata,
     InstancePicture,
+    SeriesMetadata,
     SeriesPicture,
+    StudyMetadata,
     Transaction,
     WholeInstance,
     WholeSeries,
@@ -121,7 +131,7 @@ OnChange = Callable[[int, int, str], None]
 
 _PATIENCE_AT_THE_END = 2.0  # seconds
 _KEPT_BUFFERS = 256 * MEGABYTE
-_DESK_THREADS, _BUCKET_THREADS = 2, 16
+_DESK_THREADS, _METADATA_THREADS, _BUCKET_THREADS = 2, 2, 16
 _DAY = 86400.0
 _FEWEST_TURNS = 4
 
@@ -271,6 +281,8 @@ class Core:
     sources: FrameSources
     pool: BufferPool
     codecs: CodecPools
+    metadata: MetadataMaker
+    metadata_desk: Desk
     desks: Sequence[Desk]
 
 
@@ -287,6 +299,7 @@ class Prefetch:
     queue_state: QueueState
     backfill: BackfillControl
     write_behind: WriteBehind
+    metadata_making: MetadataMaking
 
 
 @dataclass(frozen=True)
@@ -361,7 +374,14 @@ class App:
         """Orthanc answers from now on: check it, then work."""
         site, core = self._site, self._core
         StartChecks(
-            site.module, site.api, site.configuration, site.url.root, site.findings, core.catalogue, core.codecs
+            site.module,
+            site.api,
+            site.configuration,
+            site.url.root,
+            site.findings,
+            core.catalogue,
+            core.codecs,
+            answers_metadata=site.settings.metadata != "off",
         ).run()
         if not site.findings.stopping:
             self._prefetch.change_feed.start()
@@ -376,6 +396,7 @@ class App:
         prefetch = self._prefetch
         prefetch.workers.start()
         prefetch.write_behind.start()
+        prefetch.metadata_making.start()
         self._maintenance.reconciliation.start()
         prefetch.queue_state.start()
         prefetch.related.start()
@@ -411,6 +432,7 @@ class App:
             prefetch.workers,
             maintenance.invalidation,
             prefetch.write_behind,
+            prefetch.metadata_making,
             maintenance.reconciliation,
             maintenance.housekeeping,
         ):
@@ -419,13 +441,20 @@ class App:
     def _join_writers(self) -> None:
         """Wait a little for those who write."""
         maintenance, deadline = self._maintenance, time.monotonic() + _PATIENCE_AT_THE_END
-        for join in (maintenance.invalidation.join, maintenance.housekeeping.join, self._prefetch.workers.join):
+        prefetch = self._prefetch
+        for join in (
+            maintenance.invalidation.join,
+            maintenance.housekeeping.join,
+            prefetch.workers.join,
+            prefetch.metadata_making.join,
+        ):
             join(max(0.0, deadline - time.monotonic()))
 
 
 def _core(site: Site) -> Core:
     settings, store = site.settings, _open_store(site)
     desk, back_desk = Desk("frame-cache-desk", _DESK_THREADS), Desk("frame-cache-back-desk", 1)
+    metadata_desk = Desk("frame-cache-metadata-desk", _METADATA_THREADS)
     catalogue = Catalogue(
         site.api,
         store,
@@ -443,7 +472,10 @@ def _core(site: Site) -> Core:
     pool = BufferPool(settings.maximum_memory_mb * MEGABYTE, _KEPT_BUFFERS)
     memory = settings.codec_memory_mb * MEGABYTE
     codecs = CodecPools(settings.python, settings.codec_processes, memory, settings.codec_seconds)
-    return Core(store, catalogue, files, FrameSources(files), pool, codecs, (desk, back_desk, bucket_desk))
+    encoding = default_character_set(site.configuration.get("DefaultEncoding"))
+    metadata = MetadataMaker(Headers(site.api, site.storage), encoding)
+    desks = (desk, back_desk, bucket_desk, metadata_desk)
+    return Core(store, catalogue, files, FrameSources(files), pool, codecs, metadata, metadata_desk, desks)
 
 
 def _bucket(site: Site, desk: Desk) -> StorageBucket | None:
@@ -522,6 +554,18 @@ def _prefetch(site: Site, core: Core) -> Prefetch:
         QueueState(scheduler, related, notes),
         _backfill(site, core, studies, admission, scheduler),
         WriteBehind(core.catalogue, core.store),
+        _metadata_making(site, core),
+    )
+
+
+def _metadata_making(site: Site, core: Core) -> MetadataMaking:
+    policy, only_cached = site.policy, site.settings.metadata != "all"
+    return MetadataMaking(
+        core.metadata,
+        core.store,
+        core.catalogue.forget_stale,
+        (lambda one: policy.decide(one).is_kept_at_arrival) if only_cached else (lambda _: True),
+        only_cached=only_cached,
     )
 
 
@@ -578,6 +622,9 @@ def _connect(site: Site, prefetch: Prefetch, maintenance: Maintenance) -> None:
     subscribe(InstanceDeleted, lambda event: maintenance.invalidation.deleted(event.orthanc_id))
     subscribe(InstancesLogged, lambda event: maintenance.reconciliation.logged(event.orthanc_ids))
     subscribe(StaleInstanceFound, lambda event: maintenance.invalidation.deleted(event.orthanc_id))
+    if site.settings.metadata != "off":
+        subscribe(InstancesDescribed, lambda event: prefetch.metadata_making.arrived(event.instances))
+        subscribe(InstanceDeleted, lambda event: prefetch.metadata_making.deleted(event.orthanc_id))
     subscribe(CheckpointHasRoom, lambda _: feed.read_on())
     subscribe(StudyArrived, lambda event: prefetch.related.study_arrived(event.study_id))
     subscribe(InstanceOpened, lambda event: prefetch.related.opened(event.entry))
@@ -612,7 +659,8 @@ def _retrieve_routes(site: Site, core: Core, prefetch: Prefetch) -> Iterator[tup
     for transaction in _frame_transactions(site, core, prefetch):
         yield root + transaction.pattern, route(transaction, is_serving=lambda: findings.serving)
     # There is no way to the stock plugin, so these are answered whatever the checks find.
-    for transaction in _whole_transactions(site, core):
+    metadata = _metadata_transactions(site, core, prefetch) if site.settings.metadata != "off" else ()
+    for transaction in chain(_whole_transactions(site, core), metadata):
         yield root + transaction.pattern, route(transaction, is_serving=lambda: True)
 
 
@@ -639,6 +687,21 @@ def _whole_transactions(site: Site, core: Core) -> Iterator[Transaction]:
     # A viewer waits for an instance; nobody looks at a whole study while it comes.
     studies = StudyRetrieval(catalogue, files(core.codecs.background), pool, reporter, url)
     yield from (WholeSeries(studies), WholeStudy(studies))
+
+
+def _metadata_transactions(site: Site, core: Core, prefetch: Prefetch) -> Iterator[Transaction]:
+    settings, catalogue = site.settings, core.catalogue
+    kept = core.store.metadata
+    retrieval = MetadataRetrieval(
+        catalogue,
+        MetadataCatalogue(site.api, kept, core.metadata, catalogue, site.clock, settings.revalidate_seconds),
+        core.metadata_desk,
+        Reporter(site.metrics, site.clock, "metadata", settings.cache_control, vary="Accept, Accept-Encoding"),
+        site.url,
+        prefetch.metadata_making.keep,
+        may_compress=site.configuration.get("HttpCompressionEnabled") is not True,
+    )
+    yield from (StudyMetadata(retrieval), SeriesMetadata(retrieval), InstanceMetadata(retrieval))
 
 
 def _instance_files(site: Site, core: Core, codecs: CodecPool | None) -> InstanceFiles:

@@ -23,7 +23,7 @@ AS_STORED = "multipart/related; type=application/octet-stream; transfer-syntax=*
 # "Before": trixie's GDCM needs more stack than an HTTP thread of Orthanc has, and ends the server when it transcodes.
 CONFIGURATION: Mapping[str, object] = {
     "Python": {"AllowThreads": True},
-    "DicomWeb": {"Enable": True, "Root": "/dicom-web/"},
+    "DicomWeb": {"Enable": True, "Root": "/dicom-web/", "EnableMetadataCache": False},
     "BuiltinDecoderTranscoderOrder": "Before",
     "OverwriteInstances": True,
     "KeepAlive": False,

@@ -159,6 +159,8 @@ class StoredInstance:
 
     answer: dict[str, Any]
     content: bytes
+    until_pixel_data: bytes | None = None
+    pixel_data_vr: str | None = None
 
     @property
     def uuid(self) -> str:
@@ -223,6 +225,10 @@ class FakeApi:
     def _of_instance(self, stored: StoredInstance, what: list[str]) -> bytes:
         if what == ["file"]:
             return stored.content
+        if what == ["attachments", "dicom-until-pixel-data", "data"] and stored.until_pixel_data is not None:
+            return stored.until_pixel_data
+        if what == ["metadata", "PixelDataVR"] and stored.pixel_data_vr is not None:
+            return stored.pixel_data_vr.encode()
         if what == ["attachments", "dicom", "info"]:
             return json.dumps(stored.answer["Attachments"][0]).encode()
         if what:
@@ -301,7 +307,9 @@ def _series_of(instances: Sequence[Mapping[str, Any]], query: Mapping[str, Any])
     series: dict[str, dict[str, Any]] = {}
     for one in instances:
         study = one["RequestedTags"].get("study", STUDY_ID)
-        found = series.setdefault(one["ParentSeries"], {"ParentStudy": study, "Instances": []})
+        found = series.setdefault(
+            one["ParentSeries"], {"ID": one["ParentSeries"], "ParentStudy": study, "Instances": []}
+        )
         found["Instances"].append(one["ID"])
     since = query.get("Since", 0)
     return list(series.values())[since : since + query.get("Limit", len(series))]

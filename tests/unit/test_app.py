@@ -170,8 +170,10 @@ def test_two_orthancs_in_one_folder_are_told(site: Site) -> None:
     assert any("in use by another Orthanc" in line for line in second.log.of("error"))
 
 
-def started(site: Site, *, owned: bool = True, plugins: dict[str, str] | None = None) -> FakeModule:
-    module = site.install({})
+def started(
+    site: Site, *, owned: bool = True, plugins: dict[str, str] | None = None, metadata_cache: bool = False
+) -> FakeModule:
+    module = site.install({}, DicomWeb={"EnableMetadataCache": metadata_cache})
     plugins = {"python": "5.0", "dicom-web": "1.20"} if plugins is None else plugins
     module.answers["/system"] = {"Version": "1.12.7"}
     module.answers["/plugins"] = [*plugins, "explorer.js"]

@@ -30,8 +30,11 @@ class StartChecks:
         findings: Findings,
         catalogue: Catalogue,
         codecs: CodecPools,
+        *,
+        answers_metadata: bool,
     ) -> None:
-        """`root` is the root of the DICOMweb routes."""
+        """`root` is the root of the DICOMweb routes. `answers_metadata` says whether those of metadata are ours."""
+        self._answers_metadata = answers_metadata
         self._module, self._api, self._configuration, self._root = module, api, configuration, root
         self._findings, self._catalogue, self._codecs = findings, catalogue, codecs
 
@@ -55,6 +58,7 @@ class StartChecks:
             checks.check_python_plugin(plugins.get("python", "")),
             checks.check_dicom_web(plugins),
             checks.check_ohif(plugins, self._configuration),
+            checks.check_metadata_cache(plugins, self._configuration, answered=self._answers_metadata),
             checks.check_codecs(self._codecs.error()),
             checks.check_route(owned=self._owns_route(f"{root}{SENTINEL}/frames/1"), frame_route=f"{root}…/frames/"),
         ]

@@ -21,6 +21,7 @@ _DECLARATION = "declaration"
 
 Wildcard = Literal["standard", "stored"]
 Extent = Literal["instance", "series", "study"]
+MetadataExtent = Literal["all", "cached instances", "off"]
 
 
 OBJECT_STORES = ("s3", "gs", "az", "file")
@@ -150,6 +151,15 @@ class Settings:
     maximum_answer_mb: int = field(
         metadata=_declared(
             "MaximumAnswerMB", Number(int, 1, 4095), 256, "Longer answers than this, in MiB, are sent frame by frame."
+        )
+    )
+    metadata: MetadataExtent = field(
+        metadata=_declared(
+            "Metadata",
+            Enumeration(get_args(MetadataExtent)),
+            "all",
+            "Answer the metadata routes, and keep the metadata of all instances or only of those whose frames are "
+            "cached; off: the stock plugin answers them. See docs/metadata.md.",
         )
     )
     wildcard: Wildcard = field(

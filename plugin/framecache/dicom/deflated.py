@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 import zlib
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from typing import Self
 
 from framecache.dicom.byte_reader import ByteReader, MemoryReader
 from framecache.dicom.data_set import end_of_file_meta
 from framecache.dicom.transfer_syntax import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN
-from framecache.errors import BrokenPixelData
+from framecache.errors import BrokenPixelData, SourceError
 from framecache.shared_buffers import SharedBuffer, SharedBuffers
 
 _FIRST_READ = 1 << 16
@@ -31,6 +33,53 @@ def readable(
         return
     with contents.hold(key, partial(_inflate, reader, contents)) as content:
         yield MemoryReader(content)
+
+
+class InflatingReader:
+    """The beginning of what a stream inflates to, which is not inflated farther than it is read."""
+
+    def __init__(self, reader: ByteReader, position: int, window: int, prefix: bytes = b"") -> None:
+        """The stream begins at `position`; `window` is zlib's wbits. `prefix` stands before what is inflated."""
+        self._reader, self._position = reader, position
+        self._inflater, self._content = zlib.decompressobj(window), bytearray(prefix)
+        self._is_whole = False
+
+    @classmethod
+    def of_data_set(cls, reader: ByteReader) -> Self:
+        """Of a deflated data set, as if it were not. Raises UnreadableHeader."""
+        start = end_of_file_meta(reader.read_at(0, _FIRST_READ))
+        return cls(reader, start, -zlib.MAX_WBITS, _file_meta(EXPLICIT_VR_LITTLE_ENDIAN))
+
+    @property
+    def size(self) -> int:
+        """Length in bytes; more than anything while it is not known."""
+        return len(self._content) if self._is_whole else sys.maxsize
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """Up to `length` bytes from `offset`; fewer only at the end. Raises BrokenPixelData."""
+        while len(self._content) < offset + length and not self._is_whole:
+            self._inflate_more()
+        return bytes(self._content[offset : offset + length])
+
+    def _inflate_more(self) -> None:
+        tail = self._inflater.unconsumed_tail
+        read = tail or self._reader.read_at(self._position, _FIRST_READ)
+        self._position += 0 if tail else len(read)
+        try:
+            self._content += self._inflater.decompress(read, _READ)
+        except zlib.error as error:
+            raise BrokenPixelData("the deflated data set is damaged") from error
+        self._is_whole = self._inflater.eof or not read
+
+    def read_into(self, offset: int, target: memoryview) -> None:
+        """Fill `target` from `offset`. Raises SourceError if there is not so much."""
+        found = self.read_at(offset, len(target))
+        if len(found) != len(target):
+            raise SourceError("the stored file ends before its pixel data")
+        target[:] = found
+
+    def close(self) -> None:
+        """The stream is another's."""
 
 
 def _inflate(reader: ByteReader, contents: SharedBuffers, content: SharedBuffer) -> bytearray:

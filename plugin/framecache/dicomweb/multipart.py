@@ -38,12 +38,12 @@ class Multipart:
     def header(self, location: str, length: int | None, *, first: bool = True, part_type: str = "") -> bytes:
         """The bytes before a part: the delimiter, and the stock plugin's headers in its order.
 
-        `location` is where the part is said to be found, `length` its bytes, which may not be known yet. A part that is
-        not like the others is of `part_type`.
+        `location` is where the part is said to be found, or "". `length` is its bytes, which may not be known yet. A
+        part that is not like the others is of `part_type`.
         """
         return (
             f"{'' if first else _NEW_LINE}--{self.boundary}\r\n"
-            f"Content-Location: {location}\r\n"
+            f"{f'Content-Location: {location}{_NEW_LINE}' if location else ''}"
             f"Content-Type: {part_type or self.part_type}\r\n"
             f"{'' if length is None else f'Content-Length: {length}{_NEW_LINE}'}"
             "MIME-Version: 1.0\r\n\r\n"

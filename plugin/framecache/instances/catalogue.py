@@ -8,6 +8,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -67,11 +68,16 @@ class Catalogue:
         return len(self._paths)
 
     def lookup(self, path: InstancePath) -> Entry:
-        """The instance under these three UIDs, as it is now. Raises NotFound, SourceError."""
+        """The instance under these three UIDs, as it is now, for who views it. Raises NotFound, SourceError."""
+        entry = self.current(path)
+        self._touched[path] = self._clock.time()
+        return entry
+
+    def current(self, path: InstancePath) -> Entry:
+        """The same for others. Raises NotFound, SourceError."""
         entry = self._entries.get(path)
         if entry is None or not self.is_current(entry):
             entry = self._desk.call(lambda: self._load(path))
-        self._touched[path] = self._clock.time()
         return entry
 
     def has_file(self, attachment_uuid: str) -> bool:
@@ -155,6 +161,13 @@ class Catalogue:
         if not all(uid is None or is_identifier(uid) for uid in (study_instance_uid, series_instance_uid)):
             raise NotFound("there is no such study or series")
         return self._desk.call(lambda: self._index.within(study_instance_uid, series_instance_uid))
+
+    def members_by_series(self, study_instance_uid: str, series_instance_uid: str | None) -> list[str]:
+        """The same, series after series."""
+        if not all(uid is None or is_identifier(uid) for uid in (study_instance_uid, series_instance_uid)):
+            raise NotFound("there is no such study or series")
+        series = self._desk.call(lambda: self._index.by_series(study_instance_uid, series_instance_uid))
+        return list(chain.from_iterable(series))
 
     def member(self, orthanc_id: str) -> Entry:
         """One of those, as it is now. Raises NotFound, SharedUids, SourceError."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 from framecache.dicom.identity import InstancePath, is_identifier
 from framecache.errors import InstanceGone, NotFound, SharedUids, SourceError
 from framecache.orthanc.api import get_json, post_json
-from framecache.orthanc.instance import FIND_OPTIONS, Instance
+from framecache.orthanc.instance import FIND_OPTIONS, DescribedInstance, Instance
 from framecache.ports import OrthancApi
 
 _PAGE = 200  # series
@@ -57,6 +58,11 @@ class InstanceIndex:
 
         Raises NotFound, and SharedUids if two patients have the study's UID.
         """
+        series = self.by_series(study_instance_uid, series_instance_uid)
+        return sorted(chain.from_iterable(series))
+
+    def by_series(self, study_instance_uid: str, series_instance_uid: str | None) -> list[list[str]]:
+        """The same for each series by itself, these in the order of their own Orthanc IDs."""
         query = {"StudyInstanceUID": study_instance_uid}
         if series_instance_uid is not None:
             query["SeriesInstanceUID"] = series_instance_uid
@@ -65,7 +71,7 @@ class InstanceIndex:
             raise NotFound("there is no such study or series")
         if len({one["ParentStudy"] for one in series}) > 1:
             raise SharedUids
-        return sorted(str(orthanc_id) for one in series for orthanc_id in one["Instances"])
+        return [sorted(map(str, one["Instances"])) for one in sorted(series, key=lambda one: str(one["ID"]))]
 
     def _series(self, question: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         """Page by page: LimitFindResults limits the length of an answer."""
@@ -90,20 +96,44 @@ class InstanceIndex:
         answers = post_json(self._api, "/tools/bulk-content", body)
         return {answer["ID"]: answer["FileUuid"] for answer in answers}
 
-    def file(self, instance: Instance) -> bytes:
+    def describe(self, orthanc_ids: Collection[str]) -> dict[str, DescribedInstance]:
+        """Up to some hundred instances as they are now, by Orthanc ID; without deleted ones."""
+        body = {"Resources": list(orthanc_ids), "Level": "Instance", "Metadata": True}
+        answers = post_json(self._api, "/tools/bulk-content", body)
+        described = [DescribedInstance.from_bulk_content(answer, {}) for answer in answers]
+        return {one.orthanc_id: one for one in described}
+
+    def file(self, instance: DescribedInstance) -> bytes:
         """The stored file of this very version, as Orthanc reads it. Raises NotFound.
 
         Orthanc knows an instance by its ID only, whatever version that now is. Raises InstanceGone if it is another.
         """
+        return self._stored(instance, "file")
+
+    def until_pixel_data(self, instance: DescribedInstance) -> bytes:
+        """The same up to its pixel data element, which Orthanc keeps beside files of which it cannot read a part.
+
+        Raises NotFound where it does not.
+        """
+        return self._stored(instance, "attachments/dicom-until-pixel-data/data")
+
+    def pixel_data_vr(self, instance: DescribedInstance) -> str | None:
+        """The VR of the pixel data, where it is another than one would guess; Orthanc notes it since 1.12.1."""
         try:
-            stored = self._api.get(f"/instances/{instance.orthanc_id}/file")
+            return self._api.get(f"/instances/{instance.orthanc_id}/metadata/PixelDataVR").decode("ascii", "replace")
+        except NotFound:
+            return None
+
+    def _stored(self, instance: DescribedInstance, what: str) -> bytes:
+        try:
+            stored = self._api.get(f"/instances/{instance.orthanc_id}/{what}")
         except SourceError:
             self._check_current(instance)  # else it is no fault: Orthanc found the file replaced under its hands
             raise
         self._check_current(instance)
         return stored
 
-    def _check_current(self, instance: Instance) -> None:
+    def _check_current(self, instance: DescribedInstance) -> None:
         if self.attachment(instance.orthanc_id) != instance.attachment_uuid:
             raise InstanceGone("the instance was replaced while it was read")
 

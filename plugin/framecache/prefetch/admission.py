@@ -31,7 +31,11 @@ class Admission:
         With `on_demand` also those that wait for a viewer: somebody has opened their study. What is gone is not among
         them. Raises SourceError where Orthanc does not tell.
         """
-        return self.choose(self._arrivals.of(orthanc_ids, self.complain), on_demand=on_demand)
+        return self.choose(self.describe(orthanc_ids), on_demand=on_demand)
+
+    def describe(self, orthanc_ids: Sequence[str]) -> Iterator[DescribedInstance]:
+        """All of them that Orthanc has. Raises SourceError where it does not tell."""
+        return self._arrivals.of(orthanc_ids, self.complain)
 
     def choose(self, instances: Iterable[_Described], *, on_demand: bool = False) -> Iterator[tuple[_Described, Turn]]:
         """The same for instances that are described already."""

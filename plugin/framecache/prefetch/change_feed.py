@@ -19,7 +19,7 @@ from framecache.ports import OrthancApi
 from framecache.prefetch.admission import Admission
 from framecache.prefetch.announcements import Announcements
 from framecache.prefetch.checkpoint import Checkpoint
-from framecache.prefetch.events import InstancesLogged, StudyArrived
+from framecache.prefetch.events import InstancesDescribed, InstancesLogged, StudyArrived
 from framecache.prefetch.late_changes import LateChanges
 from framecache.prefetch.scheduler import Scheduler
 from framecache.prefetch.task import ARRIVALS, Priority
@@ -169,7 +169,9 @@ class ChangeFeed:
     def _priorities(self, orthanc_ids: Sequence[str]) -> Mapping[str, Priority]:
         """The priority of each that the rules admit."""
         try:
-            return {one.orthanc_id: ARRIVALS[turn] for one, turn in self._admission.admit(orthanc_ids)}
+            described = list(self._admission.describe(orthanc_ids))
+            self._dispatcher.publish(InstancesDescribed(described))
+            return {one.orthanc_id: ARRIVALS[turn] for one, turn in self._admission.choose(described)}
         except FrameCacheError as error:
             self._complain(error)
             return dict.fromkeys(orthanc_ids, Priority.ARRIVED)  # each is decided by itself when its turn comes

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from framecache.instances.entry import Entry
+from framecache.orthanc.instance import DescribedInstance
 from framecache.prefetch.extraction_states import ExtractionState
 from framecache.prefetch.task import Task
 
@@ -22,6 +23,13 @@ class InstancesLogged:
     """Orthanc's log of changes says that instances with these Orthanc IDs were stored, here or by another Orthanc."""
 
     orthanc_ids: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class InstancesDescribed:
+    """Orthanc has described new instances, whether or not the rules admit them."""
+
+    instances: Sequence[DescribedInstance]
 
 
 @dataclass(frozen=True, slots=True)

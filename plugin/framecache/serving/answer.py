@@ -53,9 +53,11 @@ def is_known(entity_tag: str, if_none_match: str | None) -> bool:
 class Reporter:
     """Of one kind of request."""
 
-    def __init__(self, metrics: Metrics, clock: Clock, route: Route, cache_control: str) -> None:
-        """`route` is what the answers are counted as."""
-        self._metrics, self._route, self._cache_control = metrics, route, cache_control
+    def __init__(
+        self, metrics: Metrics, clock: Clock, route: Route, cache_control: str, *, vary: str = "Accept"
+    ) -> None:
+        """`route` is what the answers are counted as; `vary` names the headers of requests that they depend on."""
+        self._metrics, self._route, self._cache_control, self._vary = metrics, route, cache_control, vary
         self.now = clock.monotonic
 
     def served(self, entity_tag: str, missed: MissCause | None, started: float) -> dict[str, str]:
@@ -64,6 +66,11 @@ class Reporter:
             return self._headers(entity_tag, "hit", self.count("hit", started))
         self._metrics.missed(missed)
         return self._headers(entity_tag, "miss", self.count("miss", started))
+
+    def found(self, entity_tag: str, started: float, *, is_hit: bool) -> dict[str, str]:
+        """The same for what is no frame: the counters of hits and misses stay those of frames."""
+        outcome: Outcome = "hit" if is_hit else "miss"
+        return self._headers(entity_tag, outcome, self.count(outcome, started))
 
     def not_modified(self, entity_tag: str, started: float) -> Answer:
         """304, which has the headers that the 200 would have (RFC 9110 section 15.4.5)."""
@@ -78,14 +85,14 @@ class Reporter:
 
     def for_caches(self, entity_tag: str | None) -> dict[str, str]:
         """What tells a cache how long the answer is true; without a tag, nothing confirms that it still is."""
-        headers = {"Cache-Control": self._cache_control, "Vary": "Accept"}
+        headers = {"Cache-Control": self._cache_control, "Vary": self._vary}
         return {"ETag": entity_tag, **headers} if entity_tag else headers
 
     def _headers(self, entity_tag: str, found: str, seconds: float) -> dict[str, str]:
         return {
             "ETag": entity_tag,
             "Cache-Control": self._cache_control,
-            "Vary": "Accept",
+            "Vary": self._vary,
             "X-Frame-Cache": found,
             "Server-Timing": f"cache;desc={found};dur={seconds * 1000:.2f}",
         }

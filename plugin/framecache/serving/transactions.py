@@ -19,6 +19,7 @@ from framecache.errors import BadRequest
 from framecache.instances.catalogue import Catalogue
 from framecache.serving.answer import Answer
 from framecache.serving.instance_retrieval import InstanceRequest, InstanceRetrieval
+from framecache.serving.metadata_retrieval import MetadataRequest, MetadataRetrieval
 from framecache.serving.rendering import PictureRequest, Rendering
 from framecache.serving.retrieval import FrameRequest, Retrieval
 from framecache.serving.study_retrieval import StudyRequest, StudyRetrieval
@@ -203,6 +204,40 @@ class WholeStudy:
 
     def is_sent_as_stored(self, _request: HttpRequest) -> bool:
         return False
+
+
+class StudyMetadata:
+    """GET …/studies/{uid}/metadata."""
+
+    pattern = "studies/([^/]+)/metadata"
+
+    def __init__(self, retrieval: MetadataRetrieval) -> None:
+        self._retrieval = retrieval
+
+    def answer(self, request: HttpRequest) -> Answer:
+        study, series, instance = (*request.groups, None, None)[:3]
+        return self._retrieval.answer(
+            MetadataRequest(str(study), series, instance, request.headers, _accept_argument(request))
+        )
+
+    def stock_location(self, _request: HttpRequest) -> str | None:
+        """The stock plugin has one spelling of it, and that is taken."""
+        return None
+
+    def is_sent_as_stored(self, _request: HttpRequest) -> bool:
+        return False
+
+
+class SeriesMetadata(StudyMetadata):
+    """GET …/series/{uid}/metadata."""
+
+    pattern = f"{SERIES}/metadata"
+
+
+class InstanceMetadata(StudyMetadata):
+    """GET …/instances/{uid}/metadata."""
+
+    pattern = f"{INSTANCE}/metadata"
 
 
 class WholeSeries(WholeStudy):

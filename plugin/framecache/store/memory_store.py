@@ -11,9 +11,11 @@ from functools import partial
 from framecache.dicom.identity import InstancePath
 from framecache.store.block import Block, BlockGone, BrokenBlock, pack_header
 from framecache.store.errors import DoesNotFit
+from framecache.store.metadata import InstanceMetadata
 from framecache.store.parts import (
     Blocks,
     InstanceVersion,
+    Metadata,
     Notes,
     OnRemoved,
     Pins,
@@ -34,6 +36,7 @@ class MemoryStore:
     blocks: Blocks
     records: Records
     versions: Versions
+    metadata: Metadata
     usage: Usage
     space: Space
     pins: Pins
@@ -44,7 +47,9 @@ class MemoryStore:
         self.limit = limit
         self.degraded: Degraded | None = None
         self._rows = rows = MemoryRows(lambda: self.limit, on_removed)
-        self.blocks, self.records, self.versions = MemoryBlocks(rows), MemoryRecords(rows), MemoryVersions(rows)
+        self.blocks, self.records = MemoryBlocks(rows), MemoryRecords(rows)
+        self.metadata = metadata = MemoryMetadata(rows)
+        self.versions = MemoryVersions(rows, metadata)
         self.usage, self.space, self.pins = MemoryUsage(rows), rows, MemoryPins(rows)
         self.notes = dict[str, str]()
 
@@ -248,11 +253,48 @@ class MemoryRecords:
                     self._rows.background -= {row.orthanc_id}
 
 
+class MemoryMetadata:
+    """Metadata by Orthanc ID."""
+
+    def __init__(self, rows: MemoryRows) -> None:
+        """Nothing fits where no row does."""
+        self._rows, self._by_id = rows, dict[str, InstanceMetadata]()
+
+    def of(self, orthanc_ids: Sequence[str]) -> dict[str, InstanceMetadata]:
+        """Of those of these instances, by Orthanc ID."""
+        with self._rows.lock:
+            return {name: self._by_id[name] for name in orthanc_ids if name in self._by_id}
+
+    def versions(self, orthanc_ids: Sequence[str]) -> dict[str, str]:
+        """The attachments of those of these instances, by Orthanc ID."""
+        return {name: one.attachment_uuid for name, one in self.of(orthanc_ids).items()}
+
+    def after(self, orthanc_id: str, limit: int) -> dict[str, str]:
+        """The attachments of the next `limit` instances after this ID, in the order of their IDs."""
+        return self.versions(sorted(name for name in self._by_id if name > orthanc_id)[:limit])
+
+    def keep(self, metadata: Sequence[InstanceMetadata]) -> None:
+        """Keep it in place of that of other versions. Raises DoesNotFit."""
+        with self._rows.lock:
+            if sum(len(one.content) for one in metadata) > self._rows.left():
+                raise DoesNotFit("the metadata does not fit into the cache")
+            self._by_id.update({one.orthanc_id: one for one in metadata})
+
+    def remove(self, is_meant: Callable[[InstanceMetadata], bool]) -> None:
+        """Remove all that is meant."""
+        with self._rows.lock:
+            self._by_id = {name: one for name, one in self._by_id.items() if not is_meant(one)}
+
+    def number(self) -> int:
+        """Of how many instances it is kept."""
+        return len(self._by_id)
+
+
 class MemoryVersions:
     """Attachments by Orthanc ID."""
 
-    def __init__(self, rows: MemoryRows) -> None:
-        self._rows = rows
+    def __init__(self, rows: MemoryRows, metadata: MemoryMetadata) -> None:
+        self._rows, self._metadata = rows, metadata
 
     def after(self, orthanc_id: str, limit: int) -> dict[str, set[str]]:
         """The next `limit` instances after this ID."""
@@ -265,14 +307,18 @@ class MemoryVersions:
         for row in self._rows.all():
             if row.orthanc_id in found:
                 found[row.orthanc_id].add(row.attachment_uuid)
+        for orthanc_id, attachment in self._metadata.versions(orthanc_ids).items():
+            found[orthanc_id].add(attachment)
         return found
 
     def remove(self, stale: Mapping[str, Collection[str]], cause: RemovalCause = "replaced") -> None:
         """Remove all of these versions, and nothing of others."""
         self._rows.remove(cause, lambda row: row.attachment_uuid in stale.get(row.orthanc_id, ()))
+        self._metadata.remove(lambda one: one.attachment_uuid in stale.get(one.orthanc_id, ()))
 
     def remove_all(self, *orthanc_ids: str) -> int:
         """Purge instances; how many rows that were."""
+        self._metadata.remove(lambda one: one.orthanc_id in orthanc_ids)
         return self._rows.remove("purged", lambda row: row.orthanc_id in orthanc_ids)
 
 

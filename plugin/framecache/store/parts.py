@@ -12,6 +12,7 @@ from typing import Literal, Protocol
 from framecache.dicom.identity import InstancePath
 from framecache.store.block import Block
 from framecache.store.errors import notes, reads, removes, writes
+from framecache.store.metadata import InstanceMetadata
 from framecache.store.usage import InstanceUsage, Order, StudyUsagePage, TotalUsage
 
 # For room in its folder or on its disk; it was not viewed for long; its block was not what had been written; Orthanc no
@@ -104,6 +105,33 @@ class Versions(Protocol):
     @removes
     def remove_all(self, *orthanc_ids: str) -> int:
         """Purge instances; how many rows that were. Raises StoreError."""
+
+
+class Metadata(Protocol):
+    """The metadata of instances, of one version of each, whether or not frames of them are cached.
+
+    It takes a small share of the room. Beyond that the oldest goes, without a word: it is soon made anew.
+    """
+
+    @reads(dict)
+    def of(self, orthanc_ids: Sequence[str]) -> Mapping[str, InstanceMetadata]:
+        """Of those of these instances, by Orthanc ID."""
+
+    @reads(dict)
+    def versions(self, orthanc_ids: Sequence[str]) -> Mapping[str, str]:
+        """The attachments of those of these instances, by Orthanc ID."""
+
+    @reads(dict)
+    def after(self, orthanc_id: str, limit: int) -> Mapping[str, str]:
+        """The attachments of the next `limit` instances after this ID, in the order of their IDs."""
+
+    @writes
+    def keep(self, metadata: Sequence[InstanceMetadata]) -> None:
+        """Keep the metadata of up to some hundred instances, in place of that of other versions. Raises StoreError."""
+
+    @reads(int)
+    def number(self) -> int:
+        """Of how many instances it is kept."""
 
 
 class Usage(Protocol):

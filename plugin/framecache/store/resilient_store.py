@@ -14,7 +14,7 @@ from framecache.plurals import counted
 from framecache.ports import Clock
 from framecache.store.errors import DoesNotFit, FaultRule, StoreError, guarded
 from framecache.store.memory_store import MemoryStore
-from framecache.store.parts import Blocks, Notes, Pins, Records, Space, Usage, Versions
+from framecache.store.parts import Blocks, Metadata, Notes, Pins, Records, Space, Usage, Versions
 from framecache.store.store import BackingStore, Degraded, Parts
 
 logger = logging.getLogger(__name__)
@@ -42,6 +42,7 @@ class ResilientStore:
         self.blocks = guarded(Blocks, lambda: self._parts.blocks, self._guard)
         self.records = guarded(Records, lambda: self._parts.records, self._guard)
         self.versions = guarded(Versions, lambda: self._parts.versions, self._guard)
+        self.metadata = guarded(Metadata, lambda: self._parts.metadata, self._guard)
         self.usage = guarded(Usage, lambda: self._parts.usage, self._guard)
         self.space = guarded(Space, lambda: self._parts.space, self._guard)
         self.pins = guarded(Pins, lambda: self._parts.pins, self._guard)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
-from framecache.store.parts import Blocks, Notes, Pins, Records, Space, Usage, Versions
+from framecache.store.parts import Blocks, Metadata, Notes, Pins, Records, Space, Usage, Versions
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,7 @@ class Parts(Protocol):
     blocks: Blocks
     records: Records
     versions: Versions
+    metadata: Metadata
     usage: Usage
     space: Space
     pins: Pins

@@ -22,7 +22,7 @@ CounterName = Literal[Counted, Found, "filled_frames", "filled_bytes", "evicted_
 # Why a frame did not come from the cache: it was not in it; its instance is queued; its extraction failed; the settings
 # exclude it; it is cached in another form than the requested one; its block was damaged; its block was evicted.
 MissCause = Literal["not_cached", "queued", "failed", "left_out", "other_form", "damaged", "evicted"]
-Route = Literal["frames", "rendered", "instance"]
+Route = Literal["frames", "rendered", "instance", "metadata"]
 # "file" and "core" apply to whole instances: sent from the stored file, or read through Orthanc.
 Outcome = Literal["hit", "miss", "not_modified", "file", "core"]
 
@@ -31,7 +31,7 @@ _FROM_CACHE: tuple[Route, ...] = ("frames", "rendered")
 
 def possible_outcomes() -> Iterator[tuple[Route, Outcome]]:
     """Each route with its possible outcomes."""
-    for route in _FROM_CACHE:
+    for route in (*_FROM_CACHE, "metadata"):
         yield from ((route, "hit"), (route, "miss"), (route, "not_modified"))
     yield from (("instance", "file"), ("instance", "core"), ("instance", "not_modified"))
 

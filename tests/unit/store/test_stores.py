@@ -18,6 +18,7 @@ from framecache.store.block import BlockGone
 from framecache.store.disk.disk_store import DiskStore
 from framecache.store.errors import DoesNotFit, StoreError
 from framecache.store.memory_store import MemoryStore
+from framecache.store.metadata import InstanceMetadata
 from framecache.store.parts import OnRemoved
 from framecache.store.resilient_store import ResilientStore
 from framecache.store.store import Parts
@@ -393,3 +394,37 @@ def test_both_kinds_of_stores_have_the_same_in_them_whatever_was_done(
         assert everything(disk) == everything(memory)
     finally:
         disk.close()
+
+
+def metadata(number: int, attachment: str = "") -> InstanceMetadata:
+    return InstanceMetadata.pack(orthanc_id(number), attachment or uuid(number), f'{{"{number}": {{}}}}'.encode())
+
+
+def test_metadata_is_kept_of_one_version_of_each_instance(store: Parts) -> None:
+    store.metadata.keep([metadata(1), metadata(2)])
+    store.metadata.keep([metadata(1, uuid(9)), metadata(3)])
+
+    found = store.metadata.of([orthanc_id(number) for number in (3, 1, 4)])
+    assert found == {orthanc_id(1): metadata(1, uuid(9)), orthanc_id(3): metadata(3)}
+    assert found[orthanc_id(3)].text() == b'{"3": {}}'
+    assert store.metadata.versions([orthanc_id(1)]) == {orthanc_id(1): uuid(9)}
+    assert list(store.metadata.after(orthanc_id(1), 1)) == [orthanc_id(2)]
+    assert store.metadata.number() == 3
+
+
+def test_metadata_goes_with_its_version_and_nobody_is_told(store: Parts, removed: list[object]) -> None:
+    store.metadata.keep([metadata(number) for number in range(1, 5)])
+    assert store.versions.of([orthanc_id(1), orthanc_id(9)]) == {orthanc_id(1): {uuid(1)}, orthanc_id(9): set()}
+
+    store.versions.remove({orthanc_id(1): {uuid(9)}, orthanc_id(2): {uuid(2)}, orthanc_id(3): set()}, "deleted")
+    assert sorted(store.metadata.after("", 9)) == [orthanc_id(number) for number in (1, 3, 4)]
+    assert store.versions.remove_all(orthanc_id(3)) == 0
+    assert sorted(store.metadata.after("", 9)) == [orthanc_id(number) for number in (1, 4)]
+    assert removed == []
+
+
+def test_metadata_of_uncached_instances_is_no_usage(store: Parts) -> None:
+    store.metadata.keep([metadata(1)])
+
+    assert (store.usage.total(), store.space.rows()) == (TotalUsage(), 0)
+    assert store.versions.after("", 9) == {}

@@ -17,6 +17,7 @@ from framecache.store.disk.access_times import AccessTimes
 from framecache.store.disk.blocks import DiskBlocks
 from framecache.store.disk.eviction import Eviction, Expiry, Lifetime
 from framecache.store.disk.folder import Folder
+from framecache.store.disk.metadata import SHARE, DiskMetadata
 from framecache.store.disk.pins import DiskPins
 from framecache.store.disk.records import DiskNotes, DiskRecords, DiskVersions
 from framecache.store.disk.recovery import Recovery, disk_usage, other_versions
@@ -24,7 +25,7 @@ from framecache.store.disk.removal import Removal
 from framecache.store.disk.space import Bounds, DiskSpace
 from framecache.store.disk.table import IndexReplaced, Table, is_damage
 from framecache.store.disk.usage_table import UsageTable
-from framecache.store.parts import Blocks, Notes, OnRemoved, Pins, Records, Space, Usage, Versions
+from framecache.store.parts import Blocks, Metadata, Notes, OnRemoved, Pins, Records, Space, Usage, Versions
 from framecache.store.store import RecoveryReport
 
 
@@ -35,6 +36,7 @@ class DiskStore:
     blocks: Blocks
     records: Records
     versions: Versions
+    metadata: Metadata
     usage: Usage
     space: Space
     pins: Pins
@@ -70,8 +72,10 @@ class DiskStore:
         self.space = self._space = DiskSpace(table, bounds, Eviction(access_times, pins, removal))
         self.blocks = self._blocks = DiskBlocks(table, self._space, removal)
         self.records = DiskRecords(table, access_times, usage)
-        self.versions = DiskVersions(table, removal)
+        self.metadata = self._metadata = DiskMetadata(table, self._space, int(bounds.limit * SHARE))
+        self.versions = DiskVersions(table, removal, self._metadata)
         self.notes = DiskNotes(table)
+        self._shortest_stay = lifetime.shortest
         self._expiry = Expiry(access_times, pins, removal, lifetime, self._expiry_batch)
 
     def is_damage(self, error: Exception) -> bool:
@@ -97,6 +101,8 @@ class DiskStore:
         self._table.files.retry()
         self._space.tend()
         self._expiry.step(now)
+        if self._shortest_stay:
+            self._metadata.expire(now - self._shortest_stay)
 
     def probe(self) -> None:
         """Write as `blocks.keep` does, and take it back. Raises what that would."""

@@ -10,6 +10,7 @@ from framecache.batches import batches
 from framecache.dicom.identity import InstancePath
 from framecache.store.disk.access_times import AccessTimes
 from framecache.store.disk.keys import NOTES, attachment_of, record_key
+from framecache.store.disk.metadata import DiskMetadata
 from framecache.store.disk.removal import Removal
 from framecache.store.disk.table import BATCH, Table, TaggedRow
 from framecache.store.disk.usage_table import UsageTable
@@ -52,8 +53,8 @@ class DiskRecords:
 class DiskVersions:
     """Attachments by Orthanc ID; "" stands for a record that cannot be read."""
 
-    def __init__(self, table: Table, removal: Removal) -> None:
-        self._table, self._removal = table, removal
+    def __init__(self, table: Table, removal: Removal, metadata: DiskMetadata) -> None:
+        self._table, self._removal, self._metadata = table, removal, metadata
 
     def after(self, orthanc_id: str, limit: int) -> dict[str, set[str]]:
         """The next `limit` instances after this ID."""
@@ -66,6 +67,8 @@ class DiskVersions:
         for some in batches(orthanc_ids, BATCH):
             for row in self._table.rows_where("tag", some):
                 found[row.tag].add(attachment_of(row.key, row.record))
+        for orthanc_id, attachment in self._metadata.versions(orthanc_ids).items():
+            found[orthanc_id].add(attachment)
         return found
 
     def remove(self, stale: Mapping[str, Collection[str]], cause: RemovalCause = "replaced") -> None:
@@ -75,9 +78,11 @@ class DiskVersions:
             return attachment_of(row.key, row.record) in stale[row.tag]
 
         self._removal.of_instances(cause, [name for name, attachments in stale.items() if attachments], is_stale)
+        self._metadata.remove_versions(stale)
 
     def remove_all(self, *orthanc_ids: str) -> int:
         """Purge instances; how many rows that were."""
+        self._metadata.remove(orthanc_ids)
         return self._removal.of_instances("purged", orthanc_ids)
 
 

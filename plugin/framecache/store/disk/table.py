@@ -101,6 +101,11 @@ class Table(diskcache.Cache):  # type: ignore[misc]
         """Delete rows, without their files."""
         self._con.executemany("DELETE FROM Cache WHERE rowid = ?", [(row_id,) for row_id in row_ids])
 
+    def execute_many(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Run a statement that changes something once for each of these rows of parameters, in one transaction."""
+        with self.transact():
+            self._con.executemany(statement, rows)
+
     def keys_with(self, prefix: str) -> list[str]:
         """All keys that begin with `prefix`."""
         query = "SELECT key FROM Cache WHERE raw = 1 AND key >= ? AND key < ?"

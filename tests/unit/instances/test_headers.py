@@ -1,0 +1,156 @@
+"""A header is read, and no more: from a folder, from what Orthanc compressed there, and through Orthanc."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from pathlib import Path
+
+import pytest
+from framecache.dicom.byte_reader import FileReader
+from framecache.dicom.model.bulk_data import BulkDataUris
+from framecache.dicom.model.dicom_json import dicom_json
+from framecache.errors import InstanceGone, NotFound
+from framecache.instances.headers import Headers, StoredHeader
+from framecache.orthanc.instance import DescribedInstance, Instance
+
+from tests.unit.dicom_files import BIG_ENDIAN, DEFLATED, EXPLICIT, IMPLICIT, encapsulated, encoded, image, native
+from tests.unit.fakes import PATH, FakeApi
+
+SYNTAXES = [EXPLICIT, IMPLICIT, BIG_ENDIAN]
+LARGE = bytes(3 << 20)
+
+
+def described(api: FakeApi, orthanc_id: str) -> DescribedInstance:
+    return Instance.from_find(api.instances[orthanc_id].answer)
+
+
+def offset_of(content: bytes, syntax: str) -> int | None:
+    place = content.rfind(bytes.fromhex("7fe00010" if syntax == BIG_ENDIAN else "e07f1000"))
+    return place if place > 0 and syntax != DEFLATED else None
+
+
+def json_of(header: StoredHeader) -> bytes:
+    return dicom_json(header.content, header.transfer_syntax_uid, BulkDataUris(PATH))
+
+
+def read(api: FakeApi, folder: Path, orthanc_id: str) -> StoredHeader:
+    return Headers(api, folder).read(described(api, orthanc_id))
+
+
+@pytest.mark.parametrize("is_told", [True, False])
+@pytest.mark.parametrize("syntax", [*SYNTAXES, DEFLATED])
+def test_the_file_is_read_up_to_the_head_of_its_pixel_data(tmp_path: Path, syntax: str, *, is_told: bool) -> None:
+    api, content = FakeApi(tmp_path), native(LARGE, syntax, Rows=1024, Columns=1024)
+    one = api.store(content, syntax=syntax, offset=offset_of(content, syntax) if is_told else None)
+    header = read(api, tmp_path, one)
+
+    assert len(header.content) < 1000
+    assert header.transfer_syntax_uid == (EXPLICIT if syntax == DEFLATED else syntax)
+    assert b"BulkDataURI" in json_of(header)
+
+
+def test_encapsulated_pixel_data_is_not_read_either(tmp_path: Path) -> None:
+    api = FakeApi(tmp_path)
+    one = api.store(encapsulated([b"", LARGE]), syntax="1.2.840.10008.1.2.4.90")
+    header = read(api, tmp_path, one)
+
+    assert len(header.content) < 1000
+    assert b'"7FE00010":{"vr":"OB","BulkDataURI"' in json_of(header)
+
+
+def test_an_offset_that_is_wrong_is_not_believed(tmp_path: Path) -> None:
+    api = FakeApi(tmp_path)
+    one = api.store(native(bytes(72)), offset=200)
+
+    assert b"7FE00010" in json_of(read(api, tmp_path, one))
+
+
+def test_a_document_is_its_own_header(tmp_path: Path) -> None:
+    api, content = FakeApi(tmp_path), encoded(image(ContentLabel="A REPORT"))
+    one = api.store(content)
+
+    assert read(api, tmp_path, one).content == content
+
+
+def test_a_transfer_syntax_that_orthanc_does_not_know_is_read_in_the_file(tmp_path: Path) -> None:
+    api = FakeApi(tmp_path)
+    one = api.store(encapsulated([b"", b"abcd"], "1.2.840.10008.1.2.4.201"), syntax="")
+
+    assert read(api, tmp_path, one).transfer_syntax_uid == "1.2.840.10008.1.2.4.201"
+
+
+@pytest.mark.parametrize("syntax", [EXPLICIT, DEFLATED])
+def test_of_what_orthanc_compressed_the_beginning_is_inflated(
+    tmp_path: Path, syntax: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api, content = FakeApi(tmp_path), native(LARGE, syntax, Rows=1024, Columns=1024)
+    one = api.store(content, syntax=syntax, offset=offset_of(content, syntax))
+    path = api.path_of(api.instances[one].answer)
+    path.write_bytes(struct.pack("<Q", len(content)) + zlib.compress(content, 0))
+    read_lengths = list[int]()
+    read_at = FileReader.read_at
+
+    def counted(reader: FileReader, offset: int, length: int) -> bytes:
+        found = read_at(reader, offset, length)
+        read_lengths.append(len(found))
+        return found
+
+    monkeypatch.setattr(FileReader, "read_at", counted)
+    assert b"BulkDataURI" in json_of(read(api, tmp_path, one))
+    assert sum(read_lengths) < 1 << 20
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("syntax", SYNTAXES)
+def test_what_orthanc_keeps_up_to_the_pixel_data_is_enough(tmp_path: Path, syntax: str, bits: int) -> None:
+    api, content = FakeApi(None), native(bytes(144), syntax, BitsAllocated=bits)
+    offset = offset_of(content, syntax)
+    one = api.store(content, syntax=syntax, offset=offset)
+    api.instances[one].until_pixel_data = content[:offset]
+    header = read(api, tmp_path, one)
+
+    assert not any(call.endswith("/file") for call in api.calls)
+    assert json_of(header) == json_of(StoredHeader(content, syntax))
+
+
+@pytest.mark.parametrize("vr", [None, "OW"])
+def test_the_vr_is_the_one_that_orthanc_noted(tmp_path: Path, vr: str | None) -> None:
+    api, content = FakeApi(None), native(bytes(72))
+    one = api.store(content, offset=offset_of(content, EXPLICIT))
+    api.instances[one].until_pixel_data, api.instances[one].pixel_data_vr = content[: offset_of(content, EXPLICIT)], vr
+
+    assert f'"7FE00010":{{"vr":"{vr or "OB"}"'.encode() in json_of(read(api, tmp_path, one))
+
+
+def test_where_orthanc_keeps_no_part_it_gives_the_file(tmp_path: Path) -> None:
+    api, content = FakeApi(None), native(bytes(72))
+    one = api.store(content, offset=offset_of(content, EXPLICIT))
+
+    assert read(api, tmp_path, one).content == content[: read_header_length(content)]
+
+
+def read_header_length(content: bytes) -> int:
+    offset = offset_of(content, EXPLICIT)
+    assert offset is not None
+    return offset + 12
+
+
+def test_another_version_is_not_taken_for_the_one_that_is_meant(tmp_path: Path) -> None:
+    api = FakeApi(None)
+    one = api.store(native(bytes(72)))
+    old = described(api, one)
+    api.store(native(bytes(72)), uuid="99999999-0f37-4b5e-9d61-3a7f2c8e5b90")
+
+    with pytest.raises(InstanceGone):
+        Headers(api, tmp_path).read(old)
+
+
+def test_what_is_deleted_is_not_found(tmp_path: Path) -> None:
+    api = FakeApi(tmp_path)
+    one = api.store(native(bytes(72)))
+    old = described(api, one)
+    api.delete(one)
+
+    with pytest.raises(NotFound):
+        Headers(api, tmp_path).read(old)
