@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
+from functools import lru_cache
 from typing import Protocol
 
 from framecache.errors import BadRequest
@@ -90,7 +91,7 @@ class Similar:
     words: tuple[str, ...]
 
     def matches(self, keys: Sequence[str]) -> bool:
-        return any(self._is_like(_WORDS.split(_without_accents(key))) for key in keys)
+        return any(self._is_like(_words_of(key)) for key in keys)
 
     def _is_like(self, found: Sequence[str]) -> bool:
         return all(any(_is_nearly(word, one) for one in found) for word in self.words)
@@ -197,6 +198,11 @@ def _moment(text: str, padding: str) -> str | None:
     return f"{moment:%Y%m%d%H%M%S.%f}"
 
 
+@lru_cache(1 << 14)  # a search looks at each name of an index
+def _words_of(key: str) -> Sequence[str]:
+    return _WORDS.split(_without_accents(key))
+
+
 def _without_accents(text: str) -> str:
     return "".join(one for one in unicodedata.normalize("NFKD", text) if not unicodedata.combining(one))
 
@@ -211,7 +217,10 @@ def _is_nearly(word: str, found: str) -> bool:
     shorter = min(len(word), len(found))
     if shorter < _SHORT or (shorter == _SHORT and (len(word) == len(found) or word[0] != found[0])):
         return False  # of three letters one is too many: Jon is John, but Kim is not Kit
-    return _distance(word, found) <= (2 if shorter >= _LONG else 1)
+    most = 2 if shorter >= _LONG else 1
+    if abs(len(word) - len(found)) > most or len(set(word) - set(found)) > most:
+        return False
+    return _distance(word, found) <= most
 
 
 def _distance(one: str, other: str) -> int:

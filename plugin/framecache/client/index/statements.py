@@ -12,10 +12,10 @@ from framecache.dicomweb.attributes import KeyAttribute, Level
 from framecache.dicomweb.matching import NUMBERS, AllOf, Criterion, Empty, OneOf, Range, Wildcard
 from framecache.dicomweb.query import Condition, Query
 
-_JOINS = (
-    "studies",
-    "series JOIN studies ON studies.id = series.study_id",
-    "instances JOIN series ON series.id = instances.series_id JOIN studies ON studies.id = series.study_id",
+_JOIN_ABOVE = (
+    "",
+    " JOIN studies ON studies.id = series.study_id",
+    " JOIN series ON series.id = instances.series_id",
 )
 _SERIES_OF_STUDY = "FROM series AS other WHERE other.study_id = studies.id"
 _INSTANCES_OF_STUDY = (
@@ -34,8 +34,9 @@ COMPUTED: Mapping[str, str] = MappingProxyType(
 )
 _SETS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
-        "ModalitiesInStudy": ("other.Modality", _SERIES_OF_STUDY),
-        "SOPClassesInStudy": ("one.SOPClassUID", _INSTANCES_OF_STUDY),
+        # A plus keeps SQLite from the index of that column, in which half of all series may be.
+        "ModalitiesInStudy": ("+other.Modality", _SERIES_OF_STUDY),
+        "SOPClassesInStudy": ("+one.SOPClassUID", _INSTANCES_OF_STUDY),
     }
 )
 
@@ -49,16 +50,28 @@ class Statement:
 
 
 def select(query: Query, computed: tuple[str, ...]) -> Statement:
-    """The rows of a search, by the order in which they came into the index; their columns are `selected`."""
-    wanted = [f"{table}.{column}" for table, column in selected(query.level)]
+    """The rows of a search, by the order in which they came into the index; their columns are `selected`.
+
+    The page is found first, of IDs alone: what has to be sorted or passed over is not computed.
+    """
+    table, wanted = TABLES[query.level], [f"{table}.{column}" for table, column in selected(query.level)]
     where = [_condition(one) for one in query.conditions]
-    table = TABLES[query.level]
-    sql = f"SELECT {', '.join([*wanted, *(COMPUTED[one] for one in computed)])} FROM {_JOINS[query.level]}"  # noqa: S608 - our names
+    highest = min([query.level, *(one.attribute.level for one in query.conditions)])
+    page = f"SELECT {table}.id FROM {_joined(query.level, highest)}"  # noqa: S608 - our names
     if where:
-        sql += " WHERE " + " AND ".join(one.sql for one in where)
-    sql += f" ORDER BY {table}.id LIMIT ? OFFSET ?"
+        page += " WHERE " + " AND ".join(one.sql for one in where)
+    page += f" ORDER BY {table}.id LIMIT ? OFFSET ?"
+    sql = (
+        f"SELECT {', '.join([*wanted, *(COMPUTED[one] for one in computed)])} "  # noqa: S608 - our names
+        f"FROM {_joined(query.level, Level.STUDY)} WHERE {table}.id IN ({page}) ORDER BY {table}.id"
+    )
     limit = -1 if query.limit is None else query.limit
     return Statement(sql, [*(value for one in where for value in one.values), limit, query.offset])
+
+
+def _joined(level: Level, highest: Level) -> str:
+    """The table of `level` with those above it, up to `highest`."""
+    return TABLES[level] + "".join(_JOIN_ABOVE[one] for one in range(level, highest, -1))
 
 
 def selected(level: Level) -> tuple[tuple[str, str], ...]:
