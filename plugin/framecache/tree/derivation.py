@@ -6,8 +6,9 @@ old may overwrite a newer file; whoever looks next sees that, and derives again.
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +16,16 @@ from typing import Any
 from framecache.dicom.identity import InstancePath
 from framecache.tree import layout, qido
 from framecache.tree.errors import Damaged, Missing, Unsettled
-from framecache.tree.json_object import COMMENT_LENGTH, canonical, comment_of, compressed, decompressed
+from framecache.tree.json_object import (
+    COMMENT_LENGTH,
+    canonical,
+    comment_of,
+    compressed,
+    decompressed,
+    encoded,
+    object_text,
+    text_of,
+)
 from framecache.tree.layout import JSON, OWN_JSON, Layout, file_name, name_of, summaries_of_study
 from framecache.tree.log import Log, Names, StudyLog
 from framecache.tree.objects import Objects
@@ -156,9 +166,10 @@ class Derivation:
         syntaxes = {shown.path.sop_instance_uid: shown.record.frames_transfer_syntax_uid for shown in instances}
         metadata = qido.in_order(shown.metadata() for shown in instances)
         listed = [qido.instance(one, syntaxes.get(qido.text(one, "00080018"), "")) for one in metadata]
-        self.objects.replace(files[0], compressed(_array(metadata), of), JSON)
-        self.objects.replace(files[1], compressed(_array(listed), of), JSON)
-        return {"attributes": qido.series(metadata), **qido.study_of_series(metadata)}
+        self.objects.replace(files[0], compressed(_array(map(object_text, metadata)), of), JSON)
+        self.objects.replace(files[1], compressed(_array(map(object_text, listed)), of), JSON)
+        attributes = {tag: json.loads(element) for tag, element in qido.series(metadata).items()}
+        return {"attributes": attributes, **qido.study_of_series(metadata)}
 
     def _write_study(self, basis: Basis, series: dict[str, Any]) -> None:
         study, of = basis.study, basis.digest
@@ -169,7 +180,7 @@ class Derivation:
             self.layout.study(study): [attributes],
         }
         for key, values in answers.items():
-            self.objects.replace(key, compressed(_array(values), of), JSON)
+            self.objects.replace(key, compressed(_array(map(text_of, values)), of), JSON)
         summary = canonical({"of": of, "study": attributes, "series": series})
         self.objects.replace(f"{summaries_of_study(study)}/{of}", compressed(summary), OWN_JSON)
 
@@ -196,5 +207,5 @@ class Derivation:
             )
 
 
-def _array(values: Sequence[Any]) -> bytes:
-    return b"[" + b",\n".join(map(canonical, values)) + b"]"
+def _array(texts: Iterable[str]) -> bytes:
+    return encoded("[" + ",\n".join(texts) + "]")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 from framecache.tree.errors import Damaged
-from framecache.tree.json_object import canonical, compressed, decompressed
+from framecache.tree.json_object import compressed, decompressed, encoded, object_text, text_of
 from framecache.tree.layout import digest, file_name, log_of_series
-from framecache.tree.record import Metadata, Record
+from framecache.tree.record import Metadata, Record, metadata_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,30 +29,33 @@ class Entry:
 
     def encode(self) -> tuple[str, bytes]:
         """Its key and its content."""
-        content = canonical(self.to_json())
+        content = encoded(self._text())
         return f"{log_of_series(file_name(self.study), file_name(self.series))}/{digest(content)}", compressed(content)
 
-    def to_json(self) -> dict[str, Any]:
+    def _text(self) -> str:
         shared = _shared([record.metadata for record in self.records])
-        records = [{**record.to_json(), "metadata": _without(record.metadata, shared)} for record in self.records]
-        common = {"shared": {digest(canonical(shared)): shared}} if shared else {}
-        names = {"shared": next(iter(common["shared"]))} if common else {}
-        return {
-            "kind": "instances",
-            "study": self.study,
-            "series": self.series,
-            "records": [{**record, **names} for record in records],
-            **common,
+        text = object_text(shared)
+        name = {"shared": text_of(digest(encoded(text)))} if shared else {}
+        records = [_record_text(record, shared, name) for record in self.records]
+        members = {
+            "kind": text_of("instances"),
+            "study": text_of(self.study),
+            "series": text_of(self.series),
+            "records": f"[{','.join(records)}]",
         }
+        return object_text(members | ({"shared": f"{{{name['shared']}:{text}}}"} if shared else {}))
 
     @classmethod
     def decode(cls, content: bytes, name: str) -> Self:
         """Raises Damaged."""
         members = decompressed(content, name)
         try:
-            study, series, shared = members["study"], members["series"], members.get("shared", {})
+            study, series = members["study"], members["series"]
+            shared = {name: metadata_of(elements) for name, elements in members.get("shared", {}).items()}
             records = [
-                Record.from_json(study, series, record, {**shared.get(record.get("shared"), {}), **record["metadata"]})
+                Record.from_json(
+                    study, series, record, {**shared.get(record.get("shared"), {}), **metadata_of(record["metadata"])}
+                )
                 for record in members["records"]
             ]
         except (KeyError, TypeError, AttributeError) as error:
@@ -71,5 +74,7 @@ def _shared(all_metadata: Sequence[Metadata]) -> Metadata:
     return shared
 
 
-def _without(metadata: Metadata, shared: Metadata) -> Metadata:
-    return {tag: element for tag, element in metadata.items() if tag not in shared}
+def _record_text(record: Record, shared: Metadata, name: Mapping[str, str]) -> str:
+    own = {tag: element for tag, element in record.metadata.items() if tag not in shared}
+    members = {member: text_of(value) for member, value in record.to_json().items()}
+    return object_text({**members, **name, "metadata": object_text(own)})

@@ -96,6 +96,20 @@ class FrameWriter:
         self._objects.replace_with_stream(layout.version(sha256, "all"), _all_frames(instance, rows))
         self._objects.create(table, rows)
 
+    def rewrite(self, instance: StoredInstance, *, together: bool) -> None:
+        """Write all objects of a version over what is there: under its checksum, and bulk data in its study."""
+        sha256 = instance.origin.sha256
+        for future in self.write_bulk_data(instance):
+            future.result()
+        if together:
+            self._objects.delete([layout.version(sha256, "table")])
+            self.write_together(instance)
+            return
+        for number in range(1, instance.number_of_frames + 1):
+            headers = layout.frame_headers(instance.frames_transfer_syntax_uid)
+            _, body = _body(instance, instance.place(number - 1))
+            self._objects.replace(layout.version(sha256, number), body, headers)
+
     def write_bulk_data(self, instance: StoredInstance) -> tuple[Future[None], ...]:
         study = layout.file_name(instance.path.study_instance_uid)
         values = {layout.bulk_data(study, name): content for name, content in instance.bulk_data.items()}

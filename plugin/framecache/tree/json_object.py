@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
+from collections.abc import Mapping
 from typing import Any
 
 from framecache.tree.errors import Damaged
@@ -15,9 +16,27 @@ _HEAD = b"\x1f\x8b\x08\x10\0\0\0\0\0\xff"
 _LEVEL = 6
 
 
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def text_of(value: Any) -> str:
+    """Members in order, no space between: equal values have equal texts."""
+    return _ENCODER.encode(value)
+
+
 def canonical(value: Any) -> bytes:
-    """UTF-8, members in order, no space between: equal values have equal bytes, and equal digests."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace")
+    """The same in UTF-8: equal values have equal bytes, and equal digests."""
+    return encoded(text_of(value))
+
+
+def encoded(text: str) -> bytes:
+    """In UTF-8; half a surrogate pair, which some files have, becomes a question mark."""
+    return text.encode("utf-8", "replace")
+
+
+def object_text(members: Mapping[str, str]) -> str:
+    """The canonical text of an object whose members have these texts. Their names need no escapes."""
+    return "{" + ",".join([f'"{name}":{members[name]}' for name in sorted(members)]) + "}"
 
 
 def compressed(content: bytes, comment: str = "") -> bytes:

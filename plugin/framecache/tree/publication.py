@@ -5,6 +5,7 @@ Nothing is lost: what is overwritten or taken away is copied before to where its
 
 from __future__ import annotations
 
+import re
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
@@ -17,6 +18,9 @@ from framecache.tree.layout import TRAILER, part_header
 from framecache.tree.objects import Objects
 from framecache.tree.record import Record
 from framecache.tree.view import Shown
+
+# Within a JSON string its quotes would be escaped.
+_BULK_DATA = re.compile(r'"BulkDataURI":"bulkdata/([0-9a-f]{64})"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +37,7 @@ class Publication:
         if numbers != (set() if record.together else set(range(1, record.number_of_frames + 1))):
             return False
         return all(
-            self.pool.map(lambda number: self._lies_at(layout.frame(shown.path, number), record, number), numbers)
+            self.pool.map(lambda number: self.lies_at(layout.frame(shown.path, number), record, number), numbers)
         )
 
     def publish(self, shown: Shown, others: list[Record]) -> None:
@@ -41,14 +45,14 @@ class Publication:
         record = shown.record
         for number in sorted(self._numbers(shown.path)):
             key = layout.frame(shown.path, number)
-            if record.together or not self._lies_at(key, record, number):
+            if record.together or not self.lies_at(key, record, number):
                 self._retire(key, number, others)
         if record.together:
             return
         for number in range(1, record.number_of_frames + 1):
-            if not self._lies_at(layout.frame(shown.path, number), record, number):
+            if not self.lies_at(layout.frame(shown.path, number), record, number):
                 self._copy(shown, number)
-        for name in _bulk_data(record) if shown.is_moved else ():
+        for name in sorted(bulk_data_names(record)) if shown.is_moved else ():
             source = layout.file_name(record.path.study_instance_uid)
             target = layout.file_name(shown.path.study_instance_uid)
             self.objects.copy(layout.bulk_data(source, name), layout.bulk_data(target, name))
@@ -61,13 +65,13 @@ class Publication:
     def _copy(self, shown: Shown, number: int) -> None:
         record = shown.record
         for key in (layout.version(record.origin.sha256, number), layout.frame(record.path, number)):
-            if self._lies_at(key, record, number):
+            if self.lies_at(key, record, number):
                 self.objects.copy(key, layout.frame(shown.path, number))
                 return
 
     def _retire(self, key: str, number: int, records: list[Record]) -> None:
         for record in records:
-            if self._lies_at(key, record, number):
+            if self.lies_at(key, record, number):
                 kept = layout.version(record.origin.sha256, number)
                 if self.objects.head(kept) is None:
                     self.objects.copy(key, kept)
@@ -78,7 +82,7 @@ class Publication:
         names = (listed.name for listed in self.objects.listed(layout.frames_prefix(path)))
         return {int(name) for name in names if name.isdecimal()}
 
-    def _lies_at(self, key: str, record: Record, number: int) -> bool:
+    def lies_at(self, key: str, record: Record, number: int) -> bool:
         """Whether it is frame `number` of this record, by its checksum."""
         if record.together or not 1 <= number <= len(record.frames):
             return False
@@ -96,23 +100,15 @@ class Publication:
 def frame_within(content: bytes, record: Record, number: int) -> memoryview:
     """The frame in the bytes of its object. Raises Damaged if it is not the one that the record has."""
     known = record.frames[number - 1]
-    start = len(part_header(record.frames_transfer_syntax_uid, known.length))
-    frame = memoryview(content)[start : len(content) - len(TRAILER)]
-    if len(frame) != known.length or xxhash.xxh3_64_hexdigest(frame) != known.checksum:
+    head = part_header(record.frames_transfer_syntax_uid, known.length)
+    whole = memoryview(content)
+    frame = whole[len(head) : len(head) + known.length]
+    around = bytes(whole[: len(head)]) + bytes(whole[len(head) + known.length :])
+    if around != head + TRAILER or xxhash.xxh3_64_hexdigest(frame) != known.checksum:
         raise Damaged(f"frame {number} of {record.path} is not the one that was stored")
     return frame
 
 
-def _bulk_data(record: Record) -> list[str]:
-    return sorted(bulk_data_names(record.metadata))
-
-
-def bulk_data_names(value: object) -> set[str]:
-    """The names of all bulk data that a metadata object, or a part of one, refers to."""
-    if isinstance(value, dict):
-        uri = value.get("BulkDataURI")
-        own = {uri.removeprefix("bulkdata/")} if isinstance(uri, str) and uri.startswith("bulkdata/") else set[str]()
-        return own.union(*(bulk_data_names(member) for member in value.values()))
-    if isinstance(value, list):
-        return set[str]().union(*map(bulk_data_names, value))
-    return set()
+def bulk_data_names(record: Record) -> set[str]:
+    """The names of all bulk data that the record's metadata refers to."""
+    return {name for element in record.metadata.values() for name in _BULK_DATA.findall(element)}

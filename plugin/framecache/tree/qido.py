@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from framecache.tree.record import Element, Metadata
+from framecache.tree.json_object import text_of
+from framecache.tree.record import Metadata
 
 _STUDY = (
     "00080005",
@@ -66,7 +68,7 @@ _INSTANCE = (
     "00420010",
 )
 _MODALITY, _SOP_CLASS, _NUMBER = "00080060", "00080016", "00200013"
-Attributes = dict[str, Element]
+Attributes = dict[str, str]
 
 
 def instance(metadata: Metadata, transfer_syntax_uid: str) -> Attributes:
@@ -83,24 +85,24 @@ def series(instances: Sequence[Metadata]) -> Attributes:
     }
 
 
-def study(all_series: Sequence[Mapping[str, Any]]) -> Attributes:
+def study(all_series: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Of a study of one or more series, each with its `study` attributes, `modality`, `classes` and number of
-    `instances`; attributes are those of the first series."""
+    `instances`; attributes are those of the first series. A DICOM JSON object, with values instead of texts."""
     classes = sorted({name for one in all_series for name in one["classes"]})
     return {
         **all_series[0]["study"],
-        "00080056": _element("CS", "ONLINE"),
-        "00080061": _element("CS", *sorted({one["modality"] for one in all_series if one["modality"]})),
-        "00080062": _element("UI", *classes),
-        "00201206": _element("IS", len(all_series)),
-        "00201208": _element("IS", sum(one["instances"] for one in all_series)),
+        "00080056": _value("CS", "ONLINE"),
+        "00080061": _value("CS", *sorted({one["modality"] for one in all_series if one["modality"]})),
+        "00080062": _value("UI", *classes),
+        "00201206": _value("IS", len(all_series)),
+        "00201208": _value("IS", sum(one["instances"] for one in all_series)),
     }
 
 
 def study_of_series(instances: Sequence[Metadata]) -> dict[str, Any]:
     """What `study` needs to know of a series."""
     return {
-        "study": _chosen(instances[0], _STUDY),
+        "study": {tag: json.loads(element) for tag, element in _chosen(instances[0], _STUDY).items()},
         "modality": text(instances[0], _MODALITY),
         "classes": sorted({text(one, _SOP_CLASS) for one in instances} - {""}),
         "instances": len(instances),
@@ -114,7 +116,7 @@ def in_order(instances: Iterable[Metadata]) -> list[Metadata]:
 
 def text(metadata: Metadata, tag: str) -> str:
     """The first value of an attribute, or ""."""
-    values = metadata.get(tag, {}).get("Value") or [""]
+    values = json.loads(metadata.get(tag, "{}")).get("Value") or [""]
     return str(values[0])
 
 
@@ -127,5 +129,9 @@ def _chosen(metadata: Metadata, tags: Sequence[str]) -> Attributes:
     return {tag: metadata[tag] for tag in tags if tag in metadata}
 
 
-def _element(vr: str, *values: str | int) -> Element:
+def _element(vr: str, *values: str | int) -> str:
+    return text_of(_value(vr, *values))
+
+
+def _value(vr: str, *values: str | int) -> dict[str, Any]:
     return {"vr": vr, **({"Value": list(values)} if values else {})}

@@ -10,9 +10,17 @@ from framecache.dicom.frame_table import Extent
 from framecache.dicom.identity import InstancePath
 from framecache.errors import NotFound
 from framecache.tree.errors import Damaged
+from framecache.tree.json_object import text_of
 
 Element = Mapping[str, Any]
-Metadata = Mapping[str, Element]
+# A DICOM JSON object: the canonical JSON of each element by its tag. As texts they need a tenth of the memory, and are
+# compared, shared and written without being parsed.
+Metadata = Mapping[str, str]
+
+
+def metadata_of(value: Mapping[str, Element]) -> Metadata:
+    """From a DICOM JSON object."""
+    return {tag: text_of(element) for tag, element in value.items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,27 +4,31 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from framecache.dicom.byte_reader import ByteReader, FileReader, MemoryReader
-from framecache.dicom.data_set import read_header, read_transfer_syntax_uid
+from framecache.dicom.data_set import Header, read_header, read_transfer_syntax_uid
 from framecache.dicom.deflated import readable
 from framecache.dicom.frame_table import Extent, Extents, FramePlace, FrameTable
 from framecache.dicom.identity import InstancePath
-from framecache.dicom.model.dicom_json import dicom_json
-from framecache.dicom.pixel_data import locate_frames
+from framecache.dicom.model.dicom_json import dicom_json_members
+from framecache.dicom.pixel_data import locate_frames_below
 from framecache.dicom.transfer_syntax import is_sent_as_it_lies, stored_representation
 from framecache.errors import BrokenPixelData, HandOver, NoPixelData, UnreadableHeader
 from framecache.shared_buffers import SharedBuffers
+from framecache.tree.json_object import text_of
 from framecache.tree.layout import bulk_data_uri
-from framecache.tree.record import Element, Origin
+from framecache.tree.record import Metadata, Origin
 
 _IN_MEMORY = 16 << 20  # bytes: smaller files are read once, as a whole
 _READ = 1 << 20
+_USUAL_HEADER = 1 << 15
+_SHORT = 512  # characters of an element
 _LARGEST_INFLATED = 256 << 20
 _LARGEST_WITHOUT_PIXELS = 256 << 20
 BULK_DATA_FROM = 16 << 10  # bytes: larger binary values leave the metadata
@@ -58,20 +62,20 @@ class StoredInstance:
     def __init__(self, reader: ByteReader, origin: Origin, transfer_syntax_uid: str) -> None:
         self._reader, self.origin, self.transfer_syntax_uid = reader, origin, transfer_syntax_uid
         self.bulk_data: dict[str, bytes] = {}
-        self._pixel_data_offset: int | None = None
+        self._header: Header | None = None
         try:
-            header = read_header(reader, transfer_syntax_uid)
-            self._pixel_data_offset, content = header.length, header.content
+            self._header = read_header(reader, transfer_syntax_uid, _USUAL_HEADER)
+            content = self._header.content
         except NoPixelData:
             content = self._whole()
-        self.metadata: Mapping[str, Element] = json.loads(dicom_json(content, transfer_syntax_uid, self._bulk_data))
-        self.path = InstancePath(*(self._uid(tag) for tag in _UIDS))
+        self.metadata = _canonical(dicom_json_members(content, transfer_syntax_uid, self._bulk_data))
+        self.path = InstancePath(*(_uid(self.metadata, tag) for tag in _UIDS))
         self._table: FrameTable | None = None
 
     @property
     def has_frames(self) -> bool:
         """Whether it has pixel data in frames."""
-        return self._pixel_data_offset is not None
+        return self._header is not None
 
     @property
     def frames_transfer_syntax_uid(self) -> str:
@@ -84,7 +88,7 @@ class StoredInstance:
     @property
     def number_of_frames(self) -> int:
         """Raises BrokenPixelData if not all of them are there, SourceError, HandOver."""
-        if not self.has_frames:
+        if self._header is None:
             return 0
         table = self._located()
         if table.frames_present < table.number_of_frames:
@@ -116,8 +120,10 @@ class StoredInstance:
                 yield self._reader.read_at(start, min(_READ, run.offset + run.length - start))
 
     def _located(self) -> FrameTable:
+        if self._header is None:
+            raise NoPixelData
         if self._table is None:
-            self._table = locate_frames(self._reader, self.transfer_syntax_uid, self._pixel_data_offset)
+            self._table = locate_frames_below(self._header, self._reader, self.transfer_syntax_uid)
         return self._table
 
     def _whole(self) -> bytes:
@@ -135,9 +141,21 @@ class StoredInstance:
         self.bulk_data[name] = content
         return bulk_data_uri(name)
 
-    def _uid(self, tag: str) -> str:
-        values: Any = self.metadata.get(tag, {}).get("Value") or [""]
-        return values[0] if isinstance(values[0], str) else ""
+
+def _canonical(members: Iterable[str]) -> Metadata:
+    """Of members as `"GGGGEEEE":{…}`."""
+    texts = ((member[1:9], member[11:]) for member in members)
+    return {tag: _known_text(text) if len(text) <= _SHORT else text_of(json.loads(text)) for tag, text in texts}
+
+
+@lru_cache(4096)  # the instances of a series have most of their elements in common
+def _known_text(element: str) -> str:
+    return text_of(json.loads(element))
+
+
+def _uid(metadata: Metadata, tag: str) -> str:
+    values = json.loads(metadata.get(tag, "{}")).get("Value") or [""]
+    return values[0] if isinstance(values[0], str) else ""
 
 
 @contextmanager

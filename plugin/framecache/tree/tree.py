@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import timedelta
 from types import TracebackType
 from typing import Any, Self
 
@@ -19,6 +20,7 @@ from framecache.dicom.identity import InstancePath
 from framecache.errors import NotFound
 from framecache.tree import changes, layout
 from framecache.tree.changes import Change, Correction, Dead, Deletion, Retraction
+from framecache.tree.collection import Collected, Collection
 from framecache.tree.derivation import Derivation
 from framecache.tree.errors import ArchiveError, Damaged, Missing
 from framecache.tree.frame_reader import FrameReader
@@ -28,13 +30,15 @@ from framecache.tree.layout import FORMAT_KEY, Layout, file_name
 from framecache.tree.log import Log
 from framecache.tree.objects import Headers, Objects, open_objects
 from framecache.tree.publication import Publication
-from framecache.tree.record import Metadata, Record
+from framecache.tree.record import Record
 from framecache.tree.source import Source
 from framecache.tree.study_index import StudyIndex
+from framecache.tree.verification import Finding, FindSource, Verification
 from framecache.tree.view import Conflict, Shown, standings
 from framecache.tree.writer import TOGETHER_FROM, Outcome, Writer
 
 _THREADS_ON_FOLDER, _THREADS_ON_BUCKET = 4, 16
+GRACE = timedelta(days=1)
 _FORMAT = {"format": layout.FORMAT, "version": layout.FORMAT_VERSION}
 
 
@@ -143,8 +147,7 @@ class Tree:
 
     def derive(self, *studies: str, anew: bool = False) -> None:
         """Make the derived files of these studies what they should be, or those of all; `anew` without looking."""
-        names = set(map(file_name, studies)) or {*self.objects.folders("log"), *self._derived_studies()}
-        self.derive_studies(names, anew=anew)
+        self.derive_studies(self._named(studies), anew=anew)
 
     def derive_studies(self, studies: set[str], *, anew: bool = False) -> None:
         """The same for studies by their file names, and for those that show instances of theirs."""
@@ -154,6 +157,33 @@ class Tree:
         if affected:
             self.index.update({layout.shard(study) for study in affected})
             self.objects.settle()
+
+    # Administration
+
+    def verify(self, *studies: str, find_source: FindSource = lambda _: None) -> Iterator[Finding]:
+        """Read all of these studies, or of all, and compare; what is damaged is repaired from its source, and derived
+        files are made anew if they are not what they should be. The findings, as they are found."""
+        verification = Verification(self.objects, self.log, self.derivation, self._reader, self._frames, self._pool)
+        for study in sorted(self._named(studies)):
+            yield from verification.verify(study, find_source)
+            self.derive_studies({study})
+        yield from verification.verify_index()
+        self.index.update({*self.objects.folders("index"), *self.objects.folders("summaries")})
+
+    def gc(self, grace: timedelta = GRACE) -> Collected:
+        """Merge entries, and delete what nothing names, if it is older than `grace`; give 0 only if nobody writes."""
+        collection = Collection(self.objects, self.log, self.derivation, self._pool, grace)
+        live: dict[str, list[Record]] = {}
+        # A writer that was killed early left no log.
+        for study in sorted(self._named(()).union(*map(self.objects.folders, ("studies", "contested")))):
+            collection.collect(study)
+            log = self.log.read_now(study)
+            for standing in standings(log.records, log.deletions).values():
+                if standing.live:
+                    live.setdefault(standing.live.origin.sha256, []).append(standing.live)
+        collection.collect_versions(live)
+        self.derive_studies(collection.result.studies)
+        return collection.result
 
     # Reading
 
@@ -191,9 +221,9 @@ class Tree:
         """The record of the instance that is shown under these UIDs: what it was made of, and its frames."""
         return self.shown(path).record
 
-    def metadata(self, path: InstancePath) -> Metadata:
-        """The metadata of an instance."""
-        return self.shown(path).metadata()
+    def metadata(self, path: InstancePath) -> dict[str, Any]:
+        """The DICOM JSON object of an instance."""
+        return {tag: json.loads(element) for tag, element in self.shown(path).metadata().items()}
 
     def frame(self, path: InstancePath, number: int) -> memoryview:
         """Frame `number`, from 1, in the transfer syntax that the record has for frames."""
@@ -236,6 +266,10 @@ class Tree:
         except (OSError, EOFError, ValueError) as error:
             raise Damaged(f"{key} cannot be read: derive it anew") from error
         return found
+
+    def _named(self, studies: Sequence[str]) -> set[str]:
+        """File names of these, or of all that the archive knows of."""
+        return set(map(file_name, studies)) or {*self.objects.folders("log"), *self._derived_studies()}
 
     def _derived_studies(self) -> set[str]:
         return {listed.key.split("/")[2] for listed in self.objects.listed("summaries")}

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, product
 
 from framecache.dicom.identity import InstancePath
 from framecache.tree.changes import Correction, Deletion
+from framecache.tree.json_object import text_of
 from framecache.tree.layout import file_name, pixel_data_uri
 from framecache.tree.log import StudyLog
 from framecache.tree.record import Element, Record
 
-_STUDY, _SERIES, _PIXEL_DATA = "0020000D", "0020000E", "7FE00010"
+_STUDY, _SERIES = "0020000D", "0020000E"
+_PIXEL_DATA = frozenset({"7FE00008", "7FE00009", "7FE00010"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,18 +62,19 @@ class Shown:
     def is_moved(self) -> bool:
         return self.path != self.record.path
 
-    def metadata(self) -> dict[str, Element]:
-        """Its DICOM JSON object."""
+    def metadata(self) -> dict[str, str]:
+        """Its DICOM JSON object: the text of each element."""
         metadata = dict(self.record.metadata)
         for tag, element in self.attributes.items():
             metadata.pop(tag, None)
             if element is not None:
-                metadata[tag] = element
-        metadata[_STUDY] = {"vr": "UI", "Value": [self.path.study_instance_uid]}
-        metadata[_SERIES] = {"vr": "UI", "Value": [self.path.series_instance_uid]}
-        if _PIXEL_DATA in metadata and self.record.number_of_frames:
+                metadata[tag] = text_of(element)
+        metadata[_STUDY] = text_of({"vr": "UI", "Value": [self.path.study_instance_uid]})
+        metadata[_SERIES] = text_of({"vr": "UI", "Value": [self.path.series_instance_uid]})
+        if self.record.number_of_frames:
             uri = pixel_data_uri(file_name(self.path.series_instance_uid), file_name(self.path.sop_instance_uid))
-            metadata[_PIXEL_DATA] = {**metadata[_PIXEL_DATA], "BulkDataURI": uri}
+            for tag in _PIXEL_DATA & metadata.keys():
+                metadata[tag] = text_of({**json.loads(metadata[tag]), "BulkDataURI": uri})
         return metadata
 
 

@@ -104,7 +104,8 @@ class Writer:
         for series in self._series.values():
             if series.waiting:
                 key, content = Entry.of([record for record, *_ in series.waiting]).encode()
-                self.objects.create(key, content, OWN_JSON)
+                if not self.objects.create(key, content, OWN_JSON) and self.objects.read(key) != content:
+                    self.objects.replace(key, content, OWN_JSON)  # what was there is damaged: its name says so
                 series.waiting.clear()
         self._records = self._bytes = 0
         return [added for _, added, *_ in waiting]

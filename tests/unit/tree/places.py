@@ -60,6 +60,15 @@ def contents(tree: Tree) -> dict[str, bytes]:
     return {listed.key: tree.objects.read(listed.key) for listed in tree.objects.listed("")}
 
 
+def instance(number: int) -> InstancePath:
+    """Another instance of the same series."""
+    return InstancePath(STUDY, SERIES, f"{INSTANCE}.{number}")
+
+
+def kept_frames(tree: Tree) -> list[str]:
+    return [key for key in sorted(contents(tree)) if "/frames/" in key or key.startswith("versions/")]
+
+
 def sent(tree: Tree, resource: str) -> Any:
     """What a web server sends of it."""
     objects = tree.objects

@@ -50,10 +50,25 @@ def dicom_json(
     has none. `default_character_set` is the defined term for the text of data sets that name none. Raises
     UnreadableHeader, NestedTooDeeply.
     """
+    members = dicom_json_members(
+        header, transfer_syntax_uid, bulk_data, default_character_set=default_character_set, dictionary=dictionary
+    )
+    return f"{{{','.join(members)}}}".encode()
+
+
+def dicom_json_members(
+    header: bytes,
+    transfer_syntax_uid: str,
+    bulk_data: BulkData,
+    *,
+    default_character_set: str = DEFAULT_REPERTOIRE,
+    dictionary: Dictionary = STANDARD,
+) -> list[str]:
+    """The members of that object, each `"GGGGEEEE":{…}`: what instances have in common is found without parsing it."""
     start = start_of_data_set(header)
     scope = _Scope(walker_of(header, start, transfer_syntax_uid), character_set_of(b"", default_character_set))
     writer = _Writer(header, bulk_data, default_character_set, dictionary)
-    return writer.data_set(start, len(header), scope)[0].encode()
+    return writer.members(start, len(header), scope)[0]
 
 
 class _Scope:
@@ -82,6 +97,11 @@ class _Writer:
 
     def data_set(self, position: int, end: int, scope: _Scope) -> tuple[str, int]:
         """The object of the elements from `position` to `end` or an item's delimiter, and the position behind them."""
+        members, position = self.members(position, end, scope)
+        return "{" + ",".join(members) + "}", position
+
+    def members(self, position: int, end: int, scope: _Scope) -> tuple[list[str], int]:
+        """The same before they are joined."""
         content, size, is_plain = self._content, len(self._content), scope.walker.is_plain
         members: list[str] = []
         last, is_in_order = 0, True
@@ -110,7 +130,7 @@ class _Writer:
         else:
             raise UnreadableHeader("the header has too many elements")
         self._count(len(members))
-        return "{" + ",".join(members if is_in_order else _ordered(members)) + "}", position
+        return members if is_in_order else _ordered(members), position
 
     def _count(self, number: int) -> None:
         self._number_of_elements += number

@@ -1,0 +1,120 @@
+"""Garbage collection: merges what the log has of a series, and deletes what nothing names and is old enough."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from framecache.tree import layout
+from framecache.tree.derivation import Derivation
+from framecache.tree.entry import Entry
+from framecache.tree.layout import OWN_JSON, file_name
+from framecache.tree.log import Log, StudyLog
+from framecache.tree.objects import Listed, Objects
+from framecache.tree.publication import bulk_data_names
+from framecache.tree.record import Record
+from framecache.tree.view import Shown, standings
+
+
+@dataclass(slots=True)
+class Collected:
+    """What a collection did: entries of the log that were merged, objects that were deleted, and their bytes."""
+
+    merged: int = 0
+    deleted: int = 0
+    bytes: int = 0
+    studies: set[str] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class Collection:
+    """Pieces that a writer has just written have no record yet: `grace` has to be longer than the addition of one
+    instance takes, and at least twice the age at which writers write a piece anew. Raises Unreachable."""
+
+    objects: Objects
+    log: Log
+    derivation: Derivation
+    pool: Executor
+    grace: timedelta
+    result: Collected = field(default_factory=Collected)
+
+    def collect(self, study: str) -> None:
+        """One study, by its file name; `versions/` has to be collected after all studies."""
+        log = self.log.read_now(study)
+        if log.damaged:
+            return
+        live = [one.live for one in standings(log.records, log.deletions).values() if one.live]
+        self._merge(log, live)
+        shown = self.derivation.view(study).shown
+        places = {layout.frames_prefix(one.path): one.record for one in shown}
+        places |= {layout.frames_prefix(record.path): record for record in live}
+        self._delete(self._unnamed_frames(study, places))
+        bulk_data = {name for record in (*live, *(one.record for one in shown)) for name in bulk_data_names(record)}
+        listed = self.objects.listed(f"studies/{study}/bulkdata")
+        self._delete(one for one in listed if one.name not in bulk_data)
+        self._delete(self._settled_markers(study, shown, live))
+
+    def collect_versions(self, records: dict[str, list[Record]]) -> None:
+        """Frames that no record finds there: `records` are all live ones, by the SHA-256 of their source."""
+        for sha256 in self.objects.folders("versions"):
+            named = records.get(sha256, [])
+            listed = self.objects.listed(f"versions/{sha256}")
+            if not named:
+                self._delete(iter(listed))
+            elif not any(record.together for record in named):
+                self._delete(one for one in listed if self._has_own_place(one, named))
+
+    def _merge(self, log: StudyLog, live: list[Record]) -> None:
+        """Of each series one entry, with the records that count; old ones only, so that readers still find others."""
+        for series, names in log.names.series.items():
+            records = [record for record in live if file_name(record.path.series_instance_uid) == series]
+            prefix = layout.log_of_series(log.study, series)
+            old = [one for one in self.objects.listed(prefix) if self._is_old(one) and one.name in names]
+            key, content = Entry.of(records).encode() if records else ("", b"")
+            if len(old) != len(names) or [one.key for one in old] == [key]:
+                continue
+            if records:
+                self.objects.create(key, content, OWN_JSON)
+                self.objects.settle()
+            self.objects.delete([one.key for one in old if one.key != key])
+            self.result.merged += len(old)
+            self.result.studies.add(log.study)
+
+    def _unnamed_frames(self, study: str, places: dict[str, Record]) -> Iterator[Listed]:
+        for listed in self.objects.listed(f"studies/{study}/series"):
+            prefix, _, number = listed.key.rpartition("/")
+            if prefix.endswith("/frames") and number.isdecimal():
+                record = places.get(prefix)
+                if record is None or record.together or int(number) > record.number_of_frames:
+                    yield listed
+
+    def _settled_markers(self, study: str, shown: tuple[Shown, ...], live: list[Record]) -> list[Listed]:
+        """Of places where the right frames lie, and nothing else."""
+        at_place = {layout.contested(one.path): one for one in shown}
+        known = {layout.contested(record.path) for record in live}
+        publication = self.derivation.publication
+        return [
+            marker
+            for marker in self.objects.listed(f"contested/{study}")
+            if marker.key not in known | at_place.keys()
+            or (marker.key in at_place and publication.is_published(at_place[marker.key]))
+        ]
+
+    def _has_own_place(self, listed: Listed, records: list[Record]) -> bool:
+        """Whether the same frame lies at the instance's own place, for all that need it."""
+        if not listed.name.isdecimal():
+            return True
+        publication, number = self.derivation.publication, int(listed.name)
+        return all(publication.lies_at(layout.frame(record.path, number), record, number) for record in records)
+
+    def _delete(self, found: Iterator[Listed] | list[Listed]) -> None:
+        for listed in found:
+            if self._is_old(listed):
+                self.objects.delete([listed.key])
+                self.result.deleted += 1
+                self.result.bytes += listed.size
+
+    def _is_old(self, listed: Listed) -> bool:
+        return datetime.now(UTC) - listed.modified >= self.grace

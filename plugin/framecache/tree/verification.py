@@ -1,0 +1,146 @@
+"""Reads all of an archive, compares it with what its records say, and repairs what can be repaired."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Literal
+
+from framecache.errors import FrameCacheError, reason
+from framecache.tree import layout
+from framecache.tree.derivation import Derivation
+from framecache.tree.errors import Damaged, Missing, Unreachable
+from framecache.tree.frame_reader import FrameReader
+from framecache.tree.frame_writer import FrameWriter
+from framecache.tree.json_object import decompressed
+from framecache.tree.layout import Layout
+from framecache.tree.log import Log, StudyLog
+from framecache.tree.objects import Objects
+from framecache.tree.publication import bulk_data_names
+from framecache.tree.record import Record
+from framecache.tree.source import Source, opened
+from framecache.tree.view import standings
+
+_FRAMES_AT_ONCE = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that is not as it should be: an `entry` of the log, `frames`, `bulk data`, a `place` of the web view,
+    or a `derived` file; whether it `is_repaired`, or will be before the next finding of another study."""
+
+    kind: Literal["entry", "frames", "bulk data", "place", "derived"]
+    key: str
+    text: str
+    is_repaired: bool = False
+
+
+# Where to read the source of a record again; None if it is not at hand.
+FindSource = Callable[[Record], Source | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """Raises Unreachable."""
+
+    objects: Objects
+    log: Log
+    derivation: Derivation
+    reader: FrameReader
+    writer: FrameWriter
+    pool: Executor
+
+    def verify(self, study: str, find_source: FindSource) -> Iterator[Finding]:
+        """All of a study, by its file name: entries, frames and bulk data of live records, places of the web view.
+
+        What is missing or damaged is written anew from its source, if `find_source` finds it.
+        """
+        log = self.log.read_now(study)
+        for key in log.damaged:
+            yield Finding("entry", key, "the entry cannot be read, or is not what it is named by")
+        for record in _live(log):
+            yield from self._verify(record, find_source)
+        yield from self._verify_places(study)
+        derived = [*self.objects.listed(f"studies/{study}"), *self.objects.listed(layout.summaries_of_study(study))]
+        derived += [one for one in [self.objects.head(Layout(self.objects.is_folder).study(study))] if one]
+        yield from self._verify_derived({one.key for one in derived if _is_derived(one.key)})
+
+    def verify_index(self) -> Iterator[Finding]:
+        """The list of all studies; what is damaged has to be made anew."""
+        studies = self.objects.head(Layout(self.objects.is_folder).studies)
+        found = [*self.objects.listed("index"), *([studies] if studies else [])]
+        yield from self._verify_derived({listed.key for listed in found})
+
+    def _verify_derived(self, keys: set[str]) -> Iterator[Finding]:
+        """Remove those that cannot be read: gzip has a checksum."""
+        for key in sorted(keys):
+            try:
+                decompressed(self.objects.read(key))
+            except Damaged as error:
+                self.objects.delete([key])
+                yield Finding("derived", key, reason(error), is_repaired=True)
+
+    def _verify(self, record: Record, find_source: FindSource) -> Iterator[Finding]:
+        key = layout.frames_prefix(record.path)
+        wrong = self._what_is_wrong(record)
+        if wrong:
+            yield Finding("frames", key, wrong, is_repaired=self._repair(record, find_source))
+        study = layout.file_name(record.path.study_instance_uid)
+        for name in sorted(bulk_data_names(record)):
+            key = layout.bulk_data(study, name)
+            if not self._is_whole(key, name):
+                self.objects.delete([key])
+                is_repaired = self._repair(record, find_source) and self._is_whole(key, name)
+                yield Finding("bulk data", key, "it is missing, or is not what it is named by", is_repaired)
+
+    def _what_is_wrong(self, record: Record) -> str:
+        try:
+            for first in range(1, record.number_of_frames + 1, _FRAMES_AT_ONCE):
+                last = min(first + _FRAMES_AT_ONCE, record.number_of_frames + 1)
+                self.reader.read(record, range(first, last))
+        except Unreachable:
+            raise
+        except FrameCacheError as error:
+            return reason(error)
+        return ""
+
+    def _is_whole(self, key: str, name: str) -> bool:
+        try:
+            return hashlib.sha256(self.objects.read(key)).hexdigest() == name
+        except Missing:
+            return False
+
+    def _repair(self, record: Record, find_source: FindSource) -> bool:
+        """Write the frames that are wrong under the version's checksum, where readers find them, too."""
+        source = find_source(record)
+        if source is None:
+            return False
+        try:
+            with opened(source) as instance:
+                if instance.origin.sha256 != record.origin.sha256:
+                    return False
+                self.writer.rewrite(instance, together=record.together)
+        except Unreachable:
+            raise
+        except (FrameCacheError, OSError):
+            return False
+        return not self._what_is_wrong(record)
+
+    def _verify_places(self, study: str) -> Iterator[Finding]:
+        """Whether web servers send the frames of what is shown; they are put there if not."""
+        publication = self.derivation.publication
+        for shown in self.derivation.view(study).shown:
+            if not publication.is_published(shown):
+                publication.publish(shown, [shown.record])
+                is_repaired = publication.is_published(shown)
+                yield Finding("place", layout.frames_prefix(shown.path), "other frames were there", is_repaired)
+
+
+def _is_derived(key: str) -> bool:
+    return "/frames/" not in key and "/bulkdata/" not in key
+
+
+def _live(log: StudyLog) -> list[Record]:
+    return [one.live for one in standings(log.records, log.deletions).values() if one.live]

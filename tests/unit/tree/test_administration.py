@@ -1,0 +1,109 @@
+"""Verification finds and repairs what is damaged; collection deletes what nothing names, and nothing else."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from framecache.dicom.identity import InstancePath
+from framecache.tree.changes import Correction
+from framecache.tree.errors import Damaged
+from framecache.tree.layout import file_name
+from framecache.tree.record import Record
+from framecache.tree.source import Source
+from framecache.tree.tree import Tree
+
+from tests.unit.dicom_files import INSTANCE, SERIES, STUDY
+from tests.unit.tree.places import FRAME, PATH, add, contents, file, instance, kept_frames
+
+NOW = timedelta(0)
+FRAMES = f"studies/{STUDY}/series/{SERIES}/instances/{INSTANCE}/frames"
+
+
+def damage(tree: Tree, key: str) -> None:
+    content = tree.objects.read(key)
+    tree.objects.replace(key, content[: len(content) // 2] + b"?" + content[len(content) // 2 + 1 :])
+
+
+def source_of(record: Record) -> Source:
+    return with_document(int(record.path.sop_instance_uid.rpartition(".")[2]), record.path)
+
+
+def with_document(value: int, path: InstancePath = PATH) -> Source:
+    """With a value that is kept as bulk data."""
+    return file(value, path, EncapsulatedDocument=b"%PDF" * 10_000)
+
+
+@pytest.mark.parametrize(
+    "key", ["studies", f"studies/{STUDY}/series", f"{FRAMES}/2", "versions/", "studies/1.2.3/bulk"]
+)
+def test_what_is_damaged_is_found_and_repaired(tree: Tree, key: str) -> None:
+    add(tree, with_document(5), with_document(6, instance(6)), together_from=3 if key == "versions/" else 9)
+    before = contents(tree)
+    damage(tree, next(found for found in sorted(before) if found.startswith(key)))
+
+    findings = list(tree.verify(find_source=source_of))
+    tree.gc(NOW)
+
+    assert findings
+    assert all(finding.is_repaired for finding in findings)
+    assert list(tree.verify()) == []
+    assert contents(tree) == before
+
+
+def test_without_a_source_damage_is_reported(tree: Tree) -> None:
+    add(tree, file())
+    damage(tree, f"{FRAMES}/1")
+
+    [finding, *_] = tree.verify()
+    assert (finding.kind, finding.is_repaired) == ("frames", False)
+    with pytest.raises(Damaged):
+        tree.frame(PATH, 1)
+
+
+def test_a_damaged_entry_is_reported_and_is_written_when_its_files_are_added_again(tree: Tree) -> None:
+    add(tree, file())
+    [entry] = tree.objects.listed(f"log/{STUDY}/{SERIES}")
+    tree.objects.replace(entry.key, b"\x1f\x8b nonsense")
+    with_new_memory = Tree(tree.objects)
+
+    assert [finding.kind for finding in with_new_memory.verify()] == ["entry"]
+    assert with_new_memory.gc(NOW).deleted == 0
+    assert add(with_new_memory, file()) == ["added"]
+    assert Tree(tree.objects).frame(PATH, 1)[0] == 0
+
+
+def test_collection_leaves_nothing_of_replaced_and_deleted_instances(tree: Tree) -> None:
+    add(tree, file())
+    add(tree, file(100))
+    add(tree, file(50, instance(2)))
+    tree.delete(STUDY, SERIES, instance(2).sop_instance_uid, reason="too old")
+
+    collected = tree.gc(NOW)
+
+    assert (collected.merged, collected.deleted > 0) == (3, True)
+    assert kept_frames(tree) == [f"{FRAMES}/{number}" for number in (1, 2, 3)]
+    assert tree.frame(PATH, 1)[0] == 100
+    assert add(tree, file(100), file(50, instance(2))) == ["unchanged", "skipped"]
+    assert tree.gc(NOW).deleted == 0
+
+
+def test_collection_leaves_the_pieces_of_a_writer_at_work(tree: Tree) -> None:
+    outcomes = tree.add([file()], derive=False)
+    tree.objects.create(f"studies/9.9/series/9.9.1/instances/{INSTANCE}/frames/1", b"\0" * FRAME)
+
+    assert tree.gc().deleted == 0
+    assert len(list(outcomes)) == 1
+    assert tree.gc(NOW).deleted == 1
+
+
+def test_collection_keeps_what_corrections_show(tree: Tree) -> None:
+    add(tree, file(), file(10, instance(2)))
+    tree.correct(Correction(STUDY, "two studies", SERIES, (INSTANCE,), to_study="7.7"))
+
+    tree.gc(NOW)
+
+    assert tree.frame(instance(2), 1)[0] == 10
+    moved = InstancePath("7.7", SERIES, INSTANCE)
+    assert tree.frame(moved, 2)[0] == 1
+    assert f"studies/{file_name('7.7')}/series/{SERIES}/instances/{INSTANCE}/frames/1" in kept_frames(tree)
