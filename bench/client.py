@@ -25,6 +25,7 @@ class Answer:
     length: int
     frame_cache: str
     body: bytes
+    content_type: str = ""
 
 
 class Client:
@@ -51,7 +52,8 @@ class Client:
         response = self._connection.getresponse()
         body = response.read()
         seconds = time.perf_counter() - started
-        return Answer(seconds, response.status, len(body), response.headers.get("X-Frame-Cache", ""), body)
+        outcome, kind = (response.headers.get(name, "") for name in ("X-Frame-Cache", "Content-Type"))
+        return Answer(seconds, response.status, len(body), outcome, body, kind)
 
     def post(self, path: str, body: bytes) -> None:
         """Send `body`. Raises NotAvailable where it is not taken."""

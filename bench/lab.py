@@ -154,13 +154,23 @@ class Lab:
         return server
 
     def nginx(self) -> NginxServer:
+        """The one that sends bodies of frames."""
         if self._nginx is None:
-            user = "root" if os.geteuid() == 0 else ""
-            workers = os.cpu_count() or 1
-            folder, port = self.places.temporary, self.places.port + 1
-            nginx = NginxServer(self.tools.nginx, folder / "nginx", folder / "bodies", port, workers=workers, user=user)
+            nginx = self.new_nginx(self.places.temporary / "nginx", self.places.port + 1)
             self._nginx = self._stack.enter_context(nginx)
         return self._nginx
+
+    def new_nginx(self, folder: Path, port: int, servers: str = "") -> NginxServer:
+        """Not started yet; of `servers`, as nginx's configuration has it."""
+        return NginxServer(
+            self.tools.nginx,
+            folder,
+            self.places.temporary / "bodies",
+            port,
+            workers=os.cpu_count() or 1,
+            user="root" if os.geteuid() == 0 else "",
+            servers=servers,
+        )
 
     def target(self, subject: Subject, framecache: Subject, data_set: str) -> tuple[str, list[str]]:
         """Where the subject answers, and the paths of the frames of the data set's first instance."""

@@ -25,6 +25,8 @@ class Probe:
 class Together(ABC):
     """Several probes of one data set that are measured at once, as what comes before them takes long."""
 
+    _kind = ""  # tells those of one name apart
+
     def __init__(self, data_set: str) -> None:
         self._data_set = data_set
         self._measured: dict[tuple[str, str], Mapping[str, Figure] | NotAvailable] = {}
@@ -35,7 +37,7 @@ class Together(ABC):
         def measure(lab: Lab, subject: Subject) -> Figure:
             return self._once(lab, subject)[name]
 
-        return Probe(f"{name}, {self._data_set}", measure)
+        return Probe(f"{name}, {self._kind}{self._data_set}", measure)
 
     def _once(self, lab: Lab, subject: Subject) -> Mapping[str, Figure]:
         """What was measured; what failed is not tried again."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bench.probe import Probe
-from bench.probes import beside, cold, filling, first_picture, forms, metadata, scale, upload, viewer, warm
+from bench.probes import beside, cold, filling, first_picture, forms, metadata, opening, scale, upload, viewer, warm
 from bench.samples import DataSet
 from bench.subject import (
     COPY,
@@ -16,6 +16,7 @@ from bench.subject import (
     FRAMECACHE_VIEWER,
     INDEX,
     NGINX,
+    NGINX_VIEWER,
     NOT_FILLING,
     STOCK,
     STOCK_VIEWER,
@@ -177,6 +178,13 @@ def _viewer(titles: dict[str, str]) -> Iterator[Row]:
     what = f"OHIF in Chromium, cold, first frame request to last thumbnail: a study of {titles[NATIVE]}"
     wanted = Wanted(Rule.TIMES_FASTER, 10)
     yield Row(what, viewer.thumbnails(NATIVE), FRAMECACHE_VIEWER, STOCK_VIEWER, wanted)
+    just_sent, reopened = opening.JustSent(NATIVE), opening.Reopened(NATIVE)
+    for name in (opening.FIRST_PICTURE, opening.LAST_THUMBNAIL):
+        what = f"navigation to {name}, just sent: a study of {titles[NATIVE]}"
+        yield Row(what, just_sent.probe(name), FRAMECACHE_VIEWER, STOCK_VIEWER, Wanted(Rule.TIMES_FASTER, 5))
+        what = f"navigation to {name}, opened again: a study of {titles[NATIVE]}"
+        wanted = Wanted(Rule.TIMES_FASTER, AS_GOOD)
+        yield Row(what, reopened.probe(name), FRAMECACHE_VIEWER, NGINX_VIEWER, wanted)
     what = "OHIF over 20 Mbit/s and 40 ms, one frame of 9.3 MB, times sooner as HTJ2K .202 than as .201: first picture"
     yield Row(what, first_picture.times_sooner(), FRAMECACHE_SLOW_LINE, None, Wanted(Rule.AT_LEAST, 2))
 

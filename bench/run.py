@@ -19,6 +19,7 @@ from bench.subject import (
     FRAMECACHE_VIEWER,
     INDEX,
     NGINX,
+    NGINX_VIEWER,
     NOT_FILLING,
     STOCK,
     STOCK_VIEWER,
@@ -38,7 +39,7 @@ GROUPS = (
     (NOT_FILLING,),
     (INDEX,),
     (STOCK_VIEWER,),
-    (FRAMECACHE_VIEWER,),
+    (FRAMECACHE_VIEWER, NGINX_VIEWER),
     (FRAMECACHE_SLOW_LINE,),
 )
 

@@ -93,4 +93,5 @@ FRAMECACHE_SLOW_LINE = Subject(
         **_with_viewer(Viewer={"thumbnailRendering": "thumbnailDirect"}),
     },
 )
+NGINX_VIEWER = Subject("nginx, the same bodies, in OHIF")
 COPY = Subject("cp, synced")

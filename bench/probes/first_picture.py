@@ -9,17 +9,17 @@ import statistics
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypedDict
 
-from playwright.sync_api import BrowserContext, Page, Playwright, sync_playwright
 from playwright.sync_api import Error as BrowserError
+from playwright.sync_api import Page, Playwright, sync_playwright
 
 from bench.client import NotAvailable
 from bench.figure import Figure, percentile
 from bench.lab import Lab
 from bench.network import AT_HOME
 from bench.probe import Probe
-from bench.probes.viewer import FIRST_REQUEST, KEEP_ALL, refuse_without_viewer
+from bench.probes.pictures import seconds_to_first, watched_page
+from bench.probes.viewer import FIRST_REQUEST, refuse_without_viewer
 from bench.subject import Subject
 from dev.console import say
 from dev.sample import Sample
@@ -28,27 +28,13 @@ from tests.viewer.ohif import chromium_with_profile
 
 PAIRS = 10
 REACHED_BY = 80  # per cent of the openings
-ALIKE = 0.9  # correlation with the finished picture from which on a picture is recognisable
 PATIENCE = 120.0  # seconds
-PICTURES = Path(__file__).parent.parent / "pictures.js"
 # What is stored uncompressed is sent as .202, what is stored as .201 as it is.
 RPCL, PLAIN = (
     Sample(frames=1, rows=2457, columns=1890, seed=1),
     Sample(frames=1, rows=2457, columns=1890, encoding="htj2k", seed=2),
 )
 WARM_UP = Sample(frames=1, rows=512, columns=512, seed=3)
-# The viewport's picture is final once the frame was decoded as a whole, after its download.
-FINISHED = """() => performance.getEntriesByType('resource')
-    .some(entry => entry.name.includes('/frames/') && entry.responseEnd)
-    && window.pictures.some(picture => picture.grey.some(value => value))"""
-SETTLE_MS = 3000
-
-
-class Picture(TypedDict):
-    """What the viewport showed from `time` on, in ms: 64 × 64 grey values."""
-
-    time: float
-    grey: list[int]
 
 
 def times_sooner() -> Probe:
@@ -92,31 +78,13 @@ def _open(playwright: Playwright, url: str, warm_up: Instance, instance: Instanc
         tempfile.TemporaryDirectory() as profile,
         chromium_with_profile(playwright, Path(profile)) as browser,
     ):
-        page = _prepared(browser)
+        page = watched_page(browser)
         _go(page, url, warm_up)
         AT_HOME.slow_down(page)
-        _go(page, url, instance)
-        pictures: list[Picture] = page.evaluate("window.pictures")
-        return (first_recognisable(pictures) - float(page.evaluate(FIRST_REQUEST))) / 1000
+        return _go(page, url, instance)
 
 
-def _prepared(browser: BrowserContext) -> Page:
-    browser.add_init_script(KEEP_ALL)
-    browser.add_init_script(path=PICTURES)
-    return browser.new_page()
-
-
-def _go(page: Page, url: str, instance: Instance) -> None:
-    """Return when the viewport shows all of the frame."""
+def _go(page: Page, url: str, instance: Instance) -> float:
+    """Open it, and wait until all of its frame is shown."""
     page.goto(f"{url}/ohif/viewer?StudyInstanceUIDs={instance.study_instance_uid}")
-    page.wait_for_function(FINISHED, timeout=PATIENCE * 1000)
-    page.wait_for_timeout(SETTLE_MS)
-
-
-def first_recognisable(pictures: Sequence[Picture]) -> float:
-    """When the first one was shown that is like the last, in ms. Raises NotAvailable if the viewport stays black."""
-    final = pictures[-1]["grey"] if pictures else []
-    for picture in pictures:
-        if len(set(picture["grey"])) > 1 and statistics.correlation(picture["grey"], final) >= ALIKE:
-            return picture["time"]
-    raise NotAvailable("the viewport shows no picture")
+    return seconds_to_first(page, PATIENCE) - float(page.evaluate(FIRST_REQUEST)) / 1000

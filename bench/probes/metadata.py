@@ -40,7 +40,8 @@ class LargeSeries(Together):
             instances = [upload(server.url, file)[0] for file in files]
             pages = [series_page(instance) for instance in instances]
             at_once = _all_at_once(server, subject, pages)
-            grown = _growth(server, subject, instances, pages)
+        with lab.new_server(subject) as server:
+            grown = _growth(server, subject, [upload(server.url, file)[0] for file in files])
         return {ALONE: of_seconds(alone), AT_ONCE: of_seconds([at_once]), MEMORY: Figure(grown / 1e6, "MB")}
 
 
@@ -95,12 +96,12 @@ def _all_at_once(server: OrthancServer, subject: Subject, pages: Sequence[str]) 
     return time.perf_counter() - started
 
 
-def _growth(server: OrthancServer, subject: Subject, instances: Sequence[Instance], pages: Sequence[str]) -> int:
+def _growth(server: OrthancServer, subject: Subject, instances: Sequence[Instance]) -> int:
     """Bytes, at most. Nothing is left to do in the background before."""
     if subject.has_cache:
         for instance in instances:
             wait_until_cached(server.url, instance.orthanc_id)
     before = resident_bytes(server.pid)
     forget_peak(server.pid)
-    _all_at_once(server, subject, pages)
+    _all_at_once(server, subject, [series_page(instance) for instance in instances])
     return peak_bytes(server.pid) - before

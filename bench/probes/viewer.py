@@ -13,6 +13,7 @@ from bench.client import NotAvailable
 from bench.figure import Figure, of_seconds
 from bench.lab import Lab
 from bench.probe import Probe
+from bench.probes.pictures import KEEP_ALL
 from bench.subject import Subject
 from dev.console import SetupError
 from dev.ohif import make_viewer
@@ -20,8 +21,6 @@ from tests.viewer.ohif import Ohif, chromium_with_profile, find_chromium
 
 PATIENCE = 180.0  # seconds
 OPENINGS = 3
-# The browser's own list of what was fetched is short, and the viewer has many parts.
-KEEP_ALL = "performance.setResourceTimingBufferSize(10000)"
 SHOWN = """number => [...document.querySelectorAll("[data-cy='study-browser-thumbnail'] img")]
     .filter(image => image.naturalWidth).length >= number && performance.now()"""
 FIRST_REQUEST = """() => Math.min(...performance.getEntriesByType('resource')

@@ -10,7 +10,8 @@ import pytest
 from bench.client import NotAvailable
 from bench.figure import Figure
 from bench.lab import Lab
-from bench.probes.first_picture import Picture, first_recognisable, of_pairs
+from bench.probes.first_picture import of_pairs
+from bench.probes.pictures import Picture, first_recognisable
 from bench.probes.scale import HIT, MEMORY, START_UP, Scale
 from bench.probes.viewer import refuse_strangers
 from bench.subject import FRAMECACHE, FRAMECACHE_VIEWER, STOCK_VIEWER, Subject

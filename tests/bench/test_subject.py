@@ -11,6 +11,7 @@ from bench.subject import (
     FRAMECACHE_VIEWER,
     HOUSEKEEPER,
     NGINX,
+    NGINX_VIEWER,
     NOT_FILLING,
     STOCK,
     STOCK_VIEWER,
@@ -26,7 +27,7 @@ def test_answers_of_these_come_from_the_cache(subject: Subject) -> None:
     assert subject.has_cache
 
 
-@pytest.mark.parametrize("subject", [COPY, NGINX, STOCK, STOCK_VIEWER, TRIVIAL, TUNED, WITHOUT])
+@pytest.mark.parametrize("subject", [COPY, NGINX, NGINX_VIEWER, STOCK, STOCK_VIEWER, TRIVIAL, TUNED, WITHOUT])
 def test_these_have_no_cache(subject: Subject) -> None:
     assert not subject.has_cache
 

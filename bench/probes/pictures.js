@@ -1,4 +1,4 @@
-// Keeps a small copy of each picture that OHIF shows, with the time in ms: see bench/probes/first_picture.py.
+// Keeps a small copy of each picture that OHIF shows, with the time in ms: see pictures.py.
 (() => {
   const SIDE = 64;
   const [canvas, draw] = [document.createElement('canvas'), CanvasRenderingContext2D.prototype.drawImage];
