@@ -49,6 +49,7 @@ from framecache.maintenance.invalidation import Invalidation
 from framecache.maintenance.reconciliation import Reconciliation, StaleInstanceFound
 from framecache.orthanc.api import ModuleApi, for_good
 from framecache.orthanc.bucket import ObjectStore, StorageBucket
+from framecache.orthanc.data_dictionary import data_dictionary
 from framecache.orthanc.default_encoding import default_character_set
 from framecache.orthanc.events import InstanceDeleted, InstanceStored
 from framecache.orthanc.hierarchy import Hierarchy
@@ -473,7 +474,7 @@ def _core(site: Site) -> Core:
     memory = settings.codec_memory_mb * MEGABYTE
     codecs = CodecPools(settings.python, settings.codec_processes, memory, settings.codec_seconds)
     encoding = default_character_set(site.configuration.get("DefaultEncoding"))
-    metadata = MetadataMaker(Headers(site.api, site.storage), encoding)
+    metadata = MetadataMaker(Headers(site.api, site.storage), encoding, data_dictionary(site.configuration))
     desks = (desk, back_desk, bucket_desk, metadata_desk)
     return Core(store, catalogue, files, FrameSources(files), pool, codecs, metadata, metadata_desk, desks)
 

@@ -14,6 +14,7 @@ from framecache.dicom.identity import InstancePath
 from framecache.dicom.model.bulk_data import BulkDataUris
 from framecache.dicom.model.character_sets import DEFAULT_REPERTOIRE
 from framecache.dicom.model.dicom_json import dicom_json
+from framecache.dicom.model.dictionary import STANDARD, Dictionary
 from framecache.errors import InstanceGone, NotFound, UnreadableHeader
 from framecache.instances.headers import Headers, StoredHeader
 from framecache.orthanc.instance import DescribedInstance
@@ -35,9 +36,11 @@ _GONE = "the instance was deleted or replaced meanwhile"
 class MetadataMaker:
     """Makes it of stored headers."""
 
-    def __init__(self, headers: Headers, default_character_set: str = DEFAULT_REPERTOIRE) -> None:
+    def __init__(
+        self, headers: Headers, default_character_set: str = DEFAULT_REPERTOIRE, dictionary: Dictionary = STANDARD
+    ) -> None:
         """`default_character_set` is the defined term for data sets that name none."""
-        self._headers, self._default_character_set = headers, default_character_set
+        self._headers, self._default_character_set, self._dictionary = headers, default_character_set, dictionary
 
     def make(self, instance: DescribedInstance) -> InstanceMetadata:
         """Of this very version of the instance. Raises NotFound, InstanceGone, SourceError."""
@@ -47,6 +50,7 @@ class MetadataMaker:
             header.transfer_syntax_uid,
             BulkDataUris(path_of(header)),
             default_character_set=self._default_character_set,
+            dictionary=self._dictionary,
         )
         return InstanceMetadata.pack(instance.orthanc_id, instance.attachment_uuid, text)
 

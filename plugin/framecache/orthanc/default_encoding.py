@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 
 _LATIN_1 = "ISO_IR 100"
-# The defined terms of PS3.3 section C.12.1.1.2; Windows-1251 has none, and its letters are those of ISO_IR 144.
+# The defined terms of PS3.3 section C.12.1.1.2; Windows-1251 has none.
 _TERMS = MappingProxyType(
     {
         "Ascii": "ISO_IR 6",
@@ -16,7 +16,7 @@ _TERMS = MappingProxyType(
         "Latin4": "ISO_IR 110",
         "Latin5": "ISO_IR 148",
         "Cyrillic": "ISO_IR 144",
-        "Windows1251": "ISO_IR 144",
+        "Windows1251": "WINDOWS-1251",
         "Arabic": "ISO_IR 127",
         "Greek": "ISO_IR 126",
         "Hebrew": "ISO_IR 138",

@@ -30,6 +30,11 @@ _CODECS = MappingProxyType(
         "ISO_IR 192": "utf-8",
         "GB18030": "gb18030",
         "GBK": "gbk",
+        # In the first place only if the writer is wrong, or a site's default for text without escape sequences.
+        "ISO_IR 149": "euc_kr",
+        "ISO_IR 58": "gb2312",
+        # No term of the standard, but such text is in archives.
+        "WINDOWS-1251": "cp1251",
     }
 )
 # By escape sequence (PS3.3 tables C.12-3 and C.12-4): the codec, and what it needs in front of the bytes that follow.
