@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import socket
+import sqlite3
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from functools import cached_property, partial
 from importlib import import_module
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from framecache.admin import checks
 from framecache.admin.actions import Actions
@@ -39,6 +40,7 @@ from framecache.config.settings import MEGABYTE, Settings
 from framecache.dicomweb.url import PublicUrl
 from framecache.dispatcher import Dispatcher
 from framecache.errors import FrameCacheError, SettingsError, SourceError, reason
+from framecache.instances.archive import Archive, ArchiveFigures
 from framecache.instances.catalogue import Catalogue
 from framecache.instances.frame_sources import FrameSources
 from framecache.instances.headers import Headers
@@ -48,7 +50,7 @@ from framecache.maintenance.housekeeping import Housekeeping
 from framecache.maintenance.invalidation import Invalidation
 from framecache.maintenance.reconciliation import Reconciliation, StaleInstanceFound
 from framecache.orthanc.api import ModuleApi, for_good
-from framecache.orthanc.bucket import ObjectStore, StorageBucket
+from framecache.orthanc.bucket import ObjectStore, StorageBucket, store_options
 from framecache.orthanc.data_dictionary import data_dictionary
 from framecache.orthanc.default_encoding import default_character_set
 from framecache.orthanc.events import InstanceDeleted, InstanceStored
@@ -126,13 +128,17 @@ from framecache.telemetry.tracing.exporter import protocol_error, wants_traces
 from framecache.telemetry.tracing.tracer import Tracer
 from framecache.threads import Desk, start_thread
 
+if TYPE_CHECKING:
+    from framecache.archiving.archiving import Archiving
+
 logger = logging.getLogger(__name__)
 
 OnChange = Callable[[int, int, str], None]
 
 _PATIENCE_AT_THE_END = 2.0  # seconds
 _KEPT_BUFFERS = 256 * MEGABYTE
-_DESK_THREADS, _METADATA_THREADS, _BUCKET_THREADS = 2, 2, 16
+_DESK_THREADS, _METADATA_THREADS, _BUCKET_THREADS, _ARCHIVE_THREADS = 2, 2, 16, 8
+_LEDGER = "archive.sqlite"
 _DAY = 86400.0
 _FEWEST_TURNS = 4
 
@@ -279,6 +285,7 @@ class Core:
     store: Store
     catalogue: Catalogue
     files: StoredFiles
+    archive: Archive | None
     sources: FrameSources
     pool: BufferPool
     codecs: CodecPools
@@ -319,15 +326,19 @@ class App:
         self._site, self._jobs = site, Jobs(site.clock, site.events)
         self._core = core = _core(site)
         self._prefetch = prefetch = _prefetch(site, core)
+        self._archiving = archiving = _archiving(site, core, prefetch.scheduler)
         self._maintenance = _maintenance(site, core, prefetch, self._start_writing)
         self._access = Access(site.settings.admin_users, site.configuration)
-        measurements = _measurements(site, core, prefetch)
+        state = partial(_archive_state, core.archive, archiving)
+        measurements = _measurements(site, core, prefetch, state)
         statistics = Statistics(site.metrics, measurements, site.clock)
         monitoring = Monitoring(site.metrics, measurements, site.module)
-        self._areas = [*_areas(site, core, prefetch, self._jobs), statistics, monitoring, Document()]
+        self._areas = [*_areas(site, core, prefetch, self._jobs, state), statistics, monitoring, Document()]
         self._periodic = Periodic([statistics.note, monitoring.publish], site.clock)
         site.findings.checks.append(checks.check_admin_users(site.settings.admin_users, verified=self._access.verifies))
         _connect(site, prefetch, self._maintenance)
+        if archiving is not None:
+            _connect_archiving(site, archiving)
 
     def register(self, on_change: OnChange | None) -> None:
         """Register routes and events; routes can be registered only while the script is loaded."""
@@ -388,6 +399,8 @@ class App:
             self._prefetch.change_feed.start()
             self._maintenance.invalidation.start()
             self._maintenance.housekeeping.start()
+            if self._archiving is not None:
+                self._archiving.start()
             self._periodic.start()
             if site.tracer is not None:
                 site.tracer.start()
@@ -438,6 +451,8 @@ class App:
             maintenance.housekeeping,
         ):
             worker.stop()
+        if self._archiving is not None:
+            self._archiving.stop()
 
     def _join_writers(self) -> None:
         """Wait a little for those who write."""
@@ -450,6 +465,8 @@ class App:
             prefetch.metadata_making.join,
         ):
             join(max(0.0, deadline - time.monotonic()))
+        if self._archiving is not None:
+            self._archiving.join(max(0.0, deadline - time.monotonic()))
 
 
 def _core(site: Site) -> Core:
@@ -473,10 +490,52 @@ def _core(site: Site) -> Core:
     pool = BufferPool(settings.maximum_memory_mb * MEGABYTE, _KEPT_BUFFERS)
     memory = settings.codec_memory_mb * MEGABYTE
     codecs = CodecPools(settings.python, settings.codec_processes, memory, settings.codec_seconds)
+    archive_desk = Desk("frame-cache-archive", _ARCHIVE_THREADS if settings.archive else 0)
+    archive = _archive(site, archive_desk) if settings.archive else None
+    sources = FrameSources(files, archive if settings.archive_read else None)
     encoding = default_character_set(site.configuration.get("DefaultEncoding"))
     metadata = MetadataMaker(Headers(site.api, site.storage), encoding, data_dictionary(site.configuration))
-    desks = (desk, back_desk, bucket_desk, metadata_desk)
-    return Core(store, catalogue, files, FrameSources(files), pool, codecs, metadata, metadata_desk, desks)
+    desks = (desk, back_desk, bucket_desk, archive_desk, metadata_desk)
+    return Core(store, catalogue, files, archive, sources, pool, codecs, metadata, metadata_desk, desks)
+
+
+def _archive(site: Site, desk: Desk) -> Archive | None:
+    """The archive, which is opened when it is needed; None where what that takes is not installed."""
+    url = site.settings.archive
+    try:
+        from framecache.tree.tree import Tree  # noqa: PLC0415 - needs an optional extra
+    except ImportError as error:
+        advice = f'the extra "archive" is not installed: pip install framecache[archive] ({error})'
+        site.findings.checks.append(checks.check_archive(advice))
+        return None
+    site.findings.checks.append(checks.check_archive(None))
+    return Archive(lambda: Tree.open(url, options=store_options(url)), desk, site.clock, site.metrics)
+
+
+def _archiving(site: Site, core: Core, scheduler: Scheduler) -> Archiving | None:
+    """What writes to the archive; None where nothing is to be written."""
+    settings = site.settings
+    writes = settings.archive_write != "never" or any(rule.archive not in (None, "never") for rule in settings.rules)
+    if core.archive is None or not writes:
+        return None
+    from framecache.archiving.archiving import Archiving  # noqa: PLC0415 - needs an optional extra
+
+    try:
+        return Archiving(
+            site.api,
+            core.archive,
+            settings.directory / _LEDGER,
+            core.catalogue,
+            core.files,
+            scheduler,
+            site.metrics,
+            site.clock,
+            usually=settings.archive_write,
+            revives=settings.archive_revive,
+        )
+    except (OSError, sqlite3.Error) as error:
+        site.findings.note(checks.check_archive(f"its ledger cannot be opened: {error}"))
+        return None
 
 
 def _bucket(site: Site, desk: Desk) -> StorageBucket | None:
@@ -637,6 +696,17 @@ def _connect(site: Site, prefetch: Prefetch, maintenance: Maintenance) -> None:
         trace_instances(site.dispatcher, site.tracer.journal, site.clock)
 
 
+def _connect_archiving(site: Site, archiving: Archiving) -> None:
+    subscribe = site.dispatcher.subscribe
+    subscribe(InstanceStored, lambda _: archiving.stored())
+    subscribe(InstanceDeleted, lambda event: archiving.deleted(event.orthanc_id))
+    subscribe(InstanceOpened, lambda event: archiving.opened(event.entry.instance.orthanc_id))
+
+
+def _archive_state(archive: Archive | None, archiving: Archiving | None) -> ArchiveFigures:
+    return archive.figures(archiving.behind if archiving else 0) if archive else ArchiveFigures()
+
+
 def _note_state(events: Events, event: ExtractionStateChanged) -> None:
     """What the page's list of events has of the work."""
     state, orthanc_id = event.state, event.task.orthanc_id
@@ -717,10 +787,14 @@ def _limits(settings: Settings) -> Limits:
     return Limits(settings.maximum_frames_per_request, settings.maximum_answer_mb * MEGABYTE)
 
 
-def _areas(site: Site, core: Core, prefetch: Prefetch, jobs: Jobs) -> Iterator[Area]:
+def _areas(
+    site: Site, core: Core, prefetch: Prefetch, jobs: Jobs, archive_state: Callable[[], ArchiveFigures]
+) -> Iterator[Area]:
     catalogue, store, scheduler, metrics = core.catalogue, core.store, prefetch.scheduler, site.metrics
     change_feed, pool, archive = prefetch.change_feed, core.pool, Hierarchy(site.api)
-    yield Status(site.findings, site.settings, catalogue, store, scheduler, change_feed, pool, metrics, site.url)
+    yield Status(
+        site.findings, site.settings, catalogue, store, scheduler, change_feed, pool, metrics, site.url, archive_state
+    )
     yield ResourceUsage(archive, catalogue, store, scheduler)
     yield Actions(
         archive,
@@ -738,7 +812,9 @@ def _areas(site: Site, core: Core, prefetch: Prefetch, jobs: Jobs) -> Iterator[A
     yield BackfillArea(prefetch.backfill, jobs)
 
 
-def _measurements(site: Site, core: Core, prefetch: Prefetch) -> Measurements:
+def _measurements(
+    site: Site, core: Core, prefetch: Prefetch, archive_state: Callable[[], ArchiveFigures]
+) -> Measurements:
     return Measurements(
         site.findings,
         site.settings,
@@ -748,4 +824,5 @@ def _measurements(site: Site, core: Core, prefetch: Prefetch) -> Measurements:
         prefetch.scheduler,
         prefetch.change_feed,
         core.pool,
+        archive_state,
     )

@@ -64,6 +64,13 @@ def lower_disk_priority() -> None:
             ctypes.CDLL(None).syscall(number, _IOPRIO_WHO_PROCESS, 0, _LAST_OF_BEST_EFFORT)
 
 
+class TooSlow(FrameCacheError):
+    """A call on another thread took too long; it goes on there."""
+
+    def __init__(self) -> None:
+        super().__init__("the plugin's own threads do not answer")
+
+
 class Desk:
     """A few long-lived threads that run calls for other threads, which wait.
 
@@ -78,7 +85,7 @@ class Desk:
     def call(self, function: Callable[[], _Result], timeout: float = _CALL_TIMEOUT) -> _Result:
         """Run `function` on one of the desk's threads; return or raise its result.
 
-        Raises FrameCacheError if it takes long, Stopping if the desk is closed.
+        Raises TooSlow if it takes longer than `timeout` seconds, Stopping if the desk is closed.
         """
         future: Future[_Result] = Future()
         with self._closing:
@@ -88,7 +95,7 @@ class Desk:
         try:
             return future.result(timeout)
         except TimeoutError:
-            raise FrameCacheError("the plugin's own threads do not answer") from None
+            raise TooSlow from None
 
     def _serve(self) -> None:
         while (call := self._calls.get()) is not None:

@@ -127,6 +127,11 @@ def check_store(error: str | None) -> Check:
     return Check("Directory", error is None, error or "", fatal=False)
 
 
+def check_archive(error: str | None) -> Check:
+    """Whether the archive that Archive names can be used at all; whether it answers is another thing."""
+    return Check("Archive", error is None, f"the archive is neither read nor written: {error}" if error else "")
+
+
 def check_storage_url(error: str | None) -> Check:
     """Whether the bucket that StorageURL names can be read from."""
     return Check("StorageURL", error is None, f"Orthanc's files are not read from the bucket: {error}" if error else "")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Protocol
 
 from framecache.admin.checks import Findings
 from framecache.config.settings import MEGABYTE, Settings
+from framecache.instances.archive import ArchiveFigures
 from framecache.instances.catalogue import Catalogue
 from framecache.instances.entry import Entry
 from framecache.ports import Clock
@@ -74,6 +75,7 @@ class Present:
     oldest_waiting: float
     at_work: Sequence[WorkFigures]
     bytes_in_flight: int
+    archive: ArchiveFigures = field(default_factory=ArchiveFigures)
 
 
 class Measurements:
@@ -89,7 +91,9 @@ class Measurements:
         scheduler: Scheduler,
         change_feed: QueueFigures,
         pool: BufferPool,
+        archive: Callable[[], ArchiveFigures] = ArchiveFigures,
     ) -> None:
+        self._archive = archive
         self._findings, self._settings, self._clock, self._catalogue = findings, settings, clock, catalogue
         self._store, self._scheduler, self._change_feed, self._pool = store, scheduler, change_feed, pool
         self._cache, self._valid_until = CacheFigures(0, 0, 0, TotalUsage()), 0.0
@@ -108,6 +112,7 @@ class Measurements:
             oldest_waiting=self._scheduler.oldest_waiting,
             at_work=self._scheduler.at_work(),
             bytes_in_flight=self._pool.leased,
+            archive=self._archive(),
         )
 
     def _count(self) -> CacheFigures:

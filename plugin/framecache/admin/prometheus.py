@@ -87,6 +87,13 @@ _COUNTERS: Mapping[CounterName, tuple[str, str]] = {
     "filled_bytes": ("filled_bytes", "Bytes written to the cache."),
     "failed_fills": ("failed_fills", "Instances that could not be extracted."),
     "dropped_from_queue": ("dropped_from_queue", "Instances dropped because the queue was full."),
+    "archive_written": ("archive_written", "Instances written to the archive."),
+    "archive_skipped": ("archive_skipped", "Instances that the archive cannot take."),
+    "archive_deleted": ("archive_deleted", "Instances whose deletion reached the archive."),
+    "archive_dropped": ("archive_dropped", "Tasks of the archive dropped because its ledger was full."),
+    "archive_reads": ("archive_reads", "Frames read from the archive."),
+    "archive_bytes": ("archive_bytes", "Bytes of these frames."),
+    "archive_faults": ("archive_faults", "Times that the archive could not be read or written."),
     "bucket_reads": ("bucket_reads", "Ranges of Orthanc's files that were read from the bucket (StorageURL)."),
     "bucket_bytes": ("bucket_bytes", "Bytes of these ranges."),
     "bucket_faults": (
@@ -141,6 +148,12 @@ def _queue(present: Present) -> Iterator[Family]:
         present.oldest_waiting,
     )
     yield _gauge("at_work", "Instances being extracted.", len(present.at_work))
+    yield _gauge("archive_behind", "Changes and tasks that have not reached the archive.", present.archive.behind)
+    yield _gauge(
+        "archive_unreachable",
+        "Whether the archive cannot be read or written at the moment (1).",
+        bool(present.archive.error),
+    )
 
 
 def _counters(metrics: Metrics) -> Iterator[Family]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, get_args
 
 from framecache.admin.area import Answer, iso
@@ -12,6 +12,7 @@ from framecache.config.reading import in_force
 from framecache.config.settings import MEGABYTE, Settings
 from framecache.dicomweb.url import PublicUrl
 from framecache.errors import HandOverCause
+from framecache.instances.archive import ArchiveFigures
 from framecache.instances.catalogue import Catalogue
 from framecache.prefetch.change_feed import ChangeFeed
 from framecache.prefetch.scheduler import Scheduler
@@ -30,6 +31,12 @@ _COUNTERS: Mapping[str, CounterName] = {
     "FilledFrames": "filled_frames",
     "FilledBytes": "filled_bytes",
     "DroppedFromQueue": "dropped_from_queue",
+    "ArchiveWritten": "archive_written",
+    "ArchiveSkipped": "archive_skipped",
+    "ArchiveDeleted": "archive_deleted",
+    "ArchiveReads": "archive_reads",
+    "ArchiveBytes": "archive_bytes",
+    "ArchiveFaults": "archive_faults",
     "BucketReads": "bucket_reads",
     "BucketBytes": "bucket_bytes",
     "BucketFaults": "bucket_faults",
@@ -50,10 +57,11 @@ class Status:
         pool: BufferPool,
         metrics: Metrics,
         url: PublicUrl,
+        archive: Callable[[], ArchiveFigures] = ArchiveFigures,
     ) -> None:
         self._findings, self._settings, self._catalogue, self._store = findings, settings, catalogue, store
         self._scheduler, self._change_feed, self._pool, self._metrics = scheduler, change_feed, pool, metrics
-        self._url = url
+        self._url, self._archive = url, archive
         self.get_routes: Mapping[str, Answer] = {"status": self.status}
         self.post_routes: Mapping[str, Answer] = {}
 
@@ -71,6 +79,7 @@ class Status:
             "Bytes": size,
             "MaximumBytes": self._settings.maximum_size_mb * MEGABYTE,
             "Degraded": self._degraded(),
+            "Archive": self._archived(),
             "PinnedStudies": sorted(self._catalogue.on_desk(self._store.pins.studies)),
             "BytesInFlight": self._pool.leased,
             "QueueLength": self._scheduler.queue_length + self._change_feed.queue_length,
@@ -86,6 +95,14 @@ class Status:
         if found is None:
             return None
         return {"Since": iso(found.since), "Reason": found.reason}
+
+    def _archived(self) -> dict[str, Any] | None:
+        """How far the archive is behind, and since when and why it cannot be written or read."""
+        if not self._settings.archive:
+            return None
+        figures = self._archive()
+        fault = {"Since": iso(figures.since), "Reason": figures.error} if figures.error else None
+        return {"Behind": figures.behind, "Fault": fault}
 
     def _usage(self) -> tuple[int, int]:
         return self._store.space.rows(), self._store.space.used()

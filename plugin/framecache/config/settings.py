@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from framecache.declaration import Declaration, Enumeration, Flag, Kind, Number, Text, Texts
 from framecache.policy.parsing import parse_rules, parse_transcode
 from framecache.policy.policy import Policy, site_rules
-from framecache.policy.rule import Mode, Rule
+from framecache.policy.rule import ArchiveWrite, Mode, Rule
 
 MEGABYTE = 1 << 20
 _DECLARATION = "declaration"
@@ -76,6 +76,37 @@ class Settings:
             "Where a storage plugin keeps Orthanc's files: a bucket, and the folder in it, such as "
             "`s3://bucket/orthanc`. Frames are then read from there by range. Credentials come from the "
             "environment: see docs/object-storage.md.",
+        )
+    )
+    archive: str = field(
+        metadata=_declared(
+            "Archive",
+            Text("a URL such as s3://bucket/prefix, without user and password", is_object_store),
+            "",
+            "The URL of a static DICOMweb archive, in a folder or a bucket, such as `file:///srv/archive` or "
+            "`s3://bucket/archive`: see docs/archive.md.",
+        )
+    )
+    archive_write: ArchiveWrite = field(
+        metadata=_declared(
+            "ArchiveWrite",
+            Enumeration(get_args(ArchiveWrite)),
+            "arrival",
+            "When instances are written to `Archive`, unless a rule says otherwise: on arrival, when a viewer first "
+            "asks, or never.",
+        )
+    )
+    archive_read: bool = field(
+        metadata=_declared(
+            "ArchiveRead",
+            Flag(),
+            True,
+            "Read frames from `Archive` that are not cached and whose stored file can only be had as a whole.",
+        )
+    )
+    archive_revive: bool = field(
+        metadata=_declared(
+            "ArchiveRevive", Flag(), False, "Write an instance to `Archive` again that was deleted and is sent again."
         )
     )
     mode: Mode = field(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 
 from framecache.dicom import frame_index
@@ -13,6 +13,8 @@ from framecache.dicom.frame_table import FrameTable
 from framecache.dicom.pixel_data import locate_frames
 from framecache.dicom.transfer_syntax import is_sent_as_it_lies
 from framecache.errors import HandOver
+from framecache.instances.archive import Archive
+from framecache.instances.archived_frames import ArchivedFrames
 from framecache.instances.entry import Entry
 from framecache.instances.stored_files import StoredFiles
 from framecache.single_flight import SingleFlight
@@ -23,8 +25,9 @@ _PATIENCE = 60.0
 class FrameSources:
     """Opens the frames of an entry."""
 
-    def __init__(self, files: StoredFiles) -> None:
-        self._files = files
+    def __init__(self, files: StoredFiles, archive: Archive | None = None) -> None:
+        """`archive` is asked for frames whose stored file can only be had as a whole."""
+        self._files, self._archive = files, archive
         self._tables: SingleFlight[FrameTable] = SingleFlight(_PATIENCE)
 
     @contextmanager
@@ -33,8 +36,15 @@ class FrameSources:
 
         Raises HandOver, SourceError, Overloaded.
         """
-        with self._files.open(entry, whole=whole) as reader:
-            yield LocatedFrames(reader, self._table(entry, reader))
+        with ExitStack() as opened:
+            stored = partial(self._stored, entry, opened, whole=whole)
+            archive = None if self._files.has_parts(entry) else self._archive
+            record = archive.record(entry.instance) if archive else None
+            yield ArchivedFrames(record, archive.frame, stored) if archive and record else stored()
+
+    def _stored(self, entry: Entry, opened: ExitStack, *, whole: bool) -> FrameSource:
+        reader = opened.enter_context(self._files.open(entry, whole=whole))
+        return LocatedFrames(reader, self._table(entry, reader))
 
     def index(self, entry: Entry) -> bytes:
         """The index of an instance, as the store keeps it. Raises HandOver, SourceError."""

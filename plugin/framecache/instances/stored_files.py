@@ -53,6 +53,16 @@ class StoredFiles:
             stored = self._open(entry, opened, whole=whole)
             yield opened.enter_context(readable(stored, instance.transfer_syntax_uid, self._contents, key))
 
+    def has_parts(self, entry: Entry) -> bool:
+        """Whether parts of the file can be read without the whole."""
+        return entry.stored_path is not None or (self._remote is not None and self._remote.holds(entry.instance))
+
+    @contextmanager
+    def open_as_stored(self, entry: Entry, *, whole: bool = False) -> Iterator[ByteReader]:
+        """The same with a deflated one as it is."""
+        with ExitStack() as opened:
+            yield self._open(entry, opened, whole=whole)
+
     def _open(self, entry: Entry, opened: ExitStack, *, whole: bool) -> ByteReader:
         if entry.stored_path is not None:
             return opened.enter_context(FileReader(entry.stored_path, whole=whole))

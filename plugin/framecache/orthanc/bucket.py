@@ -63,7 +63,7 @@ class ObjectStore:
                 f'the extra "archive" is not installed: pip install framecache[archive] ({error})'
             ) from None
         try:
-            self._store = from_url(url, **_options(url))
+            self._store = from_url(url, **store_options(url))
         except Exception as error:  # each provider has errors of its own
             raise SettingsError(f"the object store cannot be used: {first_line(error)}") from error
         self._get = obstore.get
@@ -73,7 +73,8 @@ class ObjectStore:
         return Range(memoryview(found.bytes()), int(found.meta["size"]))
 
 
-def _options(url: str) -> dict[str, Any]:
+def store_options(url: str) -> dict[str, Any]:
+    """How long an answer is waited for, and how often a request is repeated, as obstore takes it."""
     if url.startswith("file:"):
         return {}
     allow_http = any(os.environ.get(name, "").lower() in ("1", "true") for name in _ALLOW_HTTP)

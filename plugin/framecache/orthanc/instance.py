@@ -72,12 +72,14 @@ class Instance(DescribedInstance):
     """One stored version of an instance: the attachment's UUID changes whenever its file does.
 
     `stored_size` is the length of the file on disk in bytes; it differs from `file_size` where Orthanc compresses its
-    storage. `study_id` and `series_id` are Orthanc IDs, or "" if they were not queried.
+    storage. `md5` is that of the DICOM file, or "" if Orthanc keeps none. `study_id` and `series_id` are Orthanc IDs,
+    or "" if they were not queried.
     """
 
     path: InstancePath
     attachment_uuid: str
     stored_size: int
+    md5: str = field(default="", compare=False)
     study_id: str = field(default="", compare=False)
     series_id: str = field(default="", compare=False)
 
@@ -106,6 +108,7 @@ class Instance(DescribedInstance):
                 attachment_uuid=attachment["Uuid"],
                 stored_size=int(attachment["CompressedSize"]),
                 file_size=int(attachment["UncompressedSize"]),
+                md5=str(attachment.get("UncompressedMD5") or ""),
                 series_id=str(answer.get("ParentSeries") or ""),
                 **_described(tags, metadata),
             )

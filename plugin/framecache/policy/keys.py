@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 from framecache.declaration import Declaration, Enumeration, Number, Text, Texts
 from framecache.dicom.identity import is_uid
-from framecache.policy.rule import Among, Condition, Described, Extract, Form, Turn, Within
+from framecache.policy.rule import Among, ArchiveWrite, Condition, Described, Extract, Form, Turn, Within
 
 _MEGABYTE = 1 << 20
 _CENTURY = 36_500
@@ -175,6 +175,12 @@ DECISIONS: Mapping[str, Declaration] = MappingProxyType(
                 "KeepDays",
                 Number(float, 0, _CENTURY),
                 meaning="Evict instances that nobody viewed for this many days; 0: never. Default: `MaximumAgeDays`.",
+            ),
+            Declaration(
+                "Archive",
+                Enumeration(get_args(ArchiveWrite)),
+                meaning="Write to the archive on arrival, or when a viewer first asks, or never. "
+                "Default: `ArchiveWrite`.",
             ),
         )
     }

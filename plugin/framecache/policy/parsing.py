@@ -12,7 +12,9 @@ from framecache.errors import SettingsError
 from framecache.policy.keys import CONDITIONS, DECISIONS, ConditionKey
 from framecache.policy.rule import Rule
 
-_ATTRIBUTES = MappingProxyType({"Extract": "extract", "Form": "form", "Priority": "priority", "KeepDays": "keep_days"})
+_ATTRIBUTES = MappingProxyType(
+    {"Extract": "extract", "Form": "form", "Priority": "priority", "KeepDays": "keep_days", "Archive": "archive"}
+)
 _BOUNDED = ("Frames", "FrameMB", "StudyAgeDays")
 # "Transcode" is older than "Rules" and has names of its own.
 _SHORTHAND: Mapping[str, str] = MappingProxyType(

@@ -8,7 +8,7 @@ from datetime import date
 
 from framecache.dicom.transfer_syntax import Encoding, lookup
 from framecache.policy.keys import CONDITIONS
-from framecache.policy.rule import Described, Extract, Mode, Rule, Turn
+from framecache.policy.rule import ArchiveWrite, Described, Extract, Mode, Rule, Turn
 
 # Lossless syntaxes that viewers decode several times more slowly than HTJ2K; lossy ones would only get larger.
 _SLOW_TO_DECODE = frozenset({"1.2.840.10008.1.2.5", "1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70"})
@@ -19,7 +19,7 @@ class Treatment:
     """How an instance is cached: when, in what form, and for how many days without a view.
 
     With `has_small_form`, HTJ2K lossless is cached, too; `keep_days` 0 means forever; `rule` is the index of the
-    matching rule from 0, or None.
+    matching rule from 0, or None. `archive` is when it is written to the archive; None: as the setting says.
     """
 
     extract: Extract
@@ -28,6 +28,7 @@ class Treatment:
     keep_days: float = 0.0
     has_small_form: bool = False
     rule: int | None = None
+    archive: ArchiveWrite | None = None
 
     @property
     def is_kept(self) -> bool:
@@ -88,7 +89,7 @@ def _treatment(place: int, rule: Rule, mode: Mode, maximum_age_days: float) -> T
     elif has_small_form and mode == "index":
         mode = "auto"
     keep = maximum_age_days if rule.keep_days is None else rule.keep_days
-    return Treatment(rule.extract, mode, rule.priority, keep, has_small_form, place)
+    return Treatment(rule.extract, mode, rule.priority, keep, has_small_form, place, rule.archive)
 
 
 def site_rules(

@@ -11,6 +11,7 @@ Mode = Literal["copy", "index", "auto"]
 Extract = Literal["arrival", "demand", "never"]
 Form = Literal["stored", "index", "HTJ2K"]
 Turn = Literal["high", "normal", "low"]
+ArchiveWrite = Literal["arrival", "demand", "never"]
 
 
 class Described(Protocol):
@@ -90,6 +91,7 @@ class Rule:
     form: Form | None = None
     priority: Turn = "normal"
     keep_days: float | None = None
+    archive: ArchiveWrite | None = None
     tags: frozenset[str] = frozenset()
     written: Mapping[str, object] | None = None
 

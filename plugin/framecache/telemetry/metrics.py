@@ -13,8 +13,24 @@ from framecache.telemetry.histogram import FILLING_BOUNDS, SERVING_BOUNDS, Histo
 from framecache.telemetry.history import Sums
 
 _Bucket = Literal["bucket_reads", "bucket_bytes", "bucket_faults"]
+_Archive = Literal[
+    "archive_written",
+    "archive_skipped",
+    "archive_deleted",
+    "archive_dropped",
+    "archive_reads",
+    "archive_bytes",
+    "archive_faults",
+]
 Counted = Literal[
-    "errors", "overloaded", "damaged_blocks", "filled_instances", "failed_fills", "dropped_from_queue", _Bucket
+    "errors",
+    "overloaded",
+    "damaged_blocks",
+    "filled_instances",
+    "failed_fills",
+    "dropped_from_queue",
+    _Bucket,
+    _Archive,
 ]
 # All readable counters: also those derived from answers, extracted instances and removed rows.
 Found = Literal["hits", "misses", "bypasses", "not_modified"]

@@ -42,6 +42,7 @@ WRONG: tuple[tuple[str, object, str], ...] = (
     ("Form", "HTJ2k", '\'HTJ2k\'; allowed is "stored" or "index" or "HTJ2K"'),
     ("Priority", 1, '1; allowed is "high" or "normal" or "low"'),
     ("KeepDays", "30", "'30'; allowed is a number from 0 to 36500"),
+    ("Archive", True, 'True; allowed is "arrival" or "demand" or "never"'),
 )
 # Of the same keys, what may be written.
 RIGHT: tuple[tuple[str, object], ...] = (
@@ -61,6 +62,7 @@ RIGHT: tuple[tuple[str, object], ...] = (
     ("Form", "HTJ2K"),
     ("Priority", "low"),
     ("KeepDays", 0),
+    ("Archive", "never"),
 )
 
 

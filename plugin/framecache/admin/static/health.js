@@ -85,12 +85,16 @@ export class Health {
     document.title = level === "good" ? "Frame cache" : `${text} – frame cache`;
   }
 
-  #advise({ Checks: checks, Degraded: degraded }) {
+  #advise({ Checks: checks, Degraded: degraded, Archive: archive }) {
     const failed = checks.filter((check) => !check.Passed && !(degraded && check.Name === "Directory"));
     const found = failed.map((check) => ({ title: words(check.Name), text: check.Advice }));
     if (degraded) {
       const since = new Date(degraded.Since).toLocaleString();
       found.unshift({ title: "Degraded", text: `Nothing has been cached since ${since}; frames come from Orthanc's files: ${degraded.Reason}` });
+    }
+    if (archive?.Fault) {
+      const since = new Date(archive.Fault.Since).toLocaleString();
+      found.push({ title: "Archive", text: `Out of reach since ${since}; nothing else waits for it: ${archive.Fault.Reason}` });
     }
     byId("advice").hidden = !found.length;
     this.#advice.show(found);

@@ -58,6 +58,11 @@ const FIGURES = {
     const waits = queue.OldestSeconds ? `, the oldest for ${duration(queue.OldestSeconds)}` : "";
     return { value: count(queue.Length), detail: `${queue.Length === 1 ? "instance waits" : "instances wait"}${waits}; ${count(queue.AtWork.length)} running` };
   },
+  "Archive": ({ status }) => status.Archive && {
+    value: status.Archive.Fault ? "Out of reach" : count(status.ArchiveWritten),
+    state: status.Archive.Fault ? "warn" : "",
+    detail: `${counted(status.ArchiveWritten, "instance")} written and ${counted(status.ArchiveReads, "frame")} read since the start; ${counted(status.Archive.Behind, "change")} behind`,
+  },
   "Evicted": ({ statistics }) => statistics && {
     value: count(sum(statistics.Day.EvictedInstances)),
     detail: `${sum(statistics.Day.EvictedInstances) === 1 ? "instance" : "instances"} in the last day; ${count(statistics.Totals.EvictedInstances)} since the start, ${bytes(statistics.Totals.EvictedBytes)}`,

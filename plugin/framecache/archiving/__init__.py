@@ -1,0 +1,1 @@
+"""Writing to the archive what Orthanc stores, and what it deletes."""

@@ -1,0 +1,180 @@
+"""Writes instances to the archive behind the local cache, and ends there what Orthanc deletes.
+
+New instances are read from Orthanc's own log of changes, with a bookmark: however long the archive is out of reach,
+they wait in Orthanc's database. Deletions and what viewers opened are told once only, and wait in the ledger.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+
+from framecache.archiving.deletion import end_all
+from framecache.archiving.ledger import Ledger, Waiting
+from framecache.archiving.stored_source import source_of
+from framecache.batches import batches
+from framecache.errors import FrameCacheError, InstanceGone, NotFound, Stopping
+from framecache.instances.archive import Archive
+from framecache.instances.catalogue import Catalogue
+from framecache.instances.entry import Entry
+from framecache.instances.stored_files import StoredFiles
+from framecache.orthanc.changes import Changes
+from framecache.orthanc.instance_index import InstanceIndex
+from framecache.policy.rule import ArchiveWrite
+from framecache.ports import Clock, OrthancApi
+from framecache.prefetch.scheduler import Scheduler
+from framecache.telemetry.metrics import Metrics
+from framecache.tree.tree import Tree
+from framecache.tree.writer import Skipped
+from framecache.worker import Worker
+
+logger = logging.getLogger(__name__)
+
+_BATCH = 200
+_POLL_SECONDS, _RETRY_SECONDS = 10.0, 10.0
+# So long a batch gives way to the local cache; where that is never idle, the archive must not wait for ever.
+_MAKE_WAY_SECONDS, _LOOK_SECONDS = 30.0, 0.2
+# The most changes that one new instance makes: patient, study, series, and itself.
+_CHANGES_OF_AN_INSTANCE = 4
+
+
+class ArchiveWriter:
+    """One thread; it makes way for the extraction of frames."""
+
+    def __init__(
+        self,
+        api: OrthancApi,
+        archive: Archive,
+        ledger: Ledger,
+        catalogue: Catalogue,
+        files: StoredFiles,
+        scheduler: Scheduler,
+        metrics: Metrics,
+        clock: Clock,
+        *,
+        usually: ArchiveWrite = "arrival",
+        revives: bool = False,
+        retry_seconds: float = _RETRY_SECONDS,
+        make_way_seconds: float = _MAKE_WAY_SECONDS,
+    ) -> None:
+        """`usually` is when an instance is written whose rule does not say so. What was deleted and is sent again is
+        written again if it `revives`."""
+        self._changes, self._index, self._archive, self._ledger = Changes(api), InstanceIndex(api), archive, ledger
+        self._catalogue, self._files, self._scheduler = catalogue, files, scheduler
+        self._metrics, self._clock = metrics, clock
+        self._usually, self._revives, self._make_way_seconds = usually, revives, make_way_seconds
+        self._announced, self._behind = 0, 0
+        self._worker = Worker(
+            "archive", self._turn, task="archiving", on_error=archive.failed, retry_seconds=retry_seconds
+        )
+        self.start, self.stop, self.join = self._worker.start, self._worker.stop, self._worker.join
+
+    def announce(self) -> None:
+        """An instance was stored: there is something to read. Returns at once."""
+        self._announced += 1
+        self._worker.wake()
+
+    def wake(self) -> None:
+        """There is something new in the ledger. Returns at once."""
+        self._worker.wake()
+
+    @property
+    def behind(self) -> int:
+        """Changes of Orthanc's log that were not looked at, and tasks that wait."""
+        return self._behind + self._ledger.number_waiting
+
+    def _turn(self) -> float:
+        position = self._look()
+        tree = self._archive.tree()
+        if waiting := self._ledger.waiting(_BATCH):
+            self._do(tree, waiting)
+            pause = 0.0
+        else:
+            pause = self._read_on(tree, position)
+        self._archive.answered()
+        return pause
+
+    def _do(self, tree: Tree, tasks: Sequence[Waiting]) -> None:
+        self._delete(tree, [one.orthanc_id for one in tasks if one.task == "delete"])
+        self._write(tree, [one.orthanc_id for one in tasks if one.task == "write"], on_demand=True)
+        self._ledger.done(tasks)
+
+    def _look(self) -> int:
+        """The change to resume behind. What was there before the archive was set is exported by the command line."""
+        last, position = self._changes.last(), self._ledger.position
+        if position is None:
+            position = max(0, last - self._announced * _CHANGES_OF_AN_INSTANCE)
+            self._ledger.move_to(position)
+        if last < position:
+            logger.warning("Orthanc's database is older than what was archived: resuming at its last change")
+            position = last
+        self._behind = last - position
+        return position
+
+    def _read_on(self, tree: Tree, position: int) -> float:
+        """The next page of the log; the bookmark moves when all of it is written."""
+        page = self._changes.page(position)
+        for batch in batches([orthanc_id for _, orthanc_id in page.new_instances], _BATCH):
+            self._write(tree, batch)
+        self._ledger.move_to(page.last)
+        self._behind = max(0, self._behind - (page.last - position))
+        return _POLL_SECONDS if page.is_end else 0.0
+
+    def _write(self, tree: Tree, orthanc_ids: Sequence[str], *, on_demand: bool = False) -> None:
+        if not orthanc_ids:
+            return
+        self._make_way()
+        entries = {entry.instance.orthanc_id: entry for entry in self._wanted(orthanc_ids, on_demand=on_demand)}
+        sources = (source_of(entry, self._files, self._worker) for entry in entries.values())
+        for outcome in tree.add(sources, revive=self._revives) if entries else ():
+            if self._worker.is_stopping:  # then what could not be read is not skipped for good
+                raise Stopping
+            entry = entries[outcome.source.name]
+            if isinstance(outcome, Skipped):
+                self._metrics.count("archive_skipped")
+                logger.warning("instance %s is not archived: %s", entry.instance.orthanc_id, outcome.reason)
+            else:
+                self._ledger.note(entry.instance.orthanc_id, outcome.path, entry.instance.attachment_uuid)
+                self._metrics.count("archive_written")
+            self._archive.forget(entry.instance)
+
+    def _wanted(self, orthanc_ids: Sequence[str], *, on_demand: bool) -> Iterator[Entry]:
+        """Those that the rules want there now, and that are not there yet."""
+        for orthanc_id in orthanc_ids:
+            entry = self._describe(orthanc_id)
+            if entry is None:
+                continue
+            when = entry.treatment.archive or self._usually
+            written = self._ledger.written(orthanc_id)
+            is_there = written is not None and written.attachment_uuid == entry.instance.attachment_uuid
+            if not is_there and (when == "arrival" or (when == "demand" and (on_demand or written is not None))):
+                yield entry
+
+    def _describe(self, orthanc_id: str) -> Entry | None:
+        """None for one that is gone, or that cannot be told from others."""
+        try:
+            return self._catalogue.describe(orthanc_id)
+        except (NotFound, InstanceGone):
+            return None
+        except FrameCacheError as error:
+            self._metrics.count("archive_skipped")
+            logger.warning("instance %s is not archived: %s", orthanc_id, error)
+            return None
+
+    def _delete(self, tree: Tree, orthanc_ids: Sequence[str]) -> None:
+        """An instance that Orthanc has again was replaced: its new version is written instead."""
+        if not orthanc_ids:
+            return
+        current = self._index.attachments(orthanc_ids)
+        written = {name: found for name in orthanc_ids if (found := self._ledger.written(name)) is not None}
+        self._write(tree, [orthanc_id for orthanc_id in written if orthanc_id in current])
+        gone = {orthanc_id: one for orthanc_id, one in written.items() if orthanc_id not in current}
+        self._metrics.count("archive_deleted", end_all(tree, gone.values()))
+        self._ledger.forget(gone)
+
+    def _make_way(self) -> None:
+        """Let the local cache go first, within reason. Raises Stopping."""
+        deadline = self._clock.monotonic() + self._make_way_seconds
+        while self._scheduler.unfinished and self._clock.monotonic() < deadline:
+            if self._worker.pause(_LOOK_SECONDS):
+                raise Stopping

@@ -1,0 +1,117 @@
+"""What is still to be archived, and what was: a small database of its own, which survives a crash."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from framecache.dicom.identity import InstancePath
+
+Task = Literal["write", "delete"]
+
+_MOST_WAITING = 100_000
+_TABLES = """
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = NORMAL;
+CREATE TABLE IF NOT EXISTS waiting (number INTEGER PRIMARY KEY AUTOINCREMENT, orthanc_id TEXT UNIQUE, task TEXT);
+CREATE TABLE IF NOT EXISTS written (
+    orthanc_id TEXT PRIMARY KEY, study TEXT, series TEXT, instance TEXT, attachment TEXT
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS position (id INTEGER PRIMARY KEY CHECK (id = 0), sequence INTEGER);
+"""
+
+
+class Written(NamedTuple):
+    """What the archive has of an instance: its UIDs, and the attachment that it was made of."""
+
+    path: InstancePath
+    attachment_uuid: str
+
+
+class Waiting(NamedTuple):
+    """A task for an instance; `number` counts tasks."""
+
+    number: int
+    orthanc_id: str
+    task: Task
+
+
+class Ledger:
+    """Safe for several threads. Raises sqlite3.Error."""
+
+    def __init__(self, path: Path, *, most_waiting: int = _MOST_WAITING) -> None:
+        """The file is made if it is not there."""
+        self._most_waiting, self._lock = most_waiting, threading.Lock()
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        self._connection = sqlite3.connect(path, check_same_thread=False)
+        self._connection.executescript(_TABLES)
+
+    def close(self) -> None:
+        with self._lock:
+            self._connection.close()
+
+    def add(self, tasks: Iterable[tuple[str, Task]]) -> int:
+        """Let these instances wait, the later task of each instead of the earlier; how many had no room."""
+        with self._lock, self._connection as connection:
+            room, refused = self._most_waiting - self._count_waiting(), 0
+            for orthanc_id, task in tasks:
+                room -= 1
+                if room < 0:
+                    refused += 1
+                    continue
+                connection.execute("REPLACE INTO waiting (orthanc_id, task) VALUES (?, ?)", (orthanc_id, task))
+            return refused
+
+    def waiting(self, most: int) -> list[Waiting]:
+        """Those that wait for longest."""
+        with self._lock:
+            query = "SELECT number, orthanc_id, task FROM waiting ORDER BY number LIMIT ?"
+            return [Waiting(*row) for row in self._connection.execute(query, (most,))]
+
+    def done(self, tasks: Sequence[Waiting]) -> None:
+        """Nothing is left to do for these; another task for the same instance, which came meanwhile, stays."""
+        with self._lock, self._connection as connection:
+            connection.executemany("DELETE FROM waiting WHERE number = ?", [(task.number,) for task in tasks])
+
+    @property
+    def number_waiting(self) -> int:
+        with self._lock:
+            return self._count_waiting()
+
+    @property
+    def position(self) -> int | None:
+        """The change of Orthanc's log up to which all was archived; None before the first."""
+        with self._lock:
+            row = self._connection.execute("SELECT sequence FROM position").fetchone()
+            return None if row is None else int(row[0])
+
+    def move_to(self, sequence: int) -> None:
+        """Resume behind this change."""
+        with self._lock, self._connection as connection:
+            connection.execute("REPLACE INTO position (id, sequence) VALUES (0, ?)", (sequence,))
+
+    def note(self, orthanc_id: str, path: InstancePath, attachment_uuid: str) -> None:
+        """This version is in the archive."""
+        uids = (path.study_instance_uid, path.series_instance_uid, path.sop_instance_uid)
+        with self._lock, self._connection as connection:
+            connection.execute("REPLACE INTO written VALUES (?, ?, ?, ?, ?)", (orthanc_id, *uids, attachment_uuid))
+
+    def written(self, orthanc_id: str) -> Written | None:
+        """What the archive has of the instance, as far as it was written from here."""
+        with self._lock:
+            query = "SELECT study, series, instance, attachment FROM written WHERE orthanc_id = ?"
+            row = self._connection.execute(query, (orthanc_id,)).fetchone()
+        return None if row is None else Written(InstancePath(*row[:3]), row[3])
+
+    def forget(self, orthanc_ids: Iterable[str]) -> None:
+        """The archive has nothing of these any more."""
+        with self._lock, self._connection as connection:
+            connection.executemany("DELETE FROM written WHERE orthanc_id = ?", [(name,) for name in orthanc_ids])
+
+    def _count_waiting(self) -> int:
+        return int(self._connection.execute("SELECT count(*) FROM waiting").fetchone()[0])

@@ -1,0 +1,151 @@
+"""The archive as this Orthanc uses it: opened as soon as it can be reached, and read only where it is of its files."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from framecache.bounded_dict import BoundedDict
+from framecache.dicom.ranged_reader import OutOfReach
+from framecache.errors import FrameCacheError, NotFound, Stopping, reason
+from framecache.orthanc.instance import Instance
+from framecache.ports import Clock
+from framecache.telemetry.metrics import Metrics
+from framecache.threads import Desk, TooSlow
+from framecache.tree.errors import Unreachable
+from framecache.tree.record import Record
+
+if TYPE_CHECKING:
+    from framecache.tree.tree import Tree  # which needs an optional extra
+
+logger = logging.getLogger(__name__)
+
+_Result = TypeVar("_Result")
+_PATIENCE, _REST_SECONDS, _ABSENT_SECONDS = 10.0, 10.0, 60.0
+# Each has the metadata of its instance.
+_MOST_RECORDS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveFigures:
+    """How many changes of Orthanc's log and tasks have not reached the archive.
+
+    `error` says since `since` (seconds since the epoch) why it cannot be written or read; else it is "".
+    """
+
+    behind: int = 0
+    error: str = ""
+    since: float = 0.0
+
+
+class Archive:
+    """One archive. Requests to it are made at a desk: a client of HTTP needs more stack than Orthanc's threads have."""
+
+    def __init__(
+        self,
+        open_tree: Callable[[], Tree],
+        desk: Desk,
+        clock: Clock,
+        metrics: Metrics,
+        *,
+        patience: float = _PATIENCE,
+    ) -> None:
+        """`open_tree` raises ArchiveError where there is no answer. A viewer waits `patience` seconds for one."""
+        self._open, self._desk, self._clock, self._metrics = open_tree, desk, clock, metrics
+        self._patience = patience
+        self._tree: Tree | None = None
+        self._opening = threading.Lock()
+        self._records = BoundedDict[str, tuple[Record | None, float]](_MOST_RECORDS)
+        self._lock = threading.Lock()
+        self._rests_until = 0.0
+        self._error, self._since = "", 0.0
+
+    def figures(self, behind: int = 0) -> ArchiveFigures:
+        """The present state."""
+        return ArchiveFigures(behind, self._error, self._since)
+
+    def failed(self, error: Exception) -> None:
+        """It could not be read or written."""
+        self._metrics.count("archive_faults")
+        if not self._error:
+            self._since = self._clock.time()
+        self._error = reason(error)
+        if isinstance(error, Unreachable | TooSlow):  # who asks next need not wait for what is not there
+            self._rests_until = self._clock.monotonic() + _REST_SECONDS
+
+    def answered(self) -> None:
+        """It could."""
+        self._error = ""
+
+    def tree(self) -> Tree:
+        """The archive itself, on a thread with a stack of normal size. Raises ArchiveError."""
+        with self._opening:
+            if self._tree is None:
+                self._tree = self._open()
+            return self._tree
+
+    def record(self, instance: Instance) -> Record | None:
+        """The record of the very file that Orthanc holds; None where the archive has none, or is out of reach."""
+        known, until = self._known(instance)
+        if known is not None or self._clock.monotonic() < max(until, self._rests_until):
+            return known
+        try:
+            record: Record | None = self._ask(lambda: self.tree().record(instance.path))
+        except NotFound:
+            record = None
+        except OutOfReach:
+            return None
+        record = record if record is not None and is_made_of(record, instance) else None
+        with self._lock:
+            self._records.pop(instance.attachment_uuid, None)
+            self._records[instance.attachment_uuid] = record, self._clock.monotonic() + _ABSENT_SECONDS
+        return record
+
+    def frame(self, record: Record, number: int) -> memoryview:
+        """Frame `number`, from 1, as it was stored. Raises OutOfReach."""
+        try:
+            [frame] = self._ask(lambda: self.tree().frames_of(record, [number]))
+        except NotFound as error:
+            raise OutOfReach(str(error)) from error
+        self._metrics.count("archive_reads")
+        self._metrics.count("archive_bytes", len(frame))
+        return frame
+
+    def forget(self, instance: Instance) -> None:
+        """Something of this version was written: what was not there may be there now."""
+        with self._lock:
+            self._records.pop(instance.attachment_uuid, None)
+
+    def close(self) -> None:
+        """End its threads. Returns when what is being written is written."""
+        with self._opening:
+            if self._tree is not None:
+                self._tree.close()
+                self._tree = None
+
+    def _known(self, instance: Instance) -> tuple[Record | None, float]:
+        with self._lock:
+            return self._records.get(instance.attachment_uuid, (None, 0.0))
+
+    def _ask(self, question: Callable[[], _Result]) -> _Result:
+        try:
+            answer = self._desk.call(question, self._patience)
+        except (NotFound, Stopping):
+            raise
+        except (FrameCacheError, OSError, ValueError) as error:
+            self.failed(error)
+            logger.warning("the archive cannot be read: %s", reason(error))
+            raise OutOfReach(reason(error)) from error
+        self.answered()
+        return answer
+
+
+def is_made_of(record: Record, instance: Instance) -> bool:
+    """Whether the record is of the file that Orthanc holds: its own attachment, or one of the same MD5 elsewhere."""
+    if record.transfer_syntax_uid != instance.transfer_syntax_uid or record.origin.size != instance.file_size:
+        return False
+    own = record.origin.attachment_uuid == instance.attachment_uuid
+    return own or (bool(record.origin.md5) and record.origin.md5 == instance.md5)

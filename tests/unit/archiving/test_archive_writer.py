@@ -1,0 +1,257 @@
+"""The archive follows Orthanc: new instances, replaced and deleted ones; and nothing waits for it while it is away."""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from framecache.archiving.archive_inbox import ArchiveInbox
+from framecache.archiving.archive_writer import ArchiveWriter
+from framecache.archiving.ledger import Ledger
+from framecache.dicom.identity import InstancePath
+from framecache.errors import NotFound
+from framecache.instances.archive import Archive
+from framecache.policy.policy import Policy
+from framecache.policy.rule import ArchiveWrite, Rule
+from framecache.prefetch.task import Priority
+from framecache.tree.errors import Unreachable
+from framecache.tree.tree import Tree
+
+from tests.unit.dicom_files import INSTANCE, SERIES, STUDY, native
+from tests.unit.fakes import FakeClock, WatchedStore, eventually, orthanc_id, stored_files, uuid
+from tests.unit.harness import Harness
+
+PIXELS = bytes(range(72))
+
+
+def content(number: int, pixels: bytes = PIXELS) -> bytes:
+    return native(pixels, SOPInstanceUID=f"{INSTANCE}.{number}")
+
+
+def path(number: int) -> InstancePath:
+    return InstancePath(STUDY, SERIES, f"{INSTANCE}.{number}")
+
+
+class Site:
+    """An Orthanc and its archive, which may be away."""
+
+    def __init__(
+        self,
+        folder: Path,
+        rules: tuple[Rule, ...] = (Rule(),),
+        *,
+        usually: ArchiveWrite = "arrival",
+        revives: bool = False,
+    ) -> None:
+        self.harness = Harness(folder, WatchedStore(), FakeClock(), Policy(rules, "copy"))
+        self.tree, self.is_away = Tree.open("memory://"), False
+        self.ledger = Ledger(folder / "archive.sqlite")
+        self.archive = Archive(self._open, self.harness.desk, self.harness.clock, self.harness.metrics)
+        self.ledger.move_to(0)
+        self.writer = self.new_writer(usually, revives=revives)
+        self.inbox = ArchiveInbox(self.ledger, self.harness.metrics, self.writer.wake)
+
+    def _open(self) -> Tree:
+        if self.is_away:
+            raise Unreachable("nobody answers")
+        return self.tree
+
+    def new_writer(self, usually: ArchiveWrite = "arrival", *, revives: bool = False) -> ArchiveWriter:
+        harness = self.harness
+        return ArchiveWriter(
+            harness.api,
+            self.archive,
+            self.ledger,
+            harness.catalogue,
+            stored_files(harness.api),
+            harness.scheduler,
+            harness.metrics,
+            harness.clock,
+            usually=usually,
+            revives=revives,
+            retry_seconds=0.02,
+        )
+
+    def start(self) -> None:
+        self.inbox.start()
+        self.writer.start()
+
+    def store(self, number: int, pixels: bytes = PIXELS) -> str:
+        name = self.harness.take_in(number, content(number, pixels))
+        self.writer.announce()
+        return name
+
+    def delete(self, number: int) -> None:
+        self.harness.api.delete(orthanc_id(number))
+        self.inbox.deleted(orthanc_id(number))
+
+    def has(self, number: int, pixels: bytes = PIXELS) -> bool:
+        try:
+            return bytes(self.tree.frame(path(number), 2)) == pixels[24:48]
+        except NotFound:
+            return False
+
+    def close(self) -> None:
+        for part in (self.inbox, self.writer):
+            part.stop()
+            part.join(5)
+        self.harness.close()
+        self.tree.close()
+        self.ledger.close()
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    site = Site(tmp_path)
+    yield site
+    site.close()
+
+
+def test_what_is_stored_is_written_once_with_the_attachment_that_it_is_of(site: Site) -> None:
+    site.start()
+    for number in (1, 2):
+        site.store(number)
+
+    assert eventually(lambda: site.has(1) and site.has(2))
+    assert site.tree.record(path(1)).origin.attachment_uuid == uuid(1)
+    assert eventually(lambda: site.writer.behind == 0)
+    assert site.harness.metrics["archive_written"] == 2
+
+
+def test_what_is_replaced_is_replaced_in_the_archive(site: Site) -> None:
+    site.start()
+    site.store(1)
+    assert eventually(lambda: site.has(1))
+
+    site.harness.api.delete(orthanc_id(1))
+    other = PIXELS[::-1]
+    site.harness.api.store(content(1, other), orthanc_id=orthanc_id(1), uuid=uuid(9), path=path(1))
+    site.inbox.deleted(orthanc_id(1))
+    site.writer.announce()
+
+    assert eventually(lambda: site.has(1, other))
+    assert site.harness.metrics["archive_deleted"] == 0
+
+
+def test_a_deletion_reaches_the_archive_and_what_others_wrote_stays(site: Site) -> None:
+    site.start()
+    for number in (1, 2, 3):
+        site.store(number)
+    assert eventually(lambda: site.writer.behind == 0 and site.has(3))
+
+    site.delete(1)
+    assert eventually(lambda: not site.has(1))
+    assert site.has(2)
+    site.ledger.note(orthanc_id(2), path(2), uuid(99))
+    site.delete(2)
+    site.delete(3)
+    assert eventually(lambda: not site.has(3))
+    assert site.has(2)
+
+
+@pytest.mark.parametrize("revives", [False, True])
+def test_what_was_deleted_and_is_sent_again_is_written_again_if_it_is_wanted(tmp_path: Path, *, revives: bool) -> None:
+    site = Site(tmp_path, revives=revives)
+    site.start()
+    site.store(1)
+    assert eventually(lambda: site.has(1))
+    site.delete(1)
+    assert eventually(lambda: not site.has(1))
+
+    site.store(1)
+    metrics = site.harness.metrics
+    assert eventually(lambda: metrics["archive_written"] + metrics["archive_skipped"] == 2)
+    assert (site.has(1), metrics["archive_skipped"]) == ((True, 0) if revives else (False, 1))
+    site.close()
+
+
+@pytest.mark.parametrize(
+    ("usually", "rule", "opened", "is_there"),
+    [
+        ("arrival", None, False, True),
+        ("demand", None, False, False),
+        ("demand", None, True, True),
+        ("never", None, True, False),
+        ("never", "arrival", False, True),
+        ("arrival", "never", True, False),
+        ("arrival", "demand", False, False),
+        ("never", "demand", True, True),
+    ],
+)
+def test_the_setting_says_what_is_written_and_rules_say_otherwise(
+    tmp_path: Path,
+    usually: ArchiveWrite,
+    rule: ArchiveWrite | None,
+    opened: bool,  # noqa: FBT001
+    is_there: bool,  # noqa: FBT001
+) -> None:
+    site = Site(tmp_path, (Rule(archive=rule),), usually=usually)
+    site.store(1)
+    if opened:
+        site.inbox.wanted(orthanc_id(1))
+    site.start()
+
+    assert eventually(lambda: site.writer.behind == 0 and site.ledger.position == site.harness.api.last_change)
+    assert site.has(1) == is_there
+    site.close()
+
+
+def test_a_bad_file_stops_nothing(site: Site) -> None:
+    site.harness.take_in(1, b"no DICOM file")
+    site.store(2)
+    site.start()
+
+    assert eventually(lambda: site.has(2))
+    assert eventually(lambda: site.harness.metrics["archive_skipped"] == 1)
+    assert eventually(lambda: site.writer.behind == 0)
+
+
+def test_the_local_cache_goes_first(site: Site) -> None:
+    name = site.store(1)
+    site.harness.scheduler.submit(name, Priority.ARRIVED)
+    site.start()
+
+    assert not eventually(lambda: site.has(1), 0.5)
+    site.harness.workers.start()
+    assert eventually(lambda: site.has(1))
+
+
+def test_an_archive_that_is_away_holds_up_nothing_and_is_caught_up_when_it_is_back(site: Site) -> None:
+    site.is_away = True
+    site.start()
+    site.store(1)
+    assert eventually(lambda: site.archive.figures().error == "nobody answers")
+    assert eventually(lambda: site.writer.behind > 0)
+    assert site.archive.figures().since == site.harness.clock.time()
+
+    tracemalloc.start()
+    for number in range(20_000):
+        site.writer.announce()
+        if number % 2:
+            site.inbox.deleted(orthanc_id(number))
+    assert eventually(lambda: site.ledger.number_waiting == 10_000)
+    used, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert used < 1 << 20
+
+    site.is_away = False
+    assert eventually(lambda: site.writer.behind == 0 and site.has(1), 30)
+    assert site.archive.figures().error == ""
+
+
+def test_the_bookmark_survives_a_restart(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    site.is_away = True
+    site.start()
+    site.store(1)
+    assert eventually(lambda: site.archive.figures().error != "")
+    site.writer.stop()
+    site.writer.join(5)
+
+    site.is_away = False
+    site.writer = site.new_writer()
+    site.writer.start()
+    assert eventually(lambda: site.has(1))
+    site.close()
