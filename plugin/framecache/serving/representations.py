@@ -15,8 +15,8 @@ from framecache.dicom.transfer_syntax import (
     lookup,
     stored_representation,
 )
-from framecache.dicomweb.negotiation import asks_as_stored, choose
-from framecache.errors import HandOver
+from framecache.dicomweb.negotiation import choose
+from framecache.errors import NotAcceptable
 from framecache.instances.entry import Entry
 
 
@@ -71,6 +71,7 @@ class Transcoded:
         return codecs.transcode(header, frame, frame_number, self.key)
 
 
+_WHOLE_FILE = 'multipart/related; type="application/dicom"; transfer-syntax=*'
 # Viewers show the first of these while it comes; the second is what caches of earlier versions hold.
 _SMALL_FORMS = (HTJ2K_LOSSLESS_RPCL, HTJ2K_LOSSLESS)
 
@@ -101,7 +102,7 @@ class Representations:
     ) -> Selection:
         """What these frames, or all where there are no `numbers`, are sent as; none of the forms that are `refused`.
 
-        Raises BadRequest, NotAcceptable, HandOver for transfer syntaxes that nobody here knows.
+        Raises BadRequest, NotAcceptable.
         """
         small = self._cached_small_form(entry, numbers)
         return self._choose(entry.instance.transfer_syntax_uid, accept, small, len(numbers) != 1, refused)
@@ -122,8 +123,9 @@ class Representations:
         several: bool,  # noqa: FBT001 - as a cache's key it has to be given by its place
         refused: frozenset[Form],
     ) -> Selection:
-        if lookup(transfer_syntax_uid).encoding is Encoding.UNKNOWN and asks_as_stored(accept):
-            raise HandOver("the transfer syntax is not known")
+        if lookup(transfer_syntax_uid).encoding is Encoding.UNKNOWN:
+            # Nobody can tell where its frames are, and in what byte order. The stock plugin answers 500.
+            raise NotAcceptable("the transfer syntax is not known: only the whole file can be had", (_WHOLE_FILE,))
         available = available_representations(transfer_syntax_uid, can_transcode=self._can_transcode)
         forms = {one: Transcoded.of(transfer_syntax_uid, one) for one in available}
         if preferred is not None:

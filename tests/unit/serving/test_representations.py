@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from framecache.codecs.targets import HTJ2K_LOSSLESS, HTJ2K_LOSSLESS_RPCL
 from framecache.dicom.transfer_syntax import EXPLICIT, Representation
-from framecache.errors import FrameCacheError, HandOver, NotAcceptable
+from framecache.errors import FrameCacheError, NotAcceptable
 from framecache.instances.entry import Entry
 from framecache.policy.policy import Treatment
 from framecache.serving.representations import Form, Representations, Transcoded
@@ -109,7 +109,7 @@ def test_what_turned_out_not_to_be_writable_is_passed_over() -> None:
     ("stored", "accept", "numbers", "can_transcode", "error"),
     [
         pytest.param(VIDEO, ANYTHING, (1,), True, NotAcceptable, id="video"),
-        pytest.param(UNKNOWN, ANYTHING, (1,), True, HandOver, id="unknown transfer syntax, as it is stored"),
+        pytest.param(UNKNOWN, ANYTHING, (1,), True, NotAcceptable, id="unknown transfer syntax, as it is stored"),
         pytest.param(UNKNOWN, "*/*", (1,), True, NotAcceptable, id="unknown transfer syntax, decoded"),
         pytest.param(NATIVE, JPEG_XL, (1,), True, NotAcceptable, id="what nobody makes"),
         pytest.param(NATIVE, JPEG, (1,), False, NotAcceptable, id="the stock plugin would have to encode it"),

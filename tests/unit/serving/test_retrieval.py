@@ -10,7 +10,7 @@ import pytest
 from framecache.dicom.frame_source import FrameSource
 from framecache.dicom.identity import InstancePath
 from framecache.dicomweb.url import PublicUrl
-from framecache.errors import BadRequest, FrameCacheError, HandOver, NotAcceptable, NotFound
+from framecache.errors import BadRequest, FrameCacheError, NotAcceptable, NotFound
 from framecache.instances.catalogue import Catalogue
 from framecache.instances.entry import Entry
 from framecache.policy.policy import Treatment
@@ -283,12 +283,12 @@ def test_uids_that_orthanc_does_not_know_are_not_found(bench: Bench) -> None:
         bench.retrieval.answer(FrameRequest(InstancePath(STUDY, SERIES, "9.9"), "1", OHIF))
 
 
-def test_a_syntax_that_nobody_knows_is_handed_over(tmp_path: Path) -> None:
-    """The stock plugin sends what is stored, as it decodes nothing."""
+def test_a_syntax_that_nobody_knows_is_not_acceptable(tmp_path: Path) -> None:
+    """The stock plugin answers it with 500, even as it is stored."""
     bench = Bench(tmp_path)
     bench.api.store(native(PIXELS), syntax="1.2.3.4")
 
-    with pytest.raises(HandOver):
+    with pytest.raises(NotAcceptable):
         bench.get("1")
     bench.desk.close()
 
