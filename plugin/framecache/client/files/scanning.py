@@ -127,12 +127,13 @@ class Scanner:
         return directory, name, IndexedFile(status.st_size, version, OTHER), record
 
     def _forget(self, directories: Iterable[str]) -> None:
+        """Directories that are gone, and not just made by somebody who stored something."""
         with self._index.writing() as writer:
-            removed = sum(map(writer.remove_directory, directories))
+            removed = sum(writer.remove_directory(one) for one in directories if _is_gone(self._folder / one))
         self._progress = replace(self._progress, removed=self._progress.removed + removed)
 
     def _remove(self, directory: str, names: Iterable[str]) -> None:
-        gone = list(names)
+        gone = [name for name in names if _is_gone(self._folder / directory / name)]
         if gone:
             with self._index.writing() as writer:
                 writer.remove(directory, gone)
@@ -191,3 +192,7 @@ def _status(entry: os.DirEntry[str] | Path) -> os.stat_result | None:
         return entry.stat()
     except OSError:
         return None
+
+
+def _is_gone(path: Path) -> bool:
+    return _status(path) is None

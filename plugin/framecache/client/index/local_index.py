@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -100,23 +101,24 @@ class LocalIndex:
             rows = connection.execute(
                 "SELECT name, size, version, kind FROM files "
                 "WHERE directory_id = (SELECT id FROM directories WHERE path = ?)",
-                [directory],
+                [_column(directory)],
             ).fetchall()
-        return {name: IndexedFile(*known) for name, *known in rows}
+        return {_name(name): IndexedFile(*known) for name, *known in rows}
 
     def directories(self) -> set[str]:
         """The paths of all directories with files."""
         with self._database.reading() as connection:
-            return {path for (path,) in connection.execute("SELECT path FROM directories")}
+            return {_name(path) for (path,) in connection.execute("SELECT path FROM directories")}
 
     def stale_files(self, most: int) -> list[tuple[str, str]]:
         """Directories and names of files that are to be read anew, as another file of their instance is gone."""
         with self._database.reading() as connection:
-            return connection.execute(
+            rows = connection.execute(
                 "SELECT directories.path, name FROM files JOIN directories ON directories.id = directory_id "
                 "WHERE duplicate_of IS NOT NULL AND version = '' LIMIT ?",
                 [most],
             ).fetchall()
+        return [(_name(directory), _name(name)) for directory, name in rows]
 
     def counts(self) -> dict[str, int]:
         """How many files there are of each kind."""
@@ -139,7 +141,7 @@ class IndexWriter:
         uid = record.values["SOPInstanceUID"] if record and known else None
         found = self._connection.execute(
             "INSERT INTO files (directory_id, name, size, version, kind, duplicate_of) VALUES (?, ?, ?, ?, ?, ?)",
-            [self._directory(directory), name, file.size, file.version, kind, uid],
+            [self._directory(directory), _column(name), file.size, file.version, kind, uid],
         )
         if record is not None and not known:
             self._put_instance(record, found.lastrowid or 0)
@@ -152,7 +154,7 @@ class IndexWriter:
                 "SELECT files.id, instances.id, series_id, SOPInstanceUID FROM files "
                 "LEFT JOIN instances ON instances.file_id = files.id "
                 "WHERE directory_id = (SELECT id FROM directories WHERE path = ?) AND name = ?",
-                [directory, name],
+                [_column(directory), _column(name)],
             ).fetchone()
             if row is not None:
                 self._remove(*row)
@@ -160,13 +162,14 @@ class IndexWriter:
     def remove_directory(self, directory: str) -> int:
         """Forget a directory that is not there any more; how many files were in it."""
         names = [
-            name
+            _name(name)
             for (name,) in self._connection.execute(
-                "SELECT name FROM files WHERE directory_id = (SELECT id FROM directories WHERE path = ?)", [directory]
+                "SELECT name FROM files WHERE directory_id = (SELECT id FROM directories WHERE path = ?)",
+                [_column(directory)],
             ).fetchall()
         ]
         self.remove(directory, names)
-        self._connection.execute("DELETE FROM directories WHERE path = ?", [directory])
+        self._connection.execute("DELETE FROM directories WHERE path = ?", [_column(directory)])
         return len(names)
 
     def remember_frames(self, instance: StoredInstance, frame_index: bytes) -> None:
@@ -175,7 +178,7 @@ class IndexWriter:
         self._connection.execute(
             "UPDATE instances SET frame_index = ? WHERE file_id = (SELECT id FROM files WHERE directory_id = "
             "(SELECT id FROM directories WHERE path = ?) AND name = ? AND version = ?)",
-            [frame_index, directory, name, instance.version],
+            [frame_index, _column(directory), _column(name), instance.version],
         )
 
     def _remove(self, file_id: int, instance_id: int | None, series_id: int | None, uid: str | None) -> None:
@@ -211,8 +214,8 @@ class IndexWriter:
         )
 
     def _directory(self, path: str) -> int:
-        self._connection.execute("INSERT OR IGNORE INTO directories (path) VALUES (?)", [path])
-        row = self._connection.execute("SELECT id FROM directories WHERE path = ?", [path]).fetchone()
+        self._connection.execute("INSERT OR IGNORE INTO directories (path) VALUES (?)", [_column(path)])
+        row = self._connection.execute("SELECT id FROM directories WHERE path = ?", [_column(path)]).fetchone()
         return int(row[0])
 
     def _put_instance(self, record: Record, file_id: int) -> None:
@@ -291,7 +294,24 @@ def _below(query: Query) -> Level | None:
 
 def _stored(row: Sequence[Any]) -> StoredInstance:
     _, study, series, instance, sop_class, syntax, directory, name, version, size, offset, frames = row
-    location = f"{directory}/{name}" if directory else name
+    location = f"{_name(directory)}/{_name(name)}" if directory else _name(name)
     return StoredInstance(
         InstancePath(study, series, instance), sop_class or "", syntax, location, version, size, offset, frames
     )
+
+
+def _column(name: str) -> str | bytes:
+    """A name of a file as SQLite takes it: one that is no UTF-8 as bytes."""
+    return name if _is_text(name) else os.fsencode(name)
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _name(column: str | bytes) -> str:
+    return column if isinstance(column, str) else os.fsdecode(column)

@@ -146,6 +146,18 @@ def test_links_are_followed_but_not_in_circles(folder: Folder, tmp_path: Path) -
     assert found(folder.client()) == {uids(1, 1, 1)[2]}
 
 
+def test_names_of_files_may_be_any_bytes(folder: Folder) -> None:
+    path = os.path.join(os.fsencode(folder.path), b"caf\xe9")
+    os.mkdir(path)
+    with open(path + b"/\xff", "wb") as stream:
+        stream.write(stored(1, 1, 1))
+    client = folder.client()
+    assert client.update().read == 0
+    assert client.retrieve_instance(*uids(1, 1, 1)).PatientID == "P1"
+    client.delete_study(uids(1, 1, 1)[0])
+    assert not list(folder.path.iterdir())
+
+
 def test_several_clients_share_an_index_and_see_what_one_of_them_updates(folder: Folder) -> None:
     folder.write(a=stored(1, 1, 1))
     first, second = folder.client(), folder.client(update_db=False)

@@ -1,0 +1,61 @@
+"""The database where it can only be read, and when several write."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from pathlib import Path
+
+import pytest
+from framecache.client.index.database import Database
+
+
+def made(path: Path) -> Database:
+    made = Database(path)
+    with made.writing() as connection:
+        connection.execute("INSERT INTO directories (path) VALUES ('a')")
+    return made
+
+
+def names(database: Database) -> list[str]:
+    with database.reading() as connection:
+        return [name for (name,) in connection.execute("SELECT path FROM directories ORDER BY path")]
+
+
+def test_a_database_that_cannot_be_written_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made(tmp_path / "index.sqlite").close()
+    monkeypatch.setattr("framecache.client.index.database.os.access", lambda *_: False)
+    reader = Database(tmp_path / "index.sqlite")
+    assert not reader.is_writable
+    assert names(reader) == ["a"]
+    with pytest.raises(sqlite3.OperationalError), reader.writing() as connection:
+        connection.execute("DELETE FROM directories")
+    reader.close()
+
+
+@pytest.mark.parametrize("is_on_disk", [True, False])
+def test_what_fails_is_not_written(tmp_path: Path, is_on_disk: bool) -> None:  # noqa: FBT001
+    store = made(tmp_path / "index.sqlite") if is_on_disk else Database(None)
+    before = names(store)
+    with pytest.raises(sqlite3.IntegrityError), store.writing() as connection:
+        connection.executemany("INSERT INTO directories (path) VALUES (?)", [["b"], ["b"]])
+    assert names(store) == before
+    store.close()
+
+
+@pytest.mark.parametrize("is_on_disk", [True, False])
+def test_threads_write_one_after_the_other(tmp_path: Path, is_on_disk: bool) -> None:  # noqa: FBT001
+    store = Database(tmp_path / "index.sqlite" if is_on_disk else None)
+
+    def write(number: int) -> None:
+        for one in range(5):
+            with store.writing() as connection:
+                connection.execute("INSERT INTO directories (path) VALUES (?)", [f"{number}-{one}"])
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(names(store)) == 20
+    store.close()
