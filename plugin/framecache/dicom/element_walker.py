@@ -10,6 +10,7 @@ from typing import NamedTuple
 from framecache.errors import NestedTooDeeply, UnreadableHeader
 
 UNDEFINED_LENGTH = 0xFFFFFFFF
+ITEM_HEAD = 8  # bytes of its tag and its length (PS3.5 section 7.5)
 _ITEM_GROUP = 0xFFFE
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 # PS3.5 section 7.1.2: these VRs have two reserved bytes and a 4-byte length, the others a 2-byte length.
@@ -54,6 +55,7 @@ class ElementWalker:
         self._tag = struct.Struct(order + "HH")
         self._short = struct.Struct(order + "H")
         self._long = struct.Struct(order + "L")
+        self._item = struct.Struct(order + "HHL")
         self._steps = steps or itertools.count()
         self.position = 0
 
@@ -83,6 +85,17 @@ class ElementWalker:
             return self._of_impossible_vr(tag, vr, position)
         except struct.error:
             raise Incomplete(position) from None
+
+    def item(self, position: int) -> tuple[int, int]:
+        """The tag and the length of the item or delimiter at `position`, whose head has ITEM_HEAD bytes.
+
+        Raises Incomplete.
+        """
+        try:
+            group, number, length = self._item.unpack_from(self._content, position)
+        except struct.error:
+            raise Incomplete(position) from None
+        return group << 16 | number, length
 
     def _of_impossible_vr(self, tag: int, vr: bytes, position: int) -> Element:
         """In the form behind which another element is; else as DCMTK, and so Orthanc, would take it.

@@ -14,7 +14,15 @@ from functools import partial
 from itertools import repeat
 
 from framecache.dicom.data_set import FLOAT_PIXEL_DATA, PIXEL_DATA, start_of_data_set, walker_of
-from framecache.dicom.element_walker import KNOWN_VRS, SHORT_VRS, UNDEFINED_LENGTH, Element, ElementWalker, Incomplete
+from framecache.dicom.element_walker import (
+    ITEM_HEAD,
+    KNOWN_VRS,
+    SHORT_VRS,
+    UNDEFINED_LENGTH,
+    Element,
+    ElementWalker,
+    Incomplete,
+)
 from framecache.dicom.model.attributes import (
     PIXEL_REPRESENTATION,
     SHORT_HEAD,
@@ -72,20 +80,23 @@ def dicom_json_members(
 
 
 class _Scope:
-    """How the elements of a data set or an item are read; `path` is in front of their tags in bulk data URIs."""
+    """How the elements of a data set or an item are read."""
 
-    __slots__ = ("character_set", "creators", "depth", "is_signed", "path", "walker")
+    __slots__ = ("character_set", "creators", "depth", "is_signed", "parent", "place", "walker")
 
-    def __init__(self, walker: ElementWalker, character_set: CharacterSet) -> None:
-        self.walker, self.character_set, self.is_signed = walker, character_set, False
-        self.path, self.depth = "", 0
-        self.creators: dict[int, str] = {}  # by group and block (PS3.5 section 7.8.1)
+    def __init__(self, walker: ElementWalker, character_set: CharacterSet, parent: _Scope | None = None) -> None:
+        """An item has its parent's character set, before it says anything else."""
+        self.walker, self.character_set, self.parent = walker, character_set, parent
+        self.is_signed: bool = parent is not None and parent.is_signed
+        self.depth: int = parent.depth + 1 if parent else 0
+        self.place = (0, 0)  # the sequence's tag, and the item's number
+        self.creators: dict[int, str] | None = None  # by group and block (PS3.5 section 7.8.1)
 
-    def inside(self, walker: ElementWalker, path: str) -> _Scope:
-        """That of an item, before it says anything else."""
-        scope = _Scope(walker, self.character_set)
-        scope.is_signed, scope.path, scope.depth = self.is_signed, path, self.depth + 1
-        return scope
+    @property
+    def path(self) -> str:
+        """What is in front of tags in bulk data URIs."""
+        tag, number = self.place
+        return f"{self.parent.path}{tag:08x}/{number}/" if self.parent else ""
 
 
 class _Writer:
@@ -95,13 +106,8 @@ class _Writer:
         self._content, self._bulk_data, self._dictionary = content, bulk_data, dictionary
         self._default_character_set, self._number_of_elements = default_character_set, 0
 
-    def data_set(self, position: int, end: int, scope: _Scope) -> tuple[str, int]:
-        """The object of the elements from `position` to `end` or an item's delimiter, and the position behind them."""
-        members, position = self.members(position, end, scope)
-        return "{" + ",".join(members) + "}", position
-
     def members(self, position: int, end: int, scope: _Scope) -> tuple[list[str], int]:
-        """The same before they are joined."""
+        """Those of the elements from `position` to `end` or an item's delimiter, and the position behind them."""
         content, size, is_plain = self._content, len(self._content), scope.walker.is_plain
         members: list[str] = []
         last, is_in_order = 0, True
@@ -139,6 +145,8 @@ class _Writer:
 
     def _attribute(self, element: Element, scope: _Scope) -> tuple[str, int]:
         """The member, "" if there is none, and the position behind the element: at the pixel data, the end of all."""
+        if element.vr == b"SQ":
+            return self._sequence(element, scope)
         vr = self._vr(element, scope)
         end = element.offset + element.length
         if vr in FORMATS[scope.walker.order]:
@@ -163,7 +171,7 @@ class _Writer:
             return "SQ"
         if vr not in ("", "UN"):
             return vr
-        known = self._dictionary.vr(tag, scope.creators.get(tag >> 8, ""), is_signed=scope.is_signed)
+        known = self._dictionary.vr(tag, (scope.creators or {}).get(tag >> 8, ""), is_signed=scope.is_signed)
         # Nobody knows the byte order of what came to Big Endian as "unknown", or the encoding of such items.
         is_readable = known in TEXTUAL or (scope.walker.order == "<" and known != "SQ")
         return known if is_readable or not vr else "UN"
@@ -175,7 +183,8 @@ class _Writer:
         elif tag == SPECIFIC_CHARACTER_SET:
             scope.character_set = character_set_of(value, self._default_character_set)
         elif is_private_creator(tag):
-            scope.creators[tag >> 16 << 8 | tag & 0xFF] = value.rstrip(b" \0").decode("iso8859-1")
+            creator = value.rstrip(b" \0").decode("iso8859-1")
+            scope.creators = {**(scope.creators or {}), tag >> 16 << 8 | tag & 0xFF: creator}
 
     def _binary(self, element: Element, vr: str, scope: _Scope) -> str:
         opening = f'"{element.tag:08X}":{{"vr":"{vr}"'
@@ -196,21 +205,22 @@ class _Writer:
             raise NestedTooDeeply
         items: list[str] = []
         walker = scope.walker.inside(element)
-        position, end = element.offset, _end(element, len(self._content))
+        position, end = element.offset, _end(element.length, element.offset, len(self._content))
         while position < end:
-            item = walker.element(position)
-            position = item.offset
-            if item.tag != _ITEM:
+            tag, length = walker.item(position)
+            position += ITEM_HEAD
+            if tag != _ITEM:
                 break
-            path = f"{scope.path}{element.tag:08x}/{len(items) + 1}/"
-            text, position = self.data_set(position, _end(item, end), scope.inside(walker, path))
-            items.append(text)
+            within = _Scope(walker, scope.character_set, scope)
+            within.place = element.tag, len(items) + 1
+            members, position = self.members(position, _end(length, position, end), within)
+            items.append("{" + ",".join(members) + "}")
         values = f',"Value":[{",".join(items)}]' if items else ""
         return f'"{element.tag:08X}":{{"vr":"SQ"{values}}}', position
 
 
-def _end(element: Element, end_of_parent: int) -> int:
-    return end_of_parent if element.length == UNDEFINED_LENGTH else element.offset + element.length
+def _end(length: int, offset: int, end_of_parent: int) -> int:
+    return end_of_parent if length == UNDEFINED_LENGTH else offset + length
 
 
 _KEY = 10  # characters of the tag, and its quotes
