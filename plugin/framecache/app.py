@@ -670,7 +670,7 @@ def _maintenance(site: Site, core: Core, prefetch: Prefetch, when_checked: Calla
     catalogue, store = core.catalogue, core.store
     return Maintenance(
         Invalidation(catalogue, store.records, prefetch.scheduler),
-        Reconciliation(site.api, store.versions, site.dispatcher, catalogue.has_file),
+        Reconciliation(site.api, store.versions, store.metadata, site.dispatcher, catalogue.has_file),
         Housekeeping(store, core.pool, when_checked),
     )
 

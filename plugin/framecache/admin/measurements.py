@@ -52,12 +52,16 @@ class WorkFigures(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CacheFigures:
-    """The contents of the store: bytes on disk, rows of its index, and the numbers of cached resources."""
+    """The contents of the store: bytes on disk, rows of its index, and the numbers of cached resources.
+
+    `metadata` is the number of instances whose metadata is kept.
+    """
 
     size: int
     entries: int
     pinned_studies: int
     usage: TotalUsage
+    metadata: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +129,8 @@ class Measurements:
 
     def _read(self) -> CacheFigures:
         store = self._store
-        return CacheFigures(store.space.used(), store.space.rows(), len(store.pins.studies()), store.usage.total())
+        pinned, metadata = len(store.pins.studies()), store.metadata.number()
+        return CacheFigures(store.space.used(), store.space.rows(), pinned, store.usage.total(), metadata)
 
     def _free_disk(self) -> int | None:
         try:

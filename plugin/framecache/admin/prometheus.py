@@ -132,6 +132,7 @@ def _cache(present: Present) -> Iterator[Family]:
     yield _gauge("instances", "Instances in the cache, whole or in part.", cache.usage.instances)
     yield _gauge("frames", "Frames in the cache.", cache.usage.frames)
     yield _gauge("pinned_studies", "Pinned studies.", cache.pinned_studies)
+    yield _gauge("metadata_instances", "Instances whose metadata is kept.", cache.metadata)
     if present.free_disk is not None:
         yield _gauge("free_disk_bytes", "Free bytes on the cache's disk.", present.free_disk)
     yield _gauge(

@@ -78,6 +78,7 @@ def _cache(present: Present) -> dict[str, int]:
         "Instances": cache.usage.instances,
         "Frames": cache.usage.frames,
         "PinnedStudies": cache.pinned_studies,
+        "Metadata": cache.metadata,
     }
 
 

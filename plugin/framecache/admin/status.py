@@ -69,13 +69,14 @@ class Status:
         """GET /frame-cache/status."""
         degraded = self._store.degraded
         self._findings.note(check_store(degraded.reason if degraded else None))
-        count, size = self._catalogue.on_desk(self._usage)
+        count, size, metadata = self._catalogue.on_desk(self._usage)
         failures = self._scheduler.failures()
         return {
             **self._findings.to_json(),
             "DicomWeb": {"Root": self._url.root, "PublicRoot": self._url.public_root},
             "Settings": in_force(self._settings),
             "Entries": count,
+            "MetadataInstances": metadata,
             "Bytes": size,
             "MaximumBytes": self._settings.maximum_size_mb * MEGABYTE,
             "Degraded": self._degraded(),
@@ -104,5 +105,5 @@ class Status:
         fault = {"Since": iso(figures.since), "Reason": figures.error} if figures.error else None
         return {"Behind": figures.behind, "Fault": fault}
 
-    def _usage(self) -> tuple[int, int]:
-        return self._store.space.rows(), self._store.space.used()
+    def _usage(self) -> tuple[int, int, int]:
+        return self._store.space.rows(), self._store.space.used(), self._store.metadata.number()

@@ -19,7 +19,7 @@ from framecache.errors import FrameCacheError
 from framecache.orthanc.instance_index import InstanceIndex
 from framecache.orthanc.system import ArchiveSize, read_archive_size, read_system
 from framecache.ports import OrthancApi
-from framecache.store.parts import Versions
+from framecache.store.parts import Metadata, Versions
 from framecache.worker import Worker
 
 _BATCH = 200
@@ -34,6 +34,8 @@ _LEISURE = 4
 
 # Those of some instances, with the attachments that anything is kept of, which are gone or were replaced.
 _Suspects = Callable[[Mapping[str, Collection[str]]], Iterator[str]]
+# The next so many instances after an Orthanc ID.
+_Page = Callable[[str, int], Mapping[str, Collection[str]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ class Reconciliation:
         self,
         api: OrthancApi,
         versions: Versions,
+        metadata: Metadata,
         dispatcher: Dispatcher,
         has_file: Callable[[str], bool] = lambda _: False,
         *,
@@ -63,7 +66,8 @@ class Reconciliation:
         batch: int = _BATCH,
     ) -> None:
         """`has_file` says whether the stored file of an attachment is there, which proves that Orthanc has it."""
-        self._api, self._index, self._versions, self._dispatcher = api, InstanceIndex(api), versions, dispatcher
+        self._api, self._index, self._dispatcher = api, InstanceIndex(api), dispatcher
+        self._versions, self._metadata = versions, metadata
         self._has_file, self._batch, self._pause_seconds = has_file, batch, pause_seconds
         self._round_seconds, self._look_seconds = round_seconds, min(look_seconds, round_seconds)
         self._due = 0.0
@@ -115,9 +119,19 @@ class Reconciliation:
             return None
 
     def _round(self, suspects: _Suspects, pause: Callable[[float], float]) -> None:
-        """`pause` says how long to give way after a batch that took so long, in seconds."""
+        """`pause` says how long to give way after a batch that took so long, in seconds.
+
+        There is metadata of far more instances than of which frames are cached: for those the files have to do.
+        """
+        self._walk(self._versions.after, suspects, pause)
+        self._walk(self._of_metadata, self._suspects_without_file, pause)
+
+    def _of_metadata(self, orthanc_id: str, limit: int) -> Mapping[str, Collection[str]]:
+        return {name: [attachment] for name, attachment in self._metadata.after(orthanc_id, limit).items()}
+
+    def _walk(self, after: _Page, suspects: _Suspects, pause: Callable[[float], float]) -> None:
         last, began = "", time.monotonic()
-        while kept := self._versions.after(last, self._batch):
+        while (kept := after(last, self._batch)) and not self._worker.is_stopping:
             self._publish(suspects(kept))
             last = max(kept)
             if self._worker.pause(pause(time.monotonic() - began)):

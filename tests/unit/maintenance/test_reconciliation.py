@@ -8,6 +8,7 @@ import pytest
 from framecache.dispatcher import Dispatcher
 from framecache.maintenance.reconciliation import Reconciliation, StaleInstanceFound
 from framecache.orthanc.instance import Instance
+from framecache.store.metadata import InstanceMetadata
 
 from tests.unit.dicom_files import EXPLICIT
 from tests.unit.fakes import FakeApi, FakeLog, WatchedStore, eventually, instance, orthanc_id, uuid
@@ -27,6 +28,7 @@ class Bench:
         self.reconciliation = Reconciliation(
             self.api,
             self.store.versions,
+            self.store.metadata,
             dispatcher,
             self.files.__contains__,
             round_seconds=round_seconds,
@@ -156,3 +158,16 @@ def test_an_index_of_its_own_is_not_looked_at_between_the_rounds(bench: Bench) -
 
     assert not eventually(lambda: bool(bench.suspects), seconds=0.2)
     assert "GET /statistics" not in bench.api.calls
+
+
+def test_metadata_of_what_is_gone_is_found_and_only_that_without_a_file_is_asked_about(bench: Bench) -> None:
+    for number in (1, 2, 3):
+        bench.store.metadata.keep([InstanceMetadata.pack(orthanc_id(number), uuid(number), b"{}")])
+    bench.api.store(b"", orthanc_id=orthanc_id(1), uuid=uuid(1))
+    bench.files |= {uuid(2)}  # its answer is not waited for
+    bench.begin(round_seconds=3600.0)
+    bench.reconciliation.start()
+
+    assert eventually(lambda: bench.suspects == [orthanc_id(3)])
+    bench.reconciliation.stop()
+    assert len(bench.questions) == 1
