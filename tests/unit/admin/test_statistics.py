@@ -67,7 +67,7 @@ def test_what_is_kept_and_what_waits_is_told(bench: Bench) -> None:
     told = bench.statistics.statistics()
     assert told["Queue"] == {"Length": 1, "OldestSeconds": 4.0, "AtWork": []}
     assert {**told["Cache"], "Bytes": 0} == {
-        **dict.fromkeys(("Bytes", "Studies", "Series", "Instances", "Frames", "PinnedStudies"), 0),
+        **dict.fromkeys(("Bytes", "Studies", "Series", "Instances", "Frames", "PinnedStudies", "Metadata"), 0),
         "MaximumBytes": 256 * MB,
     }
 
