@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from framecache.dicom.identity import InstancePath
+from framecache.tree.tree import Tree
 
+from dev.console import CHECKOUT
 from dev.postgresql import Postgresql
 from dev.sample import Sample
 from dev.upload import Instance
@@ -25,11 +32,20 @@ Nodes = tuple[Archive, Archive]
 
 
 @pytest.fixture(scope="module")
-def nodes(suite: str, folder: Path) -> Iterator[Nodes]:
-    with (
-        Postgresql(suite) as postgresql,
-        two_nodes(suite, folder, postgresql, SHARED | {"Cluster": postgresql.dsn}) as nodes,
-    ):
+def suite() -> str:
+    """One of both: the plugin for PostgreSQL is the same in them, and two Orthancs take their time."""
+    return "forky"
+
+
+@pytest.fixture(scope="module")
+def postgresql(suite: str) -> Iterator[Postgresql]:
+    with Postgresql(suite) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def nodes(suite: str, folder: Path, postgresql: Postgresql) -> Iterator[Nodes]:
+    with two_nodes(suite, folder, postgresql, SHARED | {"Cluster": postgresql.dsn}) as nodes:
         yield nodes
 
 
@@ -100,6 +116,38 @@ def act(archive: Archive, path: str) -> dict[str, Any]:
 def told(archive: Archive) -> dict[str, Any]:
     answer: dict[str, Any] = archive.get_json("/frame-cache/backfill")
     return answer
+
+
+@contextmanager
+def worker(nodes: Nodes, postgresql: Postgresql, folder: Path, *options: str) -> Iterator[subprocess.Popen[bytes]]:
+    """`framecache worker`, in a process that is killed at the end."""
+    urls = [option for node in nodes for option in ("--orthanc", node.server.url)]
+    places = ["--cluster", postgresql.dsn, "--archive", f"file://{folder}/archive", "--storage", f"{folder}/storage"]
+    environment = {**os.environ, "PYTHONPATH": str(CHECKOUT / "plugin")}
+    command = [sys.executable, "-m", "framecache", "worker", *urls, *places, *options]
+    with subprocess.Popen(command, env=environment) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def test_a_worker_exports_to_an_archive_and_ends_cleanly(nodes: Nodes, postgresql: Postgresql, folder: Path) -> None:
+    sample = replace(SMALL, seed=30)
+    nodes[0].store(sample, cached=False)
+    path = InstancePath(sample.study_instance_uid, sample.series_instance_uid, sample.sop_instance_uid)
+    with worker(nodes, postgresql, folder, "--export") as process:
+        studies = nodes[1].get_json("/studies")
+        wait_until(lambda: len(exported_studies(folder)) == len(studies))
+        process.terminate()
+        assert process.wait(30) == 0
+    with Tree.open(f"file://{folder}/archive") as tree:
+        assert [bytes(frame) for frame in tree.frames(path, [1, 2, 3, 4])] == frames_of(sample)
+
+
+def exported_studies(folder: Path) -> list[dict[str, Any]]:
+    with Tree.open(f"file://{folder}/archive") as tree:
+        return tree.studies()
 
 
 def test_a_backfill_is_shared_and_each_instance_cached_by_one_node(nodes: Nodes) -> None:

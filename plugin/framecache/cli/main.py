@@ -9,7 +9,20 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from framecache import __version__
-from framecache.cli import actions, backfill, bench, doctor, events, install, jobs, resources, rules, size, status
+from framecache.cli import (
+    actions,
+    backfill,
+    bench,
+    doctor,
+    events,
+    install,
+    jobs,
+    resources,
+    rules,
+    size,
+    status,
+    worker,
+)
 from framecache.cli.errors import CommandError, ExitCode
 from framecache.cli.session import Session, open_session
 
@@ -44,6 +57,7 @@ def parser() -> ArgumentParser:
     _add_rules(commands)
     _add_size(commands)
     _add_bench(commands)
+    _add_worker(commands)
     return made
 
 
@@ -154,6 +168,19 @@ def _add_bench(commands: _Subparsers[ArgumentParser]) -> None:
     made.add_argument("study", nargs="?", help="Orthanc ID or Study Instance UID (default: the most cached one)")
     made.add_argument("--connections", type=_whole(1, 32), default=4, help="number of parallel connections (4)")
     made.add_argument("--seconds", type=_seconds, default=5, help="seconds to measure each of the two routes (5)")
+
+
+def _add_worker(commands: _Subparsers[ArgumentParser]) -> None:
+    made = _add(
+        commands, "worker", worker.worker, "share the work of several Orthancs: export their files to an archive"
+    )
+    made.add_argument("--orthanc", action="append", metavar="URL", help="a node; repeat it for others (default: --url)")
+    made.add_argument("--cluster", metavar="DSN", help="the shared PostgreSQL (default: FRAMECACHE_CLUSTER)")
+    made.add_argument("--archive", required=True, metavar="URL", help="such as s3://bucket/archive or file:///archive")
+    made.add_argument("--storage", metavar="FOLDER", help="Orthanc's StorageDirectory, where this machine sees it")
+    made.add_argument("--bucket", default="", metavar="URL", help="where a storage plugin keeps Orthanc's files")
+    made.add_argument("--concurrency", type=_whole(1, 64), default=2, help="pieces at once (2)")
+    made.add_argument("--export", action="store_true", help="begin the export, or once more if it is done")
 
 
 def _seconds(text: str) -> float:

@@ -62,6 +62,9 @@ class NodeBackfill:
             raise SourceError(state.error or "it cannot be cached")
         return piece.size if state is not None and state.state == "cached" else 0
 
+    def settle(self, subject: str) -> None:
+        """A cache has nothing that instances share."""
+
     def may_take(self) -> bool:
         """Whether this node may cache anything now: within its hours, and with free room."""
         return self._allowance.obstacle(0) is None

@@ -9,6 +9,10 @@ from typing import Any, Protocol
 from framecache.errors import FrameCacheError
 
 
+class Unfit(FrameCacheError):
+    """It cannot be done by anybody, however often it is tried."""
+
+
 class NotHere(FrameCacheError):
     """This node cannot do it now; another may, or this one later."""
 
@@ -17,13 +21,14 @@ class NotHere(FrameCacheError):
 class Piece:
     """Work on one version of an instance, in one form: whoever does it twice has the same result.
 
-    `size` is that of its stored file in bytes.
+    `size` is that of its stored file in bytes. What several pieces change together is their `subject`, such as a study.
     """
 
     orthanc_id: str
     attachment_uuid: str
     size: int
     form: str = ""
+    subject: str = ""
 
     @property
     def key(self) -> str:
@@ -58,4 +63,10 @@ class Kind(Protocol):
         """What is next after `bookmark` ("" at the beginning); None at the end. Raises FrameCacheError."""
 
     def do(self, piece: Piece) -> int:
-        """Do it, and return the bytes that were made; 0 if there was nothing to do. Raises FrameCacheError, NotHere."""
+        """Do it, and return the bytes that were made; 0 if there was nothing to do.
+
+        Raises FrameCacheError, NotHere, Unfit.
+        """
+
+    def settle(self, subject: str) -> None:
+        """Some seconds after the last pieces of this subject, once for all of them. Raises FrameCacheError."""

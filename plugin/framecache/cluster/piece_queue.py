@@ -1,10 +1,11 @@
-"""The queue of pieces: procrastinate's tasks, of which each kind of work has two, `plan` and `piece`.
+"""The queue of pieces: procrastinate's tasks, of which each kind of work has three: `plan`, `piece` and `settle`.
 
 Each kind has queues of its own, so that a node of an older version leaves alone what it does not know.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Mapping
 from typing import Any
@@ -12,21 +13,22 @@ from typing import Any
 from procrastinate import App, BaseRetryStrategy, JobContext, RetryDecision
 from procrastinate.exceptions import AlreadyEnqueued
 from procrastinate.jobs import Job
-from procrastinate.types import JSONDict
+from procrastinate.types import JSONDict, JSONValue
 
 from framecache.cluster.database import Database
-from framecache.cluster.piece import Kind, NotHere, Piece
+from framecache.cluster.piece import Kind, NotHere, Piece, Unfit
 from framecache.cluster.shared_jobs import SharedJob, SharedJobs
 from framecache.errors import Stopping, reason
 
 logger = logging.getLogger(__name__)
 
-_PLAN, _PIECE = "framecache.plan", "framecache.piece"
+_PLAN, _PIECE, _SETTLE = "framecache.plan", "framecache.piece", "framecache.settle"
 _MOST_ATTEMPTS = 5
 _NOT_HERE_SECONDS = 10
 # Planning waits while so many pieces wait: the rest of the archive waits in Orthanc's database.
 _MOST_WAITING = 2000
 _WAIT_SECONDS = 2
+_SETTLE_SECONDS = 10
 _PLAN_PRIORITY = 10
 
 
@@ -35,16 +37,18 @@ class PieceRetries(BaseRetryStrategy):
 
     def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision | None:
         """None if it has failed for good."""
+        if isinstance(exception, Unfit):
+            return None
         if isinstance(exception, Stopping | NotHere):
             return RetryDecision(retry_in={"seconds": 0 if isinstance(exception, Stopping) else _NOT_HERE_SECONDS})
         return RetryDecision(retry_in={"seconds": 3**job.attempts}) if job.attempts < _MOST_ATTEMPTS - 1 else None
 
 
-class PlanRetries(BaseRetryStrategy):
-    """Planning goes on as soon as Orthanc answers again."""
+class PatientRetries(BaseRetryStrategy):
+    """Planning and settling go on as soon as Orthanc and the archive answer again."""
 
     def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision | None:
-        """Never None: a plan that is given up would end the work."""
+        """Never None: what is given up would leave the work unfinished."""
         return RetryDecision(retry_in={"seconds": 0 if isinstance(exception, Stopping) else min(60, 5 + job.attempts)})
 
 
@@ -59,10 +63,11 @@ class PieceQueue:
         *,
         most_waiting: int = _MOST_WAITING,
         wait_seconds: int = _WAIT_SECONDS,
+        settle_seconds: int = _SETTLE_SECONDS,
     ) -> None:
         """`node` is the name that this node signs with."""
         self._database, self._kinds, self._node = database, kinds, node
-        self._most_waiting, self._wait_seconds = most_waiting, wait_seconds
+        self._most_waiting, self._wait_seconds, self._settle_seconds = most_waiting, wait_seconds, settle_seconds
         self.jobs = SharedJobs(database)
         self._app = self._with_tasks(database.deferring_app())
 
@@ -74,7 +79,7 @@ class PieceQueue:
     @property
     def queues(self) -> list[str]:
         """The names of the queues that this node works on."""
-        return [f"{kind}/{task}" for kind in self._kinds for task in ("plan", "piece")]
+        return [f"{kind}/{task}" for kind in self._kinds for task in ("plan", "piece", "settle")]
 
     def working_app(self, concurrency: int) -> App:
         """For an event loop, which opens it."""
@@ -111,22 +116,23 @@ class PieceQueue:
             self._defer_plan(job)
 
     def _with_tasks(self, app: App) -> App:
-        app.task(name=_PLAN, retry=PlanRetries(), pass_context=False)(self._plan)
+        app.task(name=_PLAN, retry=PatientRetries())(self._plan)
+        app.task(name=_SETTLE, retry=PatientRetries())(self._settle)
         app.task(name=_PIECE, retry=PieceRetries(), pass_context=True)(self._do)
         return app
 
     def _defer_plan(self, job: SharedJob, seconds: int = 0) -> None:
+        self._defer(_PLAN, f"{job.kind}/plan", "", seconds, kind=job.kind, run=job.run)
+
+    def _defer(self, task: str, queue: str, about: str, seconds: int, **arguments: JSONValue) -> None:
         """Unless one waits. Two never work at once: they have the same lock."""
-        name = f"{job.kind}/plan"
+        name = f"{queue}/{about}"
         options: dict[str, Any] = {"schedule_in": {"seconds": seconds}} if seconds else {}
-        task = self._app.configure_task(
-            _PLAN, queue=name, lock=name, queueing_lock=name, priority=_PLAN_PRIORITY, **options
+        deferrer = self._app.configure_task(
+            task, queue=queue, lock=name, queueing_lock=name, priority=_PLAN_PRIORITY, **options
         )
-        try:
-            with self._database.transaction():
-                task.defer(kind=job.kind, run=job.run)
-        except AlreadyEnqueued:
-            return
+        with contextlib.suppress(AlreadyEnqueued):
+            deferrer.defer(**arguments)
 
     def _plan(self, kind: str, run: int) -> None:
         """One step, then the next one. What a step plans counts as a whole, or not at all."""
@@ -159,8 +165,13 @@ class PieceQueue:
         except (Stopping, NotHere):
             raise
         except Exception as error:
-            if context.job.attempts >= _MOST_ATTEMPTS - 1:
+            if context.job.attempts >= _MOST_ATTEMPTS - 1 or isinstance(error, Unfit):
                 logger.warning("%s of instance %s has failed: %s", kind, one.orthanc_id, reason(error))
                 self.jobs.finish(kind, run, one, self._node, 0, reason(error))
             raise
+        if one.subject and size:
+            self._defer(_SETTLE, f"{kind}/settle", one.subject, self._settle_seconds, kind=kind, subject=one.subject)
         self.jobs.finish(kind, run, one, self._node, size)
+
+    def _settle(self, kind: str, subject: str) -> None:
+        self._kinds[kind].settle(subject)

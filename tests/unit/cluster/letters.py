@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from framecache.cluster.database import Database
-from framecache.cluster.piece import Piece, Plan
+from framecache.cluster.piece import Piece, Plan, Unfit
 from framecache.cluster.piece_queue import PieceQueue
 from framecache.cluster.shared_work import SharedWork
 from framecache.errors import SourceError
@@ -18,12 +18,16 @@ PAGE = 10
 
 
 class Letters:
-    """So many pieces, `PAGE` to a plan; each takes `seconds`, and notes who did it. `broken` ones fail."""
+    """So many pieces, `PAGE` to a plan; each takes `seconds`, and notes who did it.
+
+    `broken` ones fail so often, with a number below 0 for good.
+    """
 
     def __init__(self, folder: Path, node: str, number: int, seconds: float = 0.0) -> None:
         self._folder, self._node, self._number, self._seconds = folder, node, number, seconds
         self.broken: dict[str, int] = {}
         self.attempts: list[str] = []
+        self.settled: list[str] = []
 
     def total(self) -> int | None:
         return self._number
@@ -33,7 +37,12 @@ class Letters:
         if first >= self._number:
             return None
         last = min(self._number, first + PAGE)
-        return Plan([Piece(f"id{n}", f"uuid{n}", 5) for n in range(first, last)], str(last), last - first, "20260101")
+        return Plan(
+            [Piece(f"id{n}", f"uuid{n}", 5, subject=f"page{first}") for n in range(first, last)],
+            str(last),
+            last - first,
+            "20260101",
+        )
 
     def do(self, piece: Piece) -> int:
         self.attempts.append(piece.orthanc_id)
@@ -41,9 +50,14 @@ class Letters:
         if self.broken.get(piece.orthanc_id, 0) > 0:
             self.broken[piece.orthanc_id] -= 1
             raise SourceError("broken")
+        if self.broken.get(piece.orthanc_id, 0) < 0:
+            raise Unfit("never")
         with (self._folder / piece.orthanc_id).open("a") as file:
             file.write(f"{self._node}\n")
         return piece.size
+
+    def settle(self, subject: str) -> None:
+        self.settled.append(subject)
 
 
 class Node:
@@ -51,7 +65,9 @@ class Node:
 
     def __init__(self, dsn: str, letters: Letters, name: str, *, most_waiting: int = 2000) -> None:
         self.letters, self.database = letters, Database(dsn)
-        self.queue = PieceQueue(self.database, {LETTERS: letters}, name, most_waiting=most_waiting, wait_seconds=1)
+        self.queue = PieceQueue(
+            self.database, {LETTERS: letters}, name, most_waiting=most_waiting, wait_seconds=1, settle_seconds=1
+        )
         self._may_take = True
         self.work = SharedWork(
             self.database,

@@ -122,14 +122,22 @@ def test_a_node_that_may_take_nothing_takes_nothing(new_node: NewNode, tmp_path:
     assert {name for names in signatures(tmp_path) for name in names} == {"b"}
 
 
-def test_a_piece_that_fails_is_tried_again(new_node: NewNode) -> None:
+def test_a_piece_that_fails_is_tried_again_unless_nobody_can_do_it(new_node: NewNode) -> None:
     node = new_node(number=3)
-    node.letters.broken = {"id1": 1}
+    node.letters.broken = {"id1": 1, "id2": -1}
     node.work.start()
     assert eventually(lambda: is_done(node), seconds=20)
 
-    assert (job_of(node).done, job_of(node).failed) == (3, 0)
+    assert (job_of(node).done, job_of(node).failed) == (2, 1)
     assert sorted(node.letters.attempts) == ["id0", "id1", "id1", "id2"]
+
+
+def test_what_pieces_change_together_is_settled_once_for_all_of_them(new_node: NewNode) -> None:
+    node = new_node(number=25)
+    node.work.start()
+    assert eventually(lambda: len(node.letters.settled) == 3, seconds=20)
+
+    assert sorted(node.letters.settled) == ["page0", "page10", "page20"]
 
 
 def test_planning_waits_while_many_pieces_wait(new_node: NewNode) -> None:

@@ -1,0 +1,77 @@
+"""The export of all that Orthanc has into a static archive, as shared work: one piece for each stored file."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from itertools import islice
+
+from framecache.cluster.piece import Piece, Plan, Unfit
+from framecache.cluster.stored_sources import StoredSources
+from framecache.errors import InstanceGone, NotFound, reason
+from framecache.orthanc.instance import Instance
+from framecache.orthanc.instance_index import InstanceIndex
+from framecache.orthanc.studies import Studies, Study
+from framecache.ports import Clock, OrthancApi
+from framecache.tree.tree import Tree
+from framecache.tree.writer import Skipped
+
+logger = logging.getLogger(__name__)
+
+EXPORT = "export"
+_FORM = "archive"
+_STUDIES = 10  # of one step
+
+
+class ArchiveExport:
+    """Newest studies first. Lists and metadata of a study are derived some seconds after its last piece."""
+
+    def __init__(self, api: OrthancApi, tree: Tree, sources: StoredSources, clock: Clock) -> None:
+        self._studies, self._index = Studies(api), InstanceIndex(api)
+        self._tree, self._sources, self._clock = tree, sources, clock
+
+    def total(self) -> int | None:
+        """How many instances there are. Raises SourceError."""
+        return self._studies.number_of_instances()
+
+    def plan(self, bookmark: str) -> Plan | None:
+        """The instances of the next studies. Raises SourceError."""
+        today = datetime.fromtimestamp(self._clock.time()).date()
+        found = list(islice(self._studies.newest_first(bookmark, today), _STUDIES))
+        if not found:
+            return None
+        pieces = list(self._pieces(found))
+        return Plan(pieces, found[-1].bookmark, len(pieces), found[-1].study_date)
+
+    def do(self, piece: Piece) -> int:
+        """Add it, unless it is gone or another version by now. Raises Unreachable, SourceError, Unfit."""
+        try:
+            instance = self._instance(piece)
+            outcomes = list(self._tree.add([self._sources.source(instance)], derive=False)) if instance else []
+        except (NotFound, InstanceGone):
+            return 0
+        for outcome in outcomes:
+            if isinstance(outcome, Skipped):
+                raise Unfit(outcome.reason)
+        return piece.size if outcomes else 0
+
+    def settle(self, subject: str) -> None:
+        """Derive what the archive shows of a study. Raises ArchiveError."""
+        self._tree.derive(subject)
+
+    def _instance(self, piece: Piece) -> Instance | None:
+        for instance in self._index.with_uid_of(piece.orthanc_id):
+            if (instance.orthanc_id, instance.attachment_uuid) == (piece.orthanc_id, piece.attachment_uuid):
+                return instance
+        return None
+
+    def _pieces(self, studies: Sequence[Study]) -> Iterator[Piece]:
+        for page in self._studies.content(studies, self._complain):
+            for one in page:
+                study = one.path.study_instance_uid
+                yield Piece(one.orthanc_id, one.attachment_uuid, one.file_size, _FORM, study)
+
+    @staticmethod
+    def _complain(error: Exception) -> None:
+        logger.warning("the export leaves out an instance: %s", reason(error))

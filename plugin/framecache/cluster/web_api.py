@@ -1,0 +1,59 @@
+"""Orthanc's REST API over the network, of whichever node answers."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+
+import requests
+
+from framecache.errors import NotFound, SourceError
+
+_TIMEOUTS = (5.0, 120.0)  # seconds to connect, and between two pieces of an answer
+
+
+class WebApi:
+    """Safe for several threads. A node that cannot be reached is left for the next one."""
+
+    def __init__(self, urls: Sequence[str], new_session: Callable[[], requests.Session]) -> None:
+        """`urls` are those of nodes that share an index."""
+        self._urls, self._first, self._new_session = [url.rstrip("/") for url in urls], 0, new_session
+        self._own = threading.local()
+
+    def get(self, uri: str) -> bytes:
+        """Raises NotFound, SourceError."""
+        return self._ask("GET", uri, None)
+
+    def post(self, uri: str, body: bytes) -> bytes:
+        """Only questions are posted here. Raises NotFound, SourceError."""
+        return self._ask("POST", uri, body)
+
+    def _ask(self, method: str, uri: str, body: bytes | None) -> bytes:
+        error: Exception | None = None
+        for attempt in range(len(self._urls)):
+            place = (self._first + attempt) % len(self._urls)
+            try:
+                answer = self._session().request(
+                    method, self._urls[place] + uri, data=body, timeout=_TIMEOUTS, allow_redirects=False
+                )
+            except requests.RequestException as failure:
+                error = failure
+                continue
+            self._first = place
+            return _content(answer, uri)
+        raise SourceError(f"no Orthanc can be reached: {type(error).__name__}") from error
+
+    def _session(self) -> requests.Session:
+        """A session is for one thread."""
+        if not hasattr(self._own, "session"):
+            self._own.session = self._new_session()
+        session: requests.Session = self._own.session
+        return session
+
+
+def _content(answer: requests.Response, uri: str) -> bytes:
+    if answer.status_code == requests.codes.not_found:
+        raise NotFound(f"Orthanc has no {uri.partition('?')[0]}")
+    if answer.status_code != requests.codes.ok:
+        raise SourceError(f"Orthanc answers {uri.partition('?')[0]} with {answer.status_code}")
+    return answer.content

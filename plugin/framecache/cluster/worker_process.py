@@ -1,0 +1,93 @@
+"""A process that shares the work of Orthancs, on any machine: it reads stored files and writes to an archive."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import requests
+
+from framecache.cluster.archive_export import EXPORT, ArchiveExport
+from framecache.cluster.database import Database, DatabaseError
+from framecache.cluster.piece_queue import PieceQueue
+from framecache.cluster.shared_work import SharedWork
+from framecache.cluster.stored_sources import StoredSources
+from framecache.cluster.web_api import WebApi
+from framecache.orthanc.bucket import ObjectStore, StorageBucket
+from framecache.telemetry.metrics import Metrics
+from framecache.threads import Desk
+from framecache.tree.opening import open_tree
+
+_LOOK_SECONDS = 5.0
+_PATIENCE = 300.0  # seconds for the pieces at work
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerOptions:
+    """Where it reads and writes. `storage` and `bucket` are where Orthanc's files are; without, Orthanc is asked.
+
+    Only with `begins_export` it begins the export if nobody has, or once more if that is done.
+    """
+
+    orthanc: Sequence[str]
+    dsn: str
+    archive: str
+    storage: Path | None
+    bucket: str
+    concurrency: int
+    begins_export: bool
+
+
+def work_until(
+    stopping: threading.Event,
+    options: WorkerOptions,
+    new_session: Callable[[], requests.Session],
+    report: Callable[[str], None],
+) -> None:
+    """Work until `stopping` is set, and then finish what is at work. Raises FrameCacheError if it cannot begin."""
+    database = Database(options.dsn)
+    database.open()
+    with open_tree(options.archive) as tree:
+        api = WebApi(options.orthanc, new_session)
+        export = ArchiveExport(api, tree, StoredSources(api, options.storage, _bucket(options)), time)
+        queue = PieceQueue(database, {EXPORT: export}, f"worker@{socket.gethostname()}:{os.getpid()}")
+        if options.begins_export:
+            queue.begin(EXPORT, resume=True)
+        work = SharedWork(database, queue, concurrency=options.concurrency)
+        work.start()
+        _report_until(stopping, queue, report)
+        work.stop()
+        work.join(_PATIENCE)
+    database.close()
+
+
+def _bucket(options: WorkerOptions) -> StorageBucket | None:
+    if not options.bucket:
+        return None
+    desk = Desk("frame-cache-bucket", options.concurrency)
+    return StorageBucket(ObjectStore(options.bucket), desk, time, Metrics())
+
+
+def _report_until(stopping: threading.Event, queue: PieceQueue, report: Callable[[str], None]) -> None:
+    """A line whenever something has changed."""
+    last = ""
+    while not stopping.wait(_LOOK_SECONDS if last else 0.1):
+        if (line := _progress(queue)) != last:
+            report(line)
+            last = line
+
+
+def _progress(queue: PieceQueue) -> str:
+    try:
+        job = queue.jobs.find(EXPORT)
+    except DatabaseError as error:
+        return str(error)
+    if job is None:
+        return "waiting: nobody has begun the export"
+    failed = f", {job.failed} failed" if job.failed else ""
+    return f"export {job.state}: {job.done} of {job.total or '?'} instances{failed}"

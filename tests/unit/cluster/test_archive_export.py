@@ -1,0 +1,70 @@
+"""The export adds each stored file of the version that a piece is about, from the nearest place that has it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from framecache.cluster.archive_export import ArchiveExport
+from framecache.cluster.piece import Piece, Unfit
+from framecache.cluster.stored_sources import StoredSources
+from framecache.dicom.identity import InstancePath
+from framecache.tree.tree import Tree
+
+from tests.unit.dicom_files import INSTANCE, SERIES, STUDY, native
+from tests.unit.fakes import FakeApi, orthanc_id, uuid
+
+PATH = InstancePath(STUDY, SERIES, INSTANCE)
+
+
+class Bench:
+    """One Orthanc with one instance, and an archive; `storage` is where a worker sees Orthanc's files."""
+
+    def __init__(self, folder: Path, *, sees_storage: bool = True) -> None:
+        self.api = FakeApi(folder / "db")
+        self.tree = Tree.open(f"file://{folder}/archive")
+        sources = StoredSources(self.api, folder / "db" if sees_storage else None)
+        self.export = ArchiveExport(self.api, self.tree, sources, time)
+        self.content = native(bytes(72))
+        self.api.store(self.content, orthanc_id=orthanc_id(1), uuid=uuid(1), path=PATH, number_of_frames=3)
+
+    @property
+    def piece(self) -> Piece:
+        return Piece(orthanc_id(1), uuid(1), len(self.content), "archive", STUDY)
+
+
+@pytest.fixture(params=[True, False], ids=["from the folder", "from Orthanc"])
+def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
+    made = Bench(tmp_path, sees_storage=request.param)
+    yield made
+    made.tree.close()
+
+
+def test_a_piece_is_added_and_its_study_shown_when_it_is_settled(bench: Bench) -> None:
+    assert bench.export.do(bench.piece) == len(bench.content)
+    assert bytes(bench.tree.frame(PATH, 1)) == bytes(24)
+    assert bench.tree.studies() == []
+    bench.export.settle(STUDY)
+    assert len(bench.tree.studies()) == 1
+
+
+def test_a_piece_that_is_done_twice_leaves_the_archive_as_it_is(bench: Bench) -> None:
+    bench.export.do(bench.piece)
+    before = {listed.key for listed in bench.tree.objects.listed("")}
+    assert bench.export.do(bench.piece) == len(bench.content)
+    assert {listed.key for listed in bench.tree.objects.listed("")} == before
+
+
+def test_a_version_that_was_replaced_or_deleted_is_no_work(bench: Bench) -> None:
+    bench.api.store(native(bytes(72)), orthanc_id=orthanc_id(1), uuid=uuid(2), path=PATH, number_of_frames=3)
+    assert bench.export.do(bench.piece) == 0
+    bench.api.delete(orthanc_id(1))
+    assert bench.export.do(bench.piece) == 0
+
+
+def test_what_is_no_dicom_file_is_tried_once(bench: Bench) -> None:
+    bench.api.store(bytes(900), orthanc_id=orthanc_id(2), uuid=uuid(2), path=InstancePath(STUDY, SERIES, "1.2.9"))
+    with pytest.raises(Unfit):
+        bench.export.do(Piece(orthanc_id(2), uuid(2), 900, "archive", STUDY))
