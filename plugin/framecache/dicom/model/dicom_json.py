@@ -201,22 +201,34 @@ class _Writer:
         return little_endian(value, vr, order)
 
     def _sequence(self, element: Element, scope: _Scope) -> tuple[str, int]:
+        """Of a damaged item in a sequence of known length only that sequence is cut short, and the rest is read."""
+        items: list[str] = []
+        end = _end(element.length, element.offset, len(self._content))
+        try:
+            position = self._read_items(element, end, scope, items)
+        except UnreadableHeader:
+            if element.length == UNDEFINED_LENGTH or end > len(self._content):
+                raise
+            position = end
+        values = f',"Value":[{",".join(items)}]' if items else ""
+        return f'"{element.tag:08X}":{{"vr":"SQ"{values}}}', position
+
+    def _read_items(self, sequence: Element, end: int, scope: _Scope, items: list[str]) -> int:
+        """Add the objects to `items`; the position behind them."""
         if scope.depth == _DEEPEST_NESTING:
             raise NestedTooDeeply
-        items: list[str] = []
-        walker = scope.walker.inside(element)
-        position, end = element.offset, _end(element.length, element.offset, len(self._content))
+        walker = scope.walker.inside(sequence)
+        position = sequence.offset
         while position < end:
             tag, length = walker.item(position)
             position += ITEM_HEAD
             if tag != _ITEM:
                 break
             within = _Scope(walker, scope.character_set, scope)
-            within.place = element.tag, len(items) + 1
+            within.place = sequence.tag, len(items) + 1
             members, position = self.members(position, _end(length, position, end), within)
             items.append("{" + ",".join(members) + "}")
-        values = f',"Value":[{",".join(items)}]' if items else ""
-        return f'"{element.tag:08X}":{{"vr":"SQ"{values}}}', position
+        return position
 
 
 def _end(length: int, offset: int, end_of_parent: int) -> int:

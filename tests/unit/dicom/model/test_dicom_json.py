@@ -303,6 +303,13 @@ def test_a_header_that_ends_inside_a_value_is_refused() -> None:
         parsed(META + short(0x00080060, b"CS", b"CT")[:-1])
 
 
+def test_a_damaged_item_costs_no_more_than_its_sequence() -> None:
+    damaged = as_items([ITEM, short(0x00080100, b"SH", b"")[:6] + b"\xff\xff"])
+    found = parsed(META + long(0x00081140, b"SQ", damaged) + short(0x00200010, b"SH", b"B "))
+    assert found["00081140"]["Value"] == [{"00080100": {"vr": "SH", "Value": ["1"]}}]
+    assert found["00200010"]["Value"] == ["B"]
+
+
 def test_sequences_may_not_lie_too_deep() -> None:
     content = b""
     for _ in range(100):
