@@ -14,6 +14,7 @@ from types import TracebackType
 
 from bench import client
 from bench.archive import Archive, Stored
+from bench.bucket import BucketLab
 from bench.c_store import dicom_server
 from bench.client import NotAvailable
 from bench.load import Load, load
@@ -28,6 +29,7 @@ from dev.upload import progress
 MOST_BODIES = 2000
 SLOW_SECONDS = 0.5  # of one answer; what takes longer is measured for longer
 IDLE_SECONDS = 300.0
+IN_BUCKET = "native"
 POLL_SECONDS = 0.02
 
 
@@ -76,6 +78,14 @@ class Lab:
     @cached_property
     def archive(self) -> Archive:
         return self._make_archive()
+
+    @cached_property
+    def bucket(self) -> BucketLab:
+        """Orthancs with their files in a bucket, which has the native tomosynthesis; none of the others runs beside."""
+        self.stop()
+        files = self.data[IN_BUCKET].files(self.places.samples)[:1]
+        lab = BucketLab(self.suite, self.places.temporary / "bucket", files, self.places.port + 2)
+        return self._stack.enter_context(lab)
 
     def server(self, subject: Subject) -> OrthancServer:
         """The subject's Orthanc on the archive; started when another one is running, or none."""

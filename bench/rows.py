@@ -7,9 +7,24 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bench.probe import Probe
-from bench.probes import beside, cold, filling, first_picture, forms, metadata, opening, scale, upload, viewer, warm
+from bench.probes import (
+    beside,
+    bucket,
+    cold,
+    filling,
+    first_picture,
+    forms,
+    metadata,
+    opening,
+    scale,
+    upload,
+    viewer,
+    warm,
+)
 from bench.samples import DataSet
 from bench.subject import (
+    BUCKET,
+    BUCKET_NOT_FILLING,
     COPY,
     FRAMECACHE,
     FRAMECACHE_SLOW_LINE,
@@ -19,6 +34,7 @@ from bench.subject import (
     NGINX_VIEWER,
     NOT_FILLING,
     STOCK,
+    STOCK_BUCKET,
     STOCK_VIEWER,
     TRIVIAL,
     TUNED,
@@ -71,7 +87,7 @@ class Row:
 def rows(data: dict[str, DataSet]) -> list[Row]:
     """All rows, in the order of the table."""
     titles = {name: one.title for name, one in data.items()}
-    kinds = (_warm, _shapes, _cold, _metadata, _forms, _viewer, _filling, _scale, _index)
+    kinds = (_warm, _shapes, _cold, _bucket, _metadata, _forms, _viewer, _filling, _scale, _index)
     return [row for kind in kinds for row in kind(titles)]
 
 
@@ -122,6 +138,16 @@ def _cold(titles: dict[str, str]) -> Iterator[Row]:
         yield Row(what, cold.in_turn(NATIVE), FRAMECACHE, peer, in_turn, quick=peer is STOCK)
     what = f"bytes read from disk for one cold frame: {titles[NATIVE]}"
     yield Row(what, cold.bytes_for_one_frame(NATIVE), NOT_FILLING, None, Wanted(Rule.AT_MOST, 1.1))
+
+
+def _bucket(titles: dict[str, str]) -> Iterator[Row]:
+    where = f"Orthanc with its files in S3, {titles[NATIVE]}"
+    probe, faster = bucket.first_frame(), Wanted(Rule.TIMES_FASTER, 30)
+    yield Row(f"cold first frame, nothing cached: {where}", probe, BUCKET_NOT_FILLING, STOCK_BUCKET, faster)
+    what = f"bytes read from the bucket for one cold frame: {where}"
+    yield Row(what, bucket.bytes_for_one_frame(), BUCKET_NOT_FILLING, None, Wanted(Rule.AT_MOST, 1.1))
+    what = f"scroll at {bucket.FRAMES_PER_SECOND} frames/s, hits in the second pass: {where}"
+    yield Row(what, bucket.second_pass(), BUCKET, None, Wanted(Rule.AT_LEAST, 1))
 
 
 def _forms(titles: dict[str, str]) -> Iterator[Row]:

@@ -13,6 +13,8 @@ from bench.load import LoadFailed
 from bench.probe import Probe
 from bench.rows import Row
 from bench.subject import (
+    BUCKET,
+    BUCKET_NOT_FILLING,
     COPY,
     FRAMECACHE,
     FRAMECACHE_SLOW_LINE,
@@ -22,6 +24,7 @@ from bench.subject import (
     NGINX_VIEWER,
     NOT_FILLING,
     STOCK,
+    STOCK_BUCKET,
     STOCK_VIEWER,
     TRIVIAL,
     TUNED,
@@ -41,6 +44,9 @@ GROUPS = (
     (STOCK_VIEWER,),
     (FRAMECACHE_VIEWER, NGINX_VIEWER),
     (FRAMECACHE_SLOW_LINE,),
+    (BUCKET_NOT_FILLING,),
+    (BUCKET,),
+    (STOCK_BUCKET,),
 )
 
 Key = tuple[str, str]

@@ -12,6 +12,7 @@ from dev.console import CHECKOUT, SetupError
 from dev.orthanc_server import PLUGINS
 
 VIEWER_SCRIPT = CHECKOUT / "dev/viewer_script.py"
+BUCKET_SCRIPT, BUCKET_URL = CHECKOUT / "dev/storage_in_bucket.py", "s3://orthanc/storage"
 SCRIPT = Path(__file__).with_name("script.py")
 RAM_MEGABYTES = 4000
 NEVER = 1_000_000
@@ -67,6 +68,12 @@ def _housekept() -> dict[str, object]:
     return {**_shipped(), "StorageCompression": True, "Housekeeper": {"Enable": True, "ThrottleDelay": 0}}
 
 
+def _in_bucket(frame_cache: dict[str, object]) -> dict[str, object]:
+    """Files in a bucket, by a storage area in Python; the stock plugin reads them whole."""
+    settings = {"Python": {"AllowThreads": True}, "PythonScript": str(BUCKET_SCRIPT), "StorageBucket": BUCKET_URL}
+    return {**settings, "FrameCache": frame_cache}
+
+
 def _with_viewer(**settings: object) -> dict[str, object]:
     """OHIF below /ohif/ of the same Orthanc."""
     return {"PythonScript": str(VIEWER_SCRIPT), "Python": {"AllowThreads": True}, **settings}
@@ -95,3 +102,11 @@ FRAMECACHE_SLOW_LINE = Subject(
 )
 NGINX_VIEWER = Subject("nginx, the same bodies, in OHIF")
 COPY = Subject("cp, synced")
+STOCK_BUCKET = Subject("stock, files in a bucket", PLUGINS, _in_bucket({"Enable": False}))
+BUCKET = Subject("framecache, files in a bucket", PLUGINS, _in_bucket({"StorageURL": BUCKET_URL}))
+# Nothing else is read but what is asked for.
+BUCKET_NOT_FILLING = Subject(
+    "framecache, files in a bucket, no extraction",
+    PLUGINS,
+    _in_bucket({"StorageURL": BUCKET_URL, "Rules": [{"Extract": "never"}]}),
+)

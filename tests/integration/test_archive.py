@@ -20,7 +20,7 @@ from tests.integration.archive import Archive, Endings, running, wait_until
 
 pytestmark = pytest.mark.orthanc
 
-SCRIPT = CHECKOUT / "tests/integration/storage_in_bucket.py"
+SCRIPT = CHECKOUT / "dev/storage_in_bucket.py"
 SAMPLE = Sample(frames=4, rows=600, columns=500)
 UNREACHABLE = "s3://no-bucket-of-that-name/archive"
 

@@ -21,7 +21,7 @@ from tests.integration.parts import parts_of
 
 pytestmark = pytest.mark.orthanc
 
-SCRIPT = CHECKOUT / "tests/integration/storage_in_bucket.py"
+SCRIPT = CHECKOUT / "dev/storage_in_bucket.py"
 LARGE = Sample(frames=12, rows=1000, columns=1000)
 COMPRESSED = replace(LARGE, encoding="jpeg-2000", series_number=2)
 SMALL = Sample(frames=5, rows=1500, columns=500)

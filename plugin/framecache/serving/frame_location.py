@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import ClassVar, Protocol
 
-from framecache.dicom.frame_source import FrameSource
 from framecache.dicom.frame_table import Extent, read_stored_frame
 from framecache.dicom.transfer_syntax import stored_representation
 from framecache.errors import FrameCacheError
@@ -107,17 +105,16 @@ class _IndexedFrame:
 
 @dataclass(frozen=True, slots=True)
 class StoredFrame:
-    """A frame of the stored file; those who ask for it at once `share` its reading."""
+    """A frame of the stored file; those who ask for it at once share what `read` reads."""
 
     number: int
     length: int
-    source: FrameSource
-    share: Callable[[memoryview, Callable[[memoryview], None]], None]
+    read: Callable[[memoryview], None]
     is_hit: ClassVar[bool] = False
     is_made: ClassVar[bool] = False
 
     def read_into(self, target: memoryview) -> None:
-        self.share(target, partial(self.source.read_frame, self.number - 1))
+        self.read(target)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol
 
 from framecache.codecs.process.errors import CodecUnavailable, Unwritable
 from framecache.dicom.frame_source import FrameSource, read_frame
 from framecache.dicom.frame_table import FrameTable
+from framecache.dicom.transfer_syntax import stored_representation
 from framecache.errors import BrokenPixelData, FrameCacheError, NotFound
 from framecache.instances.entry import Entry
 from framecache.instances.frame_sources import FrameSources
@@ -56,8 +57,23 @@ class Frames:
 
     def stored(self, entry: Entry, source: FrameSource, number: int) -> FrameLocation:
         """A frame as it is stored. Raises SourceError."""
-        read = partial(self._reads.read_into, (entry.instance.attachment_uuid, number))
-        return StoredFrame(number, source.frame_length(number - 1), source, read)
+        share = partial(self._reads.read_into, (entry.instance.attachment_uuid, number))
+        return StoredFrame(
+            number, source.frame_length(number - 1), partial(share, read=self._reader(entry, source, number))
+        )
+
+    def _reader(self, entry: Entry, source: FrameSource, number: int) -> Callable[[memoryview], None]:
+        """Reads the frame; one that does not lie on a disk here is also cached: it was dear."""
+        read = partial(source.read_frame, number - 1)
+        stored = stored_representation(entry.instance.transfer_syntax_uid)
+        if entry.stored_path is not None or stored is None:
+            return read
+
+        def read_and_keep(target: memoryview) -> None:
+            read(target)
+            self._keeping.keep(entry, stored.transfer_syntax_uid, number, bytes(target))
+
+        return read_and_keep
 
     def make(self, entry: Entry, source: FrameSource, form: Form, number: int) -> FrameLocation:
         """A frame in a form that is not stored. Raises FormUnavailable, CodecError, SourceError."""

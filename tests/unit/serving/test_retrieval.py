@@ -44,6 +44,7 @@ class Bench(Harness[WatchedStore, FakeClock]):
     def __init__(self, folder: Path, longest_body: int = MB, codecs: Codecs | None = None) -> None:
         super().__init__(folder, WatchedStore(), FakeClock(), memory=8 * MB)
         self.wanted_frames: list[int] = []
+        self.kept: list[tuple[str, int, bytes]] = []
         limits = Limits(longest_list=10, longest_body=longest_body)
         reporter = Reporter(self.metrics, self.clock, "frames", "private, no-cache")
         self.frames = Frames(sources(self.api), codecs, self)
@@ -56,7 +57,8 @@ class Bench(Harness[WatchedStore, FakeClock]):
         self.wanted_frames.append(frame_number)
         return "not_cached"
 
-    def keep(self, _entry: Entry, _form: str, _frame_number: int, _content: bytes) -> None: ...
+    def keep(self, _entry: Entry, form: str, frame_number: int, content: bytes) -> None:
+        self.kept.append((form, frame_number, content))
 
     def cache(self, *numbers: int, frames: list[bytes] = FRAMES, syntax: str = EXPLICIT) -> Entry:
         """Put frames into the cache, each in its block."""
@@ -118,6 +120,19 @@ def test_the_same_bytes_come_from_the_cache_and_from_the_file(
     assert (headers["Cache-Control"], headers["Vary"]) == ("private, no-cache", "Accept")
     assert bench.wanted_frames == wanted
     assert bench.metrics["hits" if outcome == "hit" else "misses"] == 1
+
+
+@pytest.mark.parametrize("is_on_a_disk_here", [True, False])
+def test_a_frame_that_does_not_lie_on_a_disk_here_is_kept_for_the_next_request(
+    bench: Bench, *, is_on_a_disk_here: bool
+) -> None:
+    entry = bench.catalogue.lookup(PATH)
+    if not is_on_a_disk_here:
+        entry.stored_path = None
+
+    assert bench.get("2")[3] == [FRAMES[1]]
+
+    assert bench.kept == ([] if is_on_a_disk_here else [(EXPLICIT, 2, FRAMES[1])])
 
 
 def test_parts_say_where_they_are_found(bench: Bench) -> None:

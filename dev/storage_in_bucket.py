@@ -1,6 +1,6 @@
 """A PythonScript: Orthanc keeps its files in a bucket, named as the object-storage plugin names them, with framecache.
 
-Its configuration has the bucket's URL as "StorageBucket"; `"FrameCacheIsOff": true` leaves it the stock plugin alone.
+For tests and the benchmark. The configuration has the bucket's URL as "StorageBucket".
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import obstore
 import orthanc
 from obstore.store import from_url
 
-sys.path.append(str(Path(__file__).resolve().parents[2] / "plugin"))
+sys.path.append(str(Path(__file__).resolve().parents[1] / "plugin"))
 
 from framecache import install
 
@@ -62,5 +62,4 @@ else:
     register: Any = getattr(orthanc, "RegisterStorageArea")  # noqa: B009 - not in the stub: the plugin has no use for it
     register(create, read, remove)
 
-if not CONFIGURATION.get("FrameCacheIsOff"):
-    install(orthanc)
+install(orthanc)
