@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
-from framecache.cli.errors import CommandError, ExitCode
+from framecache.cli.confirmation import confirm
+from framecache.cli.errors import ExitCode
 from framecache.cli.jobs import follow
 from framecache.cli.output import table
 from framecache.cli.resources import Resource, resolve
@@ -25,8 +25,10 @@ def verify(session: Session) -> ExitCode:
 def purge(session: Session) -> ExitCode:
     """Remove it from the cache. Raises CommandError unless the user confirms."""
     resources = _resources(session)
-    if not session.arguments.yes:
-        _confirm(session, resources)
+    for one in resources if not session.arguments.yes else ():
+        session.output.note(f"{one.level} {one.orthanc_id}")
+    question = "leave the cache (Orthanc keeps them, and the next view caches them again). Continue?"
+    confirm(session, question, unchanged="nothing was removed")
     return _report(session, [_act(session, one, "purge") for one in resources], "Instances", "PurgedInstances")
 
 
@@ -65,14 +67,3 @@ def _report(session: Session, answers: list[dict[str, Any]], *columns: str) -> E
     rows = [[answer.get("ID"), *(answer.get(name) for name in columns)] for answer in answers]
     session.output.show(answers, table(("ID", *columns), rows))
     return ExitCode.DONE
-
-
-def _confirm(session: Session, resources: list[Resource]) -> None:
-    """Raises CommandError unless the user confirms at a terminal."""
-    if not sys.stdin.isatty():
-        raise CommandError("purge asks first: without a terminal, confirm with --yes", ExitCode.USAGE)
-    for one in resources:
-        session.output.note(f"{one.level} {one.orthanc_id}")
-    session.output.note("leave the cache (Orthanc keeps them, and the next view caches them again). Continue? [y/N]")
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        raise CommandError("nothing was removed")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from framecache.cli.confirmation import confirm
 from framecache.cli.errors import CommandError, ExitCode
 from framecache.cli.output import table
 from framecache.cli.session import Session
@@ -52,7 +52,7 @@ def _write(session: Session, files: Files) -> None:
     """Write them if there are any and the user wants it."""
     session.output.show({"Difference": files.difference()}, files.difference() or "Nothing to change.")
     if files.after:
-        _confirm(session)
+        confirm(session, "Make these changes?", unchanged="nothing was changed")
         files.write()
         session.output.note(f"Written. `framecache install --undo` takes it back ({files.record}). Restart Orthanc.")
 
@@ -64,21 +64,10 @@ def _undo(session: Session) -> ExitCode:
     folder = Configuration(Path(session.arguments.configuration), {}).folder
     files = Files.recorded(folder / _RECORD)
     session.output.show({"Difference": files.difference()}, files.difference())
-    _confirm(session)
+    confirm(session, "Make these changes?", unchanged="nothing was changed")
     files.take_back()
     session.output.note("Taken back. Restart Orthanc.")
     return ExitCode.DONE
-
-
-def _confirm(session: Session) -> None:
-    """Raises CommandError unless the user says yes."""
-    if session.arguments.yes:
-        return
-    if not sys.stdin.isatty():
-        raise CommandError("nothing was changed: --yes makes these changes without asking")
-    session.output.note("Make these changes? [y/N] ")
-    if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
-        raise CommandError("nothing was changed")
 
 
 def _advise(session: Session, configuration: Configuration, packages: Path) -> ExitCode:

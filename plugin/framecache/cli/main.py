@@ -23,6 +23,7 @@ from framecache.cli import (
     status,
     worker,
 )
+from framecache.cli.archive.commands import add_commands
 from framecache.cli.errors import CommandError, ExitCode
 from framecache.cli.session import Session, open_session
 
@@ -58,6 +59,7 @@ def parser() -> ArgumentParser:
     _add_size(commands)
     _add_bench(commands)
     _add_worker(commands)
+    add_commands(commands, _add_common)
     return made
 
 

@@ -15,7 +15,7 @@ from framecache.dicom.byte_reader import ByteReader, FileReader, MemoryReader
 from framecache.dicom.data_set import Header, read_header, read_transfer_syntax_uid
 from framecache.dicom.deflated import readable
 from framecache.dicom.frame_table import Extent, Extents, FramePlace, FrameTable
-from framecache.dicom.identity import InstancePath
+from framecache.dicom.identity import InstancePath, is_identifier
 from framecache.dicom.model.dicom_json import dicom_json_members
 from framecache.dicom.pixel_data import locate_frames_below
 from framecache.dicom.transfer_syntax import is_sent_as_it_lies, stored_representation
@@ -69,7 +69,10 @@ class StoredInstance:
         except NoPixelData:
             content = self._whole()
         self.metadata = _canonical(dicom_json_members(content, transfer_syntax_uid, self._bulk_data))
-        self.path = InstancePath(*(_uid(self.metadata, tag) for tag in _UIDS))
+        uids = [_uid(self.metadata, tag) for tag in _UIDS]
+        if not all(map(is_identifier, uids)):
+            raise UnreadableHeader("it has no usable Study, Series and SOP Instance UID")
+        self.path = InstancePath(*uids)
         self._table: FrameTable | None = None
 
     @property

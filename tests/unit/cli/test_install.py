@@ -39,7 +39,7 @@ def test_it_shows_the_difference_writes_it_and_takes_it_back(site: Site, command
 def test_without_yes_and_a_terminal_nothing_is_changed(site: Site, command: Command) -> None:
     before = texts(site)
     done = command("install", str(site.configuration))
-    assert (done.code, texts(site)) == (1, before)
+    assert (done.code, texts(site)) == (2, before)
     assert "--yes" in done.notices
 
 
