@@ -35,7 +35,7 @@ from framecache.tree.source import Source
 from framecache.tree.study_index import StudyIndex
 from framecache.tree.verification import Finding, FindSource, Verification
 from framecache.tree.view import Conflict, Shown, standings
-from framecache.tree.writer import TOGETHER_FROM, Outcome, Writer
+from framecache.tree.writer import RECORDS_AT_ONCE, TOGETHER_FROM, Outcome, Writer
 
 _THREADS_ON_FOLDER, _THREADS_ON_BUCKET = 4, 16
 GRACE = timedelta(days=1)
@@ -94,15 +94,17 @@ class Tree:
         together_from: int = TOGETHER_FROM,
         revive: bool = False,
         derive: bool = True,
+        records_at_once: int = RECORDS_AT_ONCE,
     ) -> Iterator[Outcome]:
         """Add stored files; one outcome for each, as soon as its record is written. Go on to the end, or call `derive`
         for the studies: derived files are made then, unless `derive` is False.
 
         An instance with `together_from` frames or more is kept in one object. One that was deleted is skipped, unless
-        `revive`. What was added before, with the same bytes, is not written again.
+        `revive`. What was added before, with the same bytes, is not written again. Nothing is seen of an instance
+        before its record is written, with `records_at_once`: so many instances an interrupted run has to do again.
         """
         self.objects.create(FORMAT_KEY, canonical(_FORMAT), Headers("application/json"))
-        writer = Writer(self.objects, self.log, self._frames, together_from, revive=revive)
+        writer = Writer(self.objects, self.log, self._frames, together_from, revive, records_at_once)
         yield from writer.add(sources)
         if derive:
             self.derive_studies(writer.studies)

@@ -19,7 +19,7 @@ from framecache.tree.source import Source, StoredInstance, opened
 from framecache.tree.view import Standing, standings
 
 TOGETHER_FROM = 4096  # frames
-_RECORDS_AT_ONCE = 256
+RECORDS_AT_ONCE = 256
 _BYTES_AT_ONCE = 512 << 20
 
 
@@ -64,7 +64,8 @@ class Writer:
     """One run of additions. Nothing of an instance is seen before its record is written, by `finish` at the latest.
 
     An instance with `together_from` frames or more is kept in one object. One that was deleted is skipped unless
-    `revive`. Raises Unreachable; what has no outcome by then has to be added again.
+    `revive`. Records are written `records_at_once`, or fewer. Raises Unreachable; what has no outcome by then has to be
+    added again.
     """
 
     objects: Objects
@@ -72,6 +73,7 @@ class Writer:
     frames: FrameWriter
     together_from: int = TOGETHER_FROM
     revive: bool = False
+    records_at_once: int = RECORDS_AT_ONCE
     studies: set[str] = field(default_factory=set)
     _series: dict[tuple[str, str], _Series] = field(default_factory=dict)
     _records: int = 0
@@ -89,7 +91,7 @@ class Writer:
                 outcome = Skipped(source, reason(error))
             if not isinstance(outcome, Added):
                 yield outcome
-            if self._records >= _RECORDS_AT_ONCE or self._bytes >= _BYTES_AT_ONCE:
+            if self._records >= self.records_at_once or self._bytes >= _BYTES_AT_ONCE:
                 yield from self.finish()
         yield from self.finish()
 

@@ -28,6 +28,10 @@ class Place:
     options: Mapping[str, Any] | None = None
     _memory: Objects | None = field(default=None, init=False)
 
+    def beside(self, name: str) -> Place:
+        """Another place in the same bucket."""
+        return Place(f"{self.url}-{name}", self.options)
+
     def open(self) -> Tree:
         if not self.url.startswith("memory"):
             return Tree.open(self.url, options=self.options)

@@ -1,0 +1,117 @@
+"""Several writers at once, killed at any moment, make the archive that one makes in order; readers can always read."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+from framecache.dicom.identity import InstancePath
+from framecache.tree.source import Source
+from framecache.tree.tree import Tree
+
+from dev.console import CHECKOUT
+from tests.unit.tree.places import PATH, Place, contents, file, value
+
+WRITERS, PATIENCE = 4, 120.0
+
+
+def make_files(folder: Path, instances: int) -> list[Path]:
+    """Files of two studies with two series each."""
+    folder.mkdir()
+    paths = []
+    for number in range(instances):
+        study, series = f"1.{number % 2}", f"1.{number % 2}.{number // 2 % 2}"
+        source = file(number, InstancePath(study, series, f"{series}.{number}"), InstanceNumber=number)
+        paths.append(folder / f"{number:03}.dcm")
+        paths[-1].write_bytes(source.open().read_at(0, 1 << 20))
+    return paths
+
+
+def start(place: Place, folder: Path, seed: int) -> subprocess.Popen[bytes]:
+    program = CHECKOUT / "tests/unit/tree/adding.py"
+    arguments = [place.url, json.dumps(dict(place.options or {})), str(folder), str(seed)]
+    environment = {**os.environ, "PYTHONPATH": str(CHECKOUT / "plugin")}
+    return subprocess.Popen([sys.executable, str(program), *arguments], env=environment)
+
+
+@contextmanager
+def writers(place: Place, folder: Path, seed: int) -> Iterator[list[subprocess.Popen[bytes]]]:
+    with ExitStack() as stack:
+        started = [start(place, folder, seed + number) for number in range(WRITERS)]
+        for process in started:
+            stack.callback(process.wait, PATIENCE)
+            stack.callback(process.kill)
+        yield started
+
+
+def read_all(tree: Tree) -> int:
+    """All frames of all instances that are listed at this moment; none may be damaged."""
+    frames = 0
+    for study in tree.studies():
+        uid = value(study, "0020000D")
+        for shown in tree.derivation.view(uid).shown:
+            frames += len(tree.frames_of(shown.record, [1, 2, 3]))
+    return frames
+
+
+def kill_some(place: Place, folder: Path, kills: int, pause: float) -> None:
+    """Let writers begin, and kill each at a moment of its own, again and again."""
+    chosen = random.Random(14)
+    for seed in range(0, kills, WRITERS):
+        with writers(place, folder, seed) as started, place.open() as reader:
+            for process in started:
+                time.sleep(chosen.uniform(0, pause))
+                process.send_signal(signal.SIGKILL)
+                read_all(reader)
+
+
+def settled(tree: Tree) -> dict[str, bytes]:
+    """All that is there, once garbage is collected."""
+    tree.gc(timedelta(0))
+    return contents(tree)
+
+
+def check(place: Place, expected: Place, folder: Path, kills: int, pause: float) -> None:
+    kill_some(place, folder, kills, pause)
+    with writers(place, folder, 100) as started:
+        assert [process.wait(PATIENCE) for process in started] == [0] * WRITERS
+    with expected.open() as in_order:
+        assert all(in_order.add(map(Source.file, sorted(folder.iterdir()))))
+        wanted = settled(in_order)
+    with place.open() as tree:
+        assert list(tree.verify()) == []
+        found = settled(tree)
+        assert {*found} == {*wanted}
+        assert [key for key in wanted if found[key] != wanted[key]] == []
+
+
+def test_writers_that_are_killed_make_the_same_archive_in_a_folder(tmp_path: Path) -> None:
+    make_files(tmp_path / "files", 40)
+    killed = Place(f"file://{tmp_path}/killed")
+    check(killed, killed.beside("in-order"), tmp_path / "files", kills=12, pause=1.0)
+
+
+def test_writers_that_are_killed_make_the_same_archive_in_a_bucket(bucket: Place, tmp_path: Path) -> None:
+    make_files(tmp_path / "files", 12)
+    check(bucket, bucket.beside("in-order"), tmp_path / "files", kills=4, pause=3.0)
+
+
+def test_two_versions_that_were_added_at_once_show_the_frames_of_one(place: Place) -> None:
+    with place.open() as one, place.open() as other:
+        first, second = one.add([file(0)], derive=False), other.add([file(100)], derive=False)
+        for outcomes in (first, second):
+            assert len(list(outcomes)) == 1
+        one.derive()
+        frames = [frame[0] for frame in one.frames(PATH, [1, 2, 3])]
+
+        assert frames in ([0, 1, 2], [100, 101, 102])
+        assert list(other.verify()) == []
