@@ -119,13 +119,12 @@ class FrameWriter:
 
     def _put(self, instance: StoredInstance, number: int, body: bytearray, *, is_first: bool) -> Future[None]:
         path, headers = instance.path, layout.frame_headers(instance.frames_transfer_syntax_uid)
-        sha256 = instance.origin.sha256
 
         def put() -> None:
             if not (is_first and self._keep(layout.frame(path, number), body, headers)):
                 if is_first:
                     self._contest(path)
-                self._keep(layout.version(sha256, number), body, headers)
+                self._keep(layout.version(instance.origin.sha256, number), body, headers)
 
         return self._submit(len(body), put)
 

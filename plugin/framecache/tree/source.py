@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,8 +20,9 @@ from framecache.dicom.identity import InstancePath, is_identifier
 from framecache.dicom.model.dicom_json import dicom_json_members
 from framecache.dicom.pixel_data import locate_frames_below
 from framecache.dicom.transfer_syntax import is_sent_as_it_lies, stored_representation
-from framecache.errors import BrokenPixelData, HandOver, NoPixelData, UnreadableHeader
+from framecache.errors import BrokenPixelData, HandOver, NoPixelData, SourceError, UnreadableHeader
 from framecache.shared_buffers import SharedBuffers
+from framecache.threads import start_thread
 from framecache.tree.json_object import text_of
 from framecache.tree.layout import bulk_data_uri
 from framecache.tree.record import Metadata, Origin
@@ -59,8 +61,9 @@ class Source:
 class StoredInstance:
     """An opened source: who it is, and, once asked for, its metadata and frames."""
 
-    def __init__(self, reader: ByteReader, origin: Origin, transfer_syntax_uid: str) -> None:
-        self._reader, self.origin, self.transfer_syntax_uid = reader, origin, transfer_syntax_uid
+    def __init__(self, reader: ByteReader, source: Source, checksum: Checksum, transfer_syntax_uid: str) -> None:
+        self._reader, self._source, self._checksum = reader, source, checksum
+        self.transfer_syntax_uid = transfer_syntax_uid
         self.bulk_data: dict[str, bytes] = {}
         self._header: Header | None = None
         try:
@@ -74,6 +77,16 @@ class StoredInstance:
             raise UnreadableHeader("it has no usable Study, Series and SOP Instance UID")
         self.path = InstancePath(*uids)
         self._table: FrameTable | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes of the source."""
+        return self._checksum.size
+
+    @property
+    def origin(self) -> Origin:
+        """What the record says of the source; waits until its checksum is known. Raises SourceError."""
+        return Origin(self._checksum.hexdigest(), self.size, self._source.attachment_uuid, self._source.md5)
 
     @property
     def has_frames(self) -> bool:
@@ -168,14 +181,41 @@ def opened(source: Source) -> Iterator[StoredInstance]:
         in_memory: ByteReader = reader
         if reader.size <= _IN_MEMORY and not isinstance(reader, MemoryReader):
             in_memory = MemoryReader(reader.read_at(0, reader.size))
-        origin = Origin(_sha256(in_memory), reader.size, source.attachment_uuid, source.md5)
         transfer_syntax_uid = read_transfer_syntax_uid(in_memory)
-        with readable(in_memory, transfer_syntax_uid, SharedBuffers(_LARGEST_INFLATED), origin.sha256) as content:
-            yield StoredInstance(content, origin, transfer_syntax_uid)
+        with (
+            closing(Checksum(in_memory)) as checksum,
+            readable(in_memory, transfer_syntax_uid, SharedBuffers(_LARGEST_INFLATED), source.name) as content,
+        ):
+            yield StoredInstance(content, source, checksum, transfer_syntax_uid)
 
 
-def _sha256(reader: ByteReader) -> str:
-    checksum = hashlib.sha256()
-    for start in range(0, reader.size, _READ):
-        checksum.update(reader.read_at(start, min(_READ, reader.size - start)))
-    return checksum.hexdigest()
+class Checksum:
+    """The SHA-256 of a source. That of a large one is computed beside the writing of its frames."""
+
+    def __init__(self, reader: ByteReader) -> None:
+        self.size, self._reader, self._is_closed = reader.size, reader, False
+        self._result: Future[str] = Future()
+        self._thread = start_thread("frame-cache-checksum", self._compute) if self.size > _IN_MEMORY else None
+        if self._thread is None:
+            self._compute()
+
+    def hexdigest(self) -> str:
+        """Raises SourceError."""
+        return self._result.result()
+
+    def close(self) -> None:
+        """Stop reading."""
+        self._is_closed = True
+        if self._thread is not None:
+            self._thread.join()
+
+    def _compute(self) -> None:
+        checksum = hashlib.sha256()
+        try:
+            for start in range(0, self.size, _READ):
+                if self._is_closed:
+                    break
+                checksum.update(self._reader.read_at(start, min(_READ, self.size - start)))
+            self._result.set_result(checksum.hexdigest())
+        except SourceError as error:
+            self._result.set_exception(error)

@@ -132,7 +132,7 @@ class Writer:
         series.standings[key] = Standing(record, standing.dead_up_to, standing.reason)
         added = Added(source, path, is_replacement=standing.live is not None)
         series.waiting.append((record, added, written, others))
-        self._records, self._bytes = self._records + 1, self._bytes + instance.origin.size
+        self._records, self._bytes = self._records + 1, self._bytes + instance.size
         return added
 
     def _known(self, path: InstancePath) -> _Series:
