@@ -166,10 +166,14 @@ class Derivation:
         syntaxes = {shown.path.sop_instance_uid: shown.record.frames_transfer_syntax_uid for shown in instances}
         metadata = qido.in_order(shown.metadata() for shown in instances)
         listed = [qido.instance(one, syntaxes.get(qido.text(one, "00080018"), "")) for one in metadata]
-        self.objects.replace(files[0], compressed(_array(map(object_text, metadata)), of), JSON)
-        self.objects.replace(files[1], compressed(_array(map(object_text, listed)), of), JSON)
+        answers = (_array(map(object_text, metadata)), _array(map(object_text, listed)))
+        self._replace({key: compressed(answer, of) for key, answer in zip(files, answers, strict=True)})
         attributes = {tag: json.loads(element) for tag, element in qido.series(metadata).items()}
         return {"attributes": attributes, **qido.study_of_series(metadata)}
+
+    def _replace(self, contents: dict[str, bytes]) -> None:
+        for future in [self.pool.submit(self.objects.replace, key, text, JSON) for key, text in contents.items()]:
+            future.result()
 
     def _write_study(self, basis: Basis, series: dict[str, Any]) -> None:
         study, of = basis.study, basis.digest
@@ -179,8 +183,7 @@ class Derivation:
             self.layout.series_of_study(study): [one["attributes"] for one in in_order],
             self.layout.study(study): [attributes],
         }
-        for key, values in answers.items():
-            self.objects.replace(key, compressed(_array(map(text_of, values)), of), JSON)
+        self._replace({key: compressed(_array(map(text_of, values)), of) for key, values in answers.items()})
         summary = canonical({"of": of, "study": attributes, "series": series})
         self.objects.replace(f"{summaries_of_study(study)}/{of}", compressed(summary), OWN_JSON)
 

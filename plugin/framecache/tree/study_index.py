@@ -92,8 +92,9 @@ class StudyIndex:
         return {shard: name for _, shard, name in keys}
 
     def _join(self) -> None:
+        """A writer that overwrites this with less sees so itself: it lists the shards after it wrote."""
+        shards = self._shards()
         for _ in range(_MOST_ATTEMPTS):
-            shards = self._shards()
             try:
                 old = self.objects.read(self.layout.studies)
             except Missing:
@@ -103,6 +104,9 @@ class StudyIndex:
             if old and {shard: block.name for shard, block in blocks.items()} == wanted:
                 return
             self.objects.replace(self.layout.studies, join(self._blocks(shards, blocks)), JSON)
+            made_of, shards = shards, self._shards()
+            if made_of == shards:
+                return
 
     def _blocks(self, shards: Mapping[str, str], old: Mapping[int, Block]) -> dict[int, Block]:
         """Those of before where nothing changed."""

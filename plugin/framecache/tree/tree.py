@@ -52,7 +52,7 @@ class Tree:
     def __init__(self, objects: Objects, threads: int | None = None) -> None:
         most = threads or (_THREADS_ON_FOLDER if objects.is_folder else _THREADS_ON_BUCKET)
         self._pool = ThreadPoolExecutor(most, "frame-cache-archive")
-        self.objects, self.layout = objects, Layout(objects.is_folder)
+        self.objects, self.layout, self._has_format = objects, Layout(objects.is_folder), False
         self.log = Log(objects, self._pool)
         publication = Publication(objects, self._pool)
         self.derivation = Derivation(objects, self.layout, self.log, publication, self._pool)
@@ -103,7 +103,7 @@ class Tree:
         `revive`. What was added before, with the same bytes, is not written again. Nothing is seen of an instance
         before its record is written, with `records_at_once`: so many instances an interrupted run has to do again.
         """
-        self.objects.create(FORMAT_KEY, canonical(_FORMAT), Headers("application/json"))
+        self._keep_format()
         writer = Writer(self.objects, self.log, self._frames, together_from, revive, records_at_once)
         yield from writer.add(sources)
         if derive:
@@ -286,14 +286,19 @@ class Tree:
         self.objects.create(key, content, layout.OWN_JSON)
         self.objects.settle()
 
+    def _keep_format(self) -> None:
+        if not self._has_format:
+            self.objects.create(FORMAT_KEY, canonical(_FORMAT), Headers("application/json"))
+            self._has_format = True
+
     def _check_format(self) -> None:
         try:
-            found = json.loads(self.objects.read(FORMAT_KEY))
+            self._has_format = json.loads(self.objects.read(FORMAT_KEY)) == _FORMAT
         except Missing:
             return
         except ValueError:
-            found = None
-        if found != _FORMAT:
+            self._has_format = False
+        if not self._has_format:
             raise ArchiveError("this is no archive, or one of another version of its format")
 
 
