@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from framecache.dicom.identity import is_identifier
+from framecache.errors import BadRequest
 from framecache.tree.errors import Damaged
 from framecache.tree.json_object import canonical, compressed, decompressed
 from framecache.tree.layout import changes_of_study, digest, file_name
 from framecache.tree.record import Element
+
+_TAG = re.compile(r"[0-9A-F]{8}")
+_UIDS = frozenset({"0020000D", "0020000E", "00080018"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +65,15 @@ class Correction:
     to_series: str = ""
     sequence: int = 0
     after: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Raises BadRequest for what is no UID, nor has the form of what archives have in its place."""
+        for identifier in (self.study, self.series, *self.instances, self.to_study, self.to_series):
+            if identifier and not is_identifier(identifier):
+                raise BadRequest("a correction names studies, series and instances by their UIDs")
+        for tag, element in self.attributes.items():
+            if not _TAG.fullmatch(tag) or tag in _UIDS or not (element is None or isinstance(element, Mapping)):
+                raise BadRequest("attributes are DICOM JSON elements or null by their tags, and none of the three UIDs")
 
     def covers(self, series: str, instance: str) -> bool:
         return self.series in ("", series) and (not self.instances or instance in self.instances)
@@ -109,7 +124,7 @@ def decode(content: bytes, name: str) -> Change:
     members = decompressed(content, name)
     try:
         return _READERS[members["kind"]](members)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, BadRequest) as error:
         raise Damaged(f"{name} is no change of a study") from error
 
 
@@ -124,7 +139,7 @@ def _correction(members: Mapping[str, Any]) -> Correction:
         members["reason"],
         members["series"],
         tuple(members["instances"]),
-        members["attributes"],
+        {str(tag): element for tag, element in members["attributes"].items()},
         members["toStudy"],
         members["toSeries"],
         int(members["sequence"]),

@@ -116,8 +116,8 @@ def in_order(instances: Iterable[Metadata]) -> list[Metadata]:
 
 def text(metadata: Metadata, tag: str) -> str:
     """The first value of an attribute, or ""."""
-    values = json.loads(metadata.get(tag, "{}")).get("Value") or [""]
-    return str(values[0])
+    values = json.loads(metadata.get(tag, "{}")).get("Value")
+    return str(values[0]) if isinstance(values, list) and values else ""
 
 
 def _number(metadata: Metadata) -> int:

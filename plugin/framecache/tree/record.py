@@ -19,7 +19,9 @@ Metadata = Mapping[str, str]
 
 
 def metadata_of(value: Mapping[str, Element]) -> Metadata:
-    """From a DICOM JSON object."""
+    """From a DICOM JSON object. Raises TypeError if it is none."""
+    if not all(isinstance(element, dict) for element in value.values()):
+        raise TypeError(value)
     return {tag: text_of(element) for tag, element in value.items()}
 
 
