@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections import Counter
 from collections.abc import Iterator
 
@@ -12,6 +13,10 @@ from xdist.scheduler import LoadFileScheduling
 
 from dev.console import SetupError
 from dev.s3 import S3Server, make_swift
+
+# Each helper process would compile pydicom and numpy anew, which takes two thirds of its start.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # A shared or slow machine may pause any example; what must be quick is timed by its own test.
 settings.register_profile("any machine", deadline=None)

@@ -49,8 +49,8 @@ def slides(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     """An Orthanc that has the levels of a slide in each encoding, all of them cached."""
     folder = tmp_path_factory.mktemp(request.param)
     with running(request.param, folder / "orthanc", {"FrameCache": {"MinimumFrames": 1}}) as archive:
-        for encoding in ENCODINGS:
-            for level in slide(encoding, TILES):
-                [instance] = upload(archive.server.url, level.write(folder / "level.dcm"))
-                archive.wait_until_cached(instance)
+        levels = [level for encoding in ENCODINGS for level in slide(encoding, TILES)]
+        uploaded = [upload(archive.server.url, level.write(folder / "level.dcm")) for level in levels]
+        for [instance] in uploaded:
+            archive.wait_until_cached(instance)
         yield archive

@@ -64,11 +64,18 @@ def test_dicomtrolley_downloads_every_instance_of_a_study(slides: Archive, run: 
     assert run("dicomtrolley_study", dicom_web(slides), FINEST.study_instance_uid) == uids
 
 
+@pytest.fixture(scope="module")
+def of_methods(slides: Archive, run: Run) -> Any:
+    """What each method told of the finest level in each encoding."""
+    levels = [slide(encoding, TILES)[0] for encoding in ENCODINGS]
+    uids = [uid for level in levels for uid in (level.series_instance_uid, level.sop_instance_uid)]
+    return run("dicomweb_client_methods", dicom_web(slides), FINEST.study_instance_uid, *uids)
+
+
 @pytest.mark.parametrize("encoding", ENCODINGS)
-def test_each_method_of_dicomweb_client_gets_what_it_asks_for(slides: Archive, run: Run, encoding: str) -> None:
+def test_each_method_of_dicomweb_client_gets_what_it_asks_for(of_methods: Any, encoding: str) -> None:
     level = slide(encoding, TILES)[0]
-    uids = (level.study_instance_uid, level.series_instance_uid, level.sop_instance_uid)
-    told = run("dicomweb_client_methods", dicom_web(slides), *uids)
+    told = dict(of_methods[level.sop_instance_uid])
 
     whole, levels, jpeg = len(ENCODINGS) * len(slide()), len(slide()), "ffd8"
     assert told.pop("retrieve_instance_frames") == [256 * 256 * 3] * 2

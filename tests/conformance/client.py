@@ -9,8 +9,13 @@ from typing import Protocol
 from urllib.parse import quote
 
 import requests
+import urllib3
+from requests.utils import requote_uri
+from urllib3.exceptions import NewConnectionError, ProtocolError
+from urllib3.util import parse_url
 
 PATIENCE = 60.0  # seconds
+_SENT = {"Accept-Encoding": "gzip, deflate", "Connection": "keep-alive"}
 ERROR = "application/json"  # what stands in the place of a broken frame
 
 
@@ -38,16 +43,28 @@ class HttpClient:
     """A real server, over one connection."""
 
     def __init__(self, url: str) -> None:
-        self._url, self._session = url, requests.Session()
+        self._url, self._pool = url, urllib3.connection_from_url(url, maxsize=1, timeout=PATIENCE)
 
     def get(self, path: str, headers: Mapping[str, str] | None = None) -> Reply:
-        sent: dict[str, str | None] = {"Accept": None, **(headers or {})}
-        answer = self._session.get(
-            f"{self._url}/dicom-web/{path}", headers=sent, allow_redirects=False, timeout=PATIENCE
-        )
-        return Reply(
-            answer.status_code, {name.lower(): value for name, value in answer.headers.items()}, answer.content
-        )
+        """Raises requests.ConnectionError where no answer begins.
+
+        By urllib3, on which requests stands: tens of thousands are made, and requests takes longer than the server.
+        """
+        target = requote_uri(parse_url(f"{self._url}/dicom-web/{path}").request_uri)
+        try:
+            answer = self._pool.urlopen(
+                "GET",
+                target,
+                headers={**_SENT, **(headers or {})},
+                redirect=False,
+                retries=False,
+                preload_content=False,
+            )
+        except (ProtocolError, NewConnectionError) as error:
+            raise requests.ConnectionError(error) from error
+        body = answer.read(decode_content=True)
+        answer.release_conn()
+        return Reply(answer.status, {name.lower(): value for name, value in answer.headers.items()}, body)
 
     def store(self, content: bytes) -> requests.Response:
         """Over a connection of its own: a server may just be closing an idle one, and a POST is not repeated."""

@@ -36,13 +36,20 @@ def lengths(frames: Any) -> list[int]:
     return [len(frame) for frame in frames]
 
 
-def main(url: str, study: str, series: str, instance: str) -> None:
+def outcome(call: Callable[[], Any]) -> Any:
+    try:
+        return call()
+    except Exception as error:  # noqa: BLE001 - the test looks at it
+        return repr(error)
+
+
+def main(url: str, study: str, *series_and_instances: str) -> None:
+    """A series and an instance of it, one after the other; the answers come by the instances."""
     told = {}
-    for name, call in calls(DICOMwebClient(url), study, series, instance).items():
-        try:
-            told[name] = call()
-        except Exception as error:  # noqa: BLE001 - the test looks at it
-            told[name] = repr(error)
+    pairs = iter(series_and_instances)
+    for series, instance in zip(pairs, pairs, strict=True):
+        named = calls(DICOMwebClient(url), study, series, instance)
+        told[instance] = {name: outcome(call) for name, call in named.items()}
     print(json.dumps(told))
 
 
