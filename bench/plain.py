@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from pydicom import Dataset
+from pydicom import Dataset, dcmwrite
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import (
     UID,
@@ -30,6 +30,40 @@ TILE = 256  # pixels
 DISTINCT_TILES = 64
 SLICE = 512  # pixels
 SMALL = 32  # pixels
+
+
+@dataclass(frozen=True)
+class SmallFile:
+    """One of very many files of one small image."""
+
+    study: int
+    series: int
+    number: int
+
+    def write(self, path: Path) -> Path:
+        dataset = data_set.common("CT", CTImageStorage, "Small files")
+        dataset.update(
+            data_set.items(
+                StudyInstanceUID=f"2.25.{self.study}1",
+                SeriesInstanceUID=f"2.25.{self.study}1.{self.series}",
+                SOPInstanceUID=f"2.25.{self.study}1.{self.series}.{self.number}",
+                PatientID=f"P{self.study}",
+                SeriesNumber=self.series,
+                InstanceNumber=self.number,
+                Rows=SMALL,
+                Columns=SMALL,
+                BitsAllocated=16,
+                BitsStored=12,
+                HighBit=11,
+                RescaleSlope="1",
+                RescaleIntercept="-1024",
+                PixelData=bytes(2 * SMALL * SMALL),
+            )
+        )
+        dataset.file_meta = FileMetaDataset()
+        dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        dcmwrite(path, dataset, enforce_file_format=True)
+        return path
 
 
 @dataclass(frozen=True)

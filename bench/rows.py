@@ -13,6 +13,7 @@ from bench.probes import (
     cold,
     filling,
     first_picture,
+    folder,
     forms,
     metadata,
     opening,
@@ -26,6 +27,8 @@ from bench.subject import (
     BUCKET,
     BUCKET_NOT_FILLING,
     COPY,
+    DICOMWEB_FILE_CLIENT,
+    FILE_CLIENT,
     FRAMECACHE,
     FRAMECACHE_SLOW_LINE,
     FRAMECACHE_VIEWER,
@@ -87,7 +90,7 @@ class Row:
 def rows(data: dict[str, DataSet]) -> list[Row]:
     """All rows, in the order of the table."""
     titles = {name: one.title for name, one in data.items()}
-    kinds = (_warm, _shapes, _cold, _bucket, _metadata, _forms, _viewer, _filling, _scale, _index)
+    kinds = (_warm, _shapes, _cold, _bucket, _metadata, _forms, _viewer, _filling, _scale, _index, _folder)
     return [row for kind in kinds for row in kind(titles)]
 
 
@@ -258,3 +261,19 @@ def _index(titles: dict[str, str]) -> Iterator[Row]:
         yield Row(f"{what}: {titles[NATIVE]}", probe, INDEX, None, Wanted(Rule.AT_MOST, bound), quick=False)
     what = f"end of the C-STORE to all frames warm, synced: {titles[NATIVE]}"
     yield Row(what, filling.stored_to_warm(NATIVE), INDEX, COPY, Wanted(Rule.AT_MOST_TIMES, 2), quick=False)
+
+
+def _folder(titles: dict[str, str]) -> Iterator[Row]:
+    """The Python client over files, against dicomweb-client's own on the same files."""
+    for what, probe, bound in (
+        ("a folder of small files: first index", folder.first_index(), 2),
+        ("a folder of small files: index, nothing changed", folder.unchanged(), 20),
+        (f"a frame from the folder, disk cold: {titles[NATIVE]}", folder.cold_frame(NATIVE), AS_GOOD),
+        (f"a frame from the folder, disk cold: {titles[JPEG_2000]}", folder.cold_frame(JPEG_2000), AS_GOOD),
+    ):
+        yield Row(what, probe, FILE_CLIENT, DICOMWEB_FILE_CLIENT, Wanted(Rule.TIMES_FASTER, bound))
+    for data_set in (NATIVE, JPEG_2000):
+        what, probe = f"bytes read for it, over its own: {titles[data_set]}", folder.bytes_for_one_frame(data_set)
+        yield Row(what, probe, FILE_CLIENT, None, Wanted(Rule.AT_MOST, 1.1))
+    what = "slowest of seven study searches in a large index, seconds"
+    yield Row(what, folder.study_search(), FILE_CLIENT, None, Wanted(Rule.AT_MOST, 0.01))

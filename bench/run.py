@@ -16,6 +16,8 @@ from bench.subject import (
     BUCKET,
     BUCKET_NOT_FILLING,
     COPY,
+    DICOMWEB_FILE_CLIENT,
+    FILE_CLIENT,
     FRAMECACHE,
     FRAMECACHE_SLOW_LINE,
     FRAMECACHE_VIEWER,
@@ -47,6 +49,7 @@ GROUPS = (
     (BUCKET_NOT_FILLING,),
     (BUCKET,),
     (STOCK_BUCKET,),
+    (FILE_CLIENT, DICOMWEB_FILE_CLIENT),
 )
 
 Key = tuple[str, str]

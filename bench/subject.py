@@ -110,3 +110,5 @@ BUCKET_NOT_FILLING = Subject(
     PLUGINS,
     _in_bucket({"StorageURL": BUCKET_URL, "Rules": [{"Extract": "never"}]}),
 )
+FILE_CLIENT = Subject("framecache's file client")
+DICOMWEB_FILE_CLIENT = Subject("dicomweb-client's file client")
