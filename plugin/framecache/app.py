@@ -486,7 +486,8 @@ def _core(site: Site) -> Core:
     catalogue.trusts_files = False  # until Orthanc has told that it keeps and deletes them itself
     bucket_desk = Desk("frame-cache-bucket", _BUCKET_THREADS if settings.storage_url else 0)
     contents = SharedBuffers(settings.maximum_inflated_mb * MEGABYTE)
-    files = StoredFiles(site.api, contents, _bucket(site, bucket_desk) if settings.storage_url else None)
+    bucket = _bucket(site, bucket_desk) if settings.storage_url else None
+    files = StoredFiles(site.api, contents, bucket)
     pool = BufferPool(settings.maximum_memory_mb * MEGABYTE, _KEPT_BUFFERS)
     memory = settings.codec_memory_mb * MEGABYTE
     codecs = CodecPools(settings.python, settings.codec_processes, memory, settings.codec_seconds)
@@ -494,7 +495,7 @@ def _core(site: Site) -> Core:
     archive = _archive(site, archive_desk) if settings.archive else None
     sources = FrameSources(files, archive if settings.archive_read else None)
     encoding = default_character_set(site.configuration.get("DefaultEncoding"))
-    metadata = MetadataMaker(Headers(site.api, site.storage), encoding, data_dictionary(site.configuration))
+    metadata = MetadataMaker(Headers(site.api, site.storage, bucket), encoding, data_dictionary(site.configuration))
     desks = (desk, back_desk, bucket_desk, archive_desk, metadata_desk)
     return Core(store, catalogue, files, archive, sources, pool, codecs, metadata, metadata_desk, desks)
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import zlib
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from framecache.dicom import data_set
 from framecache.dicom.byte_reader import ByteReader, FileReader, MemoryReader
 from framecache.dicom.deflated import InflatingReader
+from framecache.dicom.ranged_reader import OutOfReach
 from framecache.dicom.transfer_syntax import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
     EXPLICIT_VR_BIG_ENDIAN,
@@ -17,6 +19,7 @@ from framecache.dicom.transfer_syntax import (
     IMPLICIT_VR_LITTLE_ENDIAN,
 )
 from framecache.errors import InstanceGone, NoPixelData, NotFound, UnreadableHeader
+from framecache.instances.stored_files import RemoteFiles
 from framecache.orthanc.instance import DescribedInstance, stored_path
 from framecache.orthanc.instance_index import InstanceIndex
 from framecache.ports import OrthancApi
@@ -43,10 +46,10 @@ class StoredHeader:
 
 
 class Headers:
-    """Reads them from Orthanc's storage area, or through its REST API where they do not lie there."""
+    """Reads them from Orthanc's storage area, from where else the files are, or through Orthanc's REST API."""
 
-    def __init__(self, api: OrthancApi, storage_directory: Path) -> None:
-        self._index, self._storage_directory = InstanceIndex(api), storage_directory
+    def __init__(self, api: OrthancApi, storage_directory: Path, remote: RemoteFiles | None = None) -> None:
+        self._index, self._storage_directory, self._remote = InstanceIndex(api), storage_directory, remote
 
     def read(self, instance: DescribedInstance) -> StoredHeader:
         """The header of this very version. Raises NotFound, InstanceGone, SourceError."""
@@ -54,9 +57,17 @@ class Headers:
             try:
                 stored = FileReader(stored_path(self._storage_directory, instance.attachment_uuid), whole=False)
             except InstanceGone:  # it was deleted, or is kept elsewhere: Orthanc knows
-                return _header_of(MemoryReader(self._fetch(instance)), instance)
+                return self._elsewhere(instance) or _header_of(MemoryReader(self._fetch(instance)), instance)
             opened.callback(stored.close)
             return _header_of(_uncompressed(stored), instance)
+
+    def _elsewhere(self, instance: DescribedInstance) -> StoredHeader | None:
+        """None where the file cannot be read there."""
+        if self._remote is None or not self._remote.holds(instance):
+            return None
+        with contextlib.suppress(OutOfReach), closing(self._remote.open(instance, whole=False)) as stored:
+            return _header_of(stored, instance)
+        return None
 
     def _fetch(self, instance: DescribedInstance) -> bytes:
         """As much of the file as Orthanc gives without all of it, else all; its REST API has no ranges in the process.

@@ -13,7 +13,7 @@ from framecache.dicom.deflated import readable
 from framecache.dicom.ranged_reader import FallbackReader, OutOfReach
 from framecache.errors import HandOver
 from framecache.instances.entry import Entry
-from framecache.orthanc.instance import Instance
+from framecache.orthanc.instance import DescribedInstance, Instance
 from framecache.orthanc.instance_index import InstanceIndex
 from framecache.ports import OrthancApi
 from framecache.shared_buffers import SharedBuffer, SharedBuffers
@@ -27,10 +27,10 @@ _PATIENCE_FOR_MEMORY = 20.0
 class RemoteFiles(Protocol):
     """Stored files that are not on this machine."""
 
-    def holds(self, instance: Instance) -> bool:
+    def holds(self, instance: DescribedInstance) -> bool:
         """Whether the file of this version may be there, to be read by position."""
 
-    def open(self, instance: Instance, *, whole: bool) -> ByteReader:
+    def open(self, instance: DescribedInstance, *, whole: bool) -> ByteReader:
         """A reader of it, which raises OutOfReach where something is wrong with it. `whole`: most will be read."""
 
 

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from framecache.dicom.ranged_reader import AHEAD, OutOfReach, RangedReader
 from framecache.errors import SettingsError, Stopping, reason
-from framecache.orthanc.instance import Instance
+from framecache.orthanc.instance import DescribedInstance, Instance
 from framecache.ports import Clock
 from framecache.telemetry.metrics import Metrics
 from framecache.threads import Desk
@@ -89,11 +89,14 @@ class StorageBucket:
         self._objects, self._desk, self._clock, self._metrics = objects, desk, clock, metrics
         self._shapes, self._rests_until = _SHAPES, 0.0
 
-    def holds(self, instance: Instance) -> bool:
+    def holds(self, instance: DescribedInstance) -> bool:
         """Whether its file may be there in plain: compressed by Orthanc, it has to be read as a whole."""
-        return instance.stored_size == instance.file_size > 0 and self._clock.monotonic() >= self._rests_until
+        if isinstance(instance, Instance) and instance.stored_size != instance.file_size:
+            return False
+        is_named = bool(instance.attachment_uuid) and instance.file_size > 0
+        return is_named and self._clock.monotonic() >= self._rests_until
 
-    def open(self, instance: Instance, *, whole: bool = False) -> RangedReader:
+    def open(self, instance: DescribedInstance, *, whole: bool = False) -> RangedReader:
         """A reader of its file, which raises OutOfReach as soon as something is wrong with it.
 
         Nothing is read before it is asked for. `whole` says that most of the file will be read, in order.
@@ -102,9 +105,9 @@ class StorageBucket:
         def fetch(start: int, end: int) -> memoryview:
             return self._fetch(instance, start, end)
 
-        return RangedReader(fetch, instance.stored_size, ahead=_AHEAD_OF_WHOLE if whole else AHEAD)
+        return RangedReader(fetch, instance.file_size, ahead=_AHEAD_OF_WHOLE if whole else AHEAD)
 
-    def _fetch(self, instance: Instance, start: int, end: int) -> memoryview:
+    def _fetch(self, instance: DescribedInstance, start: int, end: int) -> memoryview:
         try:
             found = self._desk.call(lambda: self._find(instance.attachment_uuid, start, end))
             _check_length(found, instance)
@@ -140,8 +143,8 @@ class StorageBucket:
         raise FileNotFoundError
 
 
-def _check_length(found: Range, instance: Instance) -> None:
-    if found.size != instance.stored_size:
+def _check_length(found: Range, instance: DescribedInstance) -> None:
+    if found.size != instance.file_size:
         raise OutOfReach("the stored file is of another length in the bucket, as encrypted ones are")
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from framecache.archiving.archive_inbox import ArchiveInbox
@@ -17,6 +19,7 @@ from framecache.policy.policy import Policy
 from framecache.policy.rule import ArchiveWrite, Rule
 from framecache.prefetch.task import Priority
 from framecache.tree.errors import Unreachable
+from framecache.tree.objects import Objects
 from framecache.tree.tree import Tree
 
 from tests.unit.dicom_files import INSTANCE, SERIES, STUDY, native
@@ -255,3 +258,31 @@ def test_the_bookmark_survives_a_restart(tmp_path: Path) -> None:
     site.writer.start()
     assert eventually(lambda: site.has(1))
     site.close()
+
+
+def test_an_archive_that_stalls_in_the_middle_holds_up_no_event(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    stalled, released = threading.Event(), threading.Event()
+    create = type(site.tree.objects).create
+
+    def wait(objects: Objects, key: str, *arguments: Any) -> bool:
+        stalled.set()
+        released.wait(30)
+        return create(objects, key, *arguments)
+
+    monkeypatch.setattr(Objects, "create", wait)
+    site.store(1)
+    site.start()
+    assert stalled.wait(5)
+
+    tracemalloc.start()
+    for number in range(2, 20_000):
+        site.writer.announce()
+        site.inbox.deleted(orthanc_id(number))
+    assert eventually(lambda: site.ledger.number_waiting == 19_998)
+    used, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert used < 1 << 20
+    assert site.harness.catalogue.lookup(path(1)).instance.orthanc_id == orthanc_id(1)
+
+    released.set()
+    assert eventually(lambda: site.has(1), 30)

@@ -15,7 +15,8 @@ from framecache.instances.headers import Headers, StoredHeader
 from framecache.orthanc.instance import DescribedInstance, Instance
 
 from tests.unit.dicom_files import BIG_ENDIAN, DEFLATED, EXPLICIT, IMPLICIT, encapsulated, encoded, image, native
-from tests.unit.fakes import PATH, FakeApi
+from tests.unit.elsewhere import Elsewhere
+from tests.unit.fakes import PATH, UUID, FakeApi
 
 SYNTAXES = [EXPLICIT, IMPLICIT, BIG_ENDIAN]
 LARGE = bytes(3 << 20)
@@ -48,6 +49,28 @@ def test_the_file_is_read_up_to_the_head_of_its_pixel_data(tmp_path: Path, synta
     assert len(header.content) < 1000
     assert header.transfer_syntax_uid == (EXPLICIT if syntax == DEFLATED else syntax)
     assert b"BulkDataURI" in json_of(header)
+
+
+@pytest.mark.parametrize("syntax", [*SYNTAXES, DEFLATED])
+def test_a_file_in_a_bucket_is_read_up_to_there_and_orthanc_is_not_asked(tmp_path: Path, syntax: str) -> None:
+    api, content = FakeApi(), native(LARGE, syntax, Rows=1024, Columns=1024)
+    one, elsewhere = api.store(content, syntax=syntax, offset=offset_of(content, syntax)), Elsewhere({UUID: content})
+
+    header = Headers(api, tmp_path, elsewhere).read(described(api, one))
+
+    assert b"BulkDataURI" in json_of(header)
+    assert elsewhere.bytes_read < 300_000
+    assert api.calls == []
+
+
+def test_what_cannot_be_read_in_the_bucket_comes_from_orthanc(tmp_path: Path) -> None:
+    api, content = FakeApi(), native(LARGE, Rows=1024, Columns=1024)
+    one = api.store(content, offset=offset_of(content, EXPLICIT))
+
+    header = Headers(api, tmp_path, Elsewhere({UUID: content}, 0)).read(described(api, one))
+
+    assert b"BulkDataURI" in json_of(header)
+    assert api.calls
 
 
 def test_encapsulated_pixel_data_is_not_read_either(tmp_path: Path) -> None:

@@ -5,38 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from framecache.dicom.ranged_reader import OutOfReach, RangedReader
 from framecache.errors import HandOver
 from framecache.instances.entry import Entry
 from framecache.orthanc.instance import Instance
 
 from tests.unit.dicom_files import DEFLATED, native
+from tests.unit.elsewhere import Elsewhere
 from tests.unit.fakes import ORTHANC_ID, UUID, FakeApi, stored_files
 
 CONTENT = native(bytes(range(72)))
-
-
-class Elsewhere:
-    """Files that are had by range, for so many requests."""
-
-    def __init__(self, contents: dict[str, bytes], most: int = 1000) -> None:
-        self.contents, self.left, self.opened = contents, most, 0
-
-    def holds(self, instance: Instance) -> bool:
-        return instance.attachment_uuid in self.contents
-
-    def open(self, instance: Instance, *, whole: bool) -> RangedReader:
-        del whole
-        content = memoryview(self.contents[instance.attachment_uuid])
-        self.opened += 1
-
-        def fetch(start: int, end: int) -> memoryview:
-            self.left -= 1
-            if self.left < 0:
-                raise OutOfReach("broken")
-            return content[start:end]
-
-        return RangedReader(fetch, len(content), ahead=16)
 
 
 def entry_of(api: FakeApi) -> Entry:
