@@ -26,7 +26,7 @@ class StoredSources:
 
     def source(self, instance: Instance) -> Source:
         """Its stored file, to be opened by whoever adds it. Opening raises SourceError, and NotFound."""
-        return Source(instance.orthanc_id, lambda: self._open(instance), instance.attachment_uuid)
+        return Source(instance.orthanc_id, lambda: self._open(instance), instance.attachment_uuid, instance.md5)
 
     def _open(self, instance: Instance) -> ByteReader:
         if (path := self._plain_file(instance)) is not None:
