@@ -46,6 +46,7 @@ from framecache.instances.frame_sources import FrameSources
 from framecache.instances.headers import Headers
 from framecache.instances.metadata import MetadataCatalogue, MetadataMaker
 from framecache.instances.stored_files import StoredFiles
+from framecache.maintenance.completeness import Completeness
 from framecache.maintenance.housekeeping import Housekeeping
 from framecache.maintenance.invalidation import Invalidation
 from framecache.maintenance.reconciliation import Reconciliation, StaleInstanceFound
@@ -58,6 +59,7 @@ from framecache.orthanc.hierarchy import Hierarchy
 from framecache.orthanc.instance import Instance
 from framecache.orthanc.log_handler import log_to_orthanc
 from framecache.orthanc.request_text import take_any_bytes
+from framecache.orthanc.senders import Senders
 from framecache.orthanc.studies import Studies
 from framecache.plurals import counted
 from framecache.policy.policy import Policy
@@ -74,6 +76,7 @@ from framecache.prefetch.events import (
     InstanceOpened,
     InstancesDescribed,
     InstancesLogged,
+    SeriesArrived,
     StoredFormCached,
     StudyArrived,
 )
@@ -317,6 +320,7 @@ class Maintenance:
     invalidation: Invalidation
     reconciliation: Reconciliation
     housekeeping: Housekeeping
+    completeness: Completeness
 
 
 class App:
@@ -330,10 +334,16 @@ class App:
         self._maintenance = _maintenance(site, core, prefetch, self._start_writing)
         self._access = Access(site.settings.admin_users, site.configuration)
         state = partial(_archive_state, core.archive, archiving)
-        measurements = _measurements(site, core, prefetch, state)
+        completeness = self._maintenance.completeness
+        measurements = _measurements(site, core, prefetch, state, completeness)
         statistics = Statistics(site.metrics, measurements, site.clock)
         monitoring = Monitoring(site.metrics, measurements, site.module)
-        self._areas = [*_areas(site, core, prefetch, self._jobs, state), statistics, monitoring, Document()]
+        self._areas = [
+            *_areas(site, core, prefetch, self._jobs, state, completeness),
+            statistics,
+            monitoring,
+            Document(),
+        ]
         self._periodic = Periodic([statistics.note, monitoring.publish], site.clock)
         site.findings.checks.append(checks.check_admin_users(site.settings.admin_users, verified=self._access.verifies))
         _connect(site, prefetch, self._maintenance)
@@ -412,6 +422,7 @@ class App:
         prefetch.write_behind.start()
         prefetch.metadata_making.start()
         self._maintenance.reconciliation.start()
+        self._maintenance.completeness.start()
         prefetch.queue_state.start()
         prefetch.related.start()
         prefetch.backfill.start()
@@ -448,6 +459,7 @@ class App:
             prefetch.write_behind,
             prefetch.metadata_making,
             maintenance.reconciliation,
+            maintenance.completeness,
             maintenance.housekeeping,
         ):
             worker.stop()
@@ -673,7 +685,13 @@ def _maintenance(site: Site, core: Core, prefetch: Prefetch, when_checked: Calla
         Invalidation(catalogue, store.records, prefetch.scheduler),
         Reconciliation(site.api, store.versions, store.metadata, site.dispatcher, catalogue.has_file),
         Housekeeping(store, core.pool, when_checked),
+        _completeness(site),
     )
+
+
+def _completeness(site: Site) -> Completeness:
+    senders = Senders(site.api) if site.settings.ask_sender else None
+    return Completeness(Hierarchy(site.api), senders, site.events, site.clock, site.settings.incomplete_seconds)
 
 
 def _connect(site: Site, prefetch: Prefetch, maintenance: Maintenance) -> None:
@@ -681,6 +699,7 @@ def _connect(site: Site, prefetch: Prefetch, maintenance: Maintenance) -> None:
     subscribe, checkpoint, feed = site.dispatcher.subscribe, prefetch.checkpoint, prefetch.change_feed
     subscribe(InstanceStored, lambda event: feed.arrived(event.orthanc_id))
     subscribe(InstanceDeleted, lambda event: maintenance.invalidation.deleted(event.orthanc_id))
+    subscribe(SeriesArrived, lambda event: maintenance.completeness.arrived(event.series_id))
     subscribe(InstancesLogged, lambda event: maintenance.reconciliation.logged(event.orthanc_ids))
     subscribe(StaleInstanceFound, lambda event: maintenance.invalidation.deleted(event.orthanc_id))
     if site.settings.metadata != "off":
@@ -789,14 +808,19 @@ def _limits(settings: Settings) -> Limits:
 
 
 def _areas(
-    site: Site, core: Core, prefetch: Prefetch, jobs: Jobs, archive_state: Callable[[], ArchiveFigures]
+    site: Site,
+    core: Core,
+    prefetch: Prefetch,
+    jobs: Jobs,
+    archive_state: Callable[[], ArchiveFigures],
+    completeness: Completeness,
 ) -> Iterator[Area]:
     catalogue, store, scheduler, metrics = core.catalogue, core.store, prefetch.scheduler, site.metrics
     change_feed, pool, archive = prefetch.change_feed, core.pool, Hierarchy(site.api)
     yield Status(
         site.findings, site.settings, catalogue, store, scheduler, change_feed, pool, metrics, site.url, archive_state
     )
-    yield ResourceUsage(archive, catalogue, store, scheduler)
+    yield ResourceUsage(archive, catalogue, store, scheduler, completeness.expected)
     yield Actions(
         archive,
         catalogue,
@@ -814,7 +838,11 @@ def _areas(
 
 
 def _measurements(
-    site: Site, core: Core, prefetch: Prefetch, archive_state: Callable[[], ArchiveFigures]
+    site: Site,
+    core: Core,
+    prefetch: Prefetch,
+    archive_state: Callable[[], ArchiveFigures],
+    completeness: Completeness,
 ) -> Measurements:
     return Measurements(
         site.findings,
@@ -826,4 +854,5 @@ def _measurements(
         prefetch.change_feed,
         core.pool,
         archive_state,
+        lambda: completeness.incomplete,
     )

@@ -80,6 +80,7 @@ class Present:
     at_work: Sequence[WorkFigures]
     bytes_in_flight: int
     archive: ArchiveFigures = field(default_factory=ArchiveFigures)
+    incomplete_series: int = 0
 
 
 class Measurements:
@@ -96,8 +97,9 @@ class Measurements:
         change_feed: QueueFigures,
         pool: BufferPool,
         archive: Callable[[], ArchiveFigures] = ArchiveFigures,
+        incomplete_series: Callable[[], int] = int,
     ) -> None:
-        self._archive = archive
+        self._archive, self._incomplete_series = archive, incomplete_series
         self._findings, self._settings, self._clock, self._catalogue = findings, settings, clock, catalogue
         self._store, self._scheduler, self._change_feed, self._pool = store, scheduler, change_feed, pool
         self._cache, self._valid_until = CacheFigures(0, 0, 0, TotalUsage()), 0.0
@@ -117,6 +119,7 @@ class Measurements:
             at_work=self._scheduler.at_work(),
             bytes_in_flight=self._pool.leased,
             archive=self._archive(),
+            incomplete_series=self._incomplete_series(),
         )
 
     def _count(self) -> CacheFigures:

@@ -149,6 +149,11 @@ def _queue(present: Present) -> Iterator[Family]:
         present.oldest_waiting,
     )
     yield _gauge("at_work", "Instances being extracted.", len(present.at_work))
+    yield _gauge(
+        "incomplete_series",
+        "Series that lack instances for longer than IncompleteSeconds.",
+        present.incomplete_series,
+    )
     yield _gauge("archive_behind", "Changes and tasks that have not reached the archive.", present.archive.behind)
     yield _gauge(
         "archive_unreachable",

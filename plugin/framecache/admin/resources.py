@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,7 +56,16 @@ STUDIES_ARGUMENTS = (
 class ResourceUsage:
     """The area of studies, series and instances."""
 
-    def __init__(self, archive: Hierarchy, catalogue: Catalogue, store: Store, scheduler: Scheduler) -> None:
+    def __init__(
+        self,
+        archive: Hierarchy,
+        catalogue: Catalogue,
+        store: Store,
+        scheduler: Scheduler,
+        expected: Callable[[StoredSeries], int | None] = lambda series: series.expected,
+    ) -> None:
+        """`expected` says how many instances a series will have, as far as that is known."""
+        self._expected = expected
         self._archive, self._catalogue, self._store, self._scheduler = archive, catalogue, store, scheduler
         self.get_routes: Mapping[str, Answer] = {
             "studies": Asked(self.studies, STUDIES_ARGUMENTS),
@@ -84,7 +93,7 @@ class ResourceUsage:
         return {
             **self._study(usage),
             "StoredInstances": sum(map(len, by_series.values())),
-            "SeriesList": [_series(one, by_series[one.orthanc_id]) for one in series],
+            "SeriesList": [self._series(one, by_series[one.orthanc_id]) for one in series],
         }
 
     def series(self, orthanc_id: str) -> dict[str, Any]:
@@ -93,7 +102,7 @@ class ResourceUsage:
         series = self._archive.series(orthanc_id)
         stored = self._archive.instances_of("SeriesInstanceUID", series.series_instance_uid, [series])
         progress = self._progress(stored)
-        return {**_series(series, progress), "InstancesList": [one.to_json() for one in progress]}
+        return {**self._series(series, progress), "InstancesList": [one.to_json() for one in progress]}
 
     def instance(self, orthanc_id: str) -> dict[str, Any]:
         """GET /frame-cache/instances/{id}. Raises NotFound."""
@@ -134,6 +143,19 @@ class ResourceUsage:
             "Pinned": usage.study_instance_uid in self._store.pins.studies(),
         }
 
+    def _series(self, stored: StoredSeries, progress: Sequence[_Progress]) -> dict[str, Any]:
+        return {
+            "ID": stored.orthanc_id,
+            "StudyID": stored.study_id,
+            "SeriesInstanceUID": stored.series_instance_uid,
+            "StoredInstances": len(progress),
+            "ExpectedInstances": self._expected(stored),
+            "CachedInstances": sum(one.state == "cached" for one in progress),
+            "Frames": sum(one.stored.frames for one in progress),
+            "CachedFrames": sum(one.cached_frames for one in progress),
+            "Bytes": sum(one.usage.size for one in progress),
+        }
+
     def _progress(self, stored: Sequence[StoredInstance]) -> list[_Progress]:
         usage = self._usage([one.orthanc_id for one in stored])
         found = []
@@ -145,20 +167,6 @@ class ResourceUsage:
     def _usage(self, ids: Sequence[str]) -> Mapping[str, InstanceUsage]:
         usage: Mapping[str, InstanceUsage] = self._catalogue.on_desk(lambda: self._store.usage.instances(ids))
         return usage
-
-
-def _series(stored: StoredSeries, progress: Sequence[_Progress]) -> dict[str, Any]:
-    return {
-        "ID": stored.orthanc_id,
-        "StudyID": stored.study_id,
-        "SeriesInstanceUID": stored.series_instance_uid,
-        "StoredInstances": len(progress),
-        "ExpectedInstances": stored.expected,
-        "CachedInstances": sum(one.state == "cached" for one in progress),
-        "Frames": sum(one.stored.frames for one in progress),
-        "CachedFrames": sum(one.cached_frames for one in progress),
-        "Bytes": sum(one.usage.size for one in progress),
-    }
 
 
 def _state(frames: int, cached: int, state: ExtractionState | None) -> str:

@@ -328,6 +328,23 @@ class Settings:
             "Stop the backfill when this much of MaximumSizeMB is in use, in %.",
         )
     )
+    incomplete_seconds: float = field(
+        metadata=_declared(
+            "IncompleteSeconds",
+            Number(float, 0, 86_400),
+            600.0,
+            "Report a series that still lacks instances this long after its first one came, in seconds; 0: never.",
+        )
+    )
+    ask_sender: bool = field(
+        metadata=_declared(
+            "AskSender",
+            Flag(),
+            False,
+            "Ask the sender of a series how many instances it has, by a C-FIND, if it is among DicomModalities and "
+            "the instances do not say.",
+        )
+    )
     cluster: str = field(
         metadata=_declared(
             "Cluster",

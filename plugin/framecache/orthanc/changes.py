@@ -17,13 +17,14 @@ _PAGE = 200
 class ChangesPage:
     """A page of the log, up to the sequence number `last`.
 
-    New instances with sequence number and Orthanc ID, and the Orthanc IDs of new studies.
+    New instances with sequence number and Orthanc ID, and the Orthanc IDs of new studies and series.
     """
 
     new_instances: Sequence[tuple[int, str]]
     new_studies: Sequence[str]
     last: int
     is_end: bool
+    new_series: Sequence[str] = ()
 
 
 class Changes:
@@ -51,6 +52,7 @@ class Changes:
         try:
             new = [(int(c["Seq"]), str(c["ID"])) for c in answer["Changes"] if c["ChangeType"] == "NewInstance"]
             studies = [str(c["ID"]) for c in answer["Changes"] if c["ChangeType"] == "NewStudy"]
-            return ChangesPage(new, studies, int(answer["Last"]), bool(answer["Done"]))
+            series = [str(c["ID"]) for c in answer["Changes"] if c["ChangeType"] == "NewSeries"]
+            return ChangesPage(new, studies, int(answer["Last"]), bool(answer["Done"]), series)
         except (KeyError, TypeError, ValueError) as error:
             raise SourceError("Orthanc's log of changes is invalid") from error

@@ -19,7 +19,7 @@ from framecache.ports import OrthancApi
 from framecache.prefetch.admission import Admission
 from framecache.prefetch.announcements import Announcements
 from framecache.prefetch.checkpoint import Checkpoint
-from framecache.prefetch.events import InstancesDescribed, InstancesLogged, StudyArrived
+from framecache.prefetch.events import InstancesDescribed, InstancesLogged, SeriesArrived, StudyArrived
 from framecache.prefetch.late_changes import LateChanges
 from framecache.prefetch.scheduler import Scheduler
 from framecache.prefetch.task import ARRIVALS, Priority
@@ -133,6 +133,8 @@ class ChangeFeed:
                 self._take_in(page.new_instances)
             for study_id in page.new_studies:
                 self._dispatcher.publish(StudyArrived(study_id))
+            for series_id in page.new_series:
+                self._dispatcher.publish(SeriesArrived(series_id))
             self._checkpoint.read(page.last)
             if page.is_end:
                 self._take_in(self._late.find(page.last))

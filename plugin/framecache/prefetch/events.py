@@ -19,6 +19,13 @@ class StudyArrived:
 
 
 @dataclass(frozen=True, slots=True)
+class SeriesArrived:
+    """The first instance of the series with this Orthanc ID is new."""
+
+    series_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class InstancesLogged:
     """Orthanc's log of changes says that instances with these Orthanc IDs were stored, here or by another Orthanc."""
 

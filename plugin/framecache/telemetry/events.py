@@ -9,7 +9,20 @@ from typing import Literal, NamedTuple
 
 from framecache.ports import Clock
 
-Kind = Literal["cached", "failed", "evicted", "purged", "pinned", "unpinned", "deleted", "degraded", "recovered", "job"]
+Kind = Literal[
+    "cached",
+    "failed",
+    "evicted",
+    "purged",
+    "pinned",
+    "unpinned",
+    "deleted",
+    "degraded",
+    "recovered",
+    "job",
+    "incomplete",
+    "completed",
+]
 _MOST = 10_000
 
 
