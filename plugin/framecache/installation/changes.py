@@ -86,5 +86,9 @@ def _settings(configuration: Configuration) -> Iterator[Change]:
     uses_gdcm = find_plugin(plugin_files(configuration.get("Plugins"), configuration.folder), _GDCM) is not None
     if uses_gdcm and configuration.get("BuiltinDecoderTranscoderOrder") in (None, "After"):
         yield Change(["BuiltinDecoderTranscoderOrder"], "Before", "GDCM's transcoder can end Orthanc 1.12.7")
+    if configuration.section("FrameCache").get("Metadata") != "off":
+        yield Change(
+            ["DicomWeb", "EnableMetadataCache"], False, "the plugin answers metadata: DICOMweb need not make any"
+        )
     if configuration.get("OHIF") is not None:
         yield Change(["OHIF", "DataSource"], "dicom-web", "otherwise OHIF loads whole files, never frames")

@@ -11,6 +11,7 @@ from framecache.admin.checks import (
     Check,
     check_admin_users,
     check_dicom_web_enabled,
+    check_metadata_cache,
     check_ohif,
     check_settings,
     check_threads,
@@ -34,7 +35,7 @@ class Examination:
     path: Path
     machine: Machine
     python: str | None = None
-    ask: Callable[[str, Sequence[Path]], Interpreter | None] = ask
+    ask: Callable[[str, Sequence[Path], Sequence[str]], Interpreter | None] = ask
 
     def checks(self) -> list[Check]:
         """All findings, those that passed too."""
@@ -63,6 +64,8 @@ class Examination:
         yield check_settings(None)
         verified = configuration.get("AuthenticationEnabled") is True
         yield check_admin_users(settings.admin_users, verified=verified)
+        answered = settings.metadata != "off"
+        yield check_metadata_cache({"dicom-web": ""}, configuration.value, answered=answered)
         yield from self._python_checks(configuration, settings, has_script=script.passed)
         yield check_access(settings.directory, storage)
         yield check_disk(self.machine, settings)
@@ -80,7 +83,7 @@ class Examination:
             f"Orthanc's Python is {version}: 3.13 or later is needed, as in Debian 13 or orthancteam/orthanc 26.8",
         )
         program = self.python or settings.python
-        found = self.ask(program, folders := package_folders(configuration))
+        found = self.ask(program, folders := package_folders(configuration), packages_for(settings))
         is_same = found is not None and found.version == version
         yield Check(
             "Python",
@@ -89,7 +92,7 @@ class Examination:
             f'{version}: helper processes need the same; install python{version}, or set "FrameCache": {{"Python": …}}',
         )
         if found is not None and is_same and has_script:
-            yield _package_check(found, folders[0])
+            yield _package_check(found, folders[0], extras(settings))
 
 
 def _plugin_checks(configuration: Configuration) -> Iterator[Check]:
@@ -128,10 +131,21 @@ def _script_check(configuration: Configuration) -> Check:
     return Check("PythonScript", ours, advice)
 
 
-def _package_check(found: Interpreter, folder: Path) -> Check:
+def _package_check(found: Interpreter, folder: Path, wanted: Sequence[str]) -> Check:
     told = "; ".join(f"{name} ({why})" for name, why in found.missing.items())
-    command = orthanc_python.pip_command(found.version, folder)
+    command = orthanc_python.pip_command(found.version, folder, wanted)
     return Check("Packages", not found.missing, f"Python {found.version} cannot import {told}: {command}")
+
+
+def extras(settings: Settings) -> list[str]:
+    """The optional extras that these settings need."""
+    wanted = {"archive": settings.archive or settings.storage_url, "cluster": settings.cluster}
+    return [name for name, is_used in wanted.items() if is_used]
+
+
+def packages_for(settings: Settings) -> list[str]:
+    """What Orthanc's Python has to import with these settings."""
+    return [*orthanc_python.PACKAGES, *(name for extra in extras(settings) for name in orthanc_python.EXTRAS[extra])]
 
 
 def package_folders(configuration: Configuration) -> list[Path]:

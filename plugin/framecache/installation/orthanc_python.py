@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 PLUGIN = "libOrthancPython.so"
@@ -21,6 +22,10 @@ FOLDERS = (
 # The first Python whose Orthanc plugin (5.0) can release the GIL: that of Debian 13.
 OLDEST = (3, 13)
 PACKAGES = ("diskcache", "imagecodecs", "numpy", "pydicom", "xxhash", "framecache")
+
+EXTRAS: Mapping[str, Sequence[str]] = MappingProxyType(
+    {"archive": ("obstore",), "cluster": ("procrastinate", "psycopg", "psycopg_pool")}
+)
 
 _LINKED = re.compile(rb"libpython(3\.\d+)[\w.]*\.so")
 _ASK = """
@@ -74,10 +79,11 @@ def find_program(version: str) -> str:
     return shutil.which(f"python{version}") or "python3"
 
 
-def pip_command(version: str, folder: Path) -> str:
+def pip_command(version: str, folder: Path, extras: Sequence[str] = ()) -> str:
     """How to install the package with all it needs for that Python."""
     options = f"--target={folder} --python-version={version} --only-binary=:all: --upgrade"
-    return f"python3 -m pip install {options} framecache"
+    package = f"'framecache[{','.join(extras)}]'" if extras else "framecache"
+    return f"python3 -m pip install {options} {package}"
 
 
 def ask(program: str, folders: Sequence[Path], names: Sequence[str] = PACKAGES) -> Interpreter | None:

@@ -54,6 +54,7 @@ class Site:
             "PythonScript": str(self.script),
             "Python": {"AllowThreads": True},
             "KeepAliveTimeout": 60,
+            "DicomWeb": {"EnableMetadataCache": False},
         }
 
     def write(self, value: dict[str, Any]) -> None:

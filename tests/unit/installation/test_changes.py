@@ -33,6 +33,8 @@ def test_a_configuration_that_serves_is_left_alone(site: Site) -> None:
         ({"KeepAliveTimeout": None}, ["KeepAliveTimeout"]),
         ({"KeepAliveTimeout": 1}, ["KeepAliveTimeout"]),
         ({"KeepAliveTimeout": 30}, []),
+        ({"DicomWeb": None}, ["DicomWeb.EnableMetadataCache"]),
+        ({"DicomWeb": None, "FrameCache": {"Metadata": "off"}}, []),
         ({"OHIF": {}}, ["OHIF.DataSource"]),
         ({"OHIF": {"DataSource": "dicom-json"}}, ["OHIF.DataSource"]),
         ({"OHIF": {"DataSource": "dicom-web"}}, []),

@@ -9,20 +9,21 @@ from pathlib import Path
 import pytest
 from framecache.installation.examination import Examination
 from framecache.installation.machine import Machine
-from framecache.installation.orthanc_python import Interpreter, ask
+from framecache.installation.orthanc_python import PACKAGES, Interpreter, ask
 
 from dev.console import CHECKOUT
 from tests.unit.installation.site import DICOM_WEB, PYTHON, Site
 
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
-Ask = Callable[[str, Sequence[Path]], Interpreter | None]
+Ask = Callable[[str, Sequence[Path], Sequence[str]], Interpreter | None]
 LARGE = Machine(free=lambda _: 1 << 40, memory=lambda: 1 << 40)
 
 
-def answer(program: str, folders: Sequence[Path]) -> Interpreter | None:
-    """As a Python that has all packages, at once."""
+def answer(program: str, folders: Sequence[Path], names: Sequence[str]) -> Interpreter | None:
+    """As a Python that has all packages but those of extras, at once."""
     assert folders
-    return Interpreter(program, VERSION, {}) if program == sys.executable else None
+    missing = dict.fromkeys({*names} - {*PACKAGES}, "No module")
+    return Interpreter(program, VERSION, missing) if program == sys.executable else None
 
 
 def advice(site: Site, machine: Machine = LARGE, ask: Ask = answer) -> dict[str, str]:
@@ -52,9 +53,15 @@ FAULTS: dict[str, tuple[Callable[[Site], object], str, str]] = {
     "another script": (lambda s: s.script.write_text("import orthanc"), "PythonScript", "install(orthanc)"),
     "no threads": (lambda s: s.change(Python={}), "AllowThreads", '"AllowThreads": true'),
     "OHIF": (lambda s: s.change(OHIF={"DataSource": "dicom-json"}), "OhifDataSource", "dicom-web"),
-    "DICOMweb off": (lambda s: s.change(DicomWeb={"Enable": False}), "DicomWebEnabled", "turned off"),
+    "DICOMweb off": (
+        lambda s: s.change(DicomWeb={"Enable": False, "EnableMetadataCache": False}),
+        "DicomWebEnabled",
+        "turned off",
+    ),
     "bad setting": (lambda s: s.set(Workers=0), "Settings", "from 1 to 64"),
     "no section": (lambda s: s.change(FrameCache=[1]), "Settings", "must be an object"),
+    "metadata": (lambda s: s.change(DicomWeb={}), "MetadataCache", "EnableMetadataCache"),
+    "archive": (lambda s: s.set(Archive="file:///srv/archive"), "Packages", "'framecache[archive]'"),
     "users": (lambda s: s.set(AdminUsers=["a"]), "AdminUsers", "AuthenticationEnabled"),
     "no Python": (lambda s: s.set(Python="/no/python"), "Python", "not there"),
 }
