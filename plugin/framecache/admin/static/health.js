@@ -7,10 +7,11 @@ const ICONS = { good: "✓", warn: "!", bad: "✕" };
 const NAMES = { DicomWebPlugin: "DICOMweb plugin", OhifDataSource: "OHIF data source", OrthancVersion: "Orthanc version", PythonPluginVersion: "Python plugin version" };
 
 /** What the status says in one word, with how bad that is. */
-export function verdict({ Serving: serving, Degraded: degraded, Checks: checks }) {
+export function verdict({ Serving: serving, Degraded: degraded, Checks: checks, Archive: archive }) {
   if (!serving) return ["bad", "Off"];
   if (degraded) return ["bad", "Degraded"];
-  return checks.every((check) => check.Passed) ? ["good", "Working"] : ["warn", "Working, with advice"];
+  const isWell = checks.every((check) => check.Passed) && !archive?.Fault;
+  return isWell ? ["good", "Working"] : ["warn", "Working, with advice"];
 }
 
 /** What an error means for the page, in a word or two, and the reason. */
