@@ -43,9 +43,16 @@ def _summary(report: Mapping[str, Any]) -> dict[str, object]:
     }
 
 
+def _archive(archive: Mapping[str, Any]) -> str:
+    fault = archive["Fault"]
+    state = f"out of reach since {fault['Since']}: {fault['Reason']}" if fault else "in reach"
+    return f"{state}; {archive['Behind']} behind"
+
+
 def _cache(report: Mapping[str, Any]) -> dict[str, object]:
     return {
         "Cached": f"{size(report['Bytes'])} of {size(report['MaximumBytes'])}",
         "PinnedStudies": len(report["PinnedStudies"]),
+        **({"Archive": _archive(archive)} if (archive := report.get("Archive")) else {}),
         **{name: report[name] for name in _COUNTERS if name in report},
     }

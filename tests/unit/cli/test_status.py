@@ -37,6 +37,17 @@ def test_it_tells_what_the_cache_did(orthanc: FakeOrthanc, command: Command) -> 
     assert "3.0 MiB of 20.0 GiB" in done.output
 
 
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [(None, "in reach; 12 behind"), ({"Since": "2026-11-30", "Reason": "no answer"}, "out of reach since 2026-11-30")],
+)
+def test_it_tells_whether_the_archive_is_in_reach(
+    orthanc: FakeOrthanc, command: Command, fault: dict[str, str] | None, told: str
+) -> None:
+    orthanc.answers["/frame-cache/status"] = {**WORKING, "Archive": {"Behind": 12, "Fault": fault}}
+    assert told in command("status").output
+
+
 def test_a_plugin_with_a_wrong_setting_says_what_to_change(orthanc: FakeOrthanc, command: Command) -> None:
     orthanc.answers["/frame-cache/status"] = ASIDE
     done = command("status")
