@@ -16,7 +16,7 @@ from framecache.dicom.frame_table import FramePlace
 from framecache.dicom.identity import InstancePath
 from framecache.tree import layout
 from framecache.tree.layout import TRAILER, part_header
-from framecache.tree.objects import BINARY, Headers, Objects
+from framecache.tree.objects import BINARY, Headers, Listed, Objects
 from framecache.tree.record import StoredFrame
 from framecache.tree.source import StoredInstance
 
@@ -49,15 +49,10 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """Frames whose objects are being written: wait for all of them before a record names them."""
+    """Frames whose objects are being written: all that is pending has to be done before a record names them."""
 
     frames: tuple[StoredFrame, ...]
     pending: tuple[Future[None], ...]
-
-    def wait(self) -> None:
-        """Raises Unreachable."""
-        for future in self.pending:
-            future.result()
 
 
 class FrameWriter:
@@ -90,11 +85,12 @@ class FrameWriter:
         """All frames in one object, and their table. Nothing is done if they are there."""
         sha256 = instance.origin.sha256
         table = layout.version(sha256, "table")
-        if self._objects.head(table) is not None:
+        listed = self._objects.head(table)
+        if listed is not None and not _is_old(listed):
             return
         rows = bytearray()
         self._objects.replace_with_stream(layout.version(sha256, "all"), _all_frames(instance, rows))
-        self._objects.create(table, rows)
+        self._objects.replace(table, rows)
 
     def rewrite(self, instance: StoredInstance, *, together: bool) -> None:
         """Write all objects of a version over what is there: under its checksum, and bulk data in its study."""
@@ -114,7 +110,7 @@ class FrameWriter:
         study = layout.file_name(instance.path.study_instance_uid)
         values = {layout.bulk_data(study, name): content for name, content in instance.bulk_data.items()}
         return tuple(
-            self._submit(len(content), partial(self._keep, key, content, BINARY)) for key, content in values.items()
+            self._submit(len(content), partial(self._mend, key, content, BINARY)) for key, content in values.items()
         )
 
     def _put(self, instance: StoredInstance, number: int, body: bytearray, *, is_first: bool) -> Future[None]:
@@ -124,7 +120,7 @@ class FrameWriter:
             if not (is_first and self._keep(layout.frame(path, number), body, headers)):
                 if is_first:
                     self._contest(path)
-                self._keep(layout.version(instance.origin.sha256, number), body, headers)
+                self._mend(layout.version(instance.origin.sha256, number), body, headers)
 
         return self._submit(len(body), put)
 
@@ -146,9 +142,14 @@ class FrameWriter:
         if self._objects.read(key) != body:
             return False
         listed = self._objects.head(key)
-        if listed is not None and datetime.now(UTC) - listed.modified > _OLD:
+        if listed is not None and _is_old(listed):
             self._objects.replace(key, body, headers)
         return True
+
+    def _mend(self, key: str, body: bytes | bytearray, headers: Headers) -> None:
+        """The same of an object that is named by its content: another content is a damaged one."""
+        if not self._keep(key, body, headers):
+            self._objects.replace(key, body, headers)
 
     def _contest(self, path: InstancePath) -> None:
         self._objects.create(layout.contested(path), b"")
@@ -171,6 +172,10 @@ class FrameWriter:
             key = layout.version(instance.origin.sha256, number)
         self._objects.replace_with_stream(key, chunks(), headers)
         return StoredFrame(place.length, checksum.hexdigest(), instance.runs(place))
+
+
+def _is_old(listed: Listed) -> bool:
+    return datetime.now(UTC) - listed.modified > _OLD
 
 
 def _body(instance: StoredInstance, place: FramePlace) -> tuple[StoredFrame, bytearray]:

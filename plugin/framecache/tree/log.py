@@ -19,7 +19,7 @@ from framecache.tree.record import Record
 
 _Value = TypeVar("_Value", Entry, Change)
 _CHANGES = "changes"
-_MOST_IN_MEMORY = 256  # entries; each may have some hundred records
+_MOST_IN_MEMORY = 64  # entries; each may have some hundred records
 
 
 @dataclass(frozen=True, slots=True)

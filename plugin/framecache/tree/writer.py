@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from typing import NamedTuple, Self
 
 from framecache.dicom.identity import InstancePath
-from framecache.errors import FrameCacheError, reason
+from framecache.errors import reason
 from framecache.tree.entry import Entry
 from framecache.tree.errors import ArchiveError
 from framecache.tree.frame_writer import FrameWriter, Written
@@ -21,6 +22,7 @@ from framecache.tree.view import Standing, standings
 TOGETHER_FROM = 4096  # frames
 RECORDS_AT_ONCE = 256
 _BYTES_AT_ONCE = 512 << 20
+_SERIES_IN_MEMORY = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +53,37 @@ class Skipped:
 Outcome = Added | Unchanged | Skipped
 
 
+class _Known(NamedTuple):
+    """Of an instance that was added before: the SHA-256 of its live version, if it has one, and the greatest version;
+    why it was deleted, if it was."""
+
+    live: str
+    version: int
+    reason: str
+
+    @classmethod
+    def of(cls, standing: Standing) -> Self:
+        live = standing.live
+        return cls(live.origin.sha256 if live else "", standing.next_version - 1, standing.reason)
+
+
+_NEW = _Known("", 0, "")
+
+
+class _Waiting(NamedTuple):
+    """A record that no entry has yet, and what has to be written before."""
+
+    record: Record
+    outcome: Added
+    pending: tuple[Future[None], ...]
+
+
 @dataclass(slots=True)
 class _Series:
-    """What is known of a series, and the records that no entry has yet."""
+    """What is known of the instances of a series, by their UIDs, and the records that no entry has yet."""
 
-    standings: dict[tuple[str, str], Standing]
-    waiting: list[tuple[Record, Added, Written | None, tuple[Future[None], ...]]] = field(default_factory=list)
+    known: dict[str, _Known]
+    waiting: list[_Waiting] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -87,7 +114,7 @@ class Writer:
                     outcome = self._add(source, instance)
             except ArchiveError:
                 raise
-            except (FrameCacheError, OSError, ValueError, RecursionError) as error:
+            except Exception as error:  # noqa: BLE001 - a bad file stops nothing
                 outcome = Skipped(source, reason(error))
             if not isinstance(outcome, Added):
                 yield outcome
@@ -98,52 +125,62 @@ class Writer:
     def finish(self) -> list[Outcome]:
         """Write the entries of all instances whose frames are written."""
         waiting = [one for series in self._series.values() for one in series.waiting]
-        for _, _, written, others in waiting:
-            for future in (*(written.pending if written else ()), *others):
-                future.result()
+        for future in (future for one in waiting for future in one.pending):
+            future.result()
         if waiting:
             self.objects.settle()
         for series in self._series.values():
             if series.waiting:
-                key, content = Entry.of([record for record, *_ in series.waiting]).encode()
-                if not self.objects.create(key, content, OWN_JSON) and self.objects.read(key) != content:
-                    self.objects.replace(key, content, OWN_JSON)  # what was there is damaged: its name says so
+                self._write_entry([one.record for one in series.waiting])
                 series.waiting.clear()
+        if len(self._series) > _SERIES_IN_MEMORY:
+            self._series.clear()
         self._records = self._bytes = 0
-        return [added for _, added, *_ in waiting]
+        return [one.outcome for one in waiting]
+
+    def _write_entry(self, records: Sequence[Record]) -> None:
+        key, content = Entry.of(records).encode()
+        if not self.objects.create(key, content, OWN_JSON) and self.objects.read(key) != content:
+            self.objects.replace(key, content, OWN_JSON)  # what was there is damaged: its name says so
 
     def _add(self, source: Source, instance: StoredInstance) -> Outcome:
         path = instance.path
-        series = self._known(path)
-        key = (path.series_instance_uid, path.sop_instance_uid)
-        standing = series.standings.get(key, Standing())
+        series = self._of_series(path)
+        known = series.known.get(path.sop_instance_uid, _NEW)
         self.studies.add(file_name(path.study_instance_uid))
-        if standing.live and standing.live.origin.sha256 == instance.origin.sha256:
+        if known.live and known.live == instance.origin.sha256:
             return Unchanged(source, path)
-        if standing.live is None and standing.dead_up_to and not self.revive:
-            return Skipped(source, f"it was deleted: {standing.reason}")
-        number = instance.number_of_frames
-        together = bool(number) and number >= self.together_from
-        if together:
-            self.frames.write_together(instance)
-        written = None if together or not number else self.frames.write(instance, is_first=standing.next_version == 1)
-        others = self.frames.write_bulk_data(instance)
-        record = _record(instance, standing.next_version, number, written)
-        series.standings[key] = Standing(record, standing.dead_up_to, standing.reason)
-        added = Added(source, path, is_replacement=standing.live is not None)
-        series.waiting.append((record, added, written, others))
+        if known.version and not known.live and not self.revive:
+            return Skipped(source, f"it was deleted: {known.reason}")
+        record, pending = self._write(instance, known.version + 1)
+        series.known[path.sop_instance_uid] = _Known(record.origin.sha256, record.version, known.reason)
+        added = Added(source, path, is_replacement=bool(known.live))
+        series.waiting.append(_Waiting(record, added, pending))
         self._records, self._bytes = self._records + 1, self._bytes + instance.size
         return added
 
-    def _known(self, path: InstancePath) -> _Series:
+    def _write(self, instance: StoredInstance, version: int) -> tuple[Record, tuple[Future[None], ...]]:
+        """Begin to write its pieces."""
+        number = instance.number_of_frames
+        together, written = bool(number) and number >= self.together_from, Written((), ())
+        if together:
+            self.frames.write_together(instance)
+        elif number:
+            written = self.frames.write(instance, is_first=version == 1)
+        others = self.frames.write_bulk_data(instance)
+        return _record(instance, version, number, written, together=together), (*written.pending, *others)
+
+    def _of_series(self, path: InstancePath) -> _Series:
         key = (file_name(path.study_instance_uid), file_name(path.series_instance_uid))
         if key not in self._series:
             log = self.log.read_now(*key)
-            self._series[key] = _Series(standings(log.records, log.deletions))
+            found = standings(log.records, log.deletions).items()
+            of_series = {sop: _Known.of(one) for (series, sop), one in found if series == path.series_instance_uid}
+            self._series[key] = _Series(of_series)
         return self._series[key]
 
 
-def _record(instance: StoredInstance, version: int, number: int, written: Written | None) -> Record:
+def _record(instance: StoredInstance, version: int, number: int, written: Written, *, together: bool) -> Record:
     return Record(
         instance.path,
         version,
@@ -152,6 +189,6 @@ def _record(instance: StoredInstance, version: int, number: int, written: Writte
         number,
         instance.frames_transfer_syntax_uid if number else "",
         instance.metadata,
-        written.frames if written else (),
-        together=bool(number) and written is None,
+        written.frames,
+        together,
     )
