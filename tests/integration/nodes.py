@@ -13,14 +13,19 @@ from tests.integration.archive import Archive, running
 
 @contextmanager
 def two_nodes(
-    suite: str, folder: Path, postgresql: Postgresql, settings: Mapping[str, object] | None = None
+    suite: str,
+    folder: Path,
+    postgresql: Postgresql,
+    settings: Mapping[str, object] | None = None,
+    others: Mapping[str, object] | None = None,
 ) -> Iterator[tuple[Archive, Archive]]:
-    """A and B; `settings` are those of the plugin on both. They are killed at the end."""
+    """A and B; `settings` are those of the plugin on both, `others` those of Orthanc. They are killed at the end."""
     with ExitStack() as stack:
 
         def start(name: str) -> Archive:
             configuration = {
                 **postgresql.orthanc_configuration,
+                **(others or {}),
                 "Name": name,
                 "StorageDirectory": str(folder / "storage"),
                 "FrameCache": {**(settings or {}), "Directory": str(folder / name / "FrameCache")},
