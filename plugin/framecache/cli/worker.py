@@ -23,7 +23,7 @@ def worker(session: Session) -> ExitCode:
         storage=Path(arguments.storage) if arguments.storage else None,
         bucket=arguments.bucket,
         concurrency=arguments.concurrency,
-        begins_export=arguments.export,
+        begins=[kind for kind in ("export", "verify", "gc") if getattr(arguments, kind)],
     )
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from framecache.errors import FrameCacheError
 
@@ -19,7 +19,9 @@ class NotHere(FrameCacheError):
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Work on one version of an instance, in one form: whoever does it twice has the same result.
+    """Work on one version of an instance, in one form, or on the studies of an archive that have these `names`.
+
+    Whoever does it twice has the same result. Of studies, the IDs are the first and the last name.
 
     `size` is that of its stored file in bytes. What several pieces change together is their `subject`, such as a study.
     """
@@ -29,6 +31,7 @@ class Piece:
     size: int
     form: str = ""
     subject: str = ""
+    names: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
@@ -37,7 +40,12 @@ class Piece:
 
     def to_json(self) -> dict[str, Any]:
         """The piece as arguments of a task."""
-        return asdict(self)
+        return {**asdict(self), "names": list(self.names)}
+
+    @classmethod
+    def from_json(cls, members: Mapping[str, Any]) -> Self:
+        """The inverse."""
+        return cls(**{**members, "names": tuple(members["names"])})
 
 
 @dataclass(frozen=True, slots=True)

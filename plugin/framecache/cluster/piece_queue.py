@@ -159,7 +159,7 @@ class PieceQueue:
 
     def _do(self, context: JobContext, kind: str, run: int, piece: dict[str, Any]) -> None:
         """One piece. It may have been done before by a node that died before it could say so."""
-        one = Piece(**piece)
+        one = Piece.from_json(piece)
         try:
             size = self._kinds[kind].do(one)
         except (Stopping, NotHere):

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from framecache.dicom.byte_reader import ByteReader, FileReader, MemoryReader
 from framecache.dicom.ranged_reader import FallbackReader
 from framecache.errors import SourceError
 from framecache.instances.stored_files import RemoteFiles
+from framecache.orthanc.identifiers import is_uuid
 from framecache.orthanc.instance import Instance, stored_path
 from framecache.orthanc.instance_index import InstanceIndex
 from framecache.ports import OrthancApi
+from framecache.tree.record import Record
 from framecache.tree.source import Source
 
 _LARGEST_IN_MEMORY = 512 << 20
@@ -27,6 +30,14 @@ class StoredSources:
     def source(self, instance: Instance) -> Source:
         """Its stored file, to be opened by whoever adds it. Opening raises SourceError, and NotFound."""
         return Source(instance.orthanc_id, lambda: self._open(instance), instance.attachment_uuid, instance.md5)
+
+    def of_record(self, record: Record) -> Source | None:
+        """The file that a record of an archive was made of, where this machine sees it."""
+        uuid = record.origin.attachment_uuid
+        if self._storage is None or not is_uuid(uuid):
+            return None
+        path = stored_path(self._storage, uuid)
+        return replace(Source.file(path), attachment_uuid=uuid, md5=record.origin.md5) if os.path.exists(path) else None
 
     def _open(self, instance: Instance) -> ByteReader:
         if (path := self._plain_file(instance)) is not None:

@@ -12,9 +12,12 @@ from pathlib import Path
 
 import requests
 
+from framecache.cluster.archive_care import GC, VERIFY, ArchiveCollection, ArchiveVerification
 from framecache.cluster.archive_export import EXPORT, ArchiveExport
 from framecache.cluster.database import Database, DatabaseError
+from framecache.cluster.piece import Kind
 from framecache.cluster.piece_queue import PieceQueue
+from framecache.cluster.shared_jobs import SharedJob
 from framecache.cluster.shared_work import SharedWork
 from framecache.cluster.stored_sources import StoredSources
 from framecache.cluster.web_api import WebApi
@@ -31,7 +34,7 @@ _PATIENCE = 300.0  # seconds for the pieces at work
 class WorkerOptions:
     """Where it reads and writes. `storage` and `bucket` are where Orthanc's files are; without, Orthanc is asked.
 
-    Only with `begins_export` it begins the export if nobody has, or once more if that is done.
+    `begins` are the kinds of work that it begins if nobody has, or once more if they are done.
     """
 
     orthanc: Sequence[str]
@@ -40,7 +43,7 @@ class WorkerOptions:
     storage: Path | None
     bucket: str
     concurrency: int
-    begins_export: bool
+    begins: Sequence[str]
 
 
 def work_until(
@@ -54,10 +57,15 @@ def work_until(
     database.open()
     with open_tree(options.archive) as tree:
         api = WebApi(options.orthanc, new_session)
-        export = ArchiveExport(api, tree, StoredSources(api, options.storage, _bucket(options)), time)
-        queue = PieceQueue(database, {EXPORT: export}, f"worker@{socket.gethostname()}:{os.getpid()}")
-        if options.begins_export:
-            queue.begin(EXPORT, resume=True)
+        sources = StoredSources(api, options.storage, _bucket(options))
+        kinds: dict[str, Kind] = {
+            EXPORT: ArchiveExport(api, tree, sources, time),
+            VERIFY: ArchiveVerification(tree, sources),
+            GC: ArchiveCollection(tree),
+        }
+        queue = PieceQueue(database, kinds, f"worker@{socket.gethostname()}:{os.getpid()}")
+        for kind in options.begins:
+            queue.begin(kind, resume=True)
         work = SharedWork(database, queue, concurrency=options.concurrency)
         work.start()
         _report_until(stopping, queue, report)
@@ -84,10 +92,12 @@ def _report_until(stopping: threading.Event, queue: PieceQueue, report: Callable
 
 def _progress(queue: PieceQueue) -> str:
     try:
-        job = queue.jobs.find(EXPORT)
+        jobs = [job for kind in queue.kinds if (job := queue.jobs.find(kind)) is not None]
     except DatabaseError as error:
         return str(error)
-    if job is None:
-        return "waiting: nobody has begun the export"
+    return "; ".join(map(_told, jobs)) or "waiting: nobody has begun anything"
+
+
+def _told(job: SharedJob) -> str:
     failed = f", {job.failed} failed" if job.failed else ""
-    return f"export {job.state}: {job.done} of {job.total or '?'} instances{failed}"
+    return f"{job.kind} {job.state}: {job.looked_at - job.unfinished} of {job.total or '?'}{failed}"
