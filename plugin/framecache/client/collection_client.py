@@ -11,7 +11,7 @@ from framecache.client.errors import as_client_errors
 from framecache.client.retrieval import frames, instances
 from framecache.client.retrieval.frames import FrameRetrieval
 from framecache.client.retrieval.instances import InstanceRetrieval
-from framecache.client.retrieval.media_types import MediaTypes, accept_parts, accept_single, arguments_of
+from framecache.client.retrieval.media_types import MediaTypes, accept_files, accept_parts, accept_single, arguments_of
 from framecache.client.retrieval.metadata import MetadataRetrieval
 from framecache.client.retrieval.opening import Opener
 from framecache.client.retrieval.pictures import PictureRetrieval
@@ -199,7 +199,7 @@ class CollectionClient:
         """One instance, as stored unless `media_types` says something else."""
         path = self._path(study_instance_uid, series_instance_uid, sop_instance_uid)
         with as_client_errors(f"{self.base_url}/{path}"):
-            return self._instances.instance(path, accept_parts(media_types, instances.AS_STORED))
+            return self._instances.instance(path, accept_files(media_types, instances.AS_STORED))
 
     def retrieve_instance_metadata(
         self, study_instance_uid: str, series_instance_uid: str, sop_instance_uid: str
@@ -318,7 +318,7 @@ class CollectionClient:
             return self._searching.search(level, parameters, **below)
 
     def _whole(self, study: str, series: str | None, media_types: MediaTypes | None) -> Iterator[Dataset]:
-        return self._instances.instances(study, series, accept_parts(media_types, instances.DEFAULT_ACCEPT))
+        return self._instances.instances(study, series, accept_files(media_types, instances.DEFAULT_ACCEPT))
 
     def _each(self, url: str, begin: Callable[[], Iterator[_Result]]) -> Iterator[_Result]:
         """What `begin` yields. What is wrong with the call is raised before the first is asked for."""

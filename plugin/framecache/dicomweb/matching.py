@@ -126,8 +126,13 @@ def _any_of(patterns: Sequence[str]) -> Criterion:
     return Wildcard(patterns[0])
 
 
+def is_integer(text: str) -> bool:
+    """Whether it is a value of IS."""
+    return _INTEGER.fullmatch(text) is not None
+
+
 def _checked(vr: str, value: str) -> str:
-    if vr in NUMBERS and not _INTEGER.fullmatch(value):
+    if vr in NUMBERS and not is_integer(value):
         raise BadRequest(f"{value} is not a number")
     return key_of(vr, value)
 
@@ -137,7 +142,7 @@ def key_of(vr: str, value: str) -> str:
     if vr == "PN":
         return "=".join(group.rstrip("^ ") for group in unicodedata.normalize("NFC", value).casefold().split("="))
     if vr in NUMBERS:
-        return str(int(value)) if _INTEGER.fullmatch(value) else value
+        return str(int(value)) if is_integer(value) else value
     if vr in RANGED:
         return _earliest(vr, value) or value
     return value

@@ -1,7 +1,7 @@
 """The cases: a question that any DICOMClient can be asked, and what is right to answer.
 
-An answer is a value that can be compared, or a `Refusal`. Where another server is known to answer something else, the
-case says what, and why that is left: `but` has its answer by the name of the kind of client.
+An answer is a value that can be compared, a `Refusal`, or ValueError for what dicomweb-client does not ask. Where
+another server is known to answer something else, the case says what: `but` has its answer by the name of the kind.
 """
 
 from __future__ import annotations
@@ -68,7 +68,10 @@ class Question:
         try:
             return self.ask(client)
         except requests.HTTPError as error:
-            return Refusal(error.response.status_code)
+            is_refused_here = isinstance(error, ValueError) and self.answer is ValueError
+            return ValueError if is_refused_here else Refusal(error.response.status_code)
+        except ValueError:
+            return ValueError  # before anything was asked
 
 
 def studies(**filters: Any) -> Callable[[DICOMClient], Any]:
@@ -417,6 +420,11 @@ def file_questions() -> Iterator[Question]:
     )
     yield Question(
         "a series one by one", data_sets(lambda client: client.iter_series(*SLICES[0].uids[:2])), {*map(whole, SLICES)}
+    )
+    yield Question(
+        "an instance as something else",
+        lambda client: client.retrieve_instance(*SLICES[0].uids, ("application/octet-stream",)),
+        ValueError,
     )
     yield Question("a study that is not there", lambda client: client.retrieve_study("1.2.3"), Refusal(404))
     yield Question(

@@ -69,9 +69,10 @@ class LocalIndex:
 
     def search(self, query: Query, base_url: str) -> list[DicomJson]:
         """The results, each with a RetrieveURL below `base_url`."""
-        computed = computed_attributes(query.level, query.fields, has_all=query.has_all_fields)
+        below = _below(query)
+        computed = computed_attributes(query.level, below, query.fields, has_all=query.has_all_fields)
         statement = select(query, computed)
-        results = Results(query.level, computed, base_url, below=_below(query))
+        results = Results(query.level, computed, base_url, below=below)
         with self._database.reading() as connection:
             return [results.result(row) for row in connection.execute(statement.sql, statement.values)]
 

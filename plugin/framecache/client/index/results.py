@@ -10,21 +10,25 @@ from framecache.client.collection import DicomJson
 from framecache.client.index.statements import COMPUTED, selected
 from framecache.dicom.identity import InstancePath
 from framecache.dicomweb.attributes import ATTRIBUTES, KeyAttribute, Level, known_attribute
-from framecache.dicomweb.matching import NUMBERS
+from framecache.dicomweb.matching import NUMBERS, is_integer
 
 _RETRIEVE_URL = "00081190"
 _REPRESENTATIONS = ("Alphabetic", "Ideographic", "Phonetic")
 _UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 
 
-def computed_attributes(level: Level, fields: Sequence[str], *, has_all: bool) -> tuple[str, ...]:
-    """The attributes that are computed for each result: the usual ones of its level, and those of `fields`."""
+def computed_attributes(level: Level, below: Level | None, fields: Sequence[str], *, has_all: bool) -> tuple[str, ...]:
+    """The attributes that are computed for each result: the usual ones of its levels, and those of `fields`.
+
+    `below` is the level of the resource that is searched, None for all that there is.
+    """
     asked = {one.keyword for field in fields if (one := known_attribute(field)) is not None}
-    return tuple(
+    usual = {
         one.keyword
         for one in ATTRIBUTES
-        if one.keyword in COMPUTED and ((one.level is level and (one.is_returned or has_all)) or one.keyword in asked)
-    )
+        if one.level <= level and (below is None or one.level > below) and (one.is_returned or has_all)
+    }
+    return tuple(keyword for keyword in COMPUTED if keyword in usual | asked)
 
 
 class Results:
@@ -53,7 +57,7 @@ class Results:
             value = _stated(one, values)
             if value is not None:
                 yield one.hex_tag, element(one, value)
-            elif one.is_returned and one.level is self._level:
+            elif one.is_returned:
                 yield one.hex_tag, {"vr": one.vr}
 
 
@@ -79,8 +83,9 @@ def element(attribute: KeyAttribute, value: str | int) -> dict[str, Any]:
         return {"vr": "SQ", "Value": items} if items else {"vr": "SQ"}
     texts = str(value).split("\\") if attribute.is_multiple else [value]
     converted = [_converted(attribute, one) for one in texts]
-    is_empty = all(one in (None, "") for one in converted)
-    return {"vr": attribute.vr} if is_empty else {"vr": attribute.vr, "Value": converted}
+    return (
+        {"vr": attribute.vr, "Value": converted} if any(one is not None for one in converted) else {"vr": attribute.vr}
+    )
 
 
 def _converted(attribute: KeyAttribute, value: str | int) -> Any:
@@ -89,6 +94,6 @@ def _converted(attribute: KeyAttribute, value: str | int) -> Any:
     if attribute.vr == "PN":
         groups = zip(_REPRESENTATIONS, str(value).split("="), strict=False)
         return {name: group for name, group in groups if group}
-    if attribute.vr in NUMBERS and str(value).lstrip("+-").isdigit():
-        return int(value)
+    if attribute.vr in NUMBERS:
+        return int(value) if is_integer(str(value)) else None
     return value

@@ -7,6 +7,7 @@ from typing import Any
 
 from framecache.errors import BadRequest
 
+_OF_FILES = ("application/dicom", "application/*", "*/*")
 MediaTypes = Iterable[str | tuple[str, ...]]
 
 
@@ -19,6 +20,17 @@ def accept_parts(media_types: MediaTypes | None, default: str) -> str:
     if media_types is None:
         return default
     return ", ".join(_part(media_type, syntax) for media_type, syntax in _pairs(media_types))
+
+
+def accept_files(media_types: MediaTypes | None, default: str) -> str:
+    """As `accept_parts`, for whole instances: of any other type there are none, as dicomweb-client says it too."""
+    if media_types is None:
+        return default
+    pairs = list(_pairs(media_types))
+    for media_type, _ in pairs:
+        if media_type not in _OF_FILES:
+            raise BadRequest(f"an instance is application/dicom, not {media_type}")
+    return ", ".join(_part("application/dicom", syntax) for _, syntax in pairs)
 
 
 def accept_single(media_types: MediaTypes | None) -> str | None:

@@ -104,6 +104,24 @@ def test_numbers_are_compared_as_numbers(index: LocalIndex) -> None:
     assert found(index, Level.INSTANCE, Rows="513") == ["1.2.1.1"]
 
 
+def test_a_number_that_is_none_is_left_out(index: LocalIndex) -> None:
+    put(index, record(1, SeriesNumber="1A", InstanceNumber="12"))
+    [result] = index.search(parse_query(Level.INSTANCE, {}), URL)
+    assert (result["00200011"], result["00200013"]) == ({"vr": "IS"}, {"vr": "IS", "Value": [12]})
+
+
+def test_a_result_of_all_instances_has_what_is_told_of_its_series_and_study(index: LocalIndex) -> None:
+    put(index, record(1, Modality="CT", PatientID="P"))
+    for parameters, has_study, has_series in (
+        ({}, True, True),
+        ({"StudyInstanceUID": "1.1"}, False, True),
+        ({"StudyInstanceUID": "1.1", "SeriesInstanceUID": "1.1.1"}, False, False),
+    ):
+        [result] = index.search(parse_query(Level.INSTANCE, parameters), URL)
+        assert ("00100020" in result, "00201208" in result) == (has_study, has_study)
+        assert ("00080060" in result, "00201209" in result) == (has_series, has_series)
+
+
 def test_what_studies_contain_is_computed(index: LocalIndex) -> None:
     other = record(1, Modality="SR", SOPClassUID="1.9")
     both = {**other.values, "SeriesInstanceUID": "1.1.2", "SOPInstanceUID": "1.1.2.1"}

@@ -152,6 +152,15 @@ def test_a_truncated_file_has_the_frames_that_are_whole(of: Make) -> None:
         client.retrieve_instance_frames(*ONE, [3])
 
 
+def test_a_file_is_application_dicom_and_nothing_else(of: Make) -> None:
+    client = of(native(PIXELS))
+    assert client.retrieve_instance(*ONE, ("*/*",)).file_meta.TransferSyntaxUID == EXPLICIT
+    with pytest.raises(InvalidRequestError):
+        client.retrieve_instance(*ONE, ("application/octet-stream",))
+    with pytest.raises(NotAcceptableError):
+        client.retrieve_instance(*ONE, (("application/dicom", "1.2.840.10008.1.2.4.102"),))
+
+
 def test_several_frames_are_rendered_into_one_multipart_body(of: Make) -> None:
     client = of(native(PIXELS))
     body = client.retrieve_instance_frames_rendered(*ONE, [1, 3], ("image/png",))
