@@ -63,7 +63,7 @@ from framecache.orthanc.senders import Senders
 from framecache.orthanc.studies import Studies
 from framecache.plurals import counted
 from framecache.policy.policy import Policy
-from framecache.ports import Clock, OrthancApi, OrthancModule
+from framecache.ports import Clock, HeaderApi, OrthancModule
 from framecache.prefetch.admission import Admission
 from framecache.prefetch.backfill import Backfill
 from framecache.prefetch.backfill_plan import BackfillControl, Plan
@@ -270,7 +270,7 @@ class Site:
         return self.settings.policy()
 
     @property
-    def api(self) -> OrthancApi:
+    def api(self) -> HeaderApi:
         """Orthanc's REST API, which answers from ORTHANC_STARTED on."""
         return ModuleApi(self.module)
 

@@ -19,6 +19,16 @@ class OrthancApi(Protocol):
         """The body of the answer to POST `uri`."""
 
 
+class HeaderApi(OrthancApi, Protocol):
+    """The same, and what no route gives."""
+
+    def header(self, orthanc_id: str) -> bytes:
+        """The present file of an instance without the value of its pixel data, as Orthanc's own parser writes it.
+
+        Orthanc reads no more of it, where its storage has reading by range. Raises SourceError.
+        """
+
+
 class Clock(Protocol):
     """The clock, which tests replace."""
 
@@ -59,6 +69,10 @@ class OrthancModule(Protocol):
         """The types of changes, as numbers."""
 
     @property
+    def LoadDicomInstanceMode(self) -> Any:
+        """How much of an instance is loaded, as numbers."""
+
+    @property
     def MetricsType(self) -> Any:
         """The types of Orthanc's metrics, as numbers."""
 
@@ -77,6 +91,9 @@ class OrthancModule(Protocol):
 
     def GetConfigurationPath(self) -> str:
         """The file or folder of the configuration."""
+
+    def LoadDicomInstance(self, instance_id: str, mode: int, /) -> Any:
+        """An instance, parsed."""
 
     def LogError(self, message: str, /) -> None:
         """Write to Orthanc's log."""

@@ -77,7 +77,7 @@ class Slice:
         return stream.getvalue()
 
 
-BUCKET_SCRIPT = str(CHECKOUT / "tests/integration/storage_in_bucket.py")
+BUCKET_SCRIPT = str(CHECKOUT / "dev/storage_in_bucket.py")
 CONFIGURATIONS: dict[str, dict[str, Any]] = {
     "in a folder": {},
     "compressed": {"StorageCompression": True},

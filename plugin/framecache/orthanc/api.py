@@ -16,13 +16,21 @@ class ModuleApi:
     """Orthanc's REST API, called in the process."""
 
     def __init__(self, module: OrthancModule) -> None:
-        self._get, self._post = module.RestApiGet, module.RestApiPost
+        self._module, self._get, self._post = module, module.RestApiGet, module.RestApiPost
 
     def get(self, uri: str) -> bytes:
         return _call(lambda: self._get(uri))
 
     def post(self, uri: str, body: bytes) -> bytes:
         return _call(lambda: self._post(uri, body))
+
+    def header(self, orthanc_id: str) -> bytes:
+        module = self._module
+        return _call(
+            lambda: bytes(
+                module.LoadDicomInstance(orthanc_id, module.LoadDicomInstanceMode.EMPTY_PIXEL_DATA).GetInstanceData()
+            )
+        )
 
 
 def _call(function: Callable[[], bytes]) -> bytes:

@@ -19,7 +19,7 @@ class InstanceIndex:
     """Asks Orthanc. All methods raise SourceError if it does not answer."""
 
     def __init__(self, api: OrthancApi) -> None:
-        self._api = api
+        self._api, self._longest_page = api, 0
 
     def under(self, path: InstancePath) -> list[Instance]:
         """The instances with these three UIDs: several if patients share them.
@@ -74,13 +74,25 @@ class InstanceIndex:
         return [sorted(map(str, one["Instances"])) for one in sorted(series, key=lambda one: str(one["ID"]))]
 
     def _series(self, question: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        """Page by page: LimitFindResults limits the length of an answer."""
+        """Page by page: LimitFindResults limits the length of an answer.
+
+        So the last page is empty, or shorter than some other was: a series is one row, and a second question for it
+        would take as long as the first.
+        """
+        if self._longest_page <= 1:
+            self._page({"Query": {}}, 0, 2)
         since = 0
-        while found := post_json(
-            self._api, "/tools/find", {**question, "Level": "Series", "Since": since, "Limit": _PAGE}
-        ):
+        while found := self._page(question, since, _PAGE):
             yield from found
+            if len(found) < self._longest_page:
+                return
             since += len(found)
+
+    def _page(self, question: Mapping[str, Any], since: int, limit: int) -> list[dict[str, Any]]:
+        asked = {**question, "Level": "Series", "Since": since, "Limit": limit}
+        found: list[dict[str, Any]] = post_json(self._api, "/tools/find", asked)
+        self._longest_page = max(self._longest_page, len(found))
+        return found
 
     def study_of(self, series_id: str) -> str:
         """The Orthanc ID of the study of a series, which no answer about an instance has. Raises NotFound."""
@@ -108,32 +120,16 @@ class InstanceIndex:
 
         Orthanc knows an instance by its ID only, whatever version that now is. Raises InstanceGone if it is another.
         """
-        return self._stored(instance, "file")
-
-    def until_pixel_data(self, instance: DescribedInstance) -> bytes:
-        """The same up to its pixel data element, which Orthanc keeps beside files of which it cannot read a part.
-
-        Raises NotFound where it does not.
-        """
-        return self._stored(instance, "attachments/dicom-until-pixel-data/data")
-
-    def pixel_data_vr(self, instance: DescribedInstance) -> str | None:
-        """The VR of the pixel data, where it is another than one would guess; Orthanc notes it since 1.12.1."""
         try:
-            return self._api.get(f"/instances/{instance.orthanc_id}/metadata/PixelDataVR").decode("ascii", "replace")
-        except NotFound:
-            return None
-
-    def _stored(self, instance: DescribedInstance, what: str) -> bytes:
-        try:
-            stored = self._api.get(f"/instances/{instance.orthanc_id}/{what}")
+            stored = self._api.get(f"/instances/{instance.orthanc_id}/file")
         except SourceError:
-            self._check_current(instance)  # else it is no fault: Orthanc found the file replaced under its hands
+            self.check_current(instance)  # else it is no fault: Orthanc found the file replaced under its hands
             raise
-        self._check_current(instance)
+        self.check_current(instance)
         return stored
 
-    def _check_current(self, instance: DescribedInstance) -> None:
+    def check_current(self, instance: DescribedInstance) -> None:
+        """Raises InstanceGone if Orthanc has another version of it by now, NotFound if it has none."""
         if self.attachment(instance.orthanc_id) != instance.attachment_uuid:
             raise InstanceGone("the instance was replaced while it was read")
 

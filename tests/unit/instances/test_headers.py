@@ -124,29 +124,28 @@ def test_of_what_orthanc_compressed_the_beginning_is_inflated(
     assert sum(read_lengths) < 1 << 20
 
 
-@pytest.mark.parametrize("bits", [8, 16])
-@pytest.mark.parametrize("syntax", SYNTAXES)
-def test_what_orthanc_keeps_up_to_the_pixel_data_is_enough(tmp_path: Path, syntax: str, bits: int) -> None:
-    api, content = FakeApi(None), native(bytes(144), syntax, BitsAllocated=bits)
-    offset = offset_of(content, syntax)
-    one = api.store(content, syntax=syntax, offset=offset)
-    api.instances[one].until_pixel_data = content[:offset]
-    header = read(api, tmp_path, one)
-
-    assert not any(call.endswith("/file") for call in api.calls)
-    assert json_of(header) == json_of(StoredHeader(content, syntax))
-
-
-@pytest.mark.parametrize("vr", [None, "OW"])
-def test_the_vr_is_the_one_that_orthanc_noted(tmp_path: Path, vr: str | None) -> None:
+def test_of_what_lies_elsewhere_orthanc_is_asked_for_no_more(tmp_path: Path) -> None:
+    """It writes anew what it has parsed: nothing is where it was in the file."""
     api, content = FakeApi(None), native(bytes(72))
     one = api.store(content, offset=offset_of(content, EXPLICIT))
-    api.instances[one].until_pixel_data, api.instances[one].pixel_data_vr = content[: offset_of(content, EXPLICIT)], vr
+    api.instances[one].header = encapsulated([b""], PatientName="of another length")
+    header = read(api, tmp_path, one)
 
-    assert f'"7FE00010":{{"vr":"{vr or "OB"}"'.encode() in json_of(read(api, tmp_path, one))
+    assert b"of another length" in json_of(header)
+    assert header.transfer_syntax_uid == "1.2.840.10008.1.2.4.90"
+    assert not any(call.endswith("/file") for call in api.calls)
 
 
-def test_where_orthanc_keeps_no_part_it_gives_the_file(tmp_path: Path) -> None:
+@pytest.mark.parametrize("syntax", SYNTAXES)
+def test_pixel_data_that_orthanc_s_parser_left_out_still_has_bulk_data(tmp_path: Path, syntax: str) -> None:
+    api, content = FakeApi(None), native(bytes(144), syntax, BitsAllocated=16)
+    one = api.store(content, syntax=syntax)
+    api.instances[one].header = native(b"", syntax, BitsAllocated=16)
+
+    assert json_of(read(api, tmp_path, one)) == json_of(StoredHeader(content, syntax))
+
+
+def test_where_orthanc_s_parser_fails_it_gives_the_file(tmp_path: Path) -> None:
     api, content = FakeApi(None), native(bytes(72))
     one = api.store(content, offset=offset_of(content, EXPLICIT))
 
@@ -159,11 +158,13 @@ def read_header_length(content: bytes) -> int:
     return offset + 12
 
 
-def test_another_version_is_not_taken_for_the_one_that_is_meant(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_parsed", [True, False])
+def test_another_version_is_not_taken_for_the_one_that_is_meant(tmp_path: Path, *, is_parsed: bool) -> None:
     api = FakeApi(None)
     one = api.store(native(bytes(72)))
     old = described(api, one)
     api.store(native(bytes(72)), uuid="99999999-0f37-4b5e-9d61-3a7f2c8e5b90")
+    api.instances[one].header = native(b"") if is_parsed else None
 
     with pytest.raises(InstanceGone):
         Headers(api, tmp_path).read(old)
