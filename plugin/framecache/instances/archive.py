@@ -25,8 +25,10 @@ logger = logging.getLogger(__name__)
 
 _Result = TypeVar("_Result")
 _PATIENCE, _REST_SECONDS, _ABSENT_SECONDS = 10.0, 10.0, 60.0
-# Each has the metadata of its instance.
-_MOST_RECORDS = 64
+# Each record has the metadata of its instance.
+_MOST_RECORDS, _MOST_ABSENT = 64, 10_000
+# Orthanc reads shorter files faster than the archive is asked: for one frame of them, and for all.
+_LEAST_FOR_A_FRAME, _LEAST_FOR_ALL = 1 << 20, 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +54,20 @@ class Archive:
         metrics: Metrics,
         *,
         patience: float = _PATIENCE,
+        least_for_a_frame: int = _LEAST_FOR_A_FRAME,
+        least_for_all: int = _LEAST_FOR_ALL,
     ) -> None:
-        """`open_tree` raises ArchiveError where there is no answer. A viewer waits `patience` seconds for one."""
+        """`open_tree` raises ArchiveError where there is no answer. A viewer waits `patience` seconds for one.
+
+        Files shorter than so many bytes are not worth asking for.
+        """
+        self._least_for_a_frame, self._least_for_all = least_for_a_frame, least_for_all
         self._open, self._desk, self._clock, self._metrics = open_tree, desk, clock, metrics
         self._patience = patience
         self._tree: Tree | None = None
         self._opening = threading.Lock()
-        self._records = BoundedDict[str, tuple[Record | None, float]](_MOST_RECORDS)
+        self._records = BoundedDict[str, Record](_MOST_RECORDS)
+        self._absent = BoundedDict[str, float](_MOST_ABSENT)
         self._lock = threading.Lock()
         self._rests_until = 0.0
         self._error, self._since = "", 0.0
@@ -87,8 +96,13 @@ class Archive:
                 self._tree = self._open()
             return self._tree
 
-    def record(self, instance: Instance) -> Record | None:
-        """The record of the very file that Orthanc holds; None where the archive has none, or is out of reach."""
+    def record(self, instance: Instance, *, whole: bool = False) -> Record | None:
+        """The record of the very file that Orthanc holds; None where the archive has none, or is not to be asked.
+
+        `whole` says that all of its frames will be read.
+        """
+        if instance.file_size < (self._least_for_all if whole else self._least_for_a_frame):
+            return None
         known, until = self._known(instance)
         if known is not None or self._clock.monotonic() < max(until, self._rests_until):
             return known
@@ -99,9 +113,12 @@ class Archive:
         except OutOfReach:
             return None
         record = record if record is not None and is_made_of(record, instance) else None
+        self.forget(instance)
         with self._lock:
-            self._records.pop(instance.attachment_uuid, None)
-            self._records[instance.attachment_uuid] = record, self._clock.monotonic() + _ABSENT_SECONDS
+            if record is not None:
+                self._records[instance.attachment_uuid] = record
+            else:
+                self._absent[instance.attachment_uuid] = self._clock.monotonic() + _ABSENT_SECONDS
         return record
 
     def frame(self, record: Record, number: int) -> memoryview:
@@ -118,6 +135,7 @@ class Archive:
         """Something of this version was written: what was not there may be there now."""
         with self._lock:
             self._records.pop(instance.attachment_uuid, None)
+            self._absent.pop(instance.attachment_uuid, None)
 
     def close(self) -> None:
         """End its threads. Returns when what is being written is written."""
@@ -127,8 +145,9 @@ class Archive:
                 self._tree = None
 
     def _known(self, instance: Instance) -> tuple[Record | None, float]:
+        uuid = instance.attachment_uuid
         with self._lock:
-            return self._records.get(instance.attachment_uuid, (None, 0.0))
+            return self._records.get(uuid), self._absent.get(uuid, 0.0)
 
     def _ask(self, question: Callable[[], _Result]) -> _Result:
         try:

@@ -39,7 +39,7 @@ class FrameSources:
         with ExitStack() as opened:
             stored = partial(self._stored, entry, opened, whole=whole)
             archive = None if self._files.has_parts(entry) else self._archive
-            record = archive.record(entry.instance) if archive else None
+            record = archive.record(entry.instance, whole=whole) if archive else None
             yield ArchivedFrames(record, archive.frame, stored) if archive and record else stored()
 
     def _stored(self, entry: Entry, opened: ExitStack, *, whole: bool) -> FrameSource:

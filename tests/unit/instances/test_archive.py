@@ -35,7 +35,15 @@ class Site:
         self.tree = Tree.open("memory://")
         list(self.tree.add([Source("one", Source.content(CONTENT).open, UUID, MD5)], together_from=together_from))
         self.opened, self.error, self.pause = 0, "", 0.0
-        self.archive = Archive(self._open, self.desk, self.clock, self.metrics, patience=0.2)
+        self.archive = Archive(
+            self._open,
+            self.desk,
+            self.clock,
+            self.metrics,
+            patience=0.2,
+            least_for_a_frame=len(CONTENT),
+            least_for_all=len(CONTENT) + 1,
+        )
         self.sources = FrameSources(stored_files(self.api), self.archive)
 
     def _open(self) -> Tree:
@@ -76,6 +84,12 @@ def test_frames_come_from_the_archive_and_the_file_is_not_read(site: Site) -> No
     assert site.api.calls == []
     assert site.metrics["archive_reads"] == 3
     assert site.metrics["archive_bytes"] == 72
+
+
+def test_orthanc_is_asked_for_a_file_that_is_read_sooner_than_the_archive_answers(site: Site) -> None:
+    assert site.archive.record(site.instance, whole=True) is None
+    assert site.archive.record(replace(site.instance, file_size=len(CONTENT) - 1)) is None
+    assert site.opened == 0
 
 
 def test_the_header_comes_from_the_stored_file(site: Site) -> None:
