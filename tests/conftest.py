@@ -47,11 +47,42 @@ def pytest_deselected(items: list[pytest.Item]) -> None:
         item.config.stash[_DESELECTED].append(item.nodeid)
 
 
+# What takes longest begins first, so that no process is left alone with it at the end.
+_SLOWEST = (
+    "tests/conformance/test_table.py",
+    "tests/real_files/test_real_files.py",
+    "tests/viewer/test_ohif.py",
+    "tests/integration/test_staleness.py",
+    "docker",
+    "tests/clients/test_clients.py",
+    "tests/unit/codecs/test_codec_pool.py",
+    "tests/integration/test_failures.py",
+    "tests/integration/test_life_cycle.py",
+    "tests/unit/codecs/process/test_file_header.py",
+    "tests/viewer/test_page_states.py",
+    "tests/integration/test_rendering_equality.py",
+    "tests/integration/test_instance_retrieval.py",
+    "tests/conformance/test_stock.py",
+    "tests/integration/test_configuration.py",
+    "tests/integration/test_catch_up.py",
+    "tests/conformance/test_anything.py",
+    "tests/integration/test_cache_states.py",
+    "tests/dev/test_run.py",
+    "tests/integration/test_study_retrieval.py",
+)
+
+
 class Scheduling(LoadFileScheduling):  # type: ignore[misc] # xdist has no types
     """The tests of a file go to one process, which starts its Orthanc once; those of one Docker engine too."""
 
     def _split_scope(self, nodeid: str) -> str:
         return "docker" if nodeid.startswith("tests/docker/") else _file(nodeid)
+
+    def _assign_work_unit(self, node: object) -> None:
+        slowest = next((scope for scope in _SLOWEST if scope in self.workqueue), None)
+        if slowest is not None:
+            self.workqueue.move_to_end(slowest, last=False)
+        super()._assign_work_unit(node)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Scheduling:
