@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
@@ -14,6 +15,7 @@ import xxhash
 
 from framecache.dicom.frame_table import FramePlace
 from framecache.dicom.identity import InstancePath
+from framecache.dicom.transfer_syntax import lookup
 from framecache.tree import layout
 from framecache.tree.layout import TRAILER, part_header
 from framecache.tree.objects import BINARY, Headers, Listed, Objects
@@ -92,11 +94,28 @@ class FrameWriter:
         self._objects.replace_with_stream(layout.version(sha256, "all"), _all_frames(instance, rows))
         self._objects.replace(table, rows)
 
+    def write_video(self, instance: StoredInstance, stream: FramePlace) -> None:
+        """The stream as bulk data of the study. It is read twice: first for its name."""
+        sha256 = hashlib.sha256()
+        for chunk in instance.chunks(stream):
+            sha256.update(chunk)
+        instance.refer_to_video(sha256.hexdigest())
+        study = layout.file_name(instance.path.study_instance_uid)
+        key, headers = (
+            layout.bulk_data(study, sha256.hexdigest()),
+            Headers(lookup(instance.transfer_syntax_uid).media_type),
+        )
+        listed = self._objects.head(key)
+        if listed is None or listed.size != stream.length or _is_old(listed):
+            self._objects.replace_with_stream(key, instance.chunks(stream), headers)
+
     def rewrite(self, instance: StoredInstance, *, together: bool) -> None:
         """Write all objects of a version over what is there: under its checksum, and bulk data in its study."""
-        sha256 = instance.origin.sha256
+        sha256, video = instance.origin.sha256, instance.video
         for future in self.write_bulk_data(instance):
             future.result()
+        if video is not None:
+            self.write_video(instance, video)
         if together:
             self._objects.delete([layout.version(sha256, "table")])
             self.write_together(instance)

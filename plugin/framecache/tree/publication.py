@@ -31,8 +31,10 @@ class Publication:
     pool: Executor
 
     def is_published(self, shown: Shown) -> bool:
-        """Whether its frames, and no others, lie where it is shown; they are read for that."""
+        """Whether its frames, and no others, lie where it is shown, with its bulk data; frames are read for that."""
         record = shown.record
+        if any(self.objects.head(target) is None for _, target in _moved_bulk_data(shown)):
+            return False
         numbers = self._numbers(shown.path)
         if numbers != (set() if record.together else set(range(1, record.number_of_frames + 1))):
             return False
@@ -47,15 +49,11 @@ class Publication:
             key = layout.frame(shown.path, number)
             if record.together or not self.lies_at(key, record, number):
                 self._retire(key, number, others)
-        if record.together:
-            return
-        for number in range(1, record.number_of_frames + 1):
+        for source, target in _moved_bulk_data(shown):
+            self.objects.copy(source, target)
+        for number in () if record.together else range(1, record.number_of_frames + 1):
             if not self.lies_at(layout.frame(shown.path, number), record, number):
                 self._copy(shown, number)
-        for name in sorted(bulk_data_names(record)) if shown.is_moved else ():
-            source = layout.file_name(record.path.study_instance_uid)
-            target = layout.file_name(shown.path.study_instance_uid)
-            self.objects.copy(layout.bulk_data(source, name), layout.bulk_data(target, name))
 
     def retire(self, path: InstancePath, records: list[Record]) -> None:
         """Take away the frames that lie there; `records` are those that may be theirs."""
@@ -95,6 +93,13 @@ class Publication:
         except Damaged:
             return False
         return frame is not None
+
+
+def _moved_bulk_data(shown: Shown) -> list[tuple[str, str]]:
+    """Where it lies in the study of its file, and where its metadata refers to in the study that shows it."""
+    home, study = (layout.file_name(path.study_instance_uid) for path in (shown.record.path, shown.path))
+    names = sorted(bulk_data_names(shown.record)) if home != study else []
+    return [(layout.bulk_data(home, name), layout.bulk_data(study, name)) for name in names]
 
 
 def frame_within(content: bytes, record: Record, number: int) -> memoryview:

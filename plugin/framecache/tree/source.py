@@ -15,11 +15,12 @@ from typing import Self
 from framecache.dicom.byte_reader import ByteReader, FileReader, MemoryReader
 from framecache.dicom.data_set import Header, read_header, read_transfer_syntax_uid
 from framecache.dicom.deflated import readable
+from framecache.dicom.fragments import item_at, read_fragments
 from framecache.dicom.frame_table import Extent, Extents, FramePlace, FrameTable
 from framecache.dicom.identity import InstancePath, is_identifier
 from framecache.dicom.model.dicom_json import dicom_json_members
 from framecache.dicom.pixel_data import locate_frames_below
-from framecache.dicom.transfer_syntax import is_sent_as_it_lies, stored_representation
+from framecache.dicom.transfer_syntax import Encoding, is_sent_as_it_lies, lookup, stored_representation
 from framecache.errors import BrokenPixelData, HandOver, NoPixelData, SourceError, UnreadableHeader
 from framecache.shared_buffers import SharedBuffers
 from framecache.threads import start_thread
@@ -34,6 +35,7 @@ _SHORT = 512  # characters of an element
 _LARGEST_INFLATED = 256 << 20
 _LARGEST_WITHOUT_PIXELS = 256 << 20
 BULK_DATA_FROM = 16 << 10  # bytes: larger binary values leave the metadata
+_PIXEL_DATA = "7FE00010"
 _PIXELS = frozenset({"7fe00010", "7fe00008", "7fe00009"})
 _UIDS = ("0020000D", "0020000E", "00080018")
 
@@ -71,7 +73,7 @@ class StoredInstance:
             content = self._header.content
         except NoPixelData:
             content = self._whole()
-        self.metadata = _canonical(dicom_json_members(content, transfer_syntax_uid, self._bulk_data))
+        self.metadata: Metadata = _canonical(dicom_json_members(content, transfer_syntax_uid, self._bulk_data))
         uids = [_uid(self.metadata, tag) for tag in _UIDS]
         if not all(map(is_identifier, uids)):
             raise UnreadableHeader("it has no usable Study, Series and SOP Instance UID")
@@ -89,9 +91,20 @@ class StoredInstance:
         return Origin(self._checksum.hexdigest(), self.size, self._source.attachment_uuid, self._source.md5)
 
     @property
-    def has_frames(self) -> bool:
-        """Whether it has pixel data in frames."""
-        return self._header is not None
+    def video(self) -> Extents | None:
+        """Where its one stream lies, if it is a video: that has no frames of its own (PS3.5 section 8.2.7)."""
+        if self._header is None or lookup(self.transfer_syntax_uid).encoding is not Encoding.VIDEO:
+            return None
+        table = item_at(self._reader, self._header.pixel_data.offset)
+        fragments = read_fragments(self._reader, table.offset + table.length) if table else None
+        if not (fragments and fragments.are_delimited and len(fragments)):
+            raise BrokenPixelData("the video's pixel data has no fragments, or ends within one")
+        return Extents(tuple(map(Extent, fragments.offsets, fragments.lengths)))
+
+    def refer_to_video(self, sha256: str) -> None:
+        """Let the metadata say that the video is this bulk data."""
+        element = {**json.loads(self.metadata[_PIXEL_DATA]), "BulkDataURI": bulk_data_uri(sha256)}
+        self.metadata = {**self.metadata, _PIXEL_DATA: text_of(element)}
 
     @property
     def frames_transfer_syntax_uid(self) -> str:
@@ -104,7 +117,7 @@ class StoredInstance:
     @property
     def number_of_frames(self) -> int:
         """Raises BrokenPixelData if not all of them are there, SourceError, HandOver."""
-        if self._header is None:
+        if self._header is None or lookup(self.transfer_syntax_uid).encoding is Encoding.VIDEO:
             return 0
         table = self._located()
         if table.frames_present < table.number_of_frames:

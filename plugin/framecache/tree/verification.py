@@ -107,10 +107,13 @@ class Verification:
         return ""
 
     def _is_whole(self, key: str, name: str) -> bool:
+        checksum = hashlib.sha256()
         try:
-            return hashlib.sha256(self.objects.read(key)).hexdigest() == name
+            for chunk in self.objects.chunks(key):
+                checksum.update(chunk)
         except Missing:
             return False
+        return checksum.hexdigest() == name
 
     def _repair(self, record: Record, find_source: FindSource) -> bool:
         """Write the frames that are wrong under the version's checksum, where readers find them, too."""

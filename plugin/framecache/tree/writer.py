@@ -167,6 +167,9 @@ class Writer:
             self.frames.write_together(instance)
         elif number:
             written = self.frames.write(instance, is_first=version == 1)
+        video = instance.video
+        if video is not None:
+            self.frames.write_video(instance, video)
         others = self.frames.write_bulk_data(instance)
         return _record(instance, version, number, written, together=together), (*written.pending, *others)
 

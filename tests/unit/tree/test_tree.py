@@ -11,7 +11,19 @@ from framecache.tree.record import Element
 from framecache.tree.source import Source
 from framecache.tree.tree import Tree
 
-from tests.unit.dicom_files import INSTANCE, SERIES, STUDY
+from tests.unit.dicom_files import (
+    BIG_ENDIAN,
+    DEFLATED,
+    EXPLICIT,
+    IMPLICIT,
+    INSTANCE,
+    SERIES,
+    STUDY,
+    encapsulated,
+    encoded,
+    image,
+    native,
+)
 from tests.unit.tree.places import FRAME, PATH, Place, add, contents, file, sent, value
 
 SERIES_RESOURCE = f"studies/{STUDY}/series/{SERIES}"
@@ -157,6 +169,14 @@ def test_instances_are_split_off_into_a_series_of_their_own(tree: Tree) -> None:
     assert [value(study, STUDY_UID) for study in tree.studies()] == [STUDY]
 
 
+def test_bulk_data_moves_with_its_instance(tree: Tree) -> None:
+    add(tree, Source.content(encoded(image(EncapsulatedDocument=b"%PDF" * 10_000))))
+    tree.correct(Correction(STUDY, "wrong order", to_study="7.7"))
+
+    [metadata] = tree.series_metadata("7.7", SERIES)
+    assert tree.bulk_data("7.7", metadata["00420011"]["BulkDataURI"]) == b"%PDF" * 10_000
+
+
 def test_corrections_that_do_not_know_each_other_are_a_conflict(place: Place) -> None:
     with place.open() as one, place.open() as other:
         add(one, file())
@@ -196,6 +216,62 @@ def test_many_frames_are_kept_in_one_object(tree: Tree) -> None:
     assert [frame[0] for frame in tree.frames(PATH, [1, 3, 2])] == [0, 2, 1]
     assert not [key for key in contents(tree) if "frames" in key]
     assert add(tree, file(), together_from=3) == ["unchanged"]
+
+
+def test_a_video_is_bulk_data(tree: Tree) -> None:
+    stream = [b"\0\0\0\x18ftyp", b"mp42" * 9]
+    video = encapsulated([b"", *stream], "1.2.840.10008.1.2.4.102", NumberOfFrames=100)
+    assert add(tree, Source.content(video)) == ["added"]
+
+    [metadata] = tree.series_metadata(STUDY, SERIES)
+    assert tree.bulk_data(STUDY, metadata["7FE00010"]["BulkDataURI"]) == b"".join(stream)
+    assert tree.record(PATH).number_of_frames == 0
+    assert list(tree.verify()) == []
+
+
+def test_a_file_without_pixel_data_has_metadata_and_bulk_data(tree: Tree) -> None:
+    document = image(EncapsulatedDocument=b"%PDF" * 10_000)
+    assert add(tree, Source.content(encoded(document))) == ["added"]
+
+    [metadata] = tree.series_metadata(STUDY, SERIES)
+    assert tree.bulk_data(STUDY, metadata["00420011"]["BulkDataURI"]) == b"%PDF" * 10_000
+    with pytest.raises(NotFound):
+        tree.bulk_data(STUDY, "bulkdata/../../archive.json")
+
+
+@pytest.mark.parametrize(
+    ("transfer_syntax_uid", "bits"), [(IMPLICIT, 8), (BIG_ENDIAN, 16), (DEFLATED, 8), (EXPLICIT, 16)]
+)
+def test_native_frames_are_kept_as_explicit_little_endian(tree: Tree, transfer_syntax_uid: str, bits: int) -> None:
+    size = 24 * bits // 8
+    little = bytes(range(3 * size))
+    stored = swapped(little) if transfer_syntax_uid == BIG_ENDIAN else little
+    add(
+        tree, Source.content(native(stored, transfer_syntax_uid, BitsAllocated=bits, BitsStored=bits, HighBit=bits - 1))
+    )
+
+    record = tree.record(PATH)
+    assert (record.transfer_syntax_uid, record.frames_transfer_syntax_uid) == (transfer_syntax_uid, EXPLICIT)
+    assert [bytes(frame) for frame in tree.frames(PATH, [1, 2, 3])] == [
+        little[i : i + size] for i in range(0, 3 * size, size)
+    ]
+    is_as_it_lies = transfer_syntax_uid in (IMPLICIT, EXPLICIT)
+    assert all(bool(frame.runs) == is_as_it_lies for frame in record.frames)
+
+
+def swapped(words: bytes) -> bytes:
+    return b"".join(words[i : i + 2][::-1] for i in range(0, len(words), 2))
+
+
+def test_a_frame_s_fragments_are_joined_and_its_runs_lie_in_the_source(tree: Tree) -> None:
+    fragments = [b"\xff\x4f\xff\x51" + b"a" * 6, b"b" * 8, b"\xff\x4f\xff\x51" + b"c" * 4]
+    content = encapsulated([b"", *fragments], NumberOfFrames=2)
+    add(tree, Source.content(content))
+
+    record = tree.record(PATH)
+    assert [bytes(frame) for frame in tree.frames(PATH, [1, 2])] == [b"".join(fragments[:2]), fragments[2]]
+    runs = [content[run.offset : run.offset + run.length] for frame in record.frames for run in frame.runs]
+    assert runs == fragments
 
 
 @pytest.mark.parametrize("number", [0, 4, -1])
