@@ -59,6 +59,7 @@ class Stored:
             setattr(data_set, keyword, value)
         if self.frames:
             self._add_pixels(data_set)
+        data_set.preamble = bytes(128)  # without it dicomweb-client sends what is no file of PS3.10
         data_set.file_meta = FileMetaDataset()
         data_set.file_meta.TransferSyntaxUID = UID(self.syntax)
         return data_set
