@@ -14,7 +14,7 @@ from tests.clients.conformance.corpus import files
 
 DOCUMENT = (CHECKOUT / "docs/python.md").read_text()
 EXAMPLES = re.findall(r"```python\n(.*?)```", DOCUMENT, re.DOTALL)
-FOLDER = "/data/images"
+FOLDERS = {"/data/images": "images", "/var/cache/images": "cache"}
 
 
 def test_the_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -23,15 +23,23 @@ def test_the_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
         path = tmp_path / "images" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
+    (tmp_path / "cache").mkdir()
     names: dict[str, Any] = {}
     for example in EXAMPLES:
-        exec(example.replace(FOLDER, str(tmp_path / "images")), names)  # noqa: S102 - our own document
+        exec(_placed(example, tmp_path), names)  # noqa: S102 - our own document
     printed = capsys.readouterr().out
     assert "400" in printed
     assert "['MR']" in printed
+    assert "3 []" in printed
     assert len(names["decoded"]) == 2
     assert len(names["frames"]) == 4
     names["client"].close()
+
+
+def _placed(example: str, folder: Path) -> str:
+    for documented, name in FOLDERS.items():
+        example = example.replace(documented, str(folder / name))
+    return example
 
 
 def test_every_error_is_in_the_table_with_its_status() -> None:

@@ -1,5 +1,7 @@
-"""DICOMClient over a folder of files: `from framecache.client import DICOMfileClient`. Importable without Orthanc."""
+"""DICOMClients over folders, archives, the web, and several of them. Importable without Orthanc."""
 
+from framecache.client.composed.composed_client import ComposedClient
+from framecache.client.composed.sources import SourceFailure
 from framecache.client.errors import (
     ClientError,
     ConflictError,
@@ -15,6 +17,7 @@ from framecache.client.files.scanning import Progress
 
 __all__ = [
     "ClientError",
+    "ComposedClient",
     "ConflictError",
     "DICOMfileClient",
     "ForbiddenError",
@@ -22,6 +25,7 @@ __all__ = [
     "NotAcceptableError",
     "NotFoundError",
     "Progress",
+    "SourceFailure",
     "UnreachableError",
     "UnreadableError",
 ]

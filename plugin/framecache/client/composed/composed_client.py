@@ -1,0 +1,423 @@
+"""A DICOMClient over several: first the cache, then the web; or all of them at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+import requests
+
+from framecache.client.collection import DicomJson
+from framecache.client.composed.merging import merged, uids_of, without_known
+from framecache.client.composed.sources import OnFailure, SourceFailure, Sources, is_absence, most_telling
+from framecache.client.errors import InvalidRequestError, NotFoundError
+from framecache.client.retrieval.media_types import MediaTypes
+from framecache.dicom.transfer_syntax import EXPLICIT_VR_LITTLE_ENDIAN
+from framecache.dicomweb.attributes import Level
+
+if TYPE_CHECKING:
+    from dicomweb_client.protocol import DICOMClient
+    from pydicom import Dataset
+
+_Item = TypeVar("_Item")
+_SEARCHES = ("search_for_studies", "search_for_series", "search_for_instances")
+_FORBIDDEN = 403
+
+
+class ComposedClient:
+    """A DICOMClient whose answers are those of other clients, composed ones among them.
+
+    With `sequential`, clients are asked in order until one has what is asked for; a search, until one finds something.
+    Else all are asked at once: of one instance the fastest answer counts, and searches, studies and series are merged,
+    each instance once. With `write_back` the first client is a cache: whole instances that another one has are stored
+    in it. As it may have a part of a study, searches, studies and series are merged then, too.
+
+    A client that fails is reported: by the logger, `failures` and `on_failure`. If all fail, or with `strict`, the
+    error is raised; so it is if those that answer do not have what is asked for. Methods may be called from many
+    threads at once; it pickles if its clients do, and closes them.
+    """
+
+    def __init__(
+        self,
+        clients: Sequence[DICOMClient],
+        sequential: bool = True,  # noqa: FBT001, FBT002 - as dicomweb-client's arguments
+        write_back: bool | None = None,  # noqa: FBT001
+        *,
+        strict: bool = False,
+        on_failure: OnFailure | None = None,
+    ) -> None:
+        """Raises InvalidRequestError for no client at all."""
+        if not clients:
+            raise InvalidRequestError("a composed client consists of one client or more")
+        self._sources = Sources(clients, sequential=sequential, strict=strict, on_failure=on_failure)
+        self._writes_back = bool(write_back)
+        first = clients[0]
+        self.base_url: str = first.base_url
+        self.scheme: str = first.scheme
+        self.protocol: str | None = first.protocol
+        self.url_prefix: str = first.url_prefix
+        self.qido_url_prefix: str | None = first.qido_url_prefix
+        self.wado_url_prefix: str | None = first.wado_url_prefix
+        self.stow_url_prefix: str | None = first.stow_url_prefix
+        self.delete_url_prefix: str | None = first.delete_url_prefix
+
+    @property
+    def clients(self) -> tuple[DICOMClient, ...]:
+        """Those that it consists of, in their order."""
+        return self._sources.clients
+
+    @property
+    def failures(self) -> list[SourceFailure]:
+        """The latest failures of clients, the newest last."""
+        return list(self._sources.failures)
+
+    def close(self) -> None:
+        """Close all clients."""
+        self._sources.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # Search
+
+    def search_for_studies(
+        self,
+        fuzzymatching: bool | None = None,  # noqa: FBT001
+        limit: int | None = None,
+        offset: int | None = None,
+        fields: Sequence[str] | None = None,
+        search_filters: Mapping[str, Any] | None = None,
+        get_remaining: bool = False,  # noqa: FBT001, FBT002
+    ) -> list[DicomJson]:
+        """Studies; `limit` and `offset` are over all that are found. A study that several clients have comes once."""
+        arguments = (fuzzymatching, limit, offset, fields, search_filters, get_remaining)
+        return self._search(Level.STUDY, (), *arguments)
+
+    def search_for_series(
+        self,
+        study_instance_uid: str | None = None,
+        fuzzymatching: bool | None = None,  # noqa: FBT001
+        limit: int | None = None,
+        offset: int | None = None,
+        fields: Sequence[str] | None = None,
+        search_filters: Mapping[str, Any] | None = None,
+        get_remaining: bool = False,  # noqa: FBT001, FBT002
+    ) -> list[DicomJson]:
+        """Series, as `search_for_studies`."""
+        arguments = (fuzzymatching, limit, offset, fields, search_filters, get_remaining)
+        return self._search(Level.SERIES, (study_instance_uid,), *arguments)
+
+    def search_for_instances(
+        self,
+        study_instance_uid: str | None = None,
+        series_instance_uid: str | None = None,
+        fuzzymatching: bool | None = None,  # noqa: FBT001
+        limit: int | None = None,
+        offset: int | None = None,
+        fields: Sequence[str] | None = None,
+        search_filters: Mapping[str, Any] | None = None,
+        get_remaining: bool = False,  # noqa: FBT001, FBT002
+    ) -> list[DicomJson]:
+        """Instances, as `search_for_studies`."""
+        arguments = (fuzzymatching, limit, offset, fields, search_filters, get_remaining)
+        return self._search(Level.INSTANCE, (study_instance_uid, series_instance_uid), *arguments)
+
+    # Retrieve
+
+    def retrieve_bulkdata(
+        self, url: str, media_types: MediaTypes | None = None, byte_range: tuple[int, int] | None = None
+    ) -> list[bytes]:
+        """What a BulkDataURI names: of the client whose metadata it is from."""
+        return list(self.iter_bulkdata(url, media_types, byte_range))
+
+    def iter_bulkdata(
+        self, url: str, media_types: MediaTypes | None = None, byte_range: tuple[int, int] | None = None
+    ) -> Iterator[bytes]:
+        """As `retrieve_bulkdata`, one after the other."""
+
+        def ask(client: DICOMClient) -> Iterator[bytes]:
+            if not _may_be_of(client, url):
+                raise NotFoundError("that is a URL of another client", url)
+            return _begun(client.iter_bulkdata(url, media_types, byte_range))  # type: ignore[arg-type]
+
+        return self._sources.first(ask)
+
+    def retrieve_study(self, study_instance_uid: str, media_types: MediaTypes | None = None) -> list[Dataset]:
+        """All instances of a study."""
+        return list(self.iter_study(study_instance_uid, media_types))
+
+    def iter_study(self, study_instance_uid: str, media_types: MediaTypes | None = None) -> Iterator[Dataset]:
+        """As `retrieve_study`, one after the other."""
+        return self._whole("iter_study", (study_instance_uid,), media_types)
+
+    def retrieve_study_metadata(self, study_instance_uid: str) -> list[DicomJson]:
+        """The metadata of all instances of a study, in DICOM JSON."""
+        return self._metadata("retrieve_study_metadata", study_instance_uid)
+
+    def retrieve_series(
+        self, study_instance_uid: str, series_instance_uid: str, media_types: MediaTypes | None = None
+    ) -> list[Dataset]:
+        """All instances of a series."""
+        return list(self.iter_series(study_instance_uid, series_instance_uid, media_types))
+
+    def iter_series(
+        self, study_instance_uid: str, series_instance_uid: str, media_types: MediaTypes | None = None
+    ) -> Iterator[Dataset]:
+        """As `retrieve_series`, one after the other."""
+        return self._whole("iter_series", (study_instance_uid, series_instance_uid), media_types)
+
+    def retrieve_series_metadata(self, study_instance_uid: str, series_instance_uid: str) -> list[DicomJson]:
+        """The metadata of all instances of a series, in DICOM JSON."""
+        return self._metadata("retrieve_series_metadata", study_instance_uid, series_instance_uid)
+
+    def retrieve_series_rendered(
+        self,
+        study_instance_uid: str,
+        series_instance_uid: str,
+        media_types: MediaTypes | None = None,
+        params: Mapping[str, Any] | None = None,
+    ) -> bytes:
+        """A picture of a series."""
+        uids = (study_instance_uid, series_instance_uid)
+        answer: bytes = self._first("retrieve_series_rendered", *uids, media_types=media_types, params=params)
+        return answer
+
+    def retrieve_instance(
+        self,
+        study_instance_uid: str,
+        series_instance_uid: str,
+        sop_instance_uid: str,
+        media_types: MediaTypes | None = None,
+    ) -> Dataset:
+        """One instance."""
+        uids = (study_instance_uid, series_instance_uid, sop_instance_uid)
+        client, data_set = self._sources.first(lambda one: (one, one.retrieve_instance(*uids, media_types)))  # type: ignore[arg-type]
+        self._keep(client, data_set, media_types)
+        return data_set
+
+    def retrieve_instance_metadata(
+        self, study_instance_uid: str, series_instance_uid: str, sop_instance_uid: str
+    ) -> DicomJson:
+        """The metadata of an instance, in DICOM JSON."""
+        uids = (study_instance_uid, series_instance_uid, sop_instance_uid)
+        answer: DicomJson = self._first("retrieve_instance_metadata", *uids)
+        return answer
+
+    def retrieve_instance_rendered(
+        self,
+        study_instance_uid: str,
+        series_instance_uid: str,
+        sop_instance_uid: str,
+        media_types: MediaTypes | None = None,
+        params: Mapping[str, Any] | None = None,
+    ) -> bytes:
+        """An instance as a picture."""
+        uids = (study_instance_uid, series_instance_uid, sop_instance_uid)
+        answer: bytes = self._first("retrieve_instance_rendered", *uids, media_types=media_types, params=params)
+        return answer
+
+    def retrieve_instance_frames(
+        self,
+        study_instance_uid: str,
+        series_instance_uid: str,
+        sop_instance_uid: str,
+        frame_numbers: Sequence[int],
+        media_types: MediaTypes | None = None,
+    ) -> list[bytes]:
+        """Frames, numbered from 1."""
+        uids = (study_instance_uid, series_instance_uid, sop_instance_uid)
+        answer: list[bytes] = self._first("retrieve_instance_frames", *uids, frame_numbers, media_types)
+        return answer
+
+    def iter_instance_frames(
+        self,
+        study_instance_uid: str,
+        series_instance_uid: str,
+        sop_instance_uid: str,
+        frame_numbers: Sequence[int],
+        media_types: MediaTypes | None = None,
+    ) -> Iterator[bytes]:
+        """As `retrieve_instance_frames`, one after the other."""
+        arguments = (study_instance_uid, series_instance_uid, sop_instance_uid, frame_numbers, media_types)
+        return self._sources.first(lambda client: _begun(client.iter_instance_frames(*arguments)))  # type: ignore[arg-type]
+
+    def retrieve_instance_frames_rendered(
+        self,
+        study_instance_uid: str,
+        series_instance_uid: str,
+        sop_instance_uid: str,
+        frame_numbers: Sequence[int],
+        media_types: MediaTypes | None = None,
+        params: Mapping[str, Any] | None = None,
+    ) -> bytes:
+        """Frames as pictures."""
+        arguments = (study_instance_uid, series_instance_uid, sop_instance_uid, frame_numbers, media_types, params)
+        answer: bytes = self._first("retrieve_instance_frames_rendered", *arguments)
+        return answer
+
+    # Store and delete
+
+    def store_instances(self, datasets: Sequence[Dataset], study_instance_uid: str | None = None) -> Dataset:
+        """Store instances in the first client that is not read-only."""
+        error: Exception = NotFoundError("there is no client to store in")
+        for client in self.clients:
+            try:
+                return client.store_instances(datasets, study_instance_uid)
+            except requests.HTTPError as refusal:
+                error = refusal
+                if refusal.response is None or refusal.response.status_code != _FORBIDDEN:
+                    raise
+        raise error
+
+    def delete_study(self, study_instance_uid: str) -> None:
+        """Delete a study from all clients that have it. Raises the error of one that cannot."""
+        self._delete("delete_study", study_instance_uid)
+
+    def delete_series(self, study_instance_uid: str, series_instance_uid: str) -> None:
+        """Delete a series, as `delete_study`."""
+        self._delete("delete_series", study_instance_uid, series_instance_uid)
+
+    def delete_instance(self, study_instance_uid: str, series_instance_uid: str, sop_instance_uid: str) -> None:
+        """Delete an instance, as `delete_study`."""
+        self._delete("delete_instance", study_instance_uid, series_instance_uid, sop_instance_uid)
+
+    @property
+    def _merges(self) -> bool:
+        return self._writes_back or not self._sources.sequential
+
+    def _search(
+        self,
+        level: Level,
+        below: tuple[str | None, ...],
+        fuzzymatching: bool | None,  # noqa: FBT001
+        limit: int | None,
+        offset: int | None,
+        fields: Sequence[str] | None,
+        search_filters: Mapping[str, Any] | None,
+        get_remaining: bool,  # noqa: FBT001
+    ) -> list[DicomJson]:
+        def ask(client: DICOMClient, most: int | None, start: int | None, *, remaining: bool) -> list[DicomJson]:
+            method = getattr(client, _SEARCHES[level])
+            found: list[DicomJson] = method(*below, fuzzymatching, most, start, fields, search_filters, remaining)
+            return found
+
+        if not self._merges:
+            for client, page in self._sources.answers(lambda one: ask(one, limit, offset, remaining=get_remaining)):
+                if page or (offset and ask(client, 1, None, remaining=False)):
+                    return page
+            return []
+        wanted = None if get_remaining else limit
+        # What the first clients find may be found by the later ones, too, and pushes new results behind it.
+        most = {one: None if wanted is None else ((offset or 0) + wanted) * position
+                for position, one in enumerate(map(id, self.clients), 1)}  # fmt: skip
+        remaining = get_remaining or (wanted is None and bool(offset))
+        answers = self._sources.all(lambda client: ask(client, most[id(client)], None, remaining=remaining))
+        return merged((found for _, found in answers), level, offset or 0, wanted)
+
+    def _whole(self, method: str, uids: tuple[str, ...], media_types: MediaTypes | None) -> Iterator[Dataset]:
+        if not self._merges:
+            return self._sources.first(lambda one: _begun(getattr(one, method)(*uids, media_types), NotFoundError))
+        plan = self._sources.all(lambda one: _some(getattr(one, _SEARCHES[Level.INSTANCE])(*uids, get_remaining=True)))
+        return self._planned(plan, method, uids, media_types)
+
+    def _planned(
+        self,
+        plan: list[tuple[DICOMClient, list[DicomJson]]],
+        method: str,
+        uids: tuple[str, ...],
+        media_types: MediaTypes | None,
+    ) -> Iterator[Dataset]:
+        """Each instance from the first client that has it: all of a client's at once, unless some came before."""
+        seen: set[tuple[str, ...]] = set()
+        for client, found in plan:
+            new = [uids_of({**_named(uids), **result}, Level.INSTANCE) for result in found]
+            new = [one for one in new if one not in seen]
+            seen.update(new)
+            for data_set in self._of_client(client, new, media_types, method if len(new) == len(found) else None, uids):
+                self._keep(client, data_set, media_types)
+                yield data_set
+
+    def _of_client(
+        self,
+        client: DICOMClient,
+        instances: list[tuple[str, ...]],
+        media_types: MediaTypes | None,
+        method: str | None,
+        uids: tuple[str, ...],
+    ) -> Iterator[Dataset]:
+        if method is not None:
+            yield from getattr(client, method)(*uids, media_types)
+            return
+        for study, series, instance in instances:
+            yield client.retrieve_instance(study, series, instance, media_types)  # type: ignore[arg-type]
+
+    def _metadata(self, method: str, *uids: str) -> list[DicomJson]:
+        if not self._merges:
+            return self._sources.first(lambda client: _some(getattr(client, method)(*uids)))
+        seen: set[tuple[str, ...]] = set()
+        answers = self._sources.all(lambda client: _some(getattr(client, method)(*uids)))
+        return [one for _, found in answers for one in without_known(found, seen)]
+
+    def _first(self, method: str, *arguments: Any, **named: Any) -> Any:
+        return self._sources.first(lambda client: getattr(client, method)(*arguments, **named))
+
+    def _keep(self, client: DICOMClient, data_set: Dataset, media_types: MediaTypes | None) -> None:
+        """Store in the first client what another one had; that it cannot be stored is no reason not to return it."""
+        cache = self.clients[0]
+        if not self._writes_back or client is cache or not _is_original(media_types):
+            return
+        try:
+            cache.store_instances([data_set])
+        except (requests.RequestException, OSError) as error:
+            self._sources.report(cache, error)
+
+    def _delete(self, method: str, *uids: str) -> None:
+        done, errors = False, list[Exception]()
+        for client in self.clients:
+            try:
+                getattr(client, method)(*uids)
+                done = True
+            except (requests.RequestException, OSError) as error:
+                errors.append(error)
+        if errors and not (done and is_absence(most_telling(errors))):
+            raise most_telling(errors)
+
+
+def _may_be_of(client: DICOMClient, url: str) -> bool:
+    """A composed client answers for all of its own."""
+    clients = getattr(client, "clients", None)
+    return any(_may_be_of(one, url) for one in clients) if clients else url.startswith(client.base_url)
+
+
+def _begun(items: Iterator[_Item], error: type[Exception] | None = None) -> Iterator[_Item]:
+    """Whose first item is there: what is wrong has been raised. `error` is what an end without an item is."""
+    iterator = iter(items)
+    for first in iterator:
+        return chain([first], iterator)
+    if error is not None:
+        raise error("it is not there")
+    return iter(())
+
+
+def _some(results: list[_Item]) -> list[_Item]:
+    if not results:
+        raise NotFoundError("it is not there")
+    return results
+
+
+def _named(uids: tuple[str, ...]) -> DicomJson:
+    """The UIDs that were asked for, which results below a study or series need not repeat."""
+    return {tag: {"vr": "UI", "Value": [uid]} for tag, uid in zip(("0020000D", "0020000E"), uids, strict=False)}
+
+
+def _is_original(media_types: MediaTypes | None) -> bool:
+    """Whether what was asked for has all that was stored: no cache may keep a picture of worse quality."""
+    pairs = [() if isinstance(one, str) else one[1:] for one in media_types or ()]
+    return all(syntax in ("*", EXPLICIT_VR_LITTLE_ENDIAN) for pair in pairs for syntax in pair)
