@@ -210,7 +210,10 @@ class CodecPool:
         start_thread("frame-cache-codec-start", self._start_ahead)
 
     def _start_ahead(self) -> None:
-        """Where no process waits for a frame; one place is left for a frame that comes meanwhile."""
+        """Where no process waits for a frame; one place is left for a frame that comes meanwhile.
+
+        It starts at the priority of requests: an ordinary user's process cannot take niceness back (setpriority(2)).
+        """
         with self._changed:
             is_wanted = len(self._free) > 1 and not any(self._free)
         if is_wanted:
