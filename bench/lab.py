@@ -132,14 +132,19 @@ class Lab:
 
     @contextmanager
     def new_server(self, subject: Subject) -> Iterator[OrthancServer]:
-        """The subject's Orthanc with an empty storage of its own; its DICOM server takes what is sent."""
+        """The subject's Orthanc with an empty storage of its own; its DICOM server takes what is sent.
+
+        It is killed in the end: nobody waits for what the stock plugin does in the background.
+        """
         self.stop()
         folder = self.places.temporary / "new"
         shutil.rmtree(folder, ignore_errors=True)
+        server = self.server_on(folder, subject)
+        server.start()
         try:
-            with self.server_on(folder, subject) as server:
-                yield server
+            yield server
         finally:
+            server.kill()
             shutil.rmtree(folder, ignore_errors=True)
 
     def server_on(self, folder: Path, subject: Subject) -> OrthancServer:
