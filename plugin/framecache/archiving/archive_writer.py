@@ -10,6 +10,7 @@ import logging
 from collections.abc import Iterator, Sequence
 
 from framecache.archiving.deletion import end_all
+from framecache.archiving.deletion_audit import DeletionAudit
 from framecache.archiving.ledger import Ledger, Waiting
 from framecache.archiving.stored_source import source_of
 from framecache.batches import batches
@@ -31,7 +32,7 @@ from framecache.worker import Worker
 logger = logging.getLogger(__name__)
 
 _BATCH = 200
-_POLL_SECONDS, _RETRY_SECONDS = 10.0, 10.0
+_POLL_SECONDS, _RETRY_SECONDS, _AUDIT_SECONDS = 10.0, 10.0, 0.5
 # So long a batch gives way to the local cache; where that is never idle, the archive must not wait for ever.
 _MAKE_WAY_SECONDS, _LOOK_SECONDS = 30.0, 0.2
 # The most changes that one new instance makes: patient, study, series, and itself.
@@ -61,7 +62,7 @@ class ArchiveWriter:
         written again if it `revives`."""
         self._changes, self._index, self._archive, self._ledger = Changes(api), InstanceIndex(api), archive, ledger
         self._catalogue, self._files, self._scheduler = catalogue, files, scheduler
-        self._metrics, self._clock = metrics, clock
+        self._metrics, self._clock, self._audit = metrics, clock, DeletionAudit(self._index, ledger, clock)
         self._usually, self._revives, self._make_way_seconds = usually, revives, make_way_seconds
         self._announced, self._behind = 0, 0
         self._worker = Worker(
@@ -118,7 +119,9 @@ class ArchiveWriter:
             self._write(tree, batch)
         self._ledger.move_to(page.last)
         self._behind = max(0, self._behind - (page.last - position))
-        return _POLL_SECONDS if page.is_end else 0.0
+        if not page.is_end:
+            return 0.0
+        return _AUDIT_SECONDS if self._audit.step() else _POLL_SECONDS
 
     def _write(self, tree: Tree, orthanc_ids: Sequence[str], *, on_demand: bool = False) -> None:
         if not orthanc_ids:

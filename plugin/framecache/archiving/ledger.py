@@ -108,6 +108,12 @@ class Ledger:
             row = self._connection.execute(query, (orthanc_id,)).fetchone()
         return None if row is None else Written(InstancePath(*row[:3]), row[3])
 
+    def written_after(self, orthanc_id: str, most: int) -> list[str]:
+        """The next instances that were written, in the order of their IDs."""
+        query = "SELECT orthanc_id FROM written WHERE orthanc_id > ? ORDER BY orthanc_id LIMIT ?"
+        with self._lock:
+            return [row[0] for row in self._connection.execute(query, (orthanc_id, most))]
+
     def forget(self, orthanc_ids: Iterable[str]) -> None:
         """The archive has nothing of these any more."""
         with self._lock, self._connection as connection:

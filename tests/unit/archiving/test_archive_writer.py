@@ -20,6 +20,7 @@ from framecache.policy.rule import ArchiveWrite, Rule
 from framecache.prefetch.task import Priority
 from framecache.tree.errors import Unreachable
 from framecache.tree.objects import Objects
+from framecache.tree.source import Source
 from framecache.tree.tree import Tree
 
 from tests.unit.dicom_files import INSTANCE, SERIES, STUDY, native
@@ -152,6 +153,16 @@ def test_a_deletion_reaches_the_archive_and_what_others_wrote_stays(site: Site) 
     site.delete(3)
     assert eventually(lambda: not site.has(3))
     assert site.has(2)
+
+
+def test_a_deletion_that_nobody_told_of_reaches_the_archive_too(site: Site) -> None:
+    site.store(1)
+    site.ledger.note(orthanc_id(2), path(2), uuid(2))
+    list(site.tree.add([Source("two", Source.content(content(2)).open, uuid(2))]))
+    assert site.has(2)
+
+    site.start()
+    assert eventually(lambda: site.has(1) and not site.has(2), 15)
 
 
 @pytest.mark.parametrize("revives", [False, True])
