@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.sync_api import BrowserContext
+from playwright.sync_api import BrowserContext, Response
 from pydicom import Dataset, dcmread
 from pydicom.uid import ExplicitVRBigEndian
 
@@ -45,13 +45,17 @@ def test_every_frame_is_shown_and_comes_from_the_cache(
     sample = SAMPLES[name]
     instance = store(orthanc, sample)
 
+    metadata = list[Response]()
     with tab(browser) as ohif:
+        ohif.page.on("response", lambda answer: metadata.append(answer) if answer.url.endswith("/metadata") else None)
         answers = scroll_through(ohif, orthanc.url, instance, sample)
         ohif.page.screenshot(path=artifacts / f"ohif {orthanc.installed.suite} {name}.png")
 
     assert {answer.frame_number for answer in answers} == set(range(1, FRAMES + 1))
     assert {(answer.status, answer.outcome, answer.handed_over) for answer in answers} == {(200, "hit", False)}
     assert all(sample.transfer_syntax_uid in answer.content_type for answer in answers)
+    told = {(answer.headers.get("x-frame-cache"), answer.headers.get("content-encoding")) for answer in metadata}
+    assert told == {("hit", "gzip")}, "and so does what it has to know of the series before"
 
 
 def test_a_second_opening_moves_no_frame_bytes(orthanc: OrthancServer, browser: BrowserContext) -> None:
