@@ -15,6 +15,7 @@ from framecache.cli import (
     bench,
     doctor,
     events,
+    images,
     install,
     jobs,
     resources,
@@ -59,6 +60,7 @@ def parser() -> ArgumentParser:
     _add_size(commands)
     _add_bench(commands)
     _add_worker(commands)
+    _add_images(commands)
     add_commands(commands, _add_common)
     return made
 
@@ -184,6 +186,25 @@ def _add_worker(commands: _Subparsers[ArgumentParser]) -> None:
     made.add_argument("--concurrency", type=_whole(1, 64), default=2, help="pieces at once (2)")
     for kind, what in (("export", "export"), ("verify", "verification"), ("gc", "garbage collection")):
         made.add_argument(f"--{kind}", action="store_true", help=f"begin the {what}, or once more if it is done")
+
+
+def _add_images(commands: _Subparsers[ArgumentParser]) -> None:
+    where = "a folder, or a DICOMweb server such as https://host/dicom-web"
+    made = _add(commands, "ls", images.ls, "list the studies, series or instances in a folder or on a DICOMweb server")
+    made.add_argument("images", metavar="URL", help=where)
+    made.add_argument("--study", metavar="UID", help="list the series of this study")
+    made.add_argument("--series", metavar="UID", help="list the instances of this series")
+    made.add_argument("--limit", type=_whole(1, 1_000_000), default=100, help="list at most this many (100)")
+    made.add_argument("--offset", type=_whole(0, 1_000_000_000), default=0, help="skip this many (0)")
+    made = _add(commands, "get", images.get, "write files or frames from a folder or a DICOMweb server")
+    made.add_argument("images", metavar="URL", help=where)
+    made.add_argument("--study", metavar="UID", required=True, help="all of this study, unless less is named")
+    made.add_argument("--series", metavar="UID", help="all of this series of it")
+    made.add_argument("--instance", metavar="UID", help="this instance of it")
+    frames = "frames of one instance, such as 1-10,12, instead of files: decoded, Explicit VR Little Endian"
+    made.add_argument("--frames", type=images.frame_numbers, metavar="NUMBERS", help=frames)
+    made.add_argument("--rendered", choices=("jpg", "png"), help="write the frames as pictures")
+    made.add_argument("--out", metavar="FOLDER", default=".", help="where to write (the current folder)")
 
 
 def _seconds(text: str) -> float:

@@ -14,6 +14,7 @@ from framecache.client.errors import (
 )
 from framecache.client.files.file_client import DICOMfileClient
 from framecache.client.files.scanning import Progress
+from framecache.client.opening import open_client
 
 __all__ = [
     "ClientError",
@@ -28,4 +29,5 @@ __all__ = [
     "SourceFailure",
     "UnreachableError",
     "UnreadableError",
+    "open_client",
 ]
