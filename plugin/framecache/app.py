@@ -32,7 +32,7 @@ from framecache.admin.routes import Access, ActionRoute, JsonRoute
 from framecache.admin.start_checks import StartChecks
 from framecache.admin.statistics import Statistics
 from framecache.admin.status import Status
-from framecache.admin.work import BackfillArea, JobWork
+from framecache.admin.work import BackfillArea, JobWork, SharedWorkJobs
 from framecache.codecs.codec_pool import CodecPool
 from framecache.codecs.codec_pools import CodecPools
 from framecache.config.reading import is_strict, lenient_admin_settings, parse_hours, read_settings
@@ -833,7 +833,7 @@ def _areas(
         site.events,
     )
     yield Preview(site.api, site.settings, jobs, prefetch.extraction_cost)
-    yield JobWork(jobs, site.events)
+    yield JobWork(jobs, site.events, SharedWorkJobs(prefetch.backfill, jobs).refresh)
     yield BackfillArea(prefetch.backfill, jobs)
 
 

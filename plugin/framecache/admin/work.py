@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from framecache.admin.area import Answer, Asked, iso
 from framecache.admin.jobs import Job, Jobs, State
 from framecache.declaration import Declaration, Number
-from framecache.prefetch.backfill_plan import BackfillControl, BackfillState
+from framecache.prefetch.backfill_plan import BackfillControl, BackfillState, SharedProgress
 from framecache.telemetry.events import Events
 
 _MOST_EVENTS = 1000
@@ -24,8 +25,9 @@ EVENTS_ARGUMENTS = (
 class JobWork:
     """The area of jobs and events."""
 
-    def __init__(self, jobs: Jobs, events: Events) -> None:
-        self._jobs, self._events = jobs, events
+    def __init__(self, jobs: Jobs, events: Events, refresh: Callable[[], None] = lambda: None) -> None:
+        """`refresh` is called before jobs are listed."""
+        self._jobs, self._events, self._refresh = jobs, events, refresh
         self.get_routes: Mapping[str, Answer] = {
             "jobs": self.jobs,
             "jobs/([^/]+)": self.job,
@@ -35,6 +37,7 @@ class JobWork:
 
     def jobs(self) -> dict[str, Any]:
         """GET /frame-cache/jobs: all jobs, newest first."""
+        self._refresh()
         return {"Jobs": [job.to_json() for job in self._jobs.all()]}
 
     def job(self, job_id: str) -> dict[str, Any]:
@@ -65,6 +68,36 @@ class JobWork:
 _FOLLOW_SECONDS = 0.5
 # A backfill that waits, for its hours or for idle time, is shown as a paused job.
 _STATES: Mapping[BackfillState, State] = {"running": "running", "done": "done"}
+
+
+class SharedWorkJobs:
+    """Lists the work that workers share among the jobs of this node, from when it is first seen at work."""
+
+    def __init__(self, backfill: BackfillControl, jobs: Jobs) -> None:
+        self._backfill, self._jobs = backfill, jobs
+        self._listed: dict[str, Job] = {}
+
+    def refresh(self) -> None:
+        """List what is at work and not listed yet."""
+        for one in self._backfill.others():
+            job = self._listed.get(one.kind)
+            if not one.has_ended and not one.is_paused and (job is None or job.has_ended):
+                follow = partial(self._follow, one.kind)
+                self._listed[one.kind] = self._jobs.begin(f"archive {one.kind}", follow, total=one.total)
+
+    def _follow(self, kind: str, job: Job) -> None:
+        """Until it is done. Whoever cancels the job pauses the work on all machines."""
+        while (one := self._find(kind)) is not None and not job.is_cancelled:
+            job.done, job.total, job.size = one.done, one.total, one.size
+            job.state = "paused" if one.is_paused else "running"
+            if one.has_ended:
+                return
+            job.pause(_FOLLOW_SECONDS)
+        if job.is_cancelled and not self._jobs.is_stopping:
+            self._backfill.pause_other(kind)
+
+    def _find(self, kind: str) -> SharedProgress | None:
+        return next((one for one in self._backfill.others() if one.kind == kind), None)
 
 
 class BackfillArea:

@@ -16,7 +16,7 @@ from framecache.errors import Overloaded
 from framecache.orthanc.studies import Studies
 from framecache.ports import Clock
 from framecache.prefetch.admission import Admission
-from framecache.prefetch.backfill_plan import Allowance, BackfillState, Plan, Progress
+from framecache.prefetch.backfill_plan import Allowance, BackfillState, Plan, Progress, SharedProgress
 from framecache.prefetch.backfill_search import Search
 from framecache.prefetch.scheduler import Scheduler
 from framecache.store.store import Store
@@ -52,6 +52,7 @@ class SharedBackfill:
         begins = [BACKFILL] if plan.starts else []
         self._shared = SharedWork(self._database, self._queue, begins=begins, may_take=self._work.may_take)
         self._job: SharedJob | None = None
+        self._others: list[SharedJob] = []
         self._wishes, self._is_granted = list[Callable[[], None]](), threading.Event()
         self._look_seconds, self.is_wanted = look_seconds, plan.starts
         self._worker = Worker("shared-backfill", self._turn, task="following the shared backfill", retry_seconds=5.0)
@@ -75,6 +76,14 @@ class SharedBackfill:
     def pause(self) -> None:
         """Pause it on all nodes until `go_on` is called on any. Raises Overloaded."""
         self._wish(lambda: self._queue.pause(BACKFILL))
+
+    def others(self) -> list[SharedProgress]:
+        """What workers share: the export to an archive, its verification, its garbage collection."""
+        return [_progress(job) for job in self._others]
+
+    def pause_other(self, kind: str) -> None:
+        """Pause it on all machines. Raises Overloaded."""
+        self._wish(lambda: self._queue.pause(kind))
 
     @property
     def state(self) -> BackfillState:
@@ -133,6 +142,13 @@ class SharedBackfill:
         self._database.open()
         while self._wishes:
             self._wishes.pop(0)()
-        self._job = self._queue.jobs.find(BACKFILL)
+        jobs = {job.kind: job for job in self._queue.jobs.all()}
+        self._job = jobs.pop(BACKFILL, None)
+        self._others = list(jobs.values())
         self._is_granted.set()
         return self._look_seconds
+
+
+def _progress(job: SharedJob) -> SharedProgress:
+    looked_at = job.looked_at - job.unfinished
+    return SharedProgress(job.kind, job.state == "paused", job.state == "done", looked_at, job.total, job.size)

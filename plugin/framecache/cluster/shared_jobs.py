@@ -53,6 +53,11 @@ class SharedJobs:
         with self._database.transaction() as connection:
             return self._find(connection, kind)
 
+    def all(self) -> list[SharedJob]:
+        """The present runs of all kinds."""
+        with self._database.transaction() as connection, connection.cursor(row_factory=class_row(SharedJob)) as cursor:
+            return cursor.execute("SELECT * FROM shared_jobs ORDER BY kind").fetchall()
+
     def begin(self, connection: Connection[Any], kind: str, *, resume: bool) -> None:
         """Begin the first run. To `resume` ends a pause, and begins the next run of what is done."""
         connection.execute(

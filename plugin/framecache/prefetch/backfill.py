@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 
 from framecache.errors import Stopping, reason
@@ -16,7 +17,7 @@ from framecache.orthanc.studies import Studies
 from framecache.plurals import counted
 from framecache.ports import Clock
 from framecache.prefetch.admission import Admission
-from framecache.prefetch.backfill_plan import Allowance, BackfillState, Pace, Plan, Progress
+from framecache.prefetch.backfill_plan import Allowance, BackfillState, Pace, Plan, Progress, SharedProgress
 from framecache.prefetch.backfill_search import Found, Search
 from framecache.prefetch.scheduler import Scheduler
 from framecache.prefetch.task import Priority
@@ -88,6 +89,13 @@ class Backfill:
         with self._changed:
             self.progress.is_paused = True
             self._change("paused", _PAUSED)
+
+    def others(self) -> Sequence[SharedProgress]:
+        """None: this node works alone."""
+        return ()
+
+    def pause_other(self, kind: str) -> None:
+        """There is none."""
 
     def _change(self, state: BackfillState, reason: str) -> None:
         """Wait a little until this is saved, so that whoever is answered can rely on it."""

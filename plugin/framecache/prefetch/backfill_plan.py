@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Literal, Protocol, Self
@@ -54,6 +55,18 @@ class Progress:
         return progress if is_right else cls()
 
 
+@dataclass(frozen=True, slots=True)
+class SharedProgress:
+    """How far another kind of work is that workers share: `done` of `total` instances or studies, and bytes made."""
+
+    kind: str
+    is_paused: bool
+    has_ended: bool
+    done: int
+    total: int | None
+    size: int
+
+
 class BackfillControl(Protocol):
     """A backfill, of this node alone or shared with others, as its routes see it."""
 
@@ -85,6 +98,12 @@ class BackfillControl(Protocol):
 
     def pause(self) -> None:
         """Pause until `go_on` is called, also over a restart."""
+
+    def others(self) -> Sequence[SharedProgress]:
+        """Other work that is shared in the same way; none where nothing is shared."""
+
+    def pause_other(self, kind: str) -> None:
+        """Pause such work on all machines."""
 
 
 class Allowance:
