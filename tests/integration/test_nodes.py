@@ -152,7 +152,10 @@ def exported_studies(folder: Path) -> list[dict[str, Any]]:
 
 def test_a_backfill_is_shared_and_each_instance_cached_by_one_node(nodes: Nodes) -> None:
     a, b = nodes
-    instances = [cached_on_both(nodes, replace(SMALL, frames=40, seed=20 + number)) for number in range(8)]
+    instances = [a.store(replace(SMALL, frames=40, seed=20 + number), cached=False) for number in range(8)]
+    for node in nodes:
+        for instance in instances:
+            node.wait_until_cached(instance)
     for node in nodes:
         for study in node.get_json("/studies"):
             act(node, f"studies/{study}/purge")

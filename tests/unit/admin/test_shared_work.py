@@ -56,6 +56,7 @@ def test_it_is_one_job_over_a_pause_until_it_is_done(node: Node) -> None:
 
 def test_whoever_cancels_the_job_pauses_the_work_everywhere(node: Node) -> None:
     node.listed()
+    assert eventually(lambda: node.job().state == "running")
     node.jobs.cancel(node.job().id)
     assert eventually(lambda: node.paused == ["export"])
 
