@@ -18,7 +18,7 @@ from framecache.dicom.identity import InstancePath
 from framecache.dicom.transfer_syntax import lookup
 from framecache.tree import layout
 from framecache.tree.layout import TRAILER, part_header
-from framecache.tree.objects import BINARY, Headers, Listed, Objects
+from framecache.tree.objects import Headers, Listed, Objects
 from framecache.tree.record import StoredFrame
 from framecache.tree.source import StoredInstance
 
@@ -99,15 +99,13 @@ class FrameWriter:
         sha256 = hashlib.sha256()
         for chunk in instance.chunks(stream):
             sha256.update(chunk)
-        instance.refer_to_video(sha256.hexdigest())
-        study = layout.file_name(instance.path.study_instance_uid)
-        key, headers = (
-            layout.bulk_data(study, sha256.hexdigest()),
-            Headers(lookup(instance.transfer_syntax_uid).media_type),
-        )
+        media_type = lookup(instance.transfer_syntax_uid).media_type
+        name = layout.video_name(sha256.hexdigest(), media_type)
+        instance.refer_to_video(name)
+        key = layout.bulk_data(layout.file_name(instance.path.study_instance_uid), name)
         listed = self._objects.head(key)
         if listed is None or listed.size != stream.length or _is_old(listed):
-            self._objects.replace_with_stream(key, instance.chunks(stream), headers)
+            self._objects.replace_with_stream(key, instance.chunks(stream), Headers(media_type))
 
     def rewrite(self, instance: StoredInstance, *, together: bool) -> None:
         """Write all objects of a version over what is there: under its checksum, and bulk data in its study."""
@@ -127,9 +125,11 @@ class FrameWriter:
 
     def write_bulk_data(self, instance: StoredInstance) -> tuple[Future[None], ...]:
         study = layout.file_name(instance.path.study_instance_uid)
-        values = {layout.bulk_data(study, name): content for name, content in instance.bulk_data.items()}
+        bodies = {
+            layout.bulk_data(study, name): layout.bulk_data_body(value) for name, value in instance.bulk_data.items()
+        }
         return tuple(
-            self._submit(len(content), partial(self._mend, key, content, BINARY)) for key, content in values.items()
+            self._submit(len(body), partial(self._mend, key, body, layout.BULK_DATA)) for key, body in bodies.items()
         )
 
     def _put(self, instance: StoredInstance, number: int, body: bytearray, *, is_first: bool) -> Future[None]:

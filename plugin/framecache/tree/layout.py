@@ -33,6 +33,8 @@ OWN_JSON = Headers("application/json", "gzip")
 # of one instance: whoever writes a file with this line in a frame spoils that frame, and nothing else.
 BOUNDARY = "frame-d3c1c4c07f2b4a0f9c5e"
 TRAILER = f"\r\n--{BOUNDARY}--\r\n".encode()
+BULK_DATA = Headers(f'multipart/related; type="application/octet-stream"; boundary={BOUNDARY}')
+_BULK_DATA_PART = f"--{BOUNDARY}\r\nContent-Type: application/octet-stream\r\nContent-Length: %d\r\n\r\n".encode()
 
 
 def digest(content: bytes) -> str:
@@ -87,13 +89,32 @@ def frame(path: InstancePath, number: int) -> str:
     return f"{frames_prefix(path)}/{number}"
 
 
-def bulk_data(study: str, sha256: str) -> str:
-    return f"studies/{study}/{bulk_data_uri(sha256)}"
+def bulk_data(study: str, name: str) -> str:
+    return f"studies/{study}/{bulk_data_uri(name)}"
 
 
-def bulk_data_uri(sha256: str) -> str:
+def video_name(sha256: str, media_type: str) -> str:
+    """A video's name among the bulk data: it is kept by itself, and a web server finds its type by the suffix."""
+    return f"{sha256}.{media_type.rpartition('/')[2].lower()}"
+
+
+def is_video(name: str) -> bool:
+    return "." in name
+
+
+def bulk_data_body(value: bytes) -> bytes:
+    """The object of a bulk data value: multipart, as clients of Retrieve Bulkdata take it (PS3.18 section 10.4.4)."""
+    return _BULK_DATA_PART % len(value) + value + TRAILER
+
+
+def bulk_data_within(body: bytes) -> bytes:
+    """The value in its object; nothing if it is none."""
+    return body.partition(b"\r\n\r\n")[2].removesuffix(TRAILER)
+
+
+def bulk_data_uri(name: str) -> str:
     """Relative to the study (PS3.18 section F.2.6): metadata stays true wherever the archive is served."""
-    return f"bulkdata/{sha256}"
+    return f"bulkdata/{name}"
 
 
 def pixel_data_uri(series: str, instance: str) -> str:

@@ -101,9 +101,9 @@ class StoredInstance:
             raise BrokenPixelData("the video's pixel data has no fragments, or ends within one")
         return Extents(tuple(map(Extent, fragments.offsets, fragments.lengths)))
 
-    def refer_to_video(self, sha256: str) -> None:
+    def refer_to_video(self, name: str) -> None:
         """Let the metadata say that the video is this bulk data."""
-        element = {**json.loads(self.metadata[_PIXEL_DATA]), "BulkDataURI": bulk_data_uri(sha256)}
+        element = {**json.loads(self.metadata[_PIXEL_DATA]), "BulkDataURI": bulk_data_uri(name)}
         self.metadata = {**self.metadata, _PIXEL_DATA: text_of(element)}
 
     @property

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -38,6 +39,7 @@ from framecache.tree.view import Conflict, Shown, standings
 from framecache.tree.writer import RECORDS_AT_ONCE, TOGETHER_FROM, Outcome, Writer
 
 _THREADS_ON_FOLDER, _THREADS_ON_BUCKET = 4, 16
+_BULK_DATA = re.compile(r"[0-9a-f]{64}(\.[0-9a-z]{1,8})?")
 GRACE = timedelta(days=1)
 _FORMAT = {"format": layout.FORMAT, "version": layout.FORMAT_VERSION}
 
@@ -240,14 +242,18 @@ class Tree:
         return self._reader.read(record, numbers)
 
     def bulk_data(self, study: str, uri: str) -> bytes:
-        """The value that a BulkDataURI of this study's metadata names."""
+        """The value that a BulkDataURI of this study's metadata names. Raises Damaged if it is not the one stored."""
         name = uri.removeprefix("bulkdata/")
-        if not (len(name) == 64 and name.isalnum()):  # noqa: PLR2004 - a SHA-256
+        if not _BULK_DATA.fullmatch(name):
             raise NotFound("this is no bulk data of an archive")
         try:
-            return self.objects.read(layout.bulk_data(file_name(study), name))
+            body = self.objects.read(layout.bulk_data(file_name(study), name))
         except Missing:
             raise NotFound("the archive has no such bulk data") from None
+        value = body if layout.is_video(name) else layout.bulk_data_within(body)
+        if layout.digest(value) != name.partition(".")[0]:
+            raise Damaged("the bulk data is not what was stored")
+        return value
 
     def conflicts(self, study: str) -> tuple[Conflict, ...]:
         """Corrections of the study that contradict each other."""
