@@ -50,7 +50,7 @@ class DICOMfileClient(CollectionClient):
                 path.with_name(path.name + suffix).unlink(missing_ok=True)
         self._files = FileCollection(folder, path, is_read_only=readonly)
         super().__init__(folder.as_uri(), self._files, bulk_data_threshold=bulk_data_threshold)
-        if update_db or not (self._files.index.counts() or not self._files.index.is_writable):
+        if update_db or (self._files.index.is_writable and not self.counts()):
             self._begin(progress)
 
     def update(self, progress: Report | None = None) -> Progress:

@@ -124,6 +124,8 @@ class Scanner:
                     record = read_record(reader, version, self._contents)
             except FrameCacheError as error:
                 logger.debug("skipping a file that is no DICOM instance: %s", reason(error))
+            except Exception as error:  # noqa: BLE001 - a fault of ours keeps no other file from being found
+                logger.warning("skipping a file that cannot be indexed: %s", reason(error))
         return directory, name, IndexedFile(status.st_size, version, OTHER), record
 
     def _forget(self, directories: Iterable[str]) -> None:
