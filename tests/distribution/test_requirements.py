@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import tomllib
 from collections.abc import Iterable, Mapping
 from itertools import chain
@@ -66,3 +68,26 @@ def test_the_version_is_there_without_an_installation() -> None:
 
 def test_the_readme_is_of_this_version() -> None:
     assert (CHECKOUT / "README.md").read_text().startswith(f"# framecache {framecache.__version__}\n")
+
+
+WITHOUT_EXTRAS = """
+import sys
+
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {names}:
+            raise ImportError(f"No module named {{name!r}}")
+
+sys.meta_path.insert(0, Missing())
+import framecache.app
+"""
+
+
+def test_orthanc_needs_no_extra_and_nothing_of_the_command_line() -> None:
+    """A module of one that is imported at the start would keep Orthanc from starting."""
+    extras = {"obstore", "procrastinate", "psycopg", "psycopg_pool", "dicomweb_client", "opentelemetry"}
+    program = WITHOUT_EXTRAS.format(names=sorted(extras | COMMAND_LINE))
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=CHECKOUT / "plugin", capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]

@@ -17,8 +17,9 @@ from framecache.dicom.frame_table import FramePlace
 from framecache.dicom.identity import InstancePath
 from framecache.dicom.transfer_syntax import lookup
 from framecache.tree import layout
+from framecache.tree.headers import Headers
 from framecache.tree.layout import TRAILER, part_header
-from framecache.tree.objects import Headers, Listed, Objects
+from framecache.tree.objects import Listed, Objects
 from framecache.tree.record import StoredFrame
 from framecache.tree.source import StoredInstance
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 from framecache.dicom.identity import InstancePath
 from framecache.dicom.transfer_syntax import lookup
-from framecache.tree.objects import Headers
+from framecache.tree.headers import Headers
 
 FORMAT, FORMAT_VERSION = "framecache-archive", 1
 FORMAT_KEY = "archive.json"

@@ -20,22 +20,10 @@ from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import LocalStore, MemoryStore, ObjectStore, from_url
 
 from framecache.tree.errors import ArchiveError, Missing, Unreachable
+from framecache.tree.headers import Headers
 
 CHUNK = 5 << 20  # bytes: the smallest part of a multipart upload to S3
 _PARTS_AT_ONCE = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Headers:
-    """What a bucket says of an object to those who read it over HTTP; a folder leaves that to its web server."""
-
-    content_type: str = "application/octet-stream"
-    content_encoding: str = ""
-
-    @property
-    def attributes(self) -> dict[str, str]:
-        encoding = {"Content-Encoding": self.content_encoding} if self.content_encoding else {}
-        return {"Content-Type": self.content_type, **encoding}
 
 
 BINARY = Headers()

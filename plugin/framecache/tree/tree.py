@@ -26,10 +26,11 @@ from framecache.tree.derivation import Derivation
 from framecache.tree.errors import ArchiveError, Damaged, Missing
 from framecache.tree.frame_reader import FrameReader
 from framecache.tree.frame_writer import FrameWriter
+from framecache.tree.headers import Headers
 from framecache.tree.json_object import canonical
 from framecache.tree.layout import FORMAT_KEY, Layout, file_name
 from framecache.tree.log import Log
-from framecache.tree.objects import Headers, Objects, open_objects
+from framecache.tree.objects import Objects, open_objects
 from framecache.tree.publication import Publication
 from framecache.tree.record import Record
 from framecache.tree.source import Source
