@@ -64,6 +64,7 @@ class Database:
             )
         except Error as error:
             raise DatabaseError("the connection string is invalid") from error  # without what it says: a password
+        self._is_prepared = False
         self._pool = ConnectionPool(
             self._conninfo,
             min_size=0,
@@ -76,12 +77,19 @@ class Database:
     def open(self) -> None:
         """Connect, and make the tables that are missing. Raises DatabaseError."""
         self._pool.open()
+        if self._is_prepared:
+            return
         with self.transaction() as connection:
             connection.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
-            connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(SCHEMA)))
-            if _is_empty(connection):
-                connection.execute(self.deferring_app().schema_manager.get_schema())
-            connection.execute(_TABLES)
+            if not _has(connection, "shared_pieces"):  # who only uses them needs no right to make any
+                self._prepare(connection)
+        self._is_prepared = True
+
+    def _prepare(self, connection: Connection[Any]) -> None:
+        connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(SCHEMA)))
+        if not _has(connection, "procrastinate_jobs"):
+            connection.execute(self.deferring_app().schema_manager.get_schema())
+        connection.execute(_TABLES)
 
     def close(self) -> None:
         """Cut the connections."""
@@ -107,6 +115,6 @@ class Database:
         return App(connector=PsycopgConnector(conninfo=self._conninfo, min_size=1, max_size=concurrency + 2))
 
 
-def _is_empty(connection: Connection[Any]) -> bool:
-    row = connection.execute("SELECT to_regclass(%s)", [f"{SCHEMA}.procrastinate_jobs"]).fetchone()
-    return row is None or row[0] is None
+def _has(connection: Connection[Any], table: str) -> bool:
+    row = connection.execute("SELECT to_regclass(%s)", [f"{SCHEMA}.{table}"]).fetchone()
+    return row is not None and row[0] is not None

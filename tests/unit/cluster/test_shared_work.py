@@ -175,6 +175,21 @@ def test_several_nodes_make_the_tables_at_once_beside_anothers(dsn: str) -> None
     second.close()
 
 
+def test_who_only_uses_the_tables_needs_no_right_to_make_any(dsn: str) -> None:
+    maker = Database(dsn)
+    maker.open()
+    with maker.transaction() as connection:
+        connection.execute("CREATE ROLE guest LOGIN")
+        connection.execute("GRANT USAGE ON SCHEMA framecache TO guest")
+        connection.execute("GRANT ALL ON ALL TABLES IN SCHEMA framecache TO guest")
+    guest = Database(dsn.replace("user=postgres", "user=guest"))
+    guest.open()
+    with guest.transaction() as connection:
+        assert connection.execute("SELECT count(*) FROM shared_jobs").fetchone() == (0,)
+    maker.close()
+    guest.close()
+
+
 def test_a_connection_string_that_is_none_is_refused_without_showing_it() -> None:
     with pytest.raises(DatabaseError) as refused:
         Database("host=a password=secret nonsense")
