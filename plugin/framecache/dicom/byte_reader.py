@@ -64,6 +64,10 @@ class FileReader:
         """Of the open file, which may have another name by now, or none."""
         return os.fstat(self._descriptor)
 
+    def expect(self, offset: int, length: int) -> None:
+        """Let the kernel fetch these bytes at once: a long read that was not announced is fetched piece by piece."""
+        os.posix_fadvise(self._descriptor, offset, length, os.POSIX_FADV_WILLNEED)
+
     def read_at(self, offset: int, length: int) -> bytes:
         try:
             return os.pread(self._descriptor, length, offset)

@@ -23,6 +23,7 @@ from framecache.errors import InstanceGone
 from framecache.shared_buffers import SharedBuffers
 
 _LARGEST_INFLATED = 2 << 30  # bytes of deflated files at once
+_MOST_ANNOUNCED = 64 << 20  # bytes that are fetched before they are read
 
 
 def default_index_path(folder: Path) -> Path:
@@ -84,6 +85,12 @@ class FileCollection:
             status = reader.status()
             if (status.st_size, version_of(status)) != (instance.size, instance.version):
                 raise InstanceGone("the file was replaced after it was indexed")
+            announced = 0
+            for run in wanted or ():
+                announced += run.length
+                if announced > _MOST_ANNOUNCED:
+                    break
+                reader.expect(run.offset, run.length)
             yield reader
 
     def remember_frames(self, instance: StoredInstance, frame_index: bytes) -> None:
