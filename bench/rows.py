@@ -8,6 +8,7 @@ from typing import Literal
 
 from bench.probe import Probe
 from bench.probes import (
+    archive,
     beside,
     bucket,
     cold,
@@ -24,9 +25,11 @@ from bench.probes import (
 )
 from bench.samples import DataSet
 from bench.subject import (
+    ARCHIVE,
     BUCKET,
     BUCKET_NOT_FILLING,
     COPY,
+    COPYING,
     DICOMWEB_FILE_CLIENT,
     FILE_CLIENT,
     FRAMECACHE,
@@ -36,6 +39,8 @@ from bench.subject import (
     NGINX,
     NGINX_VIEWER,
     NOT_FILLING,
+    PUTTING,
+    READING,
     STOCK,
     STOCK_BUCKET,
     STOCK_VIEWER,
@@ -90,7 +95,7 @@ class Row:
 def rows(data: dict[str, DataSet]) -> list[Row]:
     """All rows, in the order of the table."""
     titles = {name: one.title for name, one in data.items()}
-    kinds = (_warm, _shapes, _cold, _bucket, _metadata, _forms, _viewer, _filling, _scale, _index, _folder)
+    kinds = (_warm, _shapes, _cold, _bucket, _metadata, _forms, _viewer, _filling, _scale, _index, _folder, _archive)
     return [row for kind in kinds for row in kind(titles)]
 
 
@@ -277,3 +282,20 @@ def _folder(titles: dict[str, str]) -> Iterator[Row]:
         yield Row(what, probe, FILE_CLIENT, None, Wanted(Rule.AT_MOST, 1.1))
     what = "slowest of seven study searches in a large index, seconds"
     yield Row(what, folder.study_search(), FILE_CLIENT, None, Wanted(Rule.AT_MOST, 0.01))
+
+
+def _archive(titles: dict[str, str]) -> Iterator[Row]:
+    """Writing an archive, against what else is done with the same files."""
+    slices = titles[archive.SLICES]
+    for data_set in (NATIVE, JPEG_2000):
+        what = f"added to an archive in a folder, synced: one {titles[data_set]}"
+        yield Row(what, archive.added(data_set), ARCHIVE, COPYING, Wanted(Rule.TIMES_FASTER, 0.5))
+    what, probe = f"added to an archive in a folder, synced: {slices}", archive.added(archive.SLICES)
+    yield Row(what, probe, ARCHIVE, READING, Wanted(Rule.TIMES_FASTER, 2))
+    what, probe = f"added to an archive in a bucket: {slices}", archive.added_to_bucket(archive.SLICES)
+    yield Row(what, probe, ARCHIVE, PUTTING, Wanted(Rule.TIMES_FASTER, 0.8))
+    for needed, probe in (("memory", archive.memory("huge")), ("open files", archive.open_files("huge"))):
+        what = f"{needed} while it is added to an archive: {titles['huge']}"
+        yield Row(what, probe, ARCHIVE, None, Wanted(Rule.AT_MOST, 64))
+    what, few, many = "a series added to an archive of many", archive.series_among_few(), archive.series_among_many()
+    yield Row(what, many, ARCHIVE, ARCHIVE, Wanted(Rule.AT_MOST_TIMES, 1.5), few)

@@ -13,9 +13,11 @@ from bench.load import LoadFailed
 from bench.probe import Probe
 from bench.rows import Row
 from bench.subject import (
+    ARCHIVE,
     BUCKET,
     BUCKET_NOT_FILLING,
     COPY,
+    COPYING,
     DICOMWEB_FILE_CLIENT,
     FILE_CLIENT,
     FRAMECACHE,
@@ -25,6 +27,8 @@ from bench.subject import (
     NGINX,
     NGINX_VIEWER,
     NOT_FILLING,
+    PUTTING,
+    READING,
     STOCK,
     STOCK_BUCKET,
     STOCK_VIEWER,
@@ -50,6 +54,7 @@ GROUPS = (
     (BUCKET,),
     (STOCK_BUCKET,),
     (FILE_CLIENT, DICOMWEB_FILE_CLIENT),
+    (ARCHIVE, COPYING, READING, PUTTING),
 )
 
 Key = tuple[str, str]

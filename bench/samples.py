@@ -46,11 +46,14 @@ class Size:
     slow_repeats: int
     small_files: int = 20_000
     indexed_instances: int = 1_000_000
+    archived_series: int = 10_000
 
 
 FULL = Size("full", 69, 4, 200, 20_000, 1000, 220, 50, 5, 20, 5, 5, 1)
 # 30 native frames are 279 MB: Orthanc 1.13 forgets files of more than 256 MiB after each request.
-QUICK = Size("quick", 30, 2, 40, 2000, 100, 30, 5, 2, 8, 1, 3, 1, small_files=2000, indexed_instances=50_000)
+QUICK = Size(
+    "quick", 30, 2, 40, 2000, 100, 30, 5, 2, 8, 1, 3, 1, small_files=2000, indexed_instances=50_000, archived_series=500
+)
 
 DISTINCT_CINE_FRAMES = 10
 FRAMES_OF_MANY = 20_000

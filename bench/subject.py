@@ -111,4 +111,6 @@ BUCKET_NOT_FILLING = Subject(
     _in_bucket({"StorageURL": BUCKET_URL, "Rules": [{"Extract": "never"}]}),
 )
 FILE_CLIENT = Subject("framecache's file client")
+ARCHIVE = Subject("framecache's archive")
+COPYING, READING, PUTTING = (Subject(name) for name in ("cp", "pydicom's dcmread", "obstore's put"))
 DICOMWEB_FILE_CLIENT = Subject("dicomweb-client's file client")
