@@ -8,7 +8,7 @@ Studies and series are given by the names that `file_name` gives them.
     versions/<sha256>/<n>, all, table                 frames of a source that have no place of their own below studies/
     contested/<study>/<series>/<instance>             several versions of it were written, or it was moved
     summaries/<xx>/<study>/<digest>                   derived: what is known of a study
-    index/<xx>/<digest>                               derived: the studies whose names hash to xx
+    index/<xx>-<digest>                               derived: the studies whose names hash to xx
     studies…                                          derived, but for frames and bulk data: what web servers send
 """
 

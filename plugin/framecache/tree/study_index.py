@@ -31,8 +31,13 @@ class StudyIndex:
 
     def update(self, shards: set[str]) -> None:
         """Make these shards, and then the joined file, of what there is now."""
-        list(self.pool.map(self._update_shard, sorted(shards)))
+        present = self._present()
+        list(self.pool.map(lambda shard: self._update_shard(shard, present.get(shard, [])), sorted(shards)))
         self._join()
+
+    def update_all(self) -> None:
+        """The same of all shards."""
+        self.update({*self._present(), *self.objects.folders(_SUMMARIES)})
 
     def studies(self) -> dict[str, dict[str, Any]]:
         """What QIDO-RS answers of each study, by file name, according to the shards."""
@@ -41,16 +46,24 @@ class StudyIndex:
             found |= {study: known["attributes"] for study, known in content.items()}
         return found
 
-    def _update_shard(self, shard: str) -> None:
+    def _update_shard(self, shard: str, present: list[str]) -> None:
         for _ in range(_MOST_ATTEMPTS):
             made_of = self._made_of(shard)
             name = name_of([f"{study}/{of}" for study, of in made_of.items()])
-            present = [listed.name for listed in self.objects.listed(f"{_INDEX}/{shard}")]
             if present == [name] or (not made_of and not present):
                 return
             if name not in present and made_of:
                 self._write_shard(shard, name, made_of, present)
-            self.objects.delete([f"{_INDEX}/{shard}/{old}" for old in present if old != name])
+            self.objects.delete([_key(shard, old) for old in present if old != name])
+            present = self._present().get(shard, [])
+
+    def _present(self) -> dict[str, list[str]]:
+        """The names of each shard: one, but for a moment. All in one folder, which is listed at once."""
+        found: dict[str, list[str]] = {}
+        for listed in self.objects.listed(_INDEX):
+            shard, _, name = listed.name.partition("-")
+            found.setdefault(shard, []).append(name)
+        return found
 
     def _made_of(self, shard: str) -> dict[str, str]:
         """The digests of summaries by study. Where two writers left two of one, either may be taken for now."""
@@ -66,7 +79,7 @@ class StudyIndex:
         found = self._summaries(shard, {study: made_of[study] for study in wanted})
         studies = {study: found.get(study) or known[study] for study in made_of if study in found or study in known}
         if {study: one["of"] for study, one in studies.items()} == dict(made_of):
-            self.objects.create(f"{_INDEX}/{shard}/{name}", compressed(canonical(studies)), OWN_JSON)
+            self.objects.create(_key(shard, name), compressed(canonical(studies)), OWN_JSON)
 
     def _summaries(self, shard: str, made_of: Mapping[str, str]) -> dict[str, dict[str, Any]]:
         """What the shard keeps of these summaries; one that was replaced meanwhile is left out."""
@@ -82,14 +95,13 @@ class StudyIndex:
     def _read_shard(self, shard_and_name: tuple[str, str]) -> dict[str, dict[str, Any]]:
         shard, name = shard_and_name
         try:
-            found: dict[str, dict[str, Any]] = decompressed(self.objects.read(f"{_INDEX}/{shard}/{name}"))
+            found: dict[str, dict[str, Any]] = decompressed(self.objects.read(_key(shard, name)))
         except (Missing, Damaged):
             return {}
         return found
 
     def _shards(self) -> dict[str, str]:
-        keys = (listed.key.split("/") for listed in self.objects.listed(_INDEX))
-        return {shard: name for _, shard, name in keys}
+        return {shard: names[-1] for shard, names in self._present().items()}
 
     def _join(self) -> None:
         """A writer that overwrites this with less sees so itself: it lists the shards after it wrote."""
@@ -121,3 +133,7 @@ class StudyIndex:
                 studies = [canonical(known["attributes"]) for _, known in sorted(content.items())]
                 same[int(shard, 16)] = Block.of(name, b",\n".join(studies))
         return same
+
+
+def _key(shard: str, name: str) -> str:
+    return f"{_INDEX}/{shard}-{name}"

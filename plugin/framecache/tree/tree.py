@@ -173,7 +173,7 @@ class Tree:
             yield from verification.verify(study, find_source)
             self.derive_studies({study})
         yield from verification.verify_index()
-        self.index.update({*self.objects.folders("index"), *self.objects.folders("summaries")})
+        self.index.update_all()
 
     def gc(self, grace: timedelta = GRACE) -> Collected:
         """Merge entries, and delete what nothing names, if it is older than `grace`; give 0 only if nobody writes."""
