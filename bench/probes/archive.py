@@ -23,7 +23,7 @@ from pydicom import dcmread
 
 from bench.figure import Figure, of_seconds
 from bench.lab import Lab
-from bench.plain import SmallFile
+from bench.plain import Plain, Slice, SmallFile
 from bench.probe import Probe
 from bench.process import forget_peak, peak_bytes
 from bench.subject import ARCHIVE, COPYING, READING, Subject
@@ -83,7 +83,7 @@ def open_files(data_set: str) -> Probe:
 
 
 def series_among_few() -> Probe:
-    """A series of twenty small files added to an archive that has few: synced, and listed."""
+    """A series of twenty CT slices added to an archive that has few: synced, and listed."""
     return Probe("a series added to few others", lambda lab, _: _series_among(lab, OTHERS))
 
 
@@ -106,13 +106,10 @@ def _files(lab: Lab, data_set: str) -> list[Path]:
 
 
 def _add_series(tree: Tree, folder: Path, studies: Sequence[int]) -> float:
-    """Of one series in each study; the seconds that it takes."""
-    number_of_files = FILES_OF_SERIES if len(studies) == 1 else 1
-    path, sources = folder / "small.dcm", []
-    for study in studies:
-        for number in range(number_of_files):
-            content = SmallFile(study + 1, 1, number).write(path).read_bytes()
-            sources.append(Source.content(content))
+    """A small file in each of many studies, or slices in one; the seconds that adding them takes."""
+    many: list[SmallFile | Plain] = [SmallFile(study + 1, 1, 1) for study in studies]
+    files = many if len(many) > 1 else [Slice(1000 + studies[0], number) for number in range(FILES_OF_SERIES)]
+    sources = [Source.content(file.write(folder / "one.dcm").read_bytes()) for file in files]
     return _timed(lambda: list(tree.add(sources)))
 
 

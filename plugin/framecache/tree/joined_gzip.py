@@ -43,8 +43,8 @@ def join(blocks: Mapping[int, Block]) -> bytes:
     """The file of a JSON array of all that the blocks, up to 256 by their shards, have."""
     rows = b"".join(_ROW.pack(shard, block.name, len(block.content)) for shard, block in sorted(blocks.items()))
     subfield = _SUBFIELD + _LENGTH.pack(len(rows)) + rows
-    contents = (block.content for _, block in sorted(blocks.items()))
-    between = chain.from_iterable((_compressed(b",\n"), content) for content in contents)
+    contents, separator = (block.content for _, block in sorted(blocks.items())), _compressed(b",\n")
+    between = chain.from_iterable((separator, content) for content in contents)
     end = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS).flush()
     body = b"".join((_compressed(b"["), *list(between)[1:], _compressed(b"]"), end))
     # Reading it again costs a tenth of compressing it, and shows that it can be read.
