@@ -64,6 +64,7 @@ class Reopened(Together):
 def _static_server(lab: Lab, data_set: str) -> Iterator[NginxServer]:
     """nginx with what the plugin answers to OHIF as files; all frames of the first series, which OHIF fetches ahead."""
     stored, url, port = lab.stored(data_set), lab.filled(FRAMECACHE_VIEWER, data_set).url, free_port()
+    lab.places.temporary.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=lab.places.temporary) as folder:
         with _new_browser() as browser:
             page = watched_page(browser)
