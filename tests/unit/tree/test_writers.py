@@ -101,7 +101,7 @@ def test_writers_that_are_killed_make_the_same_archive_in_a_folder(tmp_path: Pat
 
 
 def test_writers_that_are_killed_make_the_same_archive_in_a_bucket(bucket: Place, tmp_path: Path) -> None:
-    make_files(tmp_path / "files", 12)
+    make_files(tmp_path / "files", 8)
     check(bucket, bucket.beside("in-order"), tmp_path / "files", kills=4, pause=3.0)
 
 
