@@ -8,13 +8,15 @@ from typing import Any
 
 import pytest
 from framecache.client import errors
+from framecache.tree.opening import open_tree
+from framecache.tree.source import Source
 
 from dev.console import CHECKOUT
 from tests.clients.conformance.corpus import files
 
 DOCUMENT = (CHECKOUT / "docs/python.md").read_text()
 EXAMPLES = re.findall(r"```python\n(.*?)```", DOCUMENT, re.DOTALL)
-FOLDERS = {"/data/images": "images", "/var/cache/images": "cache"}
+FOLDERS = {"/data/images": "images", "/var/cache/images": "cache", "/data/archive": "archive"}
 
 
 def test_the_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -24,6 +26,8 @@ def test_the_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     (tmp_path / "cache").mkdir()
+    with open_tree((tmp_path / "archive").as_uri()) as tree:
+        list(tree.add(Source.content(content) for _, content in files()))
     names: dict[str, Any] = {}
     for example in EXAMPLES:
         exec(_placed(example, tmp_path), names)  # noqa: S102 - our own document

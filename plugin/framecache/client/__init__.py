@@ -1,5 +1,9 @@
 """DICOMClients over folders, archives, the web, and several of them. Importable without Orthanc."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from framecache.client.composed.composed_client import ComposedClient
 from framecache.client.composed.sources import SourceFailure
 from framecache.client.errors import (
@@ -16,11 +20,15 @@ from framecache.client.files.file_client import DICOMfileClient
 from framecache.client.files.scanning import Progress
 from framecache.client.opening import open_client
 
+if TYPE_CHECKING:
+    from framecache.client.archive.archive_client import DICOMs3Client
+
 __all__ = [
     "ClientError",
     "ComposedClient",
     "ConflictError",
     "DICOMfileClient",
+    "DICOMs3Client",
     "ForbiddenError",
     "InvalidRequestError",
     "NotAcceptableError",
@@ -31,3 +39,14 @@ __all__ = [
     "UnreadableError",
     "open_client",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """What needs an optional extra is imported when it is asked for."""
+    if name != "DICOMs3Client":
+        raise AttributeError(name)
+    try:
+        from framecache.client.archive.archive_client import DICOMs3Client  # noqa: PLC0415
+    except ImportError as error:
+        raise ImportError("archives need obstore: pip install 'framecache[archive]'") from error
+    return DICOMs3Client

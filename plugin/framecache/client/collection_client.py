@@ -46,18 +46,27 @@ class CollectionClient:
     delete_url_prefix: str | None = None
 
     def __init__(
-        self, base_url: str, collection: Collection, *, bulk_data_threshold: int = BULK_DATA_THRESHOLD
+        self,
+        base_url: str,
+        collection: Collection,
+        *,
+        bulk_data_threshold: int = BULK_DATA_THRESHOLD,
+        opener: Opener | None = None,
+        metadata: MetadataRetrieval | None = None,
     ) -> None:
-        """Binary values of more than `bulk_data_threshold` bytes are left out of metadata, with a BulkDataURI."""
+        """Binary values of more than `bulk_data_threshold` bytes are left out of metadata, with a BulkDataURI.
+
+        `opener` and `metadata` are for collections that know more than their files do.
+        """
         self.base_url = base_url.rstrip("/")
         self.scheme, _, rest = self.base_url.partition("://")
         self.url_prefix = "/" + rest.partition("/")[2]
         self._collection = collection
-        opener, codecs = Opener(collection), DirectCodecs()
+        opener, codecs = opener or Opener(collection), DirectCodecs()
         self._frames = FrameRetrieval(opener, codecs)
         self._instances = InstanceRetrieval(opener, codecs)
         self._pictures = PictureRetrieval(opener, codecs, self.base_url)
-        self._metadata = MetadataRetrieval(opener, self.base_url, bulk_data_threshold)
+        self._metadata = metadata or MetadataRetrieval(opener, self.base_url, bulk_data_threshold)
         self._searching = Searching(collection, self._metadata, self.base_url)
 
     def close(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from struct import error
 
 import xxhash
 
@@ -31,6 +32,15 @@ class FrameReader:
         if record.together:
             return self._from_one_object(record, numbers)
         return list(self.pool.map(lambda number: self.read_one(record, number), numbers))
+
+    def lengths(self, record: Record) -> list[int]:
+        """The bytes of each frame; of those in one object, by its table."""
+        if not record.together:
+            return [frame.length for frame in record.frames]
+        try:
+            return [row[1] for row in ROW.iter_unpack(self.objects.read(layout.version(record.origin.sha256, "table")))]
+        except (Missing, error) as reason:
+            raise Damaged(f"the table of the frames of {record.path} is missing or cut off") from reason
 
     def read_one(self, record: Record, number: int) -> memoryview:
         """A frame that is an object of its own, at the instance's own place or under its version's checksum."""

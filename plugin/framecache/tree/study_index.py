@@ -42,9 +42,13 @@ class StudyIndex:
     def studies(self) -> dict[str, dict[str, Any]]:
         """What QIDO-RS answers of each study, by file name, according to the shards."""
         found: dict[str, dict[str, Any]] = {}
-        for content in self.pool.map(self._read_shard, self._shards().items()):
+        for content in self.pool.map(self._read_shard, self.shards().items()):
             found |= {study: known["attributes"] for study, known in content.items()}
         return found
+
+    def read_shards(self, names: Mapping[str, str]) -> dict[str, dict[str, dict[str, Any]]]:
+        """Shards of these names: of each study what it is made of, `of`, and its `attributes`."""
+        return dict(zip(names, self.pool.map(self._read_shard, names.items()), strict=True))
 
     def _update_shard(self, shard: str, present: list[str]) -> None:
         for _ in range(_MOST_ATTEMPTS):
@@ -100,12 +104,13 @@ class StudyIndex:
             return {}
         return found
 
-    def _shards(self) -> dict[str, str]:
+    def shards(self) -> dict[str, str]:
+        """The names of the shards: one list, which tells what changed."""
         return {shard: names[-1] for shard, names in self._present().items()}
 
     def _join(self) -> None:
         """A writer that overwrites this with less sees so itself: it lists the shards after it wrote."""
-        shards = self._shards()
+        shards = self.shards()
         for _ in range(_MOST_ATTEMPTS):
             try:
                 old = self.objects.read(self.layout.studies)
@@ -116,7 +121,7 @@ class StudyIndex:
             if old and {shard: block.name for shard, block in blocks.items()} == wanted:
                 return
             self.objects.replace(self.layout.studies, join(self._blocks(shards, blocks)), JSON)
-            made_of, shards = shards, self._shards()
+            made_of, shards = shards, self.shards()
             if made_of == shards:
                 return
 

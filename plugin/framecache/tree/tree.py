@@ -68,7 +68,12 @@ class Tree:
 
         Raises ArchiveError if the URL cannot be used, or if what is there has another format or version.
         """
-        tree = cls(open_objects(url, options), threads)
+        return cls.of_objects(open_objects(url, options), threads=threads)
+
+    @classmethod
+    def of_objects(cls, objects: Objects, *, threads: int | None = None) -> Self:
+        """The archive that consists of these objects. Raises ArchiveError as `open`."""
+        tree = cls(objects, threads)
         try:
             tree._check_format()
         except BaseException:
@@ -241,6 +246,10 @@ class Tree:
     def frames_of(self, record: Record, numbers: Sequence[int]) -> list[memoryview]:
         """The same for whoever keeps the record: no list is asked for then."""
         return self._reader.read(record, numbers)
+
+    def frame_lengths(self, record: Record) -> list[int]:
+        """The bytes of each frame. Raises Damaged."""
+        return self._reader.lengths(record)
 
     def bulk_data(self, study: str, uri: str) -> bytes:
         """The value that a BulkDataURI of this study's metadata names. Raises Damaged if it is not the one stored."""

@@ -10,7 +10,10 @@ from typing import cast
 import pytest
 from dicomweb_client import DICOMwebClient
 from dicomweb_client.protocol import DICOMClient
-from framecache.client import DICOMfileClient
+from framecache.client import ComposedClient, DICOMfileClient, DICOMs3Client
+from framecache.tree.opening import open_tree
+from framecache.tree.source import Source
+from framecache.tree.writer import Added
 
 from tests.clients.conformance.corpus import files
 from tests.integration.archive import running
@@ -38,7 +41,36 @@ def of_the_web(folder: Path) -> Iterator[DICOMClient]:
         yield cast("DICOMClient", DICOMwebClient(f"{archive.server.url}/dicom-web"))
 
 
-KINDS: dict[str, Callable[[Path], Opened]] = {"files": of_files, "web": of_the_web}
+@contextmanager
+def of_an_archive(folder: Path) -> Iterator[DICOMClient]:
+    url = (folder / "archive").as_uri()
+    with open_tree(url) as tree:
+        for outcome in tree.add(Source.content(content, name) for name, content in files()):
+            assert isinstance(outcome, Added)
+    with DICOMs3Client(url, db_dir=folder / "index") as client:
+        yield client
+
+
+@contextmanager
+def composed(folder: Path) -> Iterator[DICOMClient]:
+    """Of two folders; each has a part of the instances, and both have one."""
+    for number, (_, content) in enumerate(files()):
+        for part in range(2):
+            path = folder / f"part{part}" / str(number)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if number % 2 == part or number == 1:
+                path.write_bytes(content)
+    parts = [DICOMfileClient(folder / f"part{part}", db_dir=folder / f"index{part}") for part in range(2)]
+    with ComposedClient(parts, sequential=False) as client:
+        yield client
+
+
+KINDS: dict[str, Callable[[Path], Opened]] = {
+    "files": of_files,
+    "archive": of_an_archive,
+    "composed": composed,
+    "web": of_the_web,
+}
 
 
 @pytest.fixture(

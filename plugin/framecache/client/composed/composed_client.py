@@ -134,7 +134,7 @@ class ComposedClient:
     def retrieve_bulkdata(
         self, url: str, media_types: MediaTypes | None = None, byte_range: tuple[int, int] | None = None
     ) -> list[bytes]:
-        """What a BulkDataURI names: of the client whose metadata it is from."""
+        """What a BulkDataURI names: of the client whose metadata it is from, or of another that has the instance."""
         return list(self.iter_bulkdata(url, media_types, byte_range))
 
     def iter_bulkdata(
@@ -142,12 +142,25 @@ class ComposedClient:
     ) -> Iterator[bytes]:
         """As `retrieve_bulkdata`, one after the other."""
 
-        def ask(client: DICOMClient) -> Iterator[bytes]:
-            if not _may_be_of(client, url):
+        def of_owner(client: DICOMClient) -> Iterator[bytes]:
+            if not _base_of(client, url):
                 raise NotFoundError("that is a URL of another client", url)
             return _begun(client.iter_bulkdata(url, media_types, byte_range))  # type: ignore[arg-type]
 
-        return self._sources.first(ask)
+        def of_another(client: DICOMClient) -> Iterator[bytes]:
+            base = next(filter(None, (_base_of(one, url) for one in self.clients)), None)
+            if base is None or _base_of(client, url):
+                raise NotFoundError("there is no such bulk data", url)
+            own_url = client.base_url + url.removeprefix(base)
+            return _begun(client.iter_bulkdata(own_url, media_types, byte_range))  # type: ignore[arg-type]
+
+        try:
+            return self._sources.first(of_owner)
+        except (requests.RequestException, OSError) as error:
+            try:
+                return self._sources.first(of_another)
+            except (requests.RequestException, OSError):
+                raise error from None
 
     def retrieve_study(self, study_instance_uid: str, media_types: MediaTypes | None = None) -> list[Dataset]:
         """All instances of a study."""
@@ -390,10 +403,12 @@ class ComposedClient:
             raise most_telling(errors)
 
 
-def _may_be_of(client: DICOMClient, url: str) -> bool:
-    """A composed client answers for all of its own."""
+def _base_of(client: DICOMClient, url: str) -> str:
+    """The base of `url`, if it is that of the client, or of one that it consists of; else ""."""
     clients = getattr(client, "clients", None)
-    return any(_may_be_of(one, url) for one in clients) if clients else url.startswith(client.base_url)
+    if clients is not None:
+        return next(filter(None, (_base_of(one, url) for one in clients)), "")
+    return client.base_url if url.startswith(client.base_url) else ""
 
 
 def _begun(items: Iterator[_Item], error: type[Exception] | None = None) -> Iterator[_Item]:

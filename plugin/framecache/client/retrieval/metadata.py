@@ -84,7 +84,7 @@ class MetadataRetrieval:
         if found is None:
             raise NotFound("that is no URL of bulk data here")
         path = InstancePath(found["study"], found["series"], found["instance"])
-        first, length = _range(byte_range)
+        first, length = range_of(byte_range)
         values = self._opener.with_instance(path, lambda one: list(self._values(one, found["path"], first, length)))
         return iter(values)
 
@@ -105,7 +105,7 @@ class MetadataRetrieval:
             dicom_json(header_of(reader, instance), instance.transfer_syntax_uid, picked)
         if not picked.found:
             raise NotFound("the instance has no such bulk data")
-        yield _part(picked.found[0], first, length)
+        yield part_of(picked.found[0], first, length)
 
     def _pixel_data(self, instance: StoredInstance, path: str, first: int, length: int) -> Iterator[bytes]:
         syntax = instance.transfer_syntax_uid
@@ -124,7 +124,7 @@ class MetadataRetrieval:
             frames = [source.frame_bytes(index) for index in range(source.number_of_frames)]
         if element.length != UNDEFINED_LENGTH:  # Big Endian, whose frames are turned round as they are read
             frames = [b"".join(frames)]
-        yield from (frames if (first, length) == (0, _WHOLE) else [_part(b"".join(frames), first, length)])
+        yield from (frames if (first, length) == (0, _WHOLE) else [part_of(b"".join(frames), first, length)])
 
 
 def header_of(reader: ByteReader, instance: StoredInstance) -> bytes:
@@ -135,7 +135,7 @@ def header_of(reader: ByteReader, instance: StoredInstance) -> bytes:
         return reader.read_at(0, reader.size)
 
 
-def _range(byte_range: tuple[int, ...] | None) -> tuple[int, int]:
+def range_of(byte_range: tuple[int, ...] | None) -> tuple[int, int]:
     """The first byte and how many; the last one counts (RFC 9110 section 14.1.2)."""
     if byte_range is None:
         return 0, _WHOLE
@@ -145,7 +145,7 @@ def _range(byte_range: tuple[int, ...] | None) -> tuple[int, int]:
     return first, last[0] - first + 1 if last else _WHOLE
 
 
-def _part(value: bytes, first: int, length: int) -> bytes:
+def part_of(value: bytes, first: int, length: int) -> bytes:
     if first and first >= len(value):
         raise BadRequest(f"the byte range begins behind the value, which has {len(value)} bytes")
     return value[first : first + length]

@@ -1,0 +1,105 @@
+"""An archive and its index, opened when they are needed: by each process that has a copy of the client anew."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from framecache.client.archive.archive_index import ArchiveIndex
+from framecache.client.archive.folder_objects import FolderObjects
+from framecache.client.index.local_index import LocalIndex
+from framecache.errors import NotFound
+from framecache.tree.errors import Unreachable
+from framecache.tree.layout import FORMAT_KEY
+from framecache.tree.objects import open_objects
+from framecache.tree.tree import Tree
+
+_REFRESH_SECONDS = 5.0
+
+
+class OpenedArchive:
+    """It pickles; so its threads and connections are never those of another process."""
+
+    def __init__(self, url: str, index_path: Path | None, options: Mapping[str, Any]) -> None:
+        """Raises NotFound where there is no archive, ArchiveError where it cannot be read."""
+        self._url, self._options = url, options
+        self._index = LocalIndex(index_path)
+        self._begin()
+        if self.tree.objects.head(FORMAT_KEY) is None:
+            raise NotFound("there is no archive: `framecache archive add` makes one")
+
+    def _begin(self) -> None:
+        self._process, self._lock = os.getpid(), threading.Lock()
+        self._opened: tuple[Tree, ArchiveIndex] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_url": self._url, "_options": self._options, "_index": self._index}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._begin()
+
+    @property
+    def tree(self) -> Tree:
+        """The archive."""
+        return self._of_process()[0]
+
+    @property
+    def index(self) -> ArchiveIndex:
+        """Its index."""
+        return self._of_process()[1]
+
+    def close(self) -> None:
+        """End the threads, and close the index."""
+        if self._opened is not None and self._process == os.getpid():
+            self._opened[0].close()
+        self._begin()
+        self._index.close()
+
+    def _of_process(self) -> tuple[Tree, ArchiveIndex]:
+        if self._process != os.getpid():  # a fork has no threads
+            self._begin()
+        with self._lock:
+            if self._opened is None:
+                tree = self._open()
+                self._opened = tree, ArchiveIndex(tree, self._index, _REFRESH_SECONDS)
+            return self._opened
+
+    def _open(self) -> Tree:
+        parts = urlsplit(self._url)
+        if parts.scheme == "file":
+            folder = Path(unquote(parts.path))
+            if not folder.is_dir():
+                raise NotFound("there is no such folder")
+            return Tree.of_objects(FolderObjects(open_objects(self._url).store, folder))
+        self.check_fork()
+        return Tree.open(self._url, options=self._options)
+
+    def check_fork(self) -> None:
+        """Raises Unreachable in a process where obstore would wait for threads that it does not have."""
+        _OBSTORE.use()
+
+
+class _Obstore:
+    """Whether obstore's threads were begun, and whether in this process or in the one that it was forked from."""
+
+    def __init__(self) -> None:
+        self._is_used = self._is_inherited = False
+
+    def use(self) -> None:
+        if self._is_inherited:
+            raise Unreachable("a forked process cannot use what its parent used before: let multiprocessing spawn")
+        if not self._is_used:
+            self._is_used = True
+            os.register_at_fork(after_in_child=self._inherit)
+
+    def _inherit(self) -> None:
+        self._is_inherited = True
+
+
+# What the process is in, as obstore's own threads are: no object of ours can know it.
+_OBSTORE = _Obstore()
