@@ -35,6 +35,7 @@ def test_the_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
     assert "400" in printed
     assert "['MR']" in printed
     assert "3 []" in printed
+    assert "True" in printed
     assert len(names["decoded"]) == 2
     assert len(names["frames"]) == 4
     names["client"].close()

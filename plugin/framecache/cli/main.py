@@ -189,14 +189,14 @@ def _add_worker(commands: _Subparsers[ArgumentParser]) -> None:
 
 
 def _add_images(commands: _Subparsers[ArgumentParser]) -> None:
-    where = "a folder, or a DICOMweb server such as https://host/dicom-web"
-    made = _add(commands, "ls", images.ls, "list the studies, series or instances in a folder or on a DICOMweb server")
+    where = "a folder, an archive (s3://bucket/archive, too), or a DICOMweb server such as https://host/dicom-web"
+    made = _add(commands, "ls", images.ls, "list the studies, series or instances in a folder, an archive or a server")
     made.add_argument("images", metavar="URL", help=where)
     made.add_argument("--study", metavar="UID", help="list the series of this study")
     made.add_argument("--series", metavar="UID", help="list the instances of this series")
     made.add_argument("--limit", type=_whole(1, 1_000_000), default=100, help="list at most this many (100)")
     made.add_argument("--offset", type=_whole(0, 1_000_000_000), default=0, help="skip this many (0)")
-    made = _add(commands, "get", images.get, "write files or frames from a folder or a DICOMweb server")
+    made = _add(commands, "get", images.get, "write files or frames from a folder, an archive or a server")
     made.add_argument("images", metavar="URL", help=where)
     made.add_argument("--study", metavar="UID", required=True, help="all of this study, unless less is named")
     made.add_argument("--series", metavar="UID", help="all of this series of it")

@@ -22,6 +22,7 @@ from framecache.client.opening import open_client
 
 if TYPE_CHECKING:
     from framecache.client.archive.archive_client import DICOMs3Client
+    from framecache.client.web.web_client import DICOMwebClient
 
 __all__ = [
     "ClientError",
@@ -29,6 +30,7 @@ __all__ = [
     "ConflictError",
     "DICOMfileClient",
     "DICOMs3Client",
+    "DICOMwebClient",
     "ForbiddenError",
     "InvalidRequestError",
     "NotAcceptableError",
@@ -42,7 +44,11 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """What needs an optional extra is imported when it is asked for."""
+    """What needs an optional extra, or imports numpy, is imported when it is asked for."""
+    if name == "DICOMwebClient":
+        from framecache.client.web.web_client import DICOMwebClient  # noqa: PLC0415
+
+        return DICOMwebClient
     if name != "DICOMs3Client":
         raise AttributeError(name)
     try:

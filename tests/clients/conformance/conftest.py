@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import cast
 
 import pytest
-from dicomweb_client import DICOMwebClient
 from dicomweb_client.protocol import DICOMClient
-from framecache.client import ComposedClient, DICOMfileClient, DICOMs3Client
+from framecache.client import ComposedClient, DICOMfileClient, DICOMs3Client, DICOMwebClient
 from framecache.tree.opening import open_tree
 from framecache.tree.source import Source
 from framecache.tree.writer import Added
@@ -33,7 +32,7 @@ def of_files(folder: Path) -> Iterator[DICOMClient]:
 
 @contextmanager
 def of_the_web(folder: Path) -> Iterator[DICOMClient]:
-    """dicomweb-client's own, over an Orthanc with the plugin."""
+    """dicomweb-client's, with retries and concurrent requests, over an Orthanc with the plugin."""
     with running("forky", folder / "orthanc", {"KeepAlive": True}, in_order=False) as archive:
         for _, content in files():
             archive.upload(content)

@@ -41,7 +41,7 @@ class DICOMfileClient(CollectionClient):
         `readonly` forbids to store and delete. `progress` is called while files are read. Raises NotFoundError,
         ForbiddenError, UnreachableError.
         """
-        folder = _folder_of(url)
+        folder = folder_of(url)
         if not folder.is_dir():
             raise NotFoundError("there is no such folder", folder.as_uri())
         path = None if in_memory else _index_path(folder, db_dir)
@@ -82,7 +82,7 @@ def _index_path(folder: Path, db_dir: Path | str | None) -> Path | None:
     return path if path.exists() or os.access(path.parent, os.W_OK) else None
 
 
-def _folder_of(url_or_path: str | Path) -> Path:
+def folder_of(url_or_path: str | Path) -> Path:
     """The folder of a file URL, or of a path."""
     text = str(url_or_path)
     if not text.startswith("file:"):

@@ -1,0 +1,100 @@
+"""dicomweb-client's client of a DICOMweb server, for many threads and long lists of frames."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import Any, Self
+
+import dicomweb_client
+import requests
+
+from framecache.client.web.session import ClientSession
+
+CONCURRENCY = 4
+_MOST_FRAMES_OF_REQUEST = 16
+_DEFAULT_PORTS = (80, 443)
+
+
+class DICOMwebClient(dicomweb_client.DICOMwebClient):
+    """With dicomweb-client's arguments, and `concurrency`, how many requests a long list of frames is split into.
+
+    It may be used from many threads at once, pickles, and closes at the end of a `with` statement.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        session: requests.Session | None = None,
+        *arguments: Any,
+        concurrency: int = CONCURRENCY,
+        **named: Any,
+    ) -> None:
+        """Without a `session`, requests are repeated with jitter (framecache.client.web.session), and errors are
+        ClientErrors; of a given session they are as that has it."""
+        super().__init__(url.rstrip("/"), session or ClientSession(), *arguments, **named)
+        self._concurrency = max(1, concurrency)
+        if session is None:
+            self.set_http_retry_params(retry=False)  # the session does so
+        if self.port not in _DEFAULT_PORTS:
+            self.host = f"{self.host}:{self.port}"  # RFC 9110 section 7.2: the server makes URLs of it
+
+    def close(self) -> None:
+        """Close its connections."""
+        self._session.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def retrieve_instance_frames(
+        self,
+        study_instance_uid: str,
+        series_instance_uid: str,
+        sop_instance_uid: str,
+        frame_numbers: Sequence[int],
+        media_types: Any = None,
+        additional_params: dict[str, Any] | None = None,
+    ) -> list[bytes]:
+        """Frames, in the order asked for; of a long list several requests are under way at once."""
+        uids = (study_instance_uid, series_instance_uid, sop_instance_uid)
+        return list(self.iter_instance_frames(*uids, frame_numbers, media_types, additional_params))
+
+    def iter_instance_frames(
+        self,
+        study_instance_uid: str,
+        series_instance_uid: str,
+        sop_instance_uid: str,
+        frame_numbers: Sequence[int],
+        media_types: Any = None,
+        additional_params: dict[str, Any] | None = None,
+    ) -> Iterator[bytes]:
+        """The same, one after the other."""
+        uids = (study_instance_uid, series_instance_uid, sop_instance_uid)
+        retrieve = super().retrieve_instance_frames
+
+        def ask(numbers: Sequence[int]) -> list[bytes]:
+            return retrieve(*uids, list(numbers), media_types, additional_params)
+
+        lists = self._split(list(frame_numbers))
+        if len(lists) == 1:
+            yield from ask(lists[0])
+            return
+        with ThreadPoolExecutor(self._concurrency, "framecache-web") as pool:
+            waiting: deque[Future[list[bytes]]] = deque()
+            for numbers in lists:
+                waiting.append(pool.submit(ask, numbers))
+                if len(waiting) > self._concurrency:
+                    yield from waiting.popleft().result()
+            while waiting:
+                yield from waiting.popleft().result()
+
+    def _split(self, numbers: list[int]) -> list[list[int]]:
+        size = min(_MOST_FRAMES_OF_REQUEST, max(1, -(-len(numbers) // self._concurrency)))
+        return [numbers[start : start + size] for start in range(0, len(numbers), size)] or [numbers]

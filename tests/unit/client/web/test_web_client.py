@@ -1,0 +1,139 @@
+"""DICOMwebClient before a server that fails for a moment, is slow, or refuses."""
+
+from __future__ import annotations
+
+import pickle
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+from dicomweb_client.protocol import DICOMClient
+from framecache.client import ClientError, DICOMwebClient, NotFoundError, UnreachableError
+from framecache.client.web.session import ClientSession, retries
+
+UIDS = ("1.2.3", "1.2.3.4", "1.2.3.4.5")
+
+
+class Server(ThreadingHTTPServer):
+    """Answers frames with their numbers, after `seconds`; before, with the `statuses` that are left."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.statuses: list[int] = []
+        self.paths: list[str] = []
+        self.hosts: set[str] = set()
+        self.seconds, self.at_once, self.most_at_once = 0.0, 0, 0
+        self.lock = threading.Lock()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}/dicom-web"
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def do_GET(self) -> None:
+        with self.server.lock:
+            self.server.paths.append(self.path)
+            self.server.hosts.add(self.headers["Host"])
+            self.server.at_once += 1
+            self.server.most_at_once = max(self.server.most_at_once, self.server.at_once)
+            status = self.server.statuses.pop(0) if self.server.statuses else 200
+        time.sleep(self.server.seconds)
+        with self.server.lock:
+            self.server.at_once -= 1
+        numbers = self.path.rpartition("/frames/")[2].split(",") if "/frames/" in self.path else []
+        parts = [f"--b\r\nContent-Type: application/octet-stream\r\n\r\n{number}\r\n" for number in numbers]
+        body = "".join([*parts, "--b--\r\n"]).encode() if numbers else b"[]"
+        kind = 'multipart/related; type="application/octet-stream"; boundary=b' if numbers else "application/dicom+json"
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_arguments: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server() as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def quick(server: Server, **arguments: Any) -> DICOMwebClient:
+    client = DICOMwebClient(server.url, ClientSession(retries(3, 0.01)), **arguments)
+    client.set_http_retry_params(retry=False)
+    return client
+
+
+def test_it_is_a_dicom_client_that_closes_and_pickles(server: Server) -> None:
+    with DICOMwebClient(server.url) as client:
+        assert isinstance(client, DICOMClient)
+        copy = pickle.loads(pickle.dumps(client))  # noqa: S301 - its own
+        assert copy.retrieve_instance_frames(*UIDS, [1, 2]) == [b"1", b"2"]
+
+
+@pytest.mark.parametrize("statuses", [[503], [429, 504], [502, 408]])
+def test_what_fails_for_a_moment_is_asked_for_again(server: Server, statuses: list[int]) -> None:
+    server.statuses = statuses[:]
+    assert quick(server).search_for_studies() == []
+    assert len(server.paths) == len(statuses) + 1
+
+
+@pytest.mark.parametrize(
+    ("statuses", "kind", "asked"),
+    [([404], NotFoundError, 1), ([503] * 9, UnreachableError, 3), ([405], ClientError, 1)],
+)
+def test_errors_are_those_of_all_clients_with_the_status_of_the_server(
+    server: Server, statuses: list[int], kind: type[ClientError], asked: int
+) -> None:
+    server.statuses = statuses[:]
+    with pytest.raises(kind) as refused:
+        quick(server).search_for_studies(search_filters={"PatientName": "Secret"})
+    assert refused.value.response.status_code == statuses[0]
+    assert "Secret" not in str(refused.value)
+    assert len(server.paths) == asked
+
+
+def test_no_server_is_unreachable(server: Server) -> None:
+    client = quick(server)
+    server.shutdown()
+    server.server_close()
+    with pytest.raises(UnreachableError):
+        client.search_for_studies()
+
+
+def test_a_long_list_of_frames_is_asked_for_by_several_requests_at_once_and_comes_in_order(server: Server) -> None:
+    server.seconds = 0.05
+    numbers = [*range(100, 0, -1), 7, 7]
+    client = quick(server, concurrency=3)
+    assert client.retrieve_instance_frames(*UIDS, numbers) == [str(number).encode() for number in numbers]
+    assert 1 < server.most_at_once <= 3
+    assert all(path.count(",") < 16 for path in server.paths)
+    assert list(client.iter_instance_frames(*UIDS, [5])) == [b"5"]
+
+
+def test_the_server_is_told_its_port_so_that_its_urls_lead_back(server: Server) -> None:
+    quick(server).search_for_studies()
+    assert server.hosts == {server.url.split("/")[2]}
+
+
+def test_waits_before_retries_differ() -> None:
+    waits = set()
+    for _ in range(20):
+        retry = retries(5, 1.0)
+        for _ in range(3):
+            retry = retry.increment("GET", "/", error=OSError())
+        waits.add(retry.get_backoff_time())
+    assert len(waits) > 10
+    assert all(2.0 <= wait <= 4.0 for wait in waits)
