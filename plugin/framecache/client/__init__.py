@@ -17,6 +17,7 @@ from framecache.client.errors import (
     UnreadableError,
 )
 from framecache.client.files.file_client import DICOMfileClient
+from framecache.client.files.importing import Imported
 from framecache.client.files.scanning import Progress
 from framecache.client.opening import open_client
 
@@ -32,6 +33,7 @@ __all__ = [
     "DICOMs3Client",
     "DICOMwebClient",
     "ForbiddenError",
+    "Imported",
     "InvalidRequestError",
     "NotAcceptableError",
     "NotFoundError",

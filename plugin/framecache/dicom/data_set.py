@@ -21,6 +21,7 @@ FLOAT_PIXEL_DATA = frozenset({0x7FE00008, 0x7FE00009})
 _PIXEL_DATA_TAGS = FLOAT_PIXEL_DATA | {PIXEL_DATA}
 _PREAMBLE = 128 + 4
 _FILE_META_GROUP, _GROUP_LENGTH, _TRANSFER_SYNTAX_UID = 0x0002, 0x00020000, 0x00020010
+_MEDIA_STORAGE_SOP_INSTANCE_UID = 0x00020003
 _ELEMENT_HEAD = 12  # bytes before the value of pixel data (PS3.5 section 7.1.2)
 _FIRST_READ, _LARGEST_HEADER = 1 << 18, 1 << 28
 _INTEGER_STRING = re.compile(rb"[+-]?[0-9]{1,12}")  # PS3.5 section 6.2
@@ -126,11 +127,23 @@ def walker_of(content: bytes, start: int, transfer_syntax_uid: str) -> ElementWa
 
 def read_transfer_syntax_uid(reader: ByteReader) -> str:
     """(0002,0010) of a stored file, for syntaxes that Orthanc does not know. Raises UnreadableHeader."""
+    syntax = _uid_of_file_meta(reader, _TRANSFER_SYNTAX_UID)
+    if syntax is None:
+        raise UnreadableHeader("the stored file has no transfer syntax")
+    return syntax
+
+
+def read_media_storage_sop_instance_uid(reader: ByteReader) -> str | None:
+    """(0002,0003) of a stored file: the UID of its instance, if the file says it. Raises UnreadableHeader."""
+    return _uid_of_file_meta(reader, _MEDIA_STORAGE_SOP_INSTANCE_UID)
+
+
+def _uid_of_file_meta(reader: ByteReader, tag: int) -> str | None:
     content = reader.read_at(0, _FIRST_READ)
     for element in _file_meta(content):
-        if element.tag == _TRANSFER_SYNTAX_UID:
+        if element.tag == tag:
             return content[element.offset : element.offset + element.length].rstrip(b" \0").decode("ascii", "replace")
-    raise UnreadableHeader("the stored file has no transfer syntax")
+    return None
 
 
 def end_of_file_meta(content: bytes) -> int:

@@ -13,9 +13,12 @@ from typing import Any
 
 from framecache.client.collection import DicomJson, Outcome, StoredInstance
 from framecache.client.errors import ForbiddenError
+from framecache.client.files.importing import Imported, Importer
 from framecache.client.files.scanning import Progress, Report, Scanner, version_of
 from framecache.client.files.storing import FileStore
-from framecache.client.index.local_index import LocalIndex
+from framecache.client.index.entries import entry_of, row_of
+from framecache.client.index.exchange import read_rows, write_rows
+from framecache.client.index.local_index import LocalIndex, is_unicode
 from framecache.dicom.byte_reader import ByteReader, FileReader
 from framecache.dicom.frame_table import Extent
 from framecache.dicomweb.query import Query
@@ -67,6 +70,18 @@ class FileCollection:
             raise ForbiddenError("the index may only be read")
         with self._alone():
             return Scanner(self._folder, self._index, self._contents, report).scan()
+
+    def export_index(self, path: Path) -> int:
+        """Write the index to a file of rows; how many. Raises BadRequest, ImportError, OSError, as write_rows."""
+        entries = (one for one in self._index.entries() if is_unicode(one.location))
+        return write_rows(path, map(row_of, entries))
+
+    def import_index(self, path: Path) -> Imported:
+        """Take the rows of a file whose files are here. Raises BadRequest, ForbiddenError, ImportError, OSError."""
+        if not self._index.is_writable:
+            raise ForbiddenError("the index may only be read")
+        with self._alone():
+            return Importer(self._folder, self._index).take(map(entry_of, read_rows(path)))
 
     def search(self, query: Query, base_url: str) -> list[DicomJson]:
         return self._index.search(query, base_url)

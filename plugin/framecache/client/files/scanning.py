@@ -53,6 +53,11 @@ def version_of(status: os.stat_result) -> str:
     return f"{status.st_mtime_ns:x}-{status.st_ino:x}"
 
 
+def is_same_time(version: str, status: os.stat_result) -> bool:
+    """Whether a version is of a file of that time, whatever its inode."""
+    return version.partition("-")[0] == f"{status.st_mtime_ns:x}"
+
+
 class Scanner:
     """Scans one folder for one index."""
 

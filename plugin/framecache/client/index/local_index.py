@@ -12,10 +12,11 @@ from typing import Any
 
 from framecache.client.collection import DicomJson, StoredInstance
 from framecache.client.index.database import Database
+from framecache.client.index.entries import Entry
 from framecache.client.index.reading import Record
 from framecache.client.index.results import Results, computed_attributes
 from framecache.client.index.schema import TABLES, columns, has_key, stored_attributes
-from framecache.client.index.statements import select
+from framecache.client.index.statements import select, selected
 from framecache.dicom.identity import InstancePath
 from framecache.dicomweb.attributes import Level
 from framecache.dicomweb.matching import key_of
@@ -28,6 +29,13 @@ FROM studies JOIN series ON series.study_id = studies.id JOIN instances ON insta
      JOIN files ON files.id = instances.file_id JOIN directories ON directories.id = files.directory_id
 WHERE {where} ORDER BY instances.id LIMIT 500
 """
+_ENTRY = f"""
+SELECT instances.id, directories.path, files.name, files.size, files.version, pixel_data_offset, frame_index,
+       {", ".join(f"{table}.{column}" for table, column in selected(Level.INSTANCE))}
+FROM studies JOIN series ON series.study_id = studies.id JOIN instances ON instances.series_id = series.id
+     JOIN files ON files.id = instances.file_id JOIN directories ON directories.id = files.directory_id
+WHERE instances.id > ? ORDER BY instances.id LIMIT 500
+"""  # noqa: S608 - our names
 INSTANCE, DUPLICATE, OTHER = "instance", "duplicate", "other"
 
 
@@ -95,6 +103,17 @@ class LocalIndex:
             for row in rows:
                 last = row[0]
                 yield _stored(row)
+
+    def entries(self) -> Iterator[Entry]:
+        """All instances, in the order in which they came into the index."""
+        last, is_more = -1, True
+        while is_more:
+            with self._database.reading() as connection:
+                rows = connection.execute(_ENTRY, [last]).fetchall()
+            is_more = bool(rows)
+            for row in rows:
+                last = row[0]
+                yield _entry(row)
 
     def files(self, directory: str) -> dict[str, IndexedFile]:
         """What is known of the files of a directory, by their names."""
@@ -295,18 +314,37 @@ def _below(query: Query) -> Level | None:
 
 def _stored(row: Sequence[Any]) -> StoredInstance:
     _, study, series, instance, sop_class, syntax, directory, name, version, size, offset, frames = row
-    location = f"{_name(directory)}/{_name(name)}" if directory else _name(name)
     return StoredInstance(
-        InstancePath(study, series, instance), sop_class or "", syntax, location, version, size, offset, frames
+        InstancePath(study, series, instance),
+        sop_class or "",
+        syntax,
+        _location(directory, name),
+        version,
+        size,
+        offset,
+        frames,
     )
+
+
+def _entry(row: Sequence[Any]) -> Entry:
+    _, directory, name, size, version, offset, frames, *found = row
+    names = [column for _, column in selected(Level.INSTANCE)]
+    values = {keyword: value for keyword, value in zip(names, found, strict=True) if value is not None}
+    syntax = values.pop("transfer_syntax_uid")
+    return Entry(_location(directory, name), size, version, Record(values, syntax, offset, frames))
+
+
+def _location(directory: str | bytes, name: str | bytes) -> str:
+    return f"{_name(directory)}/{_name(name)}" if directory else _name(name)
 
 
 def _column(name: str) -> str | bytes:
     """A name of a file as SQLite takes it: one that is no UTF-8 as bytes."""
-    return name if _is_text(name) else os.fsencode(name)
+    return name if is_unicode(name) else os.fsencode(name)
 
 
-def _is_text(name: str) -> bool:
+def is_unicode(name: str) -> bool:
+    """Whether the name of a file is text, and not bytes that only this system reads."""
     try:
         name.encode()
     except UnicodeEncodeError:
