@@ -38,6 +38,7 @@ def test_the_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
     assert "True" in printed
     assert len(names["decoded"]) == 2
     assert len(names["frames"]) == 4
+    assert (tmp_path / "images-on-disc/DICOMDIR").is_file()
     names["client"].close()
 
 

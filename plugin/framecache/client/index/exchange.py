@@ -15,6 +15,7 @@ from framecache.errors import BadRequest
 
 # Of one group of rows, all of which is in memory at once.
 _MOST_ROWS, _MOST_FRAMES = 500, 100_000
+_ROWS_AT_ONCE = 50  # that are read: a slide has tens of thousands of frames
 
 
 def write_rows(path: Path, rows: Iterable[Row]) -> int:
@@ -107,7 +108,7 @@ def _read_parquet(path: Path) -> Iterator[Row]:
 
     try:
         with parquet.ParquetFile(path) as file:
-            for batch in file.iter_batches(_MOST_ROWS):
+            for batch in file.iter_batches(_ROWS_AT_ONCE):
                 yield from batch.to_pylist()
     except pa.ArrowException as error:
         raise BadRequest("the index is no whole Parquet file") from error
