@@ -62,7 +62,7 @@ def test_an_imported_index_answers_as_the_one_that_was_exported(suffix: str, sou
     path, seen = exported(source, suffix), list[Progress]()
     with (
         DICOMfileClient(source, in_memory=True) as first,
-        DICOMfileClient(copied(source), in_memory=True, index_from=path, progress=seen.append) as second,
+        DICOMfileClient(copied(source), db_dir=source.parent / "db", index_from=path, progress=seen.append) as second,
     ):
         assert answers(second) == answers(first)
         assert seen[-1] == Progress(seen=4, read=1, instances=3, others=1)
@@ -94,6 +94,12 @@ def replaced(path: Path) -> None:
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
+def grown(path: Path) -> None:
+    status = path.stat()
+    path.write_bytes(path.read_bytes() + bytes(2))
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
 def a_directory(path: Path) -> None:
     path.unlink()
     path.mkdir()
@@ -109,6 +115,7 @@ CHANGES: dict[str, Callable[[Path], object]] = {
     "changed": lambda path: path.write_bytes(stored(9, 1, 1)),
     "touched": lambda path: os.utime(path, ns=(1, 1)),
     "replaced by another instance of its size and time": replaced,
+    "longer, with its time": grown,
     "a directory": a_directory,
     "a pipe": a_pipe,
 }
@@ -138,6 +145,14 @@ def test_a_file_that_changes_after_the_import_is_noticed(source: Path) -> None:
         assert values(client.search_for_instances(search_filters={"NumberOfFrames": "1"}), "00080018") == [
             uids(1, 1, 1)[2]
         ]
+
+
+def test_what_the_index_knows_of_a_file_counts_more_than_an_export(source: Path) -> None:
+    path = exported(source, ".jsonl")
+    path.write_text(path.read_text().replace("Müller^Eva", "Nobody"))
+    with DICOMfileClient(source, in_memory=True) as client:
+        assert client.import_index(path) == Imported(taken=3)
+        assert "Nobody" not in str(client.search_for_studies())
 
 
 def test_what_is_no_export_is_an_invalid_request(source: Path) -> None:
