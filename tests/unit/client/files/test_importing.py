@@ -20,9 +20,15 @@ AS_STORED = (("application/octet-stream", "*"),)
 IDENTITY = dict(zip(("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"), uids(3, 1, 1), strict=True))
 # An offset table of two frames, the first of them in two fragments (PS3.5 table A.4-2).
 FRAGMENTS = [struct.pack("<2L", 0, 24), b"\xff\x4f12", b"3456", b"\xff\x4f78"]
+MUELLER: dict[str, Any] = {
+    "SpecificCharacterSet": "ISO_IR 192",
+    "PatientName": "Müller^Eva",
+    "OtherPatientIDs": ["X", "Y"],
+    "SeriesNumber": "01",
+}
 FILES = {
-    "a": stored(1, 1, 1, PatientName="Müller^Eva", OtherPatientIDs=["X", "Y"], SeriesNumber="01"),
-    "deep/in/b": stored(1, 1, 2, IMPLICIT, AccessionNumber="", NumberOfFrames=2),
+    "a": stored(1, 1, 1, **MUELLER),
+    "deep/in/b": stored(1, 1, 2, IMPLICIT, **{**MUELLER, "AccessionNumber": "", "NumberOfFrames": 2}),
     "deep/c": stored(2, 1, 1, DEFLATED),
     "README": b"no DICOM file",
 }
@@ -50,6 +56,7 @@ def answers(client: DICOMfileClient) -> list[Any]:
     """All that the client finds, without the folder's name, and all frames."""
     found = [client.search_for_studies(fields=["all"]), client.search_for_series(), client.search_for_instances()]
     found.append(client.search_for_studies(search_filters={"PatientName": "MÜLLER*", "OtherPatientIDs": "Y"}))
+    assert all(found)
     for result in (one for results in found for one in results):
         result.pop("00081190")
     study, series, instance = (values(found[2], tag) for tag in ("0020000D", "0020000E", "00080018"))
@@ -89,7 +96,7 @@ def test_fragments_are_found_in_an_imported_index(suffix: str, source: Path, mon
 def replaced(path: Path) -> None:
     """By a file of the same size and time, as archives that know no times unpack them."""
     status = path.stat()
-    path.write_bytes(stored(9, 1, 1, PatientName="Müller^Eva", OtherPatientIDs=["X", "Y"], SeriesNumber="01"))
+    path.write_bytes(stored(9, 1, 1, **MUELLER))
     assert path.stat().st_size == status.st_size
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
 
@@ -149,7 +156,8 @@ def test_a_file_that_changes_after_the_import_is_noticed(source: Path) -> None:
 
 def test_what_the_index_knows_of_a_file_counts_more_than_an_export(source: Path) -> None:
     path = exported(source, ".jsonl")
-    path.write_text(path.read_text().replace("Müller^Eva", "Nobody"))
+    path.write_text(path.read_text("utf-8").replace("Müller^Eva", "Nobody"), "utf-8")
+    assert "Nobody" in path.read_text("utf-8")
     with DICOMfileClient(source, in_memory=True) as client:
         assert client.import_index(path) == Imported(taken=3)
         assert "Nobody" not in str(client.search_for_studies())
