@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from framecache import install
 from framecache.admin.checks import Findings
-from framecache.app import trace
+from framecache.app.tracing import trace
 from framecache.errors import SettingsError
 from framecache.orthanc.instance import Instance
 from framecache.serving.detours import Detour

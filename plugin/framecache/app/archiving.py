@@ -1,0 +1,61 @@
+"""What writes to the archive, if the settings want one."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING
+
+from framecache.admin import checks
+from framecache.app.core import Core
+from framecache.app.site import Site
+from framecache.instances.archive import Archive, ArchiveFigures
+from framecache.orthanc.events import InstanceDeleted, InstanceStored
+from framecache.prefetch.events import (
+    InstanceOpened,
+)
+from framecache.prefetch.scheduler import Scheduler
+
+if TYPE_CHECKING:
+    from framecache.archiving.archiving import Archiving
+
+
+_LEDGER = "archive.sqlite"
+
+
+def make_archiving(site: Site, core: Core, scheduler: Scheduler) -> Archiving | None:
+    """What writes to the archive; None where nothing is to be written."""
+    settings = site.settings
+    writes = settings.archive_write != "never" or any(rule.archive not in (None, "never") for rule in settings.rules)
+    if core.archive is None or not writes:
+        return None
+    from framecache.archiving.archiving import Archiving  # noqa: PLC0415 - needs an optional extra
+
+    try:
+        return Archiving(
+            site.api,
+            core.archive,
+            settings.directory / _LEDGER,
+            core.catalogue,
+            core.files,
+            scheduler,
+            site.metrics,
+            site.clock,
+            usually=settings.archive_write,
+            revives=settings.archive_revive,
+        )
+    except (OSError, sqlite3.Error) as error:
+        site.findings.note(checks.check_archive(f"its ledger cannot be opened: {error}"))
+        return None
+
+
+def connect_archiving(site: Site, archiving: Archiving) -> None:
+    """Let it act on what is stored, deleted and opened."""
+    subscribe = site.dispatcher.subscribe
+    subscribe(InstanceStored, lambda _: archiving.stored())
+    subscribe(InstanceDeleted, lambda event: archiving.deleted(event.orthanc_id))
+    subscribe(InstanceOpened, lambda event: archiving.opened(event.entry.instance.orthanc_id))
+
+
+def archive_state(archive: Archive | None, archiving: Archiving | None) -> ArchiveFigures:
+    """What the status and the metrics say of the archive."""
+    return archive.figures(archiving.behind if archiving else 0) if archive else ArchiveFigures()

@@ -1,0 +1,56 @@
+"""One Orthanc and its configuration: what every part is made from."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from framecache.admin.checks import Findings
+from framecache.config.settings import Settings
+from framecache.dicomweb.url import PublicUrl
+from framecache.dispatcher import Dispatcher
+from framecache.orthanc.api import ModuleApi
+from framecache.policy.policy import Policy
+from framecache.ports import Clock, HeaderApi, OrthancModule
+from framecache.telemetry.events import Events
+from framecache.telemetry.metrics import Metrics
+from framecache.telemetry.tracing.tracer import Tracer
+
+
+@dataclass(frozen=True)
+class Site:
+    """One Orthanc, its configuration and our settings in it; `storage` is the folder of its files.
+
+    There is no `tracer` unless the environment asks for it.
+    """
+
+    module: OrthancModule
+    configuration: Mapping[str, Any]
+    settings: Settings
+    storage: Path
+    findings: Findings
+    tracer: Tracer | None
+    metrics: Metrics
+    dispatcher: Dispatcher = field(default_factory=Dispatcher)
+    events: Events = field(default_factory=lambda: Events(time))
+    clock: Clock = time
+
+    @cached_property
+    def policy(self) -> Policy:
+        """What decides which instances are cached, and how."""
+        return self.settings.policy()
+
+    @property
+    def api(self) -> HeaderApi:
+        """Orthanc's REST API, which answers from ORTHANC_STARTED on."""
+        return ModuleApi(self.module)
+
+    @property
+    def url(self) -> PublicUrl:
+        """Where DICOMweb's routes are."""
+        section = self.configuration.get("DicomWeb")
+        return PublicUrl.from_configuration(section if isinstance(section, Mapping) else {})
