@@ -22,6 +22,12 @@ class Missing(ArchiveError):
     status = 404
 
 
+class Replaced(ArchiveError):
+    """The object is not the version any more that was asked for."""
+
+    status = 412
+
+
 class Damaged(ArchiveError):
     """An object is not what its name or its record says: it has to be verified and repaired."""
 

@@ -16,10 +16,10 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import obstore
-from obstore.exceptions import AlreadyExistsError, BaseError
+from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 from obstore.store import LocalStore, MemoryStore, ObjectStore, from_url
 
-from framecache.tree.errors import ArchiveError, Missing, Unreachable
+from framecache.tree.errors import ArchiveError, Missing, Replaced, Unreachable
 from framecache.tree.headers import Headers
 
 CHUNK = 5 << 20  # bytes: the smallest part of a multipart upload to S3
@@ -36,6 +36,7 @@ class Listed:
     key: str
     size: int
     modified: datetime
+    e_tag: str = ""
 
     @property
     def name(self) -> str:
@@ -88,6 +89,15 @@ class Objects:
         with _errors(key):
             return obstore.get_range(self.store, key, start=start, length=length).to_bytes()
 
+    def read_range_of(self, key: str, start: int, length: int, e_tag: str) -> bytes:
+        """The same of the version with this ETag (RFC 9110 section 13.1.1). Raises Replaced."""
+        with _errors(key):
+            try:
+                found = obstore.get(self.store, key, options={"range": (start, start + length), "if_match": e_tag})
+                return found.bytes().to_bytes()
+            except PreconditionError:
+                raise Replaced(f"{key} was replaced") from None
+
     def read_ranges(self, key: str, starts: Sequence[int], lengths: Sequence[int]) -> list[memoryview]:
         """Several ranges at once; near ones in one request."""
         with _errors(key):
@@ -108,13 +118,13 @@ class Objects:
                 found = obstore.head(self.store, key)
         except Missing:
             return None
-        return Listed(found["path"], found["size"], found["last_modified"])
+        return Listed(found["path"], found["size"], found["last_modified"], found["e_tag"] or "")
 
     def listed(self, prefix: str) -> list[Listed]:
         """All objects below `prefix`, which is a folder's name, in the order of their keys."""
         with _errors(prefix):
             found = [
-                Listed(meta["path"], meta["size"], meta["last_modified"])
+                Listed(meta["path"], meta["size"], meta["last_modified"], meta["e_tag"] or "")
                 for page in obstore.list(self.store, prefix)
                 for meta in page
             ]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import cast
 
+import obstore
 import pytest
 from dicomweb_client.protocol import DICOMClient
 from framecache.client import ComposedClient, DICOMfileClient, DICOMs3Client, DICOMwebClient
@@ -14,6 +16,8 @@ from framecache.tree.opening import open_tree
 from framecache.tree.source import Source
 from framecache.tree.writer import Added
 
+from dev.console import SetupError
+from dev.s3 import S3Server, make_swift
 from tests.clients.conformance.corpus import files
 from tests.integration.archive import running
 
@@ -64,10 +68,29 @@ def composed(folder: Path) -> Iterator[DICOMClient]:
         yield client
 
 
+@contextmanager
+def of_a_bucket(folder: Path) -> Iterator[DICOMClient]:
+    """Of bare objects in a bucket of a server of its own."""
+    try:
+        make_swift()
+    except SetupError as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(error))
+    (folder / "s3").mkdir()
+    with S3Server(folder / "s3") as server:
+        store = server.make_bucket("images")
+        for name, content in files():
+            obstore.put(store, f"any/{name}", content)
+        with DICOMs3Client("s3://images/any", options=server.settings) as client:
+            yield client
+
+
 KINDS: dict[str, Callable[[Path], Opened]] = {
     "files": of_files,
     "archive": of_an_archive,
     "composed": composed,
+    "bucket": of_a_bucket,
     "web": of_the_web,
 }
 

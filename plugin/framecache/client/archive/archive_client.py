@@ -10,12 +10,15 @@ from typing import Any
 
 from framecache.client.archive.archive_collection import ArchiveCollection
 from framecache.client.archive.retrieval import ArchiveMetadata, ArchiveOpener
+from framecache.client.bucket.bucket_collection import BucketCollection
 from framecache.client.collection_client import BULK_DATA_THRESHOLD, CollectionClient
 from framecache.client.errors import as_client_errors
+from framecache.errors import NotFound
 
 
 class DICOMs3Client(CollectionClient):
-    """All that an archive shows which `framecache archive add` made: `file:///…`, `s3://…`, `gs://…` or `az://…`.
+    """All that an archive shows which `framecache archive add` made: `file:///…`, `s3://…`, `gs://…` or `az://…`. In a
+    bucket without an archive, all DICOM objects whose keys begin with the prefix.
 
     Others may add to the archive meanwhile: what they add is seen within seconds. Files are rebuilt, as an archive does
     not keep them: they have all attributes and frames, but in Explicit VR Little Endian where the original had native
@@ -37,16 +40,40 @@ class DICOMs3Client(CollectionClient):
         Raises NotFoundError where there is no archive, ForbiddenError, UnreachableError.
         """
         path = None if in_memory else _index_path(url, db_dir)
+        base_url = url.rstrip("/")
         with as_client_errors(url):
-            self._archive = ArchiveCollection(url.rstrip("/"), path, options or {}, is_read_only=readonly)
-        opener = ArchiveOpener(self._archive)
-        metadata = ArchiveMetadata(opener, url.rstrip("/"), bulk_data_threshold, self._archive)
-        super().__init__(url, self._archive, opener=opener, metadata=metadata)
+            self._objects = _collection(base_url, path, options or {}, is_read_only=readonly)
+        if isinstance(self._objects, BucketCollection):
+            super().__init__(base_url, self._objects, bulk_data_threshold=bulk_data_threshold)
+            self._index_once()
+            return
+        opener = ArchiveOpener(self._objects)
+        metadata = ArchiveMetadata(opener, base_url, bulk_data_threshold, self._objects)
+        super().__init__(base_url, self._objects, opener=opener, metadata=metadata)
 
     def update(self) -> None:
-        """See now what others have added."""
+        """See now what others have added to an archive; index what is new in a bucket, for all its readers."""
         with as_client_errors(self.base_url):
-            self._archive.index.refresh(0)
+            self._objects.update()
+
+    def _index_once(self) -> None:
+        """A bucket that nobody has indexed yet, unless this user may not write there."""
+        assert isinstance(self._objects, BucketCollection)  # noqa: S101 - for mypy
+        with as_client_errors(self.base_url):
+            if not self._objects.has_index():
+                self._objects.update()
+
+
+def _collection(
+    url: str, index_path: Path | None, options: Mapping[str, Any], *, is_read_only: bool
+) -> ArchiveCollection | BucketCollection:
+    """A bucket without an archive has bare objects; a folder without one is for DICOMfileClient."""
+    try:
+        return ArchiveCollection(url, index_path, options, is_read_only=is_read_only)
+    except NotFound:
+        if url.startswith("file:"):
+            raise
+        return BucketCollection(url, options, is_read_only=is_read_only)
 
 
 def _index_path(url: str, db_dir: Path | str | None) -> Path | None:

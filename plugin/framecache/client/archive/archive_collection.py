@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from framecache.client.archive.archive_index import ArchiveIndex
+from framecache.client.archive.obstore_forks import check_fork
 from framecache.client.archive.opened_archive import OpenedArchive
 from framecache.client.archive.rebuilt_file import Content, RebuiltFile
 from framecache.client.archive.records import record_of
@@ -85,6 +86,10 @@ class ArchiveCollection:
     def remember_frames(self, instance: StoredInstance, frame_index: bytes) -> None:
         """The archive knows them."""
 
+    def update(self) -> None:
+        """See now what others have added."""
+        self.index.refresh(0)
+
     def refresh(self, instance: StoredInstance) -> None:
         self.index.forget(instance.path.study_instance_uid)
 
@@ -111,7 +116,7 @@ class ArchiveCollection:
     def _check_writable(self) -> None:
         if self._is_read_only:
             raise ForbiddenError("the archive may only be read")
-        self._archive.check_fork()
+        check_fork()
 
     def _read(self, instance: StoredInstance, read: Callable[[], _Result]) -> _Result:
         """What is missing may have been deleted or moved meanwhile; else it is damaged."""

@@ -11,9 +11,9 @@ from urllib.parse import unquote, urlsplit
 
 from framecache.client.archive.archive_index import ArchiveIndex
 from framecache.client.archive.folder_objects import FolderObjects
+from framecache.client.archive.obstore_forks import check_fork
 from framecache.client.index.local_index import LocalIndex
 from framecache.errors import NotFound
-from framecache.tree.errors import Unreachable
 from framecache.tree.layout import FORMAT_KEY
 from framecache.tree.objects import open_objects
 from framecache.tree.tree import Tree
@@ -76,30 +76,5 @@ class OpenedArchive:
             if not folder.is_dir():
                 raise NotFound("there is no such folder")
             return Tree.of_objects(FolderObjects(open_objects(self._url).store, folder))
-        self.check_fork()
+        check_fork()
         return Tree.open(self._url, options=self._options)
-
-    def check_fork(self) -> None:
-        """Raises Unreachable in a process where obstore would wait for threads that it does not have."""
-        _OBSTORE.use()
-
-
-class _Obstore:
-    """Whether obstore's threads were begun, and whether in this process or in the one that it was forked from."""
-
-    def __init__(self) -> None:
-        self._is_used = self._is_inherited = False
-
-    def use(self) -> None:
-        if self._is_inherited:
-            raise Unreachable("a forked process cannot use what its parent used before: let multiprocessing spawn")
-        if not self._is_used:
-            self._is_used = True
-            os.register_at_fork(after_in_child=self._inherit)
-
-    def _inherit(self) -> None:
-        self._is_inherited = True
-
-
-# What the process is in, as obstore's own threads are: no object of ours can know it.
-_OBSTORE = _Obstore()
