@@ -11,7 +11,7 @@ from framecache.errors import InstanceGone, SourceError
 from framecache.tree.errors import Missing, Replaced
 from framecache.tree.objects import Objects
 
-_BLOCK, _WIDEST_GAP, _LARGEST_RANGE = 1 << 16, 1 << 16, 8 << 20  # bytes
+_BLOCK, _WIDEST_GAP, _LARGEST_RANGE = 1 << 16, 1 << 16, 16 << 20  # bytes
 _RANGES_AT_ONCE = 8
 
 
