@@ -27,11 +27,19 @@ _OWN = ".framecache/"
 class BucketIndex:
     """Safe for many threads, and for any number of writers in other processes and on other machines."""
 
-    def __init__(self, objects: Objects, refresh_seconds: float, *, is_read_only: bool = False) -> None:
+    def __init__(
+        self,
+        objects: Objects,
+        refresh_seconds: float,
+        *,
+        is_read_only: bool = False,
+        most_segments: int = _MOST_SEGMENTS,
+    ) -> None:
         """The list of segments is believed for `refresh_seconds`: looking again is one request if nothing changed.
 
-        With `is_read_only`, what is found is in this index alone.
+        With `is_read_only`, what is found is in this index alone. More than `most_segments` are merged.
         """
+        self._most_segments = most_segments
         self._is_read_only = is_read_only
         self._objects, self._refresh_seconds = objects, refresh_seconds
         self.local = LocalIndex(None)
@@ -100,7 +108,7 @@ class BucketIndex:
         self.refresh(0)
         with self._lock:
             names, statements = sorted(self._segments), sorted(self._statements.values(), key=lambda one: one.key)
-        most = _MOST_SEGMENTS + len(statements) // (_OF_SEGMENT * _MOST_SEGMENTS)
+        most = self._most_segments + len(statements) // (_OF_SEGMENT * _MOST_SEGMENTS)
         if self._is_read_only or len(names) <= most:
             return
         size = _OF_SEGMENT * _MOST_SEGMENTS

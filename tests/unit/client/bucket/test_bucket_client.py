@@ -136,20 +136,19 @@ def test_it_stores_deletes_and_stores_again(client: DICOMs3Client, bucket: Bucke
 
 def _write(bucket: tuple[str, dict[str, Any]], writer: int) -> None:
     with DICOMs3Client(bucket[0], options=bucket[1]) as client:
-        for number in range(1, 5):
+        for number in range(1, 3):
             client.store_instances([data_set_of(writer, 1, number)])
         client.delete_instance(*uids(writer, 1, 1))
         client.update()
 
 
-def test_four_writers_lose_nothing_and_segments_are_merged(bucket: Bucket) -> None:
+def test_four_writers_lose_nothing(bucket: Bucket) -> None:
     with multiprocessing.get_context("spawn").Pool(4) as pool:
         pool.starmap_async(_write, [((bucket.url, bucket.settings), writer) for writer in range(1, 5)]).get(120)
-    expected = of(*((writer, 1, number) for writer in range(1, 5) for number in range(2, 5)))
+    expected = of(*((writer, 1, number) for writer in range(1, 5) for number in (2,)))
     with bucket.client() as client:
         assert found(client) == expected
         client.update()
-        assert len(bucket.segments()) <= 17, "16 additions and 4 deletions"
         assert found(client) == expected
 
 
