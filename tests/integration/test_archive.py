@@ -43,15 +43,15 @@ def tree(s3_server: S3Server, bucket: str) -> Iterator[Tree]:
 
 
 @pytest.fixture(scope="module")
-def writer(folder: Path, endings: Endings, bucket: str) -> Iterator[Archive]:
+def writer(suite: str, folder: Path, endings: Endings, bucket: str) -> Iterator[Archive]:
     """An Orthanc with its files in a folder."""
     settings = {"Archive": f"s3://{bucket}/archive"}
-    with running(folder.name[:-1], folder / "writer", {"FrameCache": settings}, endings=endings) as archive:
+    with running(suite, folder / "writer", {"FrameCache": settings}, endings=endings) as archive:
         yield archive
 
 
 @pytest.fixture(scope="module")
-def reader(folder: Path, endings: Endings, bucket: str) -> Iterator[Archive]:
+def reader(suite: str, folder: Path, endings: Endings, bucket: str) -> Iterator[Archive]:
     """Another one, with its files in the bucket; it is not told where."""
     configuration: dict[str, Any] = {
         "PythonScript": str(SCRIPT),
@@ -63,7 +63,7 @@ def reader(folder: Path, endings: Endings, bucket: str) -> Iterator[Archive]:
             "RevalidateSeconds": 0.3,
         },
     }
-    with running(folder.name[:-1], folder / "reader", configuration, endings=endings) as archive:
+    with running(suite, folder / "reader", configuration, endings=endings) as archive:
         yield archive
 
 
