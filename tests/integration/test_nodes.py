@@ -169,8 +169,7 @@ def test_a_backfill_is_shared_and_each_instance_cached_by_one_node(nodes: Nodes)
     assert {states.index("cached") for states in both} == {0, 1}
     total = len(a.get_json("/instances"))
     # Each node asks for the figures now and then.
-    figures = lambda: [(told(node)["Done"], told(node)["Total"]) for node in nodes]  # noqa: E731
-    wait_until(lambda: figures() == [(total, total)] * 2, lambda: str(figures()))
+    wait_until(lambda: [(told(node)["Done"], told(node)["Total"]) for node in nodes] == [(total, total)] * 2)
     assert [job["Kind"] for job in b.get_json("/frame-cache/jobs")["Jobs"] if job["Kind"] == "backfill"]
     for node in nodes:
         assert node.status()["Settings"]["Cluster"] == "(set)"

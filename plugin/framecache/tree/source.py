@@ -18,6 +18,7 @@ from framecache.dicom.deflated import readable
 from framecache.dicom.fragments import item_at, read_fragments
 from framecache.dicom.frame_table import Extent, Extents, FramePlace, FrameTable
 from framecache.dicom.identity import InstancePath, is_identifier
+from framecache.dicom.model.character_sets import LATIN_1
 from framecache.dicom.model.dicom_json import dicom_json_members
 from framecache.dicom.pixel_data import locate_frames_below
 from framecache.dicom.transfer_syntax import Encoding, is_sent_as_it_lies, lookup, stored_representation
@@ -73,7 +74,9 @@ class StoredInstance:
             content = self._header.content
         except NoPixelData:
             content = self._whole()
-        self.metadata: Metadata = _canonical(dicom_json_members(content, transfer_syntax_uid, self._bulk_data))
+        self.metadata: Metadata = _canonical(
+            dicom_json_members(content, transfer_syntax_uid, self._bulk_data, default_character_set=LATIN_1)
+        )
         uids = [_uid(self.metadata, tag) for tag in _UIDS]
         if not all(map(is_identifier, uids)):
             raise UnreadableHeader("it has no usable Study, Series and SOP Instance UID")

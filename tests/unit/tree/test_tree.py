@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import pytest
 from framecache.dicom.identity import InstancePath
 from framecache.errors import NotFound
@@ -288,3 +290,13 @@ def test_a_newer_format_is_refused(place: Place) -> None:
         pytest.skip("it is opened by its URL")
     with pytest.raises(ArchiveError, match="version"):
         place.open()
+
+
+def test_text_of_a_file_that_names_no_character_set_is_latin_1(tree: Tree) -> None:
+    source = file(PatientName="M?ller^A")
+    with closing(source.open()) as reader:
+        content = reader.read_at(0, reader.size).replace(b"M?ller", b"M\xfcller")
+    assert add(tree, Source.content(content)) == ["added"]
+
+    [metadata] = tree.series_metadata(STUDY, SERIES)
+    assert metadata["00100010"]["Value"] == [{"Alphabetic": "M\u00fcller^A"}]

@@ -13,7 +13,7 @@ from framecache.dicom.byte_reader import ByteReader
 from framecache.dicom.data_set import PIXEL_DATA, Header, read_transfer_syntax_uid, start_of_data_set, walker_of
 from framecache.dicom.deflated import readable
 from framecache.dicom.element_walker import UNDEFINED_LENGTH, Element, ElementWalker, Incomplete
-from framecache.dicom.model.character_sets import CharacterSet, character_set_of
+from framecache.dicom.model.character_sets import LATIN_1, CharacterSet, character_set_of
 from framecache.dicom.pixel_data import locate_frames_below
 from framecache.dicom.transfer_syntax import EXPLICIT_VR_BIG_ENDIAN, Encoding, is_sent_as_it_lies, lookup
 from framecache.dicomweb.attributes import ATTRIBUTES, NESTED, KeyAttribute
@@ -22,7 +22,6 @@ from framecache.shared_buffers import SharedBuffers
 
 _FIRST_READ, _LARGEST_HEADER = 1 << 16, 1 << 28  # bytes
 _CHARACTER_SET = 0x00080005
-DEFAULT_CHARACTER_SET = "ISO_IR 100"  # of files that name none: as Orthanc's DefaultEncoding
 _LAST_OF_INTEREST = 0x7FE00010
 _PIXELS = frozenset({0x7FE00008, 0x7FE00009, PIXEL_DATA})
 _TEXT = frozenset({"SH", "LO", "ST", "LT", "PN", "UC", "UT"})  # what Specific Character Set is about
@@ -107,7 +106,7 @@ def _is_big(syntax: str) -> bool:
 
 
 def _values(elements: Mapping[int, Element], content: bytes, syntax: str) -> Iterator[tuple[str, str | int]]:
-    found = character_set_of(_raw(elements.get(_CHARACTER_SET), content), DEFAULT_CHARACTER_SET)
+    found = character_set_of(_raw(elements.get(_CHARACTER_SET), content), LATIN_1)
     order = ">" if _is_big(syntax) else "<"
     for tag, attribute in _BY_TAG.items():
         element = elements.get(tag)

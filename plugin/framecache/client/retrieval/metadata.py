@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from framecache.client.collection import DicomJson, StoredInstance
-from framecache.client.index.reading import DEFAULT_CHARACTER_SET
 from framecache.client.retrieval.opening import Opener
 from framecache.dicom.byte_reader import ByteReader
 from framecache.dicom.data_set import read_header
 from framecache.dicom.element_walker import UNDEFINED_LENGTH
 from framecache.dicom.frame_table import Extent
 from framecache.dicom.identity import InstancePath
+from framecache.dicom.model.character_sets import LATIN_1
 from framecache.dicom.model.dicom_json import dicom_json
 from framecache.dicom.transfer_syntax import EXPLICIT_VR_BIG_ENDIAN
 from framecache.errors import BadRequest, InstanceGone, NoPixelData, NotFound
@@ -92,7 +92,7 @@ class MetadataRetrieval:
         above = _Above(f"{self._base_url}/{instance.path}", self._threshold)
         with self._opener.content(instance, ()) as reader:
             header = header_of(reader, instance)
-        text = dicom_json(header, instance.transfer_syntax_uid, above, default_character_set=DEFAULT_CHARACTER_SET)
+        text = dicom_json(header, instance.transfer_syntax_uid, above, default_character_set=LATIN_1)
         found: DicomJson = json.loads(text)
         return found
 

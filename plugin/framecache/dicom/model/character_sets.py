@@ -9,6 +9,7 @@ from functools import lru_cache
 from types import MappingProxyType
 
 DEFAULT_REPERTOIRE = "ISO_IR 6"
+LATIN_1 = "ISO_IR 100"  # what Orthanc takes files to be in that name none: its DefaultEncoding
 _ESCAPE = b"\x1b"
 _ROMAJI = "shift_jis"
 # The defined terms (PS3.3 tables C.12-2 and C.12-5) and Python's codecs.
