@@ -37,7 +37,7 @@ class SingleFlight(Generic[_Result]):
         try:
             return future.result(self._patience)
         except TimeoutError:
-            raise Overloaded("the frame that another request asked for takes too long") from None
+            raise Overloaded("what another request asked for takes too long") from None
 
     def _fly(self, key: Hashable, future: Future[_Result], function: Callable[[], _Result]) -> _Result:
         try:
@@ -101,7 +101,7 @@ class SharedReads:
         try:
             target[:] = shared.content.result(self._patience)
         except TimeoutError:
-            raise Overloaded("the frame that another request asked for takes too long") from None
+            raise Overloaded("what another request asked for takes too long") from None
         finally:
             with self._changed:
                 shared.followers -= 1

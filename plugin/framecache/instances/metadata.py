@@ -20,6 +20,7 @@ from framecache.instances.headers import Headers, StoredHeader
 from framecache.orthanc.instance import DescribedInstance
 from framecache.orthanc.instance_index import InstanceIndex
 from framecache.ports import Clock, OrthancApi
+from framecache.single_flight import SingleFlight
 from framecache.store.metadata import InstanceMetadata
 from framecache.store.parts import Metadata
 from framecache.threads import side_by_side
@@ -29,6 +30,7 @@ _UIDS = (_STUDY_INSTANCE_UID, _SERIES_INSTANCE_UID, _SOP_INSTANCE_UID)
 _BATCH = 200  # instances in one question to Orthanc
 _READERS = 4  # headers that are read at once: a disk or a bucket is waited for, the interpreter works on one at a time
 _MOST_CONFIRMED = 50_000
+_PATIENCE = 60.0  # seconds: the header of a file in a bucket, or of a very large one that is compressed
 _TRIES = 3
 _GONE = "the instance was deleted or replaced meanwhile"
 
@@ -41,9 +43,15 @@ class MetadataMaker:
     ) -> None:
         """`default_character_set` is the defined term for data sets that name none."""
         self._headers, self._default_character_set, self._dictionary = headers, default_character_set, dictionary
+        # A viewer asks for what has just arrived, while it is made for the store.
+        self._flights = SingleFlight[InstanceMetadata](_PATIENCE)
 
     def make(self, instance: DescribedInstance) -> InstanceMetadata:
-        """Of this very version of the instance. Raises NotFound, InstanceGone, SourceError."""
+        """Of this very version of the instance. Raises NotFound, InstanceGone, SourceError, Overloaded."""
+        version = instance.orthanc_id, instance.attachment_uuid
+        return self._flights.join(version, lambda: self._make(instance))
+
+    def _make(self, instance: DescribedInstance) -> InstanceMetadata:
         header = self.header(instance)
         text = dicom_json(
             header.content,

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from framecache.dicom.model.bulk_data import BASE
 from framecache.errors import InstanceGone, NotFound, UnreadableHeader
-from framecache.instances.headers import Headers
+from framecache.instances.headers import Headers, StoredHeader
 from framecache.instances.metadata import Found, MetadataCatalogue, MetadataMaker
+from framecache.orthanc.instance import DescribedInstance
+from framecache.orthanc.instance_index import InstanceIndex
 from framecache.store.metadata import InstanceMetadata
 
 from tests.unit.dicom_files import INSTANCE, SERIES, STUDY, encoded, image, native
@@ -70,6 +75,37 @@ def test_what_is_not_kept_is_made_and_what_is_kept_is_not_made_again(bench: Benc
     second = bench.found(1, 2)
     assert (second.metadata, second.made, second.failed) == (first.metadata, [], {})
     assert bench.api.calls == []
+
+
+class SlowHeaders(Headers):
+    """A header is read only when it may."""
+
+    def __init__(self, bench: Bench, folder: Path) -> None:
+        super().__init__(bench.api, folder / "db")
+        self.begun, self.may_end, self.reads = threading.Event(), threading.Event(), 0
+
+    def read(self, instance: DescribedInstance) -> StoredHeader:
+        self.reads += 1
+        self.begun.set()
+        assert self.may_end.wait(10)
+        return super().read(instance)
+
+
+def test_what_is_asked_for_while_it_is_made_is_made_once(of_folder: Bench, tmp_path: Path) -> None:
+    """A viewer asks for the series that has just arrived: two threads would share one interpreter for the same."""
+    of_folder.take_in(1)
+    [instance] = InstanceIndex(of_folder.api).describe([orthanc_id(1)]).values()
+    headers = SlowHeaders(of_folder, tmp_path)
+    maker = MetadataMaker(headers)
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(maker.make, instance)
+        assert headers.begun.wait(10)
+        second = threads.submit(maker.make, instance)
+        time.sleep(0.1)  # it is there, and has but to ask
+        headers.may_end.set()
+
+    assert first.result() is second.result()
+    assert headers.reads == 1
 
 
 def test_bulk_data_is_named_by_the_uids_in_the_header(of_folder: Bench) -> None:
