@@ -1,1 +1,1 @@
-"""Writing to the archive what Orthanc stores, and what it deletes."""
+"""Writes to the archive what Orthanc stores, and ends there what it deletes."""

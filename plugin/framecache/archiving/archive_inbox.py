@@ -1,4 +1,4 @@
-"""Takes down at once what has to reach the archive and is told only once."""
+"""Notes deletions and viewed instances for the archive at once: nobody reports them a second time."""
 
 from __future__ import annotations
 

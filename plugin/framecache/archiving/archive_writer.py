@@ -1,7 +1,7 @@
 """Writes instances to the archive behind the local cache, and ends there what Orthanc deletes.
 
 New instances are read from Orthanc's own log of changes, with a bookmark: however long the archive is out of reach,
-they wait in Orthanc's database. Deletions and what viewers opened are told once only, and wait in the ledger.
+they wait in Orthanc's database. Deletions and viewed instances are reported only once, and wait in the ledger.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Finds instances whose deletion was not told: deleted while the plugin was off, or by another Orthanc."""
+"""Finds instances whose deletion was not reported: deleted while the plugin was off, or by another Orthanc."""
 
 from __future__ import annotations
 

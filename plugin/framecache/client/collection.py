@@ -76,7 +76,7 @@ class Collection(Protocol):
         """Keep the index of the frames of this version, where that is possible."""
 
     def refresh(self, instance: StoredInstance) -> None:
-        """Look again at an instance that is gone, so that the next `find` tells what is there now."""
+        """Look again at an instance that is gone, so that the next `find` returns what is there now."""
 
     def add(self, files: Iterator[bytes]) -> list[Outcome]:
         """Store DICOM files, each atomically; what is added is found when this returns. Raises ForbiddenError."""

@@ -1,7 +1,7 @@
 """The list of all studies, in 256 shards and joined into the one file that web servers send.
 
 What a shard is made of is in the names of its studies' summaries, and what the joined file is made of in the names of
-the shards. So one list each tells whether they are up to date, whoever wrote last.
+the shards. So one list each shows whether they are up to date, whoever wrote last.
 """
 
 from __future__ import annotations

@@ -17,8 +17,8 @@ from framecache.errors import NotFound
 
 
 class DICOMs3Client(CollectionClient):
-    """All that an archive shows which `framecache archive add` made: `file:///…`, `s3://…`, `gs://…` or `az://…`. In a
-    bucket without an archive, all DICOM objects whose keys begin with the prefix.
+    """All that an archive at `file:///…`, `s3://…`, `gs://…` or `az://…` shows, whoever wrote it. In a bucket without
+    an archive, all DICOM objects whose keys begin with the prefix.
 
     Others may add to the archive meanwhile: what they add is seen within seconds. Files are rebuilt, as an archive does
     not keep them: they have all attributes and frames, but in Explicit VR Little Endian where the original had native

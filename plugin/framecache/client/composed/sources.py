@@ -1,4 +1,4 @@
-"""Asks several clients the same, one after the other or all at once, and tells of those that fail."""
+"""Asks several clients the same, one after the other or all at once, and reports those that fail."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class Sources:
         return sorted(self.answers(ask), key=lambda answer: order[id(answer[0])])
 
     def report(self, client: DICOMClient, error: Exception) -> None:
-        """Tell of a failure, and raise it if that is wanted. Its URL is not logged: searches have names of patients."""
+        """Report a failure, and raise it if that is wanted. Its URL is not logged: searches have names of patients."""
         if is_absence(error):
             return
         failure = SourceFailure(client.base_url, error)

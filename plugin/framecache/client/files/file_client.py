@@ -59,7 +59,7 @@ class DICOMfileClient(CollectionClient):
             self._begin(progress)
 
     def update(self, progress: Report | None = None) -> Progress:
-        """Bring the index up to date, and tell what was found. Readers, of other processes too, go on meanwhile.
+        """Bring the index up to date, and return what was found. Readers, of other processes too, go on meanwhile.
 
         Raises ForbiddenError where the index may only be read, UnreachableError where the folder cannot be.
         """
@@ -70,7 +70,7 @@ class DICOMfileClient(CollectionClient):
         """Write the index to the file `path`, as JSON lines (.jsonl) or Parquet (.parquet); of how many instances.
 
         Raises InvalidRequestError for another suffix, UnreachableError where it cannot be written, ImportError where
-        pyarrow is missing: `pip install "framecache[parquet]"`.
+        pyarrow, which is in the extra `parquet`, is missing.
         """
         with as_client_errors(self.base_url):
             return self._files.export_index(Path(path))

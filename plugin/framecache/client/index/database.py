@@ -23,7 +23,7 @@ _SETTINGS = ("PRAGMA synchronous = NORMAL", "PRAGMA temp_store = MEMORY", "PRAGM
 
 
 class Database:
-    """Connections to one database, opened when they are needed. It pickles; in memory with all that it holds."""
+    """Connections to one database, opened when they are needed. It pickles, in memory with all its content."""
 
     def __init__(self, path: Path | None) -> None:
         """The database in the file `path`, or one in memory."""

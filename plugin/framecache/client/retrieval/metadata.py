@@ -52,7 +52,7 @@ class _Picked:
 
 
 class MetadataRetrieval:
-    """Retrieves metadata, and the values that it names instead of holding them."""
+    """Retrieves metadata, and the values that it refers to by a BulkDataURI."""
 
     def __init__(self, opener: Opener, base_url: str, threshold: int) -> None:
         """Binary values of more than `threshold` bytes are named by a BulkDataURI below `base_url`."""
