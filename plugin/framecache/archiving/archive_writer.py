@@ -154,7 +154,7 @@ class ArchiveWriter:
                 yield entry
 
     def _describe(self, orthanc_id: str) -> Entry | None:
-        """None for one that is gone, or that cannot be told from others."""
+        """None for one that is gone, or that is ambiguous."""
         try:
             return self._catalogue.describe(orthanc_id)
         except (NotFound, InstanceGone):

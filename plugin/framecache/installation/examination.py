@@ -1,4 +1,4 @@
-"""What can be told of an installation from its files: each finding as a start-up check, with what to do."""
+"""Examines an installation by its files: each finding as a start-up check, with what to do."""
 
 from __future__ import annotations
 

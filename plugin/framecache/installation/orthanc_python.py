@@ -66,7 +66,7 @@ def find_plugin(files: Sequence[Path], name: str = PLUGIN) -> Path | None:
 
 
 def embedded_version(library: Path) -> str | None:
-    """The Python that a plugin's library is linked with, such as "3.13"; None if it cannot be told."""
+    """The Python that a plugin's library is linked with, such as "3.13"; None if it names none."""
     try:
         found = _LINKED.search(library.read_bytes())
     except OSError:
