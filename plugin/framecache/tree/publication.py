@@ -20,7 +20,7 @@ from framecache.tree.record import Record
 from framecache.tree.view import Shown
 
 # Within a JSON string its quotes would be escaped.
-_BULK_DATA = re.compile(r'"BulkDataURI":"bulkdata/([0-9a-f]{64})"')
+_BULK_DATA = re.compile(r'"BulkDataURI":"bulkdata/([0-9a-f]{64}(?:\.[0-9a-z]{1,8})?)"')  # a video's has a suffix
 
 
 @dataclass(frozen=True, slots=True)
