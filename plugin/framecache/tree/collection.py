@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -42,6 +42,9 @@ class Collection:
 
     def collect(self, study: str) -> None:
         """One study, by its file name; `versions/` has to be collected after all studies."""
+        # Before the log is read: what is copied to a new place has the age of the old one in a folder, and is named by
+        # a correction that is older than the copy.
+        frames, values = (self.objects.listed(f"studies/{study}/{part}") for part in ("series", "bulkdata"))
         log = self.log.read_now(study)
         if log.damaged:
             return
@@ -50,10 +53,9 @@ class Collection:
         shown = self.derivation.view(study).shown
         places = {layout.frames_prefix(one.path): one.record for one in shown}
         places |= {layout.frames_prefix(record.path): record for record in live}
-        self._delete(self._unnamed_frames(study, places))
+        self._delete(_unnamed_frames(frames, places))
         bulk_data = {name for record in (*live, *(one.record for one in shown)) for name in bulk_data_names(record)}
-        listed = self.objects.listed(f"studies/{study}/bulkdata")
-        self._delete(one for one in listed if one.name not in bulk_data)
+        self._delete(one for one in values if one.name not in bulk_data)
         self._delete(self._settled_markers(study, shown, live))
 
     def collect_versions(self, records: dict[str, list[Record]]) -> None:
@@ -82,14 +84,6 @@ class Collection:
             self.result.merged += len(old)
             self.result.studies.add(log.study)
 
-    def _unnamed_frames(self, study: str, places: dict[str, Record]) -> Iterator[Listed]:
-        for listed in self.objects.listed(f"studies/{study}/series"):
-            prefix, _, number = listed.key.rpartition("/")
-            if prefix.endswith("/frames") and number.isdecimal():
-                record = places.get(prefix)
-                if record is None or record.together or int(number) > record.number_of_frames:
-                    yield listed
-
     def _settled_markers(self, study: str, shown: tuple[Shown, ...], live: list[Record]) -> list[Listed]:
         """Of places where the right frames lie, and nothing else."""
         at_place = {layout.contested(one.path): one for one in shown}
@@ -110,11 +104,22 @@ class Collection:
         return all(publication.lies_at(layout.frame(record.path, number), record, number) for record in records)
 
     def _delete(self, found: Iterator[Listed] | list[Listed]) -> None:
+        """What was written anew since it was listed stays: a writer has found it, and is about to name it."""
         for listed in found:
-            if self._is_old(listed):
+            now = self.objects.head(listed.key) if self._is_old(listed) else None
+            if now is not None and self._is_old(now):
                 self.objects.delete([listed.key])
                 self.result.deleted += 1
                 self.result.bytes += listed.size
 
     def _is_old(self, listed: Listed) -> bool:
         return datetime.now(UTC) - listed.modified >= self.grace
+
+
+def _unnamed_frames(frames: Sequence[Listed], places: Mapping[str, Record]) -> Iterator[Listed]:
+    for listed in frames:
+        prefix, _, number = listed.key.rpartition("/")
+        if prefix.endswith("/frames") and number.isdecimal():
+            record = places.get(prefix)
+            if record is None or record.together or int(number) > record.number_of_frames:
+                yield listed

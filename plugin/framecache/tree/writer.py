@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import NamedTuple, Self
 
 from framecache.dicom.identity import InstancePath
 from framecache.errors import reason
+from framecache.tree import layout
 from framecache.tree.entry import Entry
 from framecache.tree.errors import ArchiveError
 from framecache.tree.frame_writer import FrameWriter, Written
@@ -136,7 +137,24 @@ class Writer:
         if len(self._series) > _SERIES_IN_MEMORY:
             self._series.clear()
         self._records = self._bytes = 0
-        return [one.outcome for one in waiting]
+        contested = self._contested({file_name(one.record.path.study_instance_uid) for one in waiting})
+        return [self._kept(one) if _is_taken(one.record, contested) else one.outcome for one in waiting]
+
+    def _contested(self, studies: Iterable[str]) -> set[str]:
+        return {listed.key for study in studies for listed in self.objects.listed(f"contested/{study}")}
+
+    def _kept(self, one: _Waiting) -> Outcome:
+        """Frames at the instance's own place were nobody's before the record: who put another version there meanwhile
+        may have taken them away. Its mark is older than that; whoever comes later finds the record."""
+        try:
+            with opened(one.outcome.source) as instance:
+                for future in self.frames.write(instance, is_first=False).pending:
+                    future.result()
+        except ArchiveError:
+            raise
+        except Exception as error:  # noqa: BLE001 - it is gone, or was replaced: the others are written
+            return Skipped(one.outcome.source, reason(error))
+        return one.outcome
 
     def _write_entry(self, records: Sequence[Record]) -> None:
         key, content = Entry.of(records).encode()
@@ -181,6 +199,10 @@ class Writer:
             of_series = {sop: _Known.of(one) for (series, sop), one in found if series == path.series_instance_uid}
             self._series[key] = _Series(of_series)
         return self._series[key]
+
+
+def _is_taken(record: Record, contested: Container[str]) -> bool:
+    return record.version == 1 and bool(record.frames) and layout.contested(record.path) in contested
 
 
 def _record(instance: StoredInstance, version: int, number: int, written: Written, *, together: bool) -> Record:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from framecache.dicom.identity import InstancePath
+from framecache.tree import layout
 from framecache.tree.changes import Correction
+from framecache.tree.collection import Collection
 from framecache.tree.errors import Damaged
 from framecache.tree.layout import file_name
+from framecache.tree.objects import Listed
 from framecache.tree.record import Record
 from framecache.tree.source import Source
 from framecache.tree.tree import Tree
 
-from tests.unit.dicom_files import INSTANCE, SERIES, STUDY
+from tests.unit.dicom_files import INSTANCE, SERIES, STUDY, encapsulated
+from tests.unit.fakes import eventually
 from tests.unit.tree.places import FRAME, PATH, add, contents, file, instance, kept_frames
 
 NOW = timedelta(0)
@@ -107,3 +113,52 @@ def test_collection_keeps_what_corrections_show(tree: Tree) -> None:
     moved = InstancePath("7.7", SERIES, INSTANCE)
     assert tree.frame(moved, 2)[0] == 1
     assert f"studies/{file_name('7.7')}/series/{SERIES}/instances/{INSTANCE}/frames/1" in kept_frames(tree)
+
+
+def test_a_video_survives_a_collection_and_moves_with_its_instance(tree: Tree) -> None:
+    add(tree, Source.content(encapsulated([b"", b"mp42" * 9], "1.2.840.10008.1.2.4.102", NumberOfFrames=100)))
+    uri = tree.metadata(PATH)["7FE00010"]["BulkDataURI"]
+
+    tree.gc(NOW)
+    assert tree.bulk_data(STUDY, uri) == b"mp42" * 9
+    tree.correct(Correction(STUDY, "another patient", to_study="1.9"))
+    assert tree.bulk_data("1.9", uri) == b"mp42" * 9
+
+
+def add_beside(tree: Tree, source: Source, act: Callable[[], object]) -> None:
+    """Add `source`; `act` comes when its frames are written, and its record is not."""
+    before = len(kept_frames(tree))
+
+    def sources() -> Iterator[Source]:
+        yield source
+        assert eventually(lambda: len(kept_frames(tree)) == before + 3)
+        act()
+
+    list(tree.add(sources()))
+
+
+@pytest.mark.parametrize(("slow", "fast"), [(10, 50), (50, 10)])
+def test_another_version_that_comes_first_takes_no_frames_away(tree: Tree, slow: int, fast: int) -> None:
+    with Tree(tree.objects) as other:
+        add_beside(tree, file(slow), lambda: add(other, file(fast)))
+
+    assert [frame[0] for frame in tree.frames(PATH, [1, 2, 3])] in ([10, 11, 12], [50, 51, 52])
+    assert list(tree.verify()) == []
+
+
+def test_a_collection_beside_a_replacement_leaves_no_frames_of_before(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(tree, file(1))
+    add(tree, file(20))
+    time.sleep(0.02)
+    moment = datetime.now(UTC)
+    time.sleep(0.02)
+
+    def is_old(_: Collection, listed: Listed) -> bool:
+        return listed.modified < moment
+
+    monkeypatch.setattr(Collection, "_is_old", is_old)
+    with Tree(tree.objects) as other:
+        add_beside(tree, file(60), other.gc)
+    assert bytes([60]) * FRAME in tree.objects.read(layout.frame(PATH, 1))
