@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -71,7 +72,7 @@ class FallbackReader:
 
     def __init__(self, reader: ByteReader, instead: Callable[[OutOfReach], ByteReader]) -> None:
         """`instead` returns a reader of the same bytes; what it raises is raised to whoever reads."""
-        self._reader, self._instead = reader, instead
+        self._reader, self._instead, self._changing = reader, instead, threading.Lock()
         self.size = reader.size
 
     def read_at(self, offset: int, length: int) -> bytes:
@@ -84,9 +85,13 @@ class FallbackReader:
         self._reader.close()
 
     def _read(self, read: Callable[[ByteReader], _Read]) -> _Read:
+        """On several threads: the one that fails second must not close what the first has opened instead."""
+        reader = self._reader
         try:
-            return read(self._reader)
+            return read(reader)
         except OutOfReach as error:
-            self._reader.close()
-            self._reader = self._instead(error)
+            with self._changing:
+                if self._reader is reader:
+                    reader.close()
+                    self._reader = self._instead(error)
             return read(self._reader)

@@ -22,7 +22,7 @@ from framecache.dicom.model.character_sets import LATIN_1
 from framecache.dicom.model.dicom_json import dicom_json_members
 from framecache.dicom.pixel_data import locate_frames_below
 from framecache.dicom.transfer_syntax import Encoding, is_sent_as_it_lies, lookup, stored_representation
-from framecache.errors import BrokenPixelData, HandOver, NoPixelData, SourceError, UnreadableHeader
+from framecache.errors import BrokenPixelData, HandOver, NoPixelData, UnreadableHeader
 from framecache.shared_buffers import SharedBuffers
 from framecache.threads import start_thread
 from framecache.tree.json_object import text_of
@@ -233,5 +233,5 @@ class Checksum:
                     break
                 checksum.update(self._reader.read_at(start, min(_READ, self.size - start)))
             self._result.set_result(checksum.hexdigest())
-        except SourceError as error:
+        except Exception as error:  # noqa: BLE001 - whoever waits for it raises it again, or would wait for ever
             self._result.set_exception(error)
