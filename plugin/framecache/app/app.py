@@ -150,6 +150,8 @@ class App:
             desk.close()
         # After `/tools/reset` the same process opens the folder again, while its old threads may still be at a block.
         self._join_writers()
+        if core.archive is not None:
+            core.archive.abandon()
         core.store.close()
         if site.tracer is not None:
             site.tracer.join()

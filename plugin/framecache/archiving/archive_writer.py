@@ -14,7 +14,7 @@ from framecache.archiving.deletion_audit import DeletionAudit
 from framecache.archiving.ledger import Ledger, Waiting
 from framecache.archiving.stored_source import source_of
 from framecache.batches import batches
-from framecache.errors import FrameCacheError, InstanceGone, NotFound, Stopping
+from framecache.errors import InstanceGone, NotFound, SourceError, Stopping
 from framecache.instances.archive import Archive
 from framecache.instances.catalogue import Catalogue
 from framecache.instances.entry import Entry
@@ -23,10 +23,11 @@ from framecache.orthanc.changes import Changes
 from framecache.orthanc.instance_index import InstanceIndex
 from framecache.policy.rule import ArchiveWrite
 from framecache.ports import Clock, OrthancApi
+from framecache.prefetch.late_changes import LateChanges
 from framecache.prefetch.scheduler import Scheduler
 from framecache.telemetry.metrics import Metrics
 from framecache.tree.tree import Tree
-from framecache.tree.writer import Skipped
+from framecache.tree.writer import Added, Skipped
 from framecache.worker import Worker
 
 logger = logging.getLogger(__name__)
@@ -57,6 +58,7 @@ class ArchiveWriter:
         revives: bool = False,
         retry_seconds: float = _RETRY_SECONDS,
         make_way_seconds: float = _MAKE_WAY_SECONDS,
+        late_seconds: float = _POLL_SECONDS,
     ) -> None:
         """`usually` is when an instance is written whose rule does not say so. What was deleted and is sent again is
         written again if it `revives`."""
@@ -64,7 +66,8 @@ class ArchiveWriter:
         self._catalogue, self._files, self._scheduler = catalogue, files, scheduler
         self._metrics, self._clock, self._audit = metrics, clock, DeletionAudit(self._index, ledger, clock)
         self._usually, self._revives, self._make_way_seconds = usually, revives, make_way_seconds
-        self._announced, self._behind = 0, 0
+        self._late, self._found_late = LateChanges(self._changes, late_seconds), list[str]()
+        self._announced, self._behind, self._has_begun = 0, 0, False
         self._worker = Worker(
             "archive", self._turn, task="archiving", on_error=archive.failed, retry_seconds=retry_seconds
         )
@@ -108,7 +111,10 @@ class ArchiveWriter:
             self._ledger.move_to(position)
         if last < position:
             logger.warning("Orthanc's database is older than what was archived: resuming at its last change")
-            position = last
+            position, self._has_begun = last, False
+        if not self._has_begun:
+            self._late.begin(position)
+            self._has_begun = True
         self._behind = last - position
         return position
 
@@ -117,11 +123,20 @@ class ArchiveWriter:
         page = self._changes.page(position)
         for batch in batches([orthanc_id for _, orthanc_id in page.new_instances], _BATCH):
             self._write(tree, batch)
+        self._late.saw(page)
         self._ledger.move_to(page.last)
         self._behind = max(0, self._behind - (page.last - position))
         if not page.is_end:
             return 0.0
+        self._write_late(tree, page.last)
         return _AUDIT_SECONDS if self._audit.step() else _POLL_SECONDS
+
+    def _write_late(self, tree: Tree, read_up_to: int) -> None:
+        """What was committed behind newer changes; it is found once, and kept until it is written."""
+        self._found_late += [orthanc_id for _, orthanc_id in self._late.find(read_up_to)]
+        for batch in batches(list(self._found_late), _BATCH):
+            self._write(tree, batch)
+            del self._found_late[: len(batch)]
 
     def _write(self, tree: Tree, orthanc_ids: Sequence[str], *, on_demand: bool = False) -> None:
         if not orthanc_ids:
@@ -137,7 +152,12 @@ class ArchiveWriter:
                 self._metrics.count("archive_skipped")
                 logger.warning("instance %s is not archived: %s", entry.instance.orthanc_id, outcome.reason)
             else:
-                self._ledger.note(entry.instance.orthanc_id, outcome.path, entry.instance.attachment_uuid)
+                self._ledger.note(
+                    entry.instance.orthanc_id,
+                    outcome.path,
+                    entry.instance.attachment_uuid,
+                    is_made=isinstance(outcome, Added),
+                )
                 self._metrics.count("archive_written")
             self._archive.forget(entry.instance)
 
@@ -154,12 +174,13 @@ class ArchiveWriter:
                 yield entry
 
     def _describe(self, orthanc_id: str) -> Entry | None:
-        """None for one that is gone, or that is ambiguous."""
+        """None for one that is gone, or that is ambiguous. Raises SourceError if Orthanc is at fault."""
         try:
             return self._catalogue.describe(orthanc_id)
         except (NotFound, InstanceGone):
             return None
-        except FrameCacheError as error:
+        except SourceError as error:
+            self._changes.last()  # if its database does not answer, the bookmark must not move
             self._metrics.count("archive_skipped")
             logger.warning("instance %s is not archived: %s", orthanc_id, error)
             return None

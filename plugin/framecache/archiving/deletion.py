@@ -1,4 +1,4 @@
-"""Ends instances in the archive that Orthanc has deleted: whole series at once where that is the same."""
+"""Ends instances in the archive that Orthanc has deleted: those of a series at once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from framecache.errors import NotFound
 from framecache.tree.tree import Tree
 
 _REASON = "deleted in Orthanc"
-_SOP_INSTANCE_UID = "00080018"
 
 
 def end_all(tree: Tree, all_written: Iterable[Written]) -> int:
@@ -20,19 +19,14 @@ def end_all(tree: Tree, all_written: Iterable[Written]) -> int:
         path = written.path
         if _is_ours(tree, written):
             by_series[path.study_instance_uid, path.series_instance_uid].add(path.sop_instance_uid)
-    return sum(_end(tree, study, series, instances) for (study, series), instances in by_series.items())
+    return sum(
+        tree.delete_instances(study, series, instances, reason=_REASON)
+        for (study, series), instances in by_series.items()
+    )
 
 
 def _is_ours(tree: Tree, written: Written) -> bool:
     try:
-        return tree.record(written.path).origin.attachment_uuid == written.attachment_uuid
+        return tree.record(written.path).origin.attachment_uuid in (written.attachment_uuid, written.made_of)
     except NotFound:
         return False
-
-
-def _end(tree: Tree, study: str, series: str, instances: set[str]) -> int:
-    """A deletion derives the files of its study anew: for a series that happens once."""
-    shown = {value for one in tree.instances(study, series) for value in one[_SOP_INSTANCE_UID]["Value"]}
-    if shown == instances:
-        return tree.delete(study, series, reason=_REASON)
-    return sum(tree.delete(study, series, instance, reason=_REASON) for instance in sorted(instances))

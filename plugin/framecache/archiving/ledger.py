@@ -21,15 +21,20 @@ CREATE TABLE IF NOT EXISTS waiting (number INTEGER PRIMARY KEY AUTOINCREMENT, or
 CREATE TABLE IF NOT EXISTS written (
     orthanc_id TEXT PRIMARY KEY, study TEXT, series TEXT, instance TEXT, attachment TEXT
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS made (orthanc_id TEXT PRIMARY KEY, attachment TEXT) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS position (id INTEGER PRIMARY KEY CHECK (id = 0), sequence INTEGER);
 """
 
 
 class Written(NamedTuple):
-    """What the archive has of an instance: its UIDs, and the attachment that it was made of."""
+    """What the archive has of an instance: its UIDs, and the attachment that has been compared with it last.
+
+    `made_of` is the attachment that was written: the same bytes, sent again, are another attachment.
+    """
 
     path: InstancePath
     attachment_uuid: str
+    made_of: str = ""
 
 
 class Waiting(NamedTuple):
@@ -95,18 +100,23 @@ class Ledger:
         with self._lock, self._connection as connection:
             connection.execute("REPLACE INTO position (id, sequence) VALUES (0, ?)", (sequence,))
 
-    def note(self, orthanc_id: str, path: InstancePath, attachment_uuid: str) -> None:
-        """This version is in the archive."""
+    def note(self, orthanc_id: str, path: InstancePath, attachment_uuid: str, *, is_made: bool = True) -> None:
+        """This version is in the archive: made of this attachment, or of the same bytes before."""
         uids = (path.study_instance_uid, path.series_instance_uid, path.sop_instance_uid)
         with self._lock, self._connection as connection:
             connection.execute("REPLACE INTO written VALUES (?, ?, ?, ?, ?)", (orthanc_id, *uids, attachment_uuid))
+            if is_made:
+                connection.execute("REPLACE INTO made VALUES (?, ?)", (orthanc_id, attachment_uuid))
 
     def written(self, orthanc_id: str) -> Written | None:
         """What the archive has of the instance, as far as it was written from here."""
         with self._lock:
-            query = "SELECT study, series, instance, attachment FROM written WHERE orthanc_id = ?"
+            query = (
+                "SELECT study, series, instance, written.attachment, coalesce(made.attachment, '')"
+                " FROM written LEFT JOIN made USING (orthanc_id) WHERE orthanc_id = ?"
+            )
             row = self._connection.execute(query, (orthanc_id,)).fetchone()
-        return None if row is None else Written(InstancePath(*row[:3]), row[3])
+        return None if row is None else Written(InstancePath(*row[:3]), *row[3:])
 
     def written_after(self, orthanc_id: str, most: int) -> list[str]:
         """The next instances that were written, in the order of their IDs."""
@@ -117,7 +127,9 @@ class Ledger:
     def forget(self, orthanc_ids: Iterable[str]) -> None:
         """The archive has nothing of these any more."""
         with self._lock, self._connection as connection:
-            connection.executemany("DELETE FROM written WHERE orthanc_id = ?", [(name,) for name in orthanc_ids])
+            names = [(name,) for name in orthanc_ids]
+            for table in ("written", "made"):
+                connection.executemany(f"DELETE FROM {table} WHERE orthanc_id = ?", names)  # noqa: S608
 
     def _count_waiting(self) -> int:
         return int(self._connection.execute("SELECT count(*) FROM waiting").fetchone()[0])

@@ -144,6 +144,12 @@ class Archive:
                 self._tree.close()
                 self._tree = None
 
+    def abandon(self) -> None:
+        """The same without waiting, for Orthanc's end: the archive may be out of reach."""
+        tree = self._tree  # whoever is opening it has its lock, and no threads of it yet
+        if tree is not None:
+            tree.abandon()
+
     def _known(self, instance: Instance) -> tuple[Record | None, float]:
         uuid = instance.attachment_uuid
         with self._lock:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -85,6 +85,10 @@ class Tree:
         """Wait for what is being written, and end the threads."""
         self._pool.shutdown()
 
+    def abandon(self) -> None:
+        """End the threads without what waits for them: Python would wait for all of it when it ends."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
     def __enter__(self) -> Self:
         return self
 
@@ -122,6 +126,9 @@ class Tree:
         found = [shown for shown in self._view(study) if _is_below(shown.path, series, instance)]
         if not found:
             raise NotFound("the archive has no such instances")
+        return self._delete(found, study, reason)
+
+    def _delete(self, found: Sequence[Shown], study: str, reason: str) -> int:
         homes: dict[str, list[Dead]] = {}
         for shown in found:
             home = shown.record.path
@@ -131,6 +138,12 @@ class Tree:
             self._write_change(Deletion(home_study, reason, tuple(all_dead)), home_study)
         self.derive_studies({file_name(study), *map(file_name, homes)})
         return len(found)
+
+    def delete_instances(self, study: str, series: str, instances: Container[str], *, reason: str) -> int:
+        """The same for these instances of a series, with one deletion; how many of them were shown."""
+        return self._delete(
+            [one for one in self._view(study) if _is_one_of(one.path, series, instances)], study, reason
+        )
 
     def correct(self, correction: Correction) -> str:
         """Lay a correction over the records, as the latest; its digest, by which it can be taken back.
@@ -316,6 +329,10 @@ class Tree:
             self._has_format = False
         if not self._has_format:
             raise ArchiveError("this is no archive, or one of another version of its format")
+
+
+def _is_one_of(path: InstancePath, series: str, instances: Container[str]) -> bool:
+    return path.series_instance_uid == series and path.sop_instance_uid in instances
 
 
 def _is_below(path: InstancePath, series: str, instance: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,9 +12,10 @@ from typing import Any
 import pytest
 from framecache.archiving.archive_inbox import ArchiveInbox
 from framecache.archiving.archive_writer import ArchiveWriter
-from framecache.archiving.ledger import Ledger
+from framecache.archiving.deletion import end_all
+from framecache.archiving.ledger import Ledger, Written
 from framecache.dicom.identity import InstancePath
-from framecache.errors import NotFound
+from framecache.errors import NotFound, SourceError
 from framecache.instances.archive import Archive
 from framecache.policy.policy import Policy
 from framecache.policy.rule import ArchiveWrite, Rule
@@ -76,6 +78,7 @@ class Site:
             usually=usually,
             revives=revives,
             retry_seconds=0.02,
+            late_seconds=0.02,
         )
 
     def start(self) -> None:
@@ -297,3 +300,73 @@ def test_an_archive_that_stalls_in_the_middle_holds_up_no_event(site: Site, monk
 
     released.set()
     assert eventually(lambda: site.has(1), 30)
+
+
+def test_a_deletion_ends_what_was_deleted_though_the_derived_files_are_behind() -> None:
+    with Tree.open("memory://") as tree:
+        one, two = (Source(str(number), Source.content(content(number)).open, uuid(number)) for number in (1, 2))
+        list(tree.add([one]))
+        list(tree.add([two], derive=False))
+
+        assert end_all(tree, [Written(path(1), uuid(1))]) == 1
+        assert tree.record(path(2)).version == 1
+
+
+def test_the_same_bytes_sent_again_are_deleted_with_their_instance(site: Site) -> None:
+    site.start()
+    site.store(1)
+    assert eventually(lambda: site.has(1))
+    site.harness.api.store(content(1), orthanc_id=orthanc_id(1), uuid=uuid(9), path=path(1))
+    site.inbox.deleted(orthanc_id(1))
+    site.writer.announce()
+
+    def compared() -> bool:
+        written = site.ledger.written(orthanc_id(1))
+        return written is not None and written.attachment_uuid == uuid(9)
+
+    assert eventually(compared)
+    site.delete(1)
+    assert eventually(lambda: not site.has(1))
+
+
+def test_the_bookmark_waits_for_orthancs_database(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    api, failing = site.harness.api, threading.Event()
+    get, post, pages = api.get, api.post, 0
+
+    def get_or_fail(uri: str) -> bytes:
+        nonlocal pages
+        pages += uri.startswith("/changes?since")
+        if failing.is_set() and pages:
+            raise SourceError("Orthanc refuses: the database is away")
+        return get(uri)
+
+    def get_page(uri: str) -> bytes:
+        answer = get_or_fail(uri)
+        if uri.startswith("/changes?since"):
+            failing.set()
+        return answer
+
+    site.store(1)
+    monkeypatch.setattr(api, "get", get_page)
+    monkeypatch.setattr(api, "post", post)
+    site.start()
+    assert eventually(failing.is_set)
+    assert not eventually(lambda: site.ledger.position != 0, 0.3)
+    monkeypatch.setattr(api, "get", get)
+    site.writer.wake()
+    assert eventually(lambda: site.has(1))
+
+
+def test_what_is_committed_behind_newer_changes_is_archived(site: Site) -> None:
+    late = site.store(1)
+    site.store(2)
+    api = site.harness.api
+    changes = list(api.changes)
+    api.changes = [change for change in changes if change["ID"] != late]
+    site.start()
+    assert eventually(lambda: site.has(2))
+
+    api.changes = changes
+    time.sleep(0.05)
+    site.writer.announce()
+    assert eventually(lambda: site.has(1))

@@ -63,7 +63,7 @@ def test_everything_survives_a_crash(tmp_path: Path) -> None:
     ledger = Ledger(path)
     assert tasks(ledger) == [(ONE, "delete")]
     assert ledger.position == 42
-    assert ledger.written(TWO) == (PATH, UUID)
+    assert ledger.written(TWO) == (PATH, UUID, UUID)
     assert ledger.written(THREE) is None
     ledger.forget([TWO])
     assert ledger.written(TWO) is None
