@@ -371,3 +371,23 @@ def _encoded(data_set: Dataset) -> bytes:
 
     data_set["PixelData"].VR = "OB"
     return encoded(data_set, EXPLICIT)
+
+
+@pytest.mark.parametrize("missing", [None, ""])
+def test_no_uid_is_not_every_uid(folder: Folder, missing: Any) -> None:
+    folder.write(a=stored(1, 1, 1), b=stored(1, 1, 2))
+    client, (study, series, _) = folder.client(), uids(1, 1, 1)
+    calls = (
+        lambda: client.delete_study(missing),
+        lambda: client.delete_series(study, missing),
+        lambda: client.delete_instance(study, series, missing),
+        lambda: client.retrieve_study(missing),
+        lambda: client.retrieve_study_metadata(missing),
+        lambda: client.retrieve_series_metadata(study, missing),
+        lambda: client.retrieve_instance_metadata(study, series, missing),
+        lambda: client.search_for_series(""),
+    )
+    for call in calls:
+        with pytest.raises(InvalidRequestError, match="UID"):
+            call()
+    assert len(found(client)) == 2
