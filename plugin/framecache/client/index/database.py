@@ -33,7 +33,7 @@ class Database:
     def _open(self) -> None:
         self._process, self._is_closed, self._is_prepared = os.getpid(), False, False
         self._local, self._lock = threading.local(), threading.RLock()
-        self._connections: list[sqlite3.Connection] = []
+        self._connections: list[tuple[threading.Thread, sqlite3.Connection]] = []
         if self._path is None:
             _keep_whole_in_forks(self)
 
@@ -88,7 +88,7 @@ class Database:
         """Close all connections; a later call opens them again, but for what was in memory."""
         with self._lock:
             if self._process == os.getpid():  # those from before a fork are the parent's
-                for connection in self._connections:
+                for _, connection in self._connections:
                     connection.close()
             self._open()
 
@@ -101,8 +101,16 @@ class Database:
         if connection is None:
             connection = self._local.connection = self._connect()
             with self._lock:
-                self._connections.append(connection)
+                self._close_of_ended_threads()
+                self._connections.append((threading.current_thread(), connection))
         return connection
+
+    def _close_of_ended_threads(self) -> None:
+        """A program may start a thread for each call: each would leave its files open."""
+        ended = [connection for thread, connection in self._connections if not thread.is_alive()]
+        self._connections = [one for one in self._connections if one[1] not in ended]
+        for connection in ended:
+            connection.close()
 
     def _in_memory(self) -> sqlite3.Connection:
         if not self._connections:
@@ -111,8 +119,8 @@ class Database:
                 connection.deserialize(self._content)
                 self._content = b""
             _prepare(connection)
-            self._connections.append(connection)
-        return self._connections[0]
+            self._connections.append((threading.current_thread(), connection))
+        return self._connections[0][1]
 
     def _connect(self) -> sqlite3.Connection:
         assert self._path is not None  # noqa: S101 - else it is in memory

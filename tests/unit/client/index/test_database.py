@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from pathlib import Path
@@ -58,4 +59,16 @@ def test_threads_write_one_after_the_other(tmp_path: Path, is_on_disk: bool) -> 
     for thread in threads:
         thread.join()
     assert len(names(store)) == 20
+    store.close()
+
+
+def test_threads_that_ended_leave_no_files_open(tmp_path: Path) -> None:
+    store = made(tmp_path / "index.sqlite")
+    for _ in range(20):
+        thread = threading.Thread(target=names, args=(store,))
+        thread.start()
+        thread.join()
+    open_files = [os.readlink(one) for one in Path("/proc/self/fd").iterdir() if one.exists()]
+    assert sum("index.sqlite" in one for one in open_files) <= 6  # of this thread and the last, with log and its index
+    assert names(store) == ["a"]
     store.close()
