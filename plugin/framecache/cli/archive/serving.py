@@ -14,8 +14,9 @@ def serve(session: Session) -> ExitCode:
     with archive(session, must_exist=True) as tree:
         try:
             server = ArchiveServer(address, tree)
-        except OSError as error:
-            raise CommandError(f"port {address[1]} cannot be used: {error.strerror}", ExitCode.USAGE) from error
+        except (OSError, OverflowError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise CommandError(f"{address[0]}:{address[1]} cannot be listened on: {reason}", ExitCode.USAGE) from error
         with server:
             session.output.stream({"Url": server.url}, f"DICOMweb is at {server.url} (Ctrl-C stops it)")
             server.serve_forever()

@@ -14,6 +14,8 @@ from framecache.cli.session import Session
 from framecache.tree.record import Record
 from framecache.tree.source import Source
 
+_LONGEST_GRACE = 100 * 365 * 24  # hours
+
 
 def verify(session: Session) -> ExitCode:
     """Print each finding at once; REFUSED if one is not repaired."""
@@ -57,7 +59,7 @@ def index(session: Session) -> ExitCode:
 
 def gc(session: Session) -> ExitCode:
     """Delete what nothing refers to."""
-    if session.arguments.grace < 0:
+    if not 0 <= session.arguments.grace <= _LONGEST_GRACE:
         raise CommandError("--grace is a number of hours", ExitCode.USAGE)
     with archive(session, must_exist=True) as tree:
         done = tree.gc(timedelta(hours=session.arguments.grace))

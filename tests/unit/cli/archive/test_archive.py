@@ -80,6 +80,9 @@ def test_a_bad_file_stops_nothing_and_is_named_with_its_reason(archive: str, fil
         (["verify", "/nowhere/at/all"], 2, "is not there"),
         (["verify", "nonsense://bucket"], 2, "no URL of an archive"),
         (["gc", "/nonexistent", "--grace", "-1"], 2, "number of hours"),
+        (["gc", "/nonexistent", "--grace", "nan"], 2, "number of hours"),
+        (["gc", "/nonexistent", "--grace", "inf"], 2, "number of hours"),
+        (["verify", ""], 2, "is empty"),
         (["export", "--to", "/nonexistent", "--last", "soon"], 2, "is not a time"),
         (["correct", "/nonexistent", "--study", STUDY, "--reason", "none"], 2, "nothing to correct"),
         (["correct", "/nonexistent", "--study", STUDY, "--reason", "none", "--set", "NoWord=1"], 2, "no keyword"),
@@ -198,3 +201,21 @@ def test_what_cannot_be_searched_and_what_is_not_there_are_errors(archive: str) 
             resources.get("/studies", {"Nonsense": "1"})
         with pytest.raises(NotFound):
             resources.get("/studies/../archive.json", {})
+
+
+def test_the_folder_of_an_archive_may_have_any_name(files: Path, tmp_path: Path, command: Command) -> None:
+    named = tmp_path / "my archive ü%20"
+    assert command("archive", "add", str(files), "--to", str(named)).code == 0
+    for url in (str(named), named.as_uri()):
+        assert command("archive", "verify", url).code == 0
+
+
+def test_an_archive_is_not_made_in_the_place_of_a_file(files: Path, tmp_path: Path, command: Command) -> None:
+    (tmp_path / "file").write_text("no archive")
+    done = command("archive", "add", str(files), "--to", str(tmp_path / "file"))
+    assert (done.code, "File exists" in done.notices) == (2, True)
+
+
+def test_an_address_that_cannot_be_listened_on_is_named(archive: str, command: Command) -> None:
+    done = command("archive", "serve", archive, "--port", "99999")
+    assert (done.code, "127.0.0.1:99999 cannot" in done.notices) == (2, True)
