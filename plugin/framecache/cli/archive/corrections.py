@@ -13,22 +13,35 @@ from framecache.cli.session import Session
 from framecache.tree.changes import Correction
 from framecache.tree.record import Element
 
+# How frames and text are encoded (PS3.3 sections C.7.6.3 and C.12.1.1.2): a correction leaves both as they are.
+_OF_ENCODING = (
+    "SpecificCharacterSet",
+    "SamplesPerPixel",
+    "PlanarConfiguration",
+    "NumberOfFrames",
+    "Rows",
+    "Columns",
+    "BitsAllocated",
+)
+_GROUPS_OF_ENCODING = (0x0002, 0x7FE0)  # File Meta Information (PS3.10 section 7.1), and pixel data
+
 
 def correct(session: Session) -> ExitCode:
     """Lay a correction over the records, and show the name by which it can be taken back."""
     arguments = session.arguments
-    correction = Correction(
-        arguments.study,
-        arguments.reason,
-        arguments.series,
-        tuple(arguments.instance),
-        dict(_attributes(arguments.set, arguments.remove)),
-        arguments.to_study,
-        arguments.to_series,
-    )
-    if not (correction.attributes or correction.to_study or correction.to_series):
+    attributes = dict(_attributes(arguments.set, arguments.remove))
+    if not (attributes or arguments.to_study or arguments.to_series):
         raise CommandError("nothing to correct: use --set, --remove, --to-study or --to-series", ExitCode.USAGE)
     with archive(session, must_exist=True) as tree:
+        correction = Correction(
+            arguments.study,
+            arguments.reason,
+            arguments.series,
+            tuple(arguments.instance),
+            attributes,
+            arguments.to_study,
+            arguments.to_series,
+        )
         name = tree.correct(correction)
         conflicts = [conflict.about for conflict in tree.conflicts(arguments.study)]
     session.output.show({"Correction": name, "Conflicts": conflicts}, name)
@@ -82,12 +95,15 @@ def _attributes(given: list[str], removed: list[str]) -> Iterator[tuple[str, Ele
             with config.disable_value_validation():
                 setattr(data_set, keyword, value.split("\\") if "\\" in value else value)
             found: Mapping[str, Any] = data_set.to_json_dict()
+            json.dumps(found, allow_nan=False)  # RFC 8259 section 6 has no NaN: viewers could not read the study
         except (TypeError, ValueError) as error:
             raise CommandError(f"{keyword} cannot be {value}: {error}", ExitCode.USAGE) from None
         yield next(iter(found.items()), (f"{tag:08X}", None))
 
 
 def _tag(tag: int | None, keyword: str) -> int:
-    if tag is None:
+    if tag is None or not keyword:
         raise CommandError(f"{keyword} is no keyword of the DICOM dictionary (PS3.6)", ExitCode.USAGE)
+    if keyword in _OF_ENCODING or tag >> 16 in _GROUPS_OF_ENCODING:
+        raise CommandError(f"{keyword} says how frames or text are encoded, and these stay as they are", ExitCode.USAGE)
     return tag

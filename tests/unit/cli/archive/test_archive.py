@@ -86,6 +86,11 @@ def test_a_bad_file_stops_nothing_and_is_named_with_its_reason(archive: str, fil
         (["export", "--to", "/nonexistent", "--last", "soon"], 2, "is not a time"),
         (["correct", "/nonexistent", "--study", STUDY, "--reason", "none"], 2, "nothing to correct"),
         (["correct", "/nonexistent", "--study", STUDY, "--reason", "none", "--set", "NoWord=1"], 2, "no keyword"),
+        (["correct", "/nonexistent", "--study", STUDY, "--reason", "none", "--set", "=1"], 2, "no keyword"),
+        (["correct", "/nonexistent", "--study", STUDY, "--reason", "none", "--set", "SliceThickness=nan"], 2, "nan"),
+        (["correct", "/nonexistent", "--study", STUDY, "--reason", "none", "--set", "Rows=7"], 2, "encoded"),
+        (["correct", "/nonexistent", "--study", STUDY, "--reason", "none", "--remove", "NumberOfFrames"], 2, "encoded"),
+        (["correct", "/nonexistent", "--study", STUDY, "--reason", "none", "--set", "TransferSyntaxUID=1.2"], 2, "enc"),
         (
             ["delete", "/nonexistent", "--study", STUDY, "--reason", "none", "--instance", "1"],
             2,
@@ -208,6 +213,16 @@ def test_the_folder_of_an_archive_may_have_any_name(files: Path, tmp_path: Path,
     assert command("archive", "add", str(files), "--to", str(named)).code == 0
     for url in (str(named), named.as_uri()):
         assert command("archive", "verify", url).code == 0
+
+
+@pytest.mark.parametrize(
+    "wrong", [("--set", "StudyInstanceUID=1.2"), ("--remove", "SOPInstanceUID"), ("--to-study", "../../x")]
+)
+def test_a_correction_that_cannot_be_is_refused_with_a_reason(
+    archive: str, command: Command, wrong: tuple[str, str]
+) -> None:
+    done = command("archive", "correct", archive, "--study", STUDY, "--reason", "none", *wrong)
+    assert (done.code, "UIDs" in done.notices) == (1, True)
 
 
 def test_an_archive_is_not_made_in_the_place_of_a_file(files: Path, tmp_path: Path, command: Command) -> None:
