@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
@@ -13,7 +14,7 @@ from framecache.errors import BadRequest
 
 _ALL = "all"
 _EMPTY = '""'  # PS3.4 section C.2.2.2.7
-_LARGEST = 2**31 - 1
+_LARGEST, _DIGITS = 2**31 - 1, re.compile(r"[0-9]{1,20}")  # int() raises for thousands of digits
 _SWITCHES = ("fuzzymatching", "emptyvaluematching", "multiplevaluematching")
 _PARAMETERS = (*_SWITCHES, "limit", "offset", "includefield")
 # A date and its time, whose ranges are one range (PS3.4 section C.2.2.2.5.4).
@@ -156,6 +157,6 @@ def _is_true(name: str, value: object) -> bool:
 
 def _number(name: str, value: object) -> int:
     text = str(value)
-    if not (text.isascii() and text.isdigit() and int(text) <= _LARGEST):
+    if not _DIGITS.fullmatch(text) or int(text) > _LARGEST:
         raise BadRequest(f"{name} is a whole number")
     return int(text)
