@@ -111,6 +111,9 @@ def criterion(vr: str, value: str, *, is_multiple: bool = False) -> Criterion | 
         if vr in _WITHOUT_WILDCARDS:
             raise BadRequest(f"{value}: there are no wildcards in a value of {vr}")
         return _any_of(tuple(key_of(vr, one) for one in values))
+    if vr == "PN" and "=" in value:
+        # Each representation is a key of its own; those that are asked for have to be there (PS3.5 section 6.2.1.1).
+        return AllOf(tuple(filter(None, key_of(vr, value).split("="))))
     keys = tuple(_checked(vr, one) for one in values if one)
     return AllOf(keys) if is_multiple else OneOf(keys)
 

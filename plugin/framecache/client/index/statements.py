@@ -118,6 +118,8 @@ def _of_several(attribute: KeyAttribute, asked: Criterion) -> Statement:
     if isinstance(asked, Empty):
         return _compared(f"{table}.{column}", attribute, asked)
     single = _compared(column, attribute, asked)
+    if isinstance(asked, Wildcard):  # it would go from one value into the next
+        single.sql += f" AND instr({column}, '\\') = 0"
     sql = (
         f"{table}.id IN (SELECT id FROM {table} WHERE {single.sql} "  # noqa: S608 - our names
         f"UNION ALL SELECT id FROM {table} WHERE instr({column}, '\\') > 0 AND matches({column}, ?))"

@@ -64,12 +64,16 @@ ASKED = {
         "a[b]?c",
         "?oe^john",
         "Doe^John^",
+        "Yamada^Tarou=山田^太郎",
+        "Yamada^Tarou==",
+        "Yamada^Tarou=山田^花子",
+        "yamada*太郎",
     ],
     "PatientID": ["P1", "P*", "?1", "50%", "it's", "a\\b", "P1\\P12"],
     "StudyDate": ["20200101", "20200101-20200630", "-20200601", "20201231-"],
     "StudyTime": ["10", "1030", "10-11", "-1030", "2300-"],
     "StudyID": ["1", "01", "?", "*"],
-    "OtherPatientIDs": ["X", "Z", "X\\Q", "?"],
+    "OtherPatientIDs": ["X", "Z", "X\\Q", "?", "X*Y", "?*X"],
 }
 
 
@@ -177,3 +181,17 @@ def test_a_page_is_the_same_for_every_order_of_paging(index: LocalIndex) -> None
     pages = [found(index, Level.STUDY, PatientID="P", limit=2, offset=offset) for offset in (0, 2, 4, 6, 8)]
     assert pages == [["1.0", "1.1"], ["1.2", "1.3"], ["1.4", "1.5"], ["1.6"], []]
     assert found(index, Level.STUDY, limit=0) == []
+
+
+def test_a_name_is_found_by_its_representations_and_a_wildcard_stays_within_one(index: LocalIndex) -> None:
+    put(index, record(1, PatientName="Yamada^Tarou=山田^太郎=やまだ^たろう", OtherPatientIDs="A1\\B2"))
+    for name, is_there in (
+        ("Yamada^Tarou=山田^太郎=やまだ^たろう", True),
+        ("yamada^tarou=山田^太郎", True),
+        ("=山田^太郎", True),
+        ("Yamada^Tarou=山田^花子", False),
+        ("Yamada*太郎", False),
+    ):
+        assert found(index, Level.STUDY, PatientName=name) == ["1.1"][: int(is_there)], name
+    assert found(index, Level.STUDY, OtherPatientIDs="A*") == ["1.1"]
+    assert found(index, Level.STUDY, OtherPatientIDs="A*2") == []
