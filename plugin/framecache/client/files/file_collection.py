@@ -8,6 +8,7 @@ import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -122,8 +123,13 @@ class FileCollection:
         return FileStore(self._folder, self._index, self._contents).add(files)
 
     def remove(self, instances: Sequence[StoredInstance]) -> None:
+        """With all files of them: another one would bring back what was deleted, at the next update."""
         self._check_writable()
-        FileStore(self._folder, self._index, self._contents).remove(instances)
+        scanner = Scanner(self._folder, self._index, self._contents)
+        while instances:
+            FileStore(self._folder, self._index, self._contents).remove(instances)
+            scanner.look_at_stale()
+            instances = [other for one in instances for other in self._index.find(*astuple(one.path))]
 
     def close(self) -> None:
         self._index.close()

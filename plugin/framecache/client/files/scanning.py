@@ -82,6 +82,11 @@ class Scanner:
         self._tell()
         return self._progress
 
+    def look_at_stale(self) -> None:
+        """Read the files whose instance was in another file that is gone."""
+        while stale := self._index.stale_files(_BATCH):
+            self._write(stale, map(self._read, stale))
+
     def look_at(self, location: str) -> None:
         """Bring one file up to date."""
         directory, _, name = location.rpartition("/")

@@ -373,6 +373,15 @@ def _encoded(data_set: Dataset) -> bytes:
     return encoded(data_set, EXPLICIT)
 
 
+def test_deleting_removes_all_files_of_an_instance(folder: Folder) -> None:
+    folder.write(a=stored(1, 1, 1), b__copy=stored(1, 1, 1), b__copy2=stored(1, 1, 1), c=stored(1, 1, 2))
+    client = folder.client()
+    client.delete_instance(*uids(1, 1, 1))
+    client.update()
+    assert found(client) == {uids(1, 1, 2)[2]}
+    assert [path.name for path in folder.path.rglob("*") if path.is_file()] == ["c"]
+
+
 @pytest.mark.parametrize("missing", [None, ""])
 def test_no_uid_is_not_every_uid(folder: Folder, missing: Any) -> None:
     folder.write(a=stored(1, 1, 1), b=stored(1, 1, 2))
