@@ -16,6 +16,7 @@ Each has a `response` with that `status_code`, so that programs written for dico
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -116,6 +117,8 @@ def as_client_errors(url: str) -> Iterator[None]:
     except FrameCacheError as error:
         available = error.available if isinstance(error, NotAcceptable) else ()
         raise error_of(_status(error), reason(error), url, available) from error
+    except sqlite3.Error as error:  # the disk is full, the index is locked for long, or is no file
+        raise UnreachableError(f"the index cannot be used: {error}", url) from error
     except PermissionError as error:
         raise ForbiddenError(f"not permitted: {error.strerror}", url) from error
     except OSError as error:

@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from framecache.client.collection_client import BULK_DATA_THRESHOLD, CollectionClient
-from framecache.client.errors import ForbiddenError, NotFoundError, as_client_errors
+from framecache.client.errors import ForbiddenError, InvalidRequestError, NotFoundError, as_client_errors
 from framecache.client.files.file_collection import FileCollection, default_index_path
 from framecache.client.files.importing import Imported
 from framecache.client.files.scanning import Progress, Report
@@ -86,7 +86,8 @@ class DICOMfileClient(CollectionClient):
 
     def counts(self) -> dict[str, int]:
         """How many files are instances, duplicates of them, and others, which are no DICOM instances."""
-        return self._files.index.counts()
+        with as_client_errors(self.base_url):
+            return self._files.index.counts()
 
     def _begin(self, progress: Report | None) -> None:
         try:
@@ -97,17 +98,22 @@ class DICOMfileClient(CollectionClient):
 
 def _index_path(folder: Path, db_dir: Path | str | None) -> Path | None:
     """Where the index is; None where no folder for it can be written."""
-    path = Path(db_dir) / _INDEX_NAME if db_dir is not None else default_index_path(folder)
     try:
+        path = Path(db_dir) / _INDEX_NAME if db_dir is not None else default_index_path(folder)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError:
+    except (OSError, RuntimeError):  # the latter where the user has no home, as in containers
         return None
     return path if path.exists() or os.access(path.parent, os.W_OK) else None
 
 
 def folder_of(url_or_path: str | Path) -> Path:
-    """The folder of a file URL, or of a path."""
+    """The folder of a file URL, or of a path. Raises InvalidRequestError."""
     text = str(url_or_path)
+    if not text:  # as a variable of a shell that is not set; it would be the current folder
+        raise InvalidRequestError("the path of the folder is empty")
     if not text.startswith("file:"):
         return Path(text).absolute()
-    return Path(unquote(urlsplit(text).path))
+    address = urlsplit(text)
+    if address.netloc not in ("", "localhost") or not address.path.startswith("/"):  # RFC 8089 section 2
+        raise InvalidRequestError("a file URL names a folder of this machine: file:///path", text)
+    return Path(unquote(address.path))

@@ -21,6 +21,7 @@ from framecache.client import (
     InvalidRequestError,
     NotFoundError,
     Progress,
+    UnreachableError,
 )
 from pydicom import Dataset
 
@@ -400,3 +401,25 @@ def test_no_uid_is_not_every_uid(folder: Folder, missing: Any) -> None:
         with pytest.raises(InvalidRequestError, match="UID"):
             call()
     assert len(found(client)) == 2
+
+
+@pytest.mark.parametrize("url", ["", "file:", "file:images", "file://elsewhere/images"])
+def test_what_names_no_folder_of_this_machine_is_refused(url: str) -> None:
+    with pytest.raises(InvalidRequestError):
+        DICOMfileClient(url, in_memory=True)
+
+
+def test_a_user_without_a_home_has_the_index_in_memory(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nowhere() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", nowhere)
+    folder.write(a=stored(1, 1, 1))
+    assert found(folder.client(db_dir=None)) == {uids(1, 1, 1)[2]}
+
+
+def test_an_index_that_cannot_be_opened_is_told_of(folder: Folder, tmp_path: Path) -> None:
+    (tmp_path / "indexes/.framecache-index.sqlite").mkdir(parents=True)
+    with pytest.raises(UnreachableError, match="index"):
+        folder.client()
