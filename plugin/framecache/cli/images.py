@@ -148,6 +148,10 @@ def _client(session: Session) -> Iterator[DICOMClient]:
         raise CommandError(f"{url} is not reachable", ExitCode.NOT_REACHABLE) from error
     except ValueError as error:
         raise CommandError(str(error), ExitCode.USAGE) from error
+    except BrokenPipeError:
+        raise
+    except OSError as error:  # requests' other errors are OSErrors, too
+        raise CommandError(f"{error.filename}: {error.strerror}" if error.filename else str(error)) from error
 
 
 def _shown(result: Mapping[str, Any], tag: str) -> object:

@@ -79,3 +79,15 @@ def test_frame_numbers(text: str, numbers: list[int]) -> None:
 def test_what_are_no_frame_numbers(text: str) -> None:
     with pytest.raises(ArgumentTypeError):
         frame_numbers(text)
+
+
+def test_a_place_that_cannot_be_written_is_named(command: Command, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    for out in ("file", "file/below"):
+        done = command("get", str(folder), "--study", uids(1, 1, 1)[0], "--out", str(tmp_path / out))
+        assert (done.code, str(tmp_path / out) in done.notices) == (1, True), done.notices
+
+
+def test_an_empty_url_is_not_the_current_folder(command: Command) -> None:
+    done = command("ls", "")
+    assert (done.code, "is empty" in done.notices) == (2, True)

@@ -117,8 +117,8 @@ def _meets(found: Mapping[str, Any], condition: Condition) -> bool:
 
 def _keys(found: Mapping[str, Any], tag: str, vr: str) -> list[str]:
     values = found.get(tag, {}).get("Value", ())
-    texts = [one.get("Alphabetic", "") if isinstance(one, dict) else str(one) for one in values if one is not None]
-    return [key_of(vr, text) for text in texts]
+    texts = [one.values() if isinstance(one, dict) else [str(one)] for one in values if one is not None]
+    return [key_of(vr, text) for each in texts for text in each]
 
 
 def _json(found: Sequence[Mapping[str, Any]]) -> Content:
