@@ -107,6 +107,13 @@ def error_of(status: int, message: str, url: str = "", available: tuple[str, ...
     return _BY_STATUS[status](message, url, available)
 
 
+def without_login(url: str) -> str:
+    """`url` as messages and logs may have it: without name and password before its host (RFC 3986 section 3.2.1)."""
+    scheme, separator, rest = url.partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}{separator}{host.rpartition('@')[2]}{slash}{path}"
+
+
 @contextmanager
 def as_client_errors(url: str) -> Iterator[None]:
     """Raise errors of this package and of the system as ClientError."""

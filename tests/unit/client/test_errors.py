@@ -16,7 +16,7 @@ from framecache.client import (
     UnreachableError,
     UnreadableError,
 )
-from framecache.client.errors import as_client_errors, error_of
+from framecache.client.errors import as_client_errors, error_of, without_login
 
 URL = "file:///images/studies/1.2"
 
@@ -69,3 +69,17 @@ def test_what_is_acceptable_is_told_and_survives_a_process_boundary() -> None:
 )
 def test_any_status_of_http_is_one_of_them(status: int, kind: type[ClientError]) -> None:
     assert type(error_of(status, "so")) is kind
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://user:secret@host:8042/dicom-web", "https://host:8042/dicom-web"),
+        ("https://user:s@cret@host", "https://host"),
+        ("https://host/studies/a@b", "https://host/studies/a@b"),
+        ("file:///data/a@b", "file:///data/a@b"),
+        ("", ""),
+    ],
+)
+def test_messages_and_logs_have_no_login(url: str, shown: str) -> None:
+    assert without_login(url) == shown

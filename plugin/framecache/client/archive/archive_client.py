@@ -13,6 +13,7 @@ from framecache.client.archive.retrieval import ArchiveMetadata, ArchiveOpener
 from framecache.client.bucket.bucket_collection import BucketCollection
 from framecache.client.collection_client import BULK_DATA_THRESHOLD, CollectionClient
 from framecache.client.errors import as_client_errors
+from framecache.client.files.file_collection import default_index_path
 from framecache.errors import NotFound
 
 
@@ -78,11 +79,10 @@ def _collection(
 
 def _index_path(url: str, db_dir: Path | str | None) -> Path | None:
     """One for each archive; None where no folder for it can be written."""
-    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "framecache"
-    folder = Path(db_dir) if db_dir is not None else caches
     try:
+        folder = Path(db_dir) if db_dir is not None else default_index_path(Path()).parent
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError:
+    except (OSError, RuntimeError):  # the latter where the user has no home, as in containers
         return None
     name = hashlib.sha256(f"archive {url.rstrip('/')}".encode()).hexdigest()[:32]
     return folder / f"{name}.sqlite" if os.access(folder, os.W_OK) else None

@@ -408,7 +408,7 @@ def _base_of(client: DICOMClient, url: str) -> str:
     clients = getattr(client, "clients", None)
     if clients is not None:
         return next(filter(None, (_base_of(one, url) for one in clients)), "")
-    return client.base_url if url.startswith(client.base_url) else ""
+    return client.base_url if url.startswith(f"{client.base_url}/") else ""
 
 
 def _begun(items: Iterator[_Item], error: type[Exception] | None = None) -> Iterator[_Item]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import requests
 
-from framecache.client.errors import InvalidRequestError, NotFoundError
+from framecache.client.errors import InvalidRequestError, NotFoundError, without_login
 
 if TYPE_CHECKING:
     from dicomweb_client.protocol import DICOMClient
@@ -93,9 +93,10 @@ class Sources:
         """Report a failure, and raise it if that is wanted. Its URL is not logged: searches have names of patients."""
         if is_absence(error):
             return
-        failure = SourceFailure(client.base_url, error)
+        base_url = without_login(client.base_url)
+        failure = SourceFailure(base_url, error)
         self.failures.append(failure)
-        logger.warning("%s failed: %s, status %d", client.base_url, type(error).__name__, status_of(error))
+        logger.warning("%s failed: %s, status %d", base_url, type(error).__name__, status_of(error))
         if self._on_failure is not None:
             self._on_failure(failure)
         if self._strict:

@@ -9,7 +9,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
 
-from framecache.client.errors import UnreachableError, error_of
+from framecache.client.errors import UnreachableError, error_of, without_login
 
 _CONNECTIONS = 32
 # RFC 9110 section 15.6 and RFC 6585 section 4: a later try may help.
@@ -46,8 +46,8 @@ class ClientSession(requests.Session):
         self.mount("https://", adapter)
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
-        """As requests'. Errors name no query: there are names of patients in it."""
-        url = (request.url or "").partition("?")[0]
+        """As requests'. Errors name no query and no login: there are names of patients in it, and passwords."""
+        url = without_login((request.url or "").partition("?")[0])
         try:
             response = super().send(request, **kwargs)
         except (requests.ConnectionError, requests.Timeout, requests.exceptions.RetryError) as error:

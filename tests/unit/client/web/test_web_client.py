@@ -137,3 +137,11 @@ def test_waits_before_retries_differ() -> None:
         waits.add(retry.get_backoff_time())
     assert len(waits) > 10
     assert all(2.0 <= wait <= 4.0 for wait in waits)
+
+
+def test_an_error_does_not_show_the_login() -> None:
+    client = DICOMwebClient("http://user:secret@127.0.0.1:1/dicom-web", ClientSession(retries(1)))
+    with pytest.raises(UnreachableError) as raised:
+        client.search_for_studies()
+    assert "secret" not in str(raised.value)
+    assert "secret" not in raised.value.url
