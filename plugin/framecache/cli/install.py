@@ -33,7 +33,7 @@ def _install(session: Session) -> ExitCode:
     from framecache.installation.configuration import Configuration  # noqa: PLC0415
     from framecache.installation.files import SCRIPT, Files  # noqa: PLC0415
 
-    before = Configuration.read(Path(session.arguments.configuration))
+    before = Configuration.read(Path(session.arguments.configuration).absolute())  # so it can be undone from anywhere
     script = before.folder / _SCRIPT
     needed = changes.needed(before, script)
     after = changes.made(before, needed)
@@ -61,7 +61,7 @@ def _undo(session: Session) -> ExitCode:
     from framecache.installation.configuration import Configuration  # noqa: PLC0415
     from framecache.installation.files import Files  # noqa: PLC0415
 
-    folder = Configuration(Path(session.arguments.configuration), {}).folder
+    folder = Configuration(Path(session.arguments.configuration).absolute(), {}).folder
     files = Files.recorded(folder / _RECORD)
     session.output.show({"Difference": files.difference()}, files.difference())
     confirm(session, "Make these changes?", unchanged="nothing was changed")

@@ -47,6 +47,9 @@ class Files:
         after, before = _recorded(record)
         if not before:
             raise SettingsError(f"nothing to undo: {record} is not there")
+        if strangers := [str(path) for path in before if path.parent.resolve() != record.parent.resolve()]:
+            # Root may run this in a folder that Orthanc's user writes to.
+            raise SettingsError(f"{record} is damaged: {', '.join(strangers)} is not beside it; undo by hand")
         if changed := [str(path) for path in before if _text(path) != before[path]]:
             message = f"{', '.join(changed)} was changed since: undo by hand"
             raise SettingsError(f"{message}; {record} has the texts from before")

@@ -65,3 +65,20 @@ def test_a_wrong_path_is_named(command: Command, path: str) -> None:
 def test_the_difference_comes_as_json_for_scripts(site: Site, command: Command) -> None:
     done = command("install", str(site.configuration), "--yes", "--json")
     assert "AllowThreads" in json.loads(done.output)["Difference"]
+
+
+def test_it_is_taken_back_from_another_folder(site: Site, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = texts(site)
+    monkeypatch.chdir(site.configuration.parent)
+    command("install", site.configuration.name, "--yes")
+    monkeypatch.chdir("/")
+    assert command("install", str(site.configuration), "--undo", "--yes").code == 0
+    assert texts(site) == before
+
+
+def test_a_record_takes_back_only_what_is_beside_it(site: Site, command: Command, tmp_path: Path) -> None:
+    other = str(tmp_path / "other")
+    record = {"Before": {other: "planted"}, "After": {other: None}}
+    (site.configuration / "framecache.undo").write_text(json.dumps(record))
+    done = command("install", str(site.configuration), "--undo", "--yes")
+    assert (done.code, "not beside it" in done.notices, Path(other).exists()) == (1, True, False)
