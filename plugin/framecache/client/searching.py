@@ -9,7 +9,7 @@ from framecache.client.collection import Collection, DicomJson
 from framecache.client.retrieval.metadata import MetadataRetrieval
 from framecache.dicomweb.attributes import Level, known_attribute
 from framecache.dicomweb.query import Query, parse_query
-from framecache.errors import BadRequest
+from framecache.errors import BadRequest, NotFound
 
 _HEX = frozenset("0123456789abcdefABCDEF")
 _TAG_LENGTH = 8
@@ -37,7 +37,10 @@ class Searching:
         instance = next(self._collection.find(*uids), None)
         if instance is None:
             return result
-        header = self._metadata.instance(instance.path)
+        try:
+            header = self._metadata.instance(instance.path)
+        except NotFound:  # it was removed after it was found
+            return result
         found = header if query.has_all_fields else {tag: header[tag] for tag in missing if tag in header}
         return dict(sorted({**found, **result}.items()))
 

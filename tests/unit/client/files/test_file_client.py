@@ -423,3 +423,10 @@ def test_an_index_that_cannot_be_opened_is_told_of(folder: Folder, tmp_path: Pat
     (tmp_path / "indexes/.framecache-index.sqlite").mkdir(parents=True)
     with pytest.raises(UnreachableError, match="index"):
         folder.client()
+
+
+def test_a_file_that_is_gone_does_not_end_a_search_for_more_fields(folder: Folder) -> None:
+    folder.write(a=stored(1, 1, 1), b=stored(2, 1, 1))
+    client = folder.client()
+    (folder.path / "a").unlink()
+    assert uids(2, 1, 1)[0] in values(client.search_for_studies(fields=["Rows", "BitsStored"]), "0020000D")
