@@ -114,7 +114,14 @@ def _open_store(site: Site) -> Store:
     limit, free = settings.maximum_size_mb * MEGABYTE, settings.minimum_free_disk_mb * MEGABYTE
     lifetime = Lifetime(site.policy.shortest_stay * _DAY, _lifetime_of(site.policy, settings.maximum_age_days))
     store = ResilientStore(
-        lambda: DiskStore(settings.directory, limit, free, lifetime, _removed(site.metrics, events)),
+        lambda: DiskStore(
+            settings.directory,
+            limit,
+            free,
+            lifetime,
+            _removed(site.metrics, events),
+            metadata_made_by=site.metadata_made_by,
+        ),
         limit,
         site.clock,
         lambda reason: events.note("degraded" if reason else "recovered", text=reason or ""),

@@ -99,6 +99,7 @@ def _metadata_transactions(site: Site, core: Core, prefetch: Prefetch) -> Iterat
         site.url,
         prefetch.metadata_making.keep,
         may_compress=site.configuration.get("HttpCompressionEnabled") is not True,
+        made_by=site.metadata_made_by,
     )
     yield from (StudyMetadata(retrieval), SeriesMetadata(retrieval), InstanceMetadata(retrieval))
 

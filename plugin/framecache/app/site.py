@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+import xxhash
 
 from framecache.admin.checks import Findings
 from framecache.config.settings import Settings
@@ -48,6 +51,12 @@ class Site:
     def api(self) -> HeaderApi:
         """Orthanc's REST API, which answers from ORTHANC_STARTED on."""
         return ModuleApi(self.module)
+
+    @cached_property
+    def metadata_made_by(self) -> str:
+        """A name, in hexadecimal, of Orthanc's settings that metadata depends on: others give other metadata."""
+        settings = [self.configuration.get(name) for name in ("DefaultEncoding", "Dictionary", "LoadPrivateDictionary")]
+        return xxhash.xxh3_64_hexdigest(json.dumps(settings, sort_keys=True).encode())
 
     @property
     def url(self) -> PublicUrl:

@@ -74,10 +74,15 @@ class MetadataRetrieval:
         on_made: Callable[[Sequence[InstanceMetadata]], None],
         *,
         may_compress: bool = True,
+        made_by: str = "",
     ) -> None:
-        """`on_made` is given what the store did not have. Orthanc may compress answers itself: then we may not."""
+        """`on_made` is given what the store did not have. Orthanc may compress answers itself: then we may not.
+
+        `made_by` names the settings that the metadata depends on.
+        """
         self._catalogue, self._metadata, self._desk, self._on_made = catalogue, metadata, desk, on_made
         self._reporter, self._public_url, self._may_compress = reporter, public_url, may_compress
+        self._made_by = made_by
         self._joined = JoinedAnswers(_JOINED_BYTES)
 
     def answer(self, request: MetadataRequest) -> Answer:
@@ -89,7 +94,7 @@ class MetadataRetrieval:
         if joined is not None and self._is_true(joined, orthanc_ids):
             return self._known_or(request, joined.entity_tag, started, lambda: self._whole(joined, shape, started))
         found = self._find(orthanc_ids)
-        entity_tag = _entity_tag(found.metadata, shape)
+        entity_tag = _entity_tag(found.metadata, shape, self._made_by)
         return self._known_or(request, entity_tag, started, lambda: self._joined_anew(key, found, entity_tag, started))
 
     def _shape(self, request: MetadataRequest) -> _Shape:
@@ -180,9 +185,9 @@ class _Members:
     is_hit: bool
 
 
-def _entity_tag(metadata: Sequence[InstanceMetadata], shape: _Shape) -> str:
+def _entity_tag(metadata: Sequence[InstanceMetadata], shape: _Shape, made_by: str) -> str:
     """Strong (RFC 9110 section 8.8.3): an attachment's UUID changes whenever the stored file does."""
-    told = "\n".join([shape.base, *(one.attachment_uuid for one in metadata)])
+    told = "\n".join([made_by, shape.base, *(one.attachment_uuid for one in metadata)])
     coding = "-gzip" if shape.is_gzip else ""
     return f'"{METADATA_VERSION}-{xxhash.xxh3_128_hexdigest(told.encode())}-{shape.form}{coding}"'
 

@@ -44,6 +44,7 @@ class Stage(Harness[WatchedStore, FakeClock]):
         parts = (self.catalogue, metadata, self.desk, reporter, url, self.keep)
         self.retrieval = MetadataRetrieval(*parts)
         self.under_orthanc_s_compression = MetadataRetrieval(*parts, may_compress=False)
+        self.under_other_settings = MetadataRetrieval(*parts, made_by="0a1b")
 
     def keep(self, made: Sequence[InstanceMetadata]) -> None:
         self.store.metadata.keep(made)
@@ -83,6 +84,14 @@ def test_a_series_comes_in_the_order_of_orthanc_s_ids_and_a_study_series_after_s
     assert instances(stage.ask(SERIES)) == ["1", "3", "4"]
     assert instances(stage.ask(None)) == ["2", "5", "1", "3", "4"]
     assert instances(stage.ask(SERIES, f"{SERIES}.4")) == ["4"]
+
+
+def test_other_settings_give_other_entity_tags(stage: Stage) -> None:
+    """A browser would go on with names that were decoded by another character set."""
+    stage.put(1)
+    tag = stage.ask().headers["ETag"]
+    stage.retrieval = stage.under_other_settings
+    assert stage.ask().headers["ETag"] != tag
 
 
 def test_the_next_answer_has_what_arrived_and_lacks_what_was_deleted(stage: Stage) -> None:

@@ -51,12 +51,14 @@ class DiskStore:
         on_removed: OnRemoved = lambda *_: None,
         *,
         expiry_batch: int = 500,
+        metadata_made_by: str = "",
     ) -> None:
         """Open or make the cache in `directory`: `limit` bytes at most, and `minimum_free` are left on its disk.
 
         `on_removed` is called with all that leaves. `tend` looks at the age of `expiry_batch` instances at once.
-        Raises StoreError.
+        Metadata that was kept under another `metadata_made_by` is dropped. Raises StoreError.
         """
+        self._metadata_made_by = metadata_made_by
         self.limit, self._folder, self._expiry_batch = limit, Folder(directory), expiry_batch
         bounds = Bounds(limit, minimum_free)
         try:
@@ -72,7 +74,9 @@ class DiskStore:
         self.space = self._space = DiskSpace(table, bounds, Eviction(access_times, pins, removal))
         self.blocks = self._blocks = DiskBlocks(table, self._space, removal)
         self.records = DiskRecords(table, access_times, usage)
-        self.metadata = self._metadata = DiskMetadata(table, self._space, int(bounds.limit * SHARE))
+        self.metadata = self._metadata = DiskMetadata(
+            table, self._space, int(bounds.limit * SHARE), self._metadata_made_by
+        )
         self.versions = DiskVersions(table, removal, self._metadata)
         self.notes = DiskNotes(table)
         self._shortest_stay = lifetime.shortest

@@ -3,7 +3,7 @@
 Rows of the index cost a page each in the sums of the store, as files do. Metadata takes far less, and there is some of
 each instance in the archive: it must neither push out frames nor be pushed out by them.
 """
-# ruff: noqa: S608 - statements are put together of this module's own constants
+# ruff: noqa: S608 - statements are put together of this module's own constants and of names in hexadecimal
 
 from __future__ import annotations
 
@@ -19,19 +19,23 @@ from framecache.store.metadata import METADATA_VERSION, InstanceMetadata
 
 #: Of all bytes that a cache may use.
 SHARE = 0.1
-_NAME, _SUM = f"Metadata{METADATA_VERSION}", f"MetadataSum{METADATA_VERSION}"
 _COLUMNS = "orthanc_id TEXT PRIMARY KEY, attachment TEXT, made REAL, length INTEGER, checksum INTEGER, content BLOB"
-# SQLite numbers new rows upwards: the smallest row ID is the oldest row.
-_OLDEST = f"SELECT rowid FROM {_NAME} ORDER BY rowid LIMIT {BATCH}"
 
 
 class DiskMetadata:
     """The metadata of one cache."""
 
-    def __init__(self, table: Table, space: DiskSpace, limit: int) -> None:
-        """It takes `limit` bytes at most. Raises sqlite3.Error."""
+    def __init__(self, table: Table, space: DiskSpace, limit: int, made_by: str) -> None:
+        """It takes `limit` bytes at most. What was kept under another `made_by`, a name in hexadecimal, is dropped.
+
+        Raises sqlite3.Error.
+        """
         self._table, self._space, self._limit = table, space, limit
-        if not table.rows("SELECT 1 FROM sqlite_master WHERE name = ?", (_SUM,)):
+        version = f"{METADATA_VERSION}{made_by and '_'}{made_by}"
+        self._name, self._sum = f"Metadata{version}", f"MetadataSum{version}"
+        # SQLite numbers new rows upwards: the smallest row ID is the oldest row.
+        self._oldest = f"SELECT rowid FROM {self._name} ORDER BY rowid LIMIT {BATCH}"
+        if not table.rows("SELECT 1 FROM sqlite_master WHERE name = ?", (self._sum,)):
             with table.transact():
                 self._begin()
 
@@ -39,13 +43,13 @@ class DiskMetadata:
         older = "SELECT name FROM sqlite_master WHERE name LIKE 'Metadata%' AND type = 'table'"
         for (name,) in self._table.rows(older):
             self._table.rows(f"DROP TABLE {name}")
-        self._table.rows(f"CREATE TABLE {_NAME} ({_COLUMNS})")
-        self._table.rows(f"CREATE TABLE {_SUM} (number INTEGER, bytes INTEGER)")
-        self._table.rows(f"INSERT INTO {_SUM} VALUES (0, 0)")
+        self._table.rows(f"CREATE TABLE {self._name} ({_COLUMNS})")
+        self._table.rows(f"CREATE TABLE {self._sum} (number INTEGER, bytes INTEGER)")
+        self._table.rows(f"INSERT INTO {self._sum} VALUES (0, 0)")
         for name, event, row, sign in (("written", "INSERT", "NEW", "+"), ("removed", "DELETE", "OLD", "-")):
             change = f"number = number {sign} 1, bytes = bytes {sign} length({row}.content)"
-            trigger = f"AFTER {event} ON {_NAME} BEGIN UPDATE {_SUM} SET {change}; END"
-            self._table.rows(f"CREATE TRIGGER {_NAME}_{name} {trigger}")
+            trigger = f"AFTER {event} ON {self._name} BEGIN UPDATE {self._sum} SET {change}; END"
+            self._table.rows(f"CREATE TRIGGER {self._name}_{name} {trigger}")
 
     def of(self, orthanc_ids: Sequence[str]) -> dict[str, InstanceMetadata]:
         """Of those of these instances, by Orthanc ID."""
@@ -59,12 +63,12 @@ class DiskMetadata:
 
     def _rows(self, columns: str, orthanc_ids: Sequence[str]) -> Iterator[Any]:
         for some in batches(orthanc_ids, BATCH):
-            query = f"SELECT {columns} FROM {_NAME} WHERE orthanc_id IN ({','.join('?' * len(some))})"
+            query = f"SELECT {columns} FROM {self._name} WHERE orthanc_id IN ({','.join('?' * len(some))})"
             yield from self._table.rows(query, some)
 
     def after(self, orthanc_id: str, limit: int) -> dict[str, str]:
         """The attachments of the next `limit` instances after this ID, in the order of their IDs."""
-        query = f"SELECT orthanc_id, attachment FROM {_NAME} WHERE orthanc_id > ? ORDER BY orthanc_id LIMIT ?"
+        query = f"SELECT orthanc_id, attachment FROM {self._name} WHERE orthanc_id > ? ORDER BY orthanc_id LIMIT ?"
         return dict(self._table.rows(query, (orthanc_id, limit)))
 
     def keep(self, metadata: Sequence[InstanceMetadata]) -> None:
@@ -79,9 +83,9 @@ class DiskMetadata:
         ]
         with self._space.reserve(sum(len(one.content) for one in metadata), ""), self._table.transact():
             self.remove([one.orthanc_id for one in metadata])
-            self._table.execute_many(f"INSERT INTO {_NAME} VALUES (?, ?, ?, ?, ?, ?)", rows)
+            self._table.execute_many(f"INSERT INTO {self._name} VALUES (?, ?, ?, ?, ?, ?)", rows)
             while self.used() > self._limit:
-                self._table.rows(f"DELETE FROM {_NAME} WHERE rowid IN ({_OLDEST})")
+                self._table.rows(f"DELETE FROM {self._name} WHERE rowid IN ({self._oldest})")
 
     def remove(self, orthanc_ids: Sequence[str]) -> None:
         """Remove that of these instances."""
@@ -94,16 +98,16 @@ class DiskMetadata:
 
     def _remove(self, versions: Collection[tuple[str, str]]) -> None:
         if versions:  # most deletions find nothing, and need no transaction
-            self._table.execute_many(f"DELETE FROM {_NAME} WHERE orthanc_id = ? AND attachment = ?", versions)
+            self._table.execute_many(f"DELETE FROM {self._name} WHERE orthanc_id = ? AND attachment = ?", versions)
 
     def expire(self, moment: float) -> None:
         """Remove some of what was made before this moment, in seconds since the epoch."""
-        self._table.rows(f"DELETE FROM {_NAME} WHERE rowid IN ({_OLDEST}) AND made < ?", (moment,))
+        self._table.rows(f"DELETE FROM {self._name} WHERE rowid IN ({self._oldest}) AND made < ?", (moment,))
 
     def number(self) -> int:
         """Of how many instances it is kept."""
-        return int(self._table.rows(f"SELECT number FROM {_SUM}")[0][0])
+        return int(self._table.rows(f"SELECT number FROM {self._sum}")[0][0])
 
     def used(self) -> int:
         """The bytes of all of it."""
-        return int(self._table.rows(f"SELECT bytes FROM {_SUM}")[0][0])
+        return int(self._table.rows(f"SELECT bytes FROM {self._sum}")[0][0])

@@ -44,6 +44,19 @@ def test_the_oldest_goes_beyond_its_share(store: DiskStore) -> None:
     assert store.metadata.number() == len(kept)
 
 
+@pytest.mark.parametrize(("made_by", "number"), [("0a1b", 1), ("0a1c", 0), ("", 0)])
+def test_what_other_settings_made_is_dropped(tmp_path: Path, made_by: str, number: int) -> None:
+    before = DiskStore(tmp_path, LIMIT, metadata_made_by="0a1b")
+    before.metadata.keep([metadata(1)])
+    before.close()
+
+    store = DiskStore(tmp_path, LIMIT, metadata_made_by=made_by)
+    assert (store.metadata.number(), len(store.metadata.of(ALL[:2]))) == (number, number)
+    store.metadata.keep([metadata(2)])
+    assert store.metadata.number() == number + 1
+    store.close()
+
+
 def test_it_neither_pushes_out_frames_nor_is_pushed_out_by_them(store: DiskStore) -> None:
     one = instance(1)
     store.records.keep(one.to_json())
