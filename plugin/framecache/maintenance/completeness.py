@@ -103,6 +103,9 @@ class Completeness:
             series = self._hierarchy.series(series_id)
         except NotFound:
             return True
+        except FrameCacheError as error:  # the others are looked at all the same
+            logger.info("series %s cannot be looked at: %s", series_id, reason(error))
+            return now - watched.since >= _PATIENCE * self._seconds
         stored, expected = len(series.instance_ids), self._number(series, now)
         if expected is None or stored >= expected:
             if watched.is_reported and expected is not None:

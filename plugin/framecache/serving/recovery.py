@@ -12,7 +12,9 @@ from framecache.serving.frame_location import DamagedFrame
 from framecache.serving.frames import FormUnavailable
 from framecache.serving.representations import Form
 
-_TRIES = 3
+# A block is damaged once. An instance may be replaced again and again, each time before it is looked up and read:
+# whoever asks then is to be answered by one of the versions, and not by 503.
+_TRIES, _TRIES_OF_REPLACED = 3, 10
 Attempt = Callable[[frozenset[Form]], Answer]
 
 
@@ -30,15 +32,18 @@ class RecoveryLoop:
         where it goes on, and what `attempt` raises.
         """
         refused: frozenset[Form] = frozenset()
-        tries = 0
+        damaged = replaced = 0
         while True:
             try:
                 return attempt(refused)
             except FormUnavailable as error:
                 refused |= {error.form}
-            except (DamagedFrame, InstanceGone) as error:
-                tries += 1
-                if tries == _TRIES:
+            except DamagedFrame:
+                damaged += 1
+                if damaged == _TRIES:
                     raise
-                if isinstance(error, InstanceGone):
-                    self._catalogue.forget_path(path)
+            except InstanceGone:
+                replaced += 1
+                if replaced == _TRIES_OF_REPLACED:
+                    raise
+                self._catalogue.forget_path(path)
