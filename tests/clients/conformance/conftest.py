@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -16,8 +16,7 @@ from framecache.tree.opening import open_tree
 from framecache.tree.source import Source
 from framecache.tree.writer import Added
 
-from dev.console import SetupError
-from dev.s3 import S3Server, make_swift
+from dev.s3 import S3Server
 from tests.clients.conformance.corpus import files
 from tests.integration.archive import running
 
@@ -69,30 +68,36 @@ def composed(folder: Path) -> Iterator[DICOMClient]:
 
 
 @contextmanager
-def of_a_bucket(folder: Path) -> Iterator[DICOMClient]:
-    """Of bare objects in a bucket of a server of its own."""
-    try:
-        make_swift()
-    except SetupError as error:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(str(error))
-    (folder / "s3").mkdir()
-    with S3Server(folder / "s3") as server:
-        store = server.make_bucket("images")
-        for name, content in files():
-            obstore.put(store, f"any/{name}", content)
-        with DICOMs3Client("s3://images/any", options=server.settings) as client:
-            yield client
+def of_a_bucket(server: S3Server) -> Iterator[DICOMClient]:
+    """Of bare objects in a bucket of its own."""
+    name = f"images-{uuid.uuid4().hex[:12]}"
+    store = server.make_bucket(name)
+    for path, content in files():
+        obstore.put(store, f"any/{path}", content)
+    with DICOMs3Client(f"s3://{name}/any", options=server.settings) as client:
+        yield client
 
 
-KINDS: dict[str, Callable[[Path], Opened]] = {
+BUCKET = "bucket"
+OF_A_FOLDER: dict[str, Callable[[Path], Opened]] = {
     "files": of_files,
     "archive": of_an_archive,
     "composed": composed,
-    "bucket": of_a_bucket,
     "web": of_the_web,
 }
+KINDS = (*OF_A_FOLDER, BUCKET)
+
+
+@pytest.fixture(scope="session")
+def opened(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Opened]:
+    """Opens a client of a kind, over instances of its own."""
+
+    def open_client(kind: str) -> Opened:
+        if kind == BUCKET:
+            return of_a_bucket(request.getfixturevalue("s3_server"))
+        return OF_A_FOLDER[kind](tmp_path_factory.mktemp(kind))
+
+    return open_client
 
 
 @pytest.fixture(
@@ -104,6 +109,6 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
-def client(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DICOMClient]:
-    with KINDS[kind](tmp_path_factory.mktemp(kind)) as client:
+def client(kind: str, opened: Callable[[str], Opened]) -> Iterator[DICOMClient]:
+    with opened(kind) as client:
         yield client

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
 import requests
 from dicomweb_client.protocol import DICOMClient
 
-from tests.clients.conformance.conftest import KINDS
+from tests.clients.conformance.conftest import Opened
 from tests.clients.conformance.corpus import VOLUME, Stored
 
 CANNOT_DELETE = ("web",)  # Orthanc's DICOMweb plugin has no DELETE
 
 
 @pytest.fixture(scope="module")
-def client(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DICOMClient]:
+def client(kind: str, opened: Callable[[str], Opened]) -> Iterator[DICOMClient]:
     """One that no other test asks what there is."""
-    with KINDS[kind](tmp_path_factory.mktemp(kind)) as client:
+    with opened(kind) as client:
         yield client
 
 
