@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import sqlite3
 import threading
@@ -94,9 +95,14 @@ def is_in_order(archive: Archive) -> bool:
     status, used = archive.status(), disk_usage(folder)
     return (
         used <= status["Bytes"] <= status["MaximumBytes"]
-        and {path.name for path in folder.rglob("*.block")} == names_in(folder / "blocks-2" / "cache.db")
+        and blocks_in(folder) == names_in(folder / "blocks-2" / "cache.db")
         and status["Degraded"] is None
     )
+
+
+def blocks_in(folder: Path) -> set[str]:
+    """The names of the files there; a folder that is removed meanwhile, as it is empty, has none."""
+    return {name for _, _, names in os.walk(folder) for name in names if name.endswith(".block")}
 
 
 def names_in(index: Path) -> set[str]:

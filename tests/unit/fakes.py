@@ -133,12 +133,16 @@ class FakeLog:
 
 
 class _Recorder(logging.Handler):
+    """Threads that were at work before, of a test that has ended, are not heard."""
+
     def __init__(self, log: FakeLog) -> None:
         super().__init__()
         self._log = log
+        self._others = {thread.ident for thread in threading.enumerate()} - {threading.get_ident()}
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._log.lines.append((record.levelname.lower(), record.getMessage()))
+        if record.thread not in self._others:
+            self._log.lines.append((record.levelname.lower(), record.getMessage()))
 
 
 @contextmanager
