@@ -17,9 +17,10 @@ MARK = ".made-from"
 def make_once(folder: Path, recipe: str, make: Callable[[], None]) -> None:
     """Let `make` fill `folder`, unless it was filled by the same `recipe` at the same place before.
 
+    Through a link it is the same place, so checkouts that share one `.cache` do not make it anew for one another.
     The mark is written last, so what a broken-off run left is thrown away by the next one.
     """
-    digest = hashlib.sha256(f"{folder}\n{recipe}".encode()).hexdigest()
+    digest = hashlib.sha256(f"{folder.resolve()}\n{recipe}".encode()).hexdigest()
     mark = folder / MARK
     if mark.exists() and mark.read_text() == digest:
         return

@@ -41,6 +41,13 @@ def test_a_moved_folder_is_made_anew_as_its_files_name_their_place(tmp_path: Pat
     assert making(tmp_path / "there", "recipe")
 
 
+def test_a_folder_behind_a_link_is_the_same_folder(tmp_path: Path) -> None:
+    making(tmp_path / "shared/folder", "recipe")
+    (tmp_path / "link").symlink_to(tmp_path / "shared")
+
+    assert not making(tmp_path / "link/folder", "recipe")
+
+
 def test_what_broke_off_is_made_anew(tmp_path: Path) -> None:
     def break_off() -> None:
         (tmp_path / "folder/part").touch()
