@@ -7,14 +7,22 @@ they wait in Orthanc's database. Deletions and viewed instances are reported onl
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 
 from framecache.archiving.deletion import end_all
 from framecache.archiving.deletion_audit import DeletionAudit
-from framecache.archiving.ledger import Ledger, Waiting
+from framecache.archiving.ledger import Ledger, Task, Waiting
 from framecache.archiving.stored_source import source_of
 from framecache.batches import batches
-from framecache.errors import InstanceGone, NotFound, SourceError, Stopping
+from framecache.errors import (
+    BrokenPixelData,
+    NestedTooDeeply,
+    NotFound,
+    SourceError,
+    Stopping,
+    UnreadableHeader,
+    reason,
+)
 from framecache.instances.archive import Archive
 from framecache.instances.catalogue import Catalogue
 from framecache.instances.entry import Entry
@@ -38,6 +46,8 @@ _POLL_SECONDS, _RETRY_SECONDS, _AUDIT_SECONDS = 10.0, 10.0, 0.5
 _MAKE_WAY_SECONDS, _LOOK_SECONDS = 30.0, 0.2
 # The most changes that one new instance makes: patient, study, series, and itself.
 _CHANGES_OF_AN_INSTANCE = 4
+# Of the file itself: another attempt would end as this one did. All else may be otherwise later.
+_FOR_GOOD = (UnreadableHeader, BrokenPixelData, NestedTooDeeply)
 
 
 class ArchiveWriter:
@@ -66,7 +76,7 @@ class ArchiveWriter:
         self._catalogue, self._files, self._scheduler = catalogue, files, scheduler
         self._metrics, self._clock, self._audit = metrics, clock, DeletionAudit(self._index, ledger, clock)
         self._usually, self._revives, self._make_way_seconds = usually, revives, make_way_seconds
-        self._late, self._found_late = LateChanges(self._changes, late_seconds), list[str]()
+        self._late = LateChanges(self._changes, late_seconds)
         self._announced, self._behind, self._has_begun = 0, 0, False
         self._worker = Worker(
             "archive", self._turn, task="archiving", on_error=archive.failed, retry_seconds=retry_seconds
@@ -90,6 +100,7 @@ class ArchiveWriter:
     def _turn(self) -> float:
         position = self._look()
         tree = self._archive.tree()
+        self._ledger.resume(self._clock.time())
         if waiting := self._ledger.waiting(_BATCH):
             self._do(tree, waiting)
             pause = 0.0
@@ -99,8 +110,17 @@ class ArchiveWriter:
         return pause
 
     def _do(self, tree: Tree, tasks: Sequence[Waiting]) -> None:
-        self._delete(tree, [one.orthanc_id for one in tasks if one.task == "delete"])
-        self._write(tree, [one.orthanc_id for one in tasks if one.task == "write"], on_demand=True)
+        """All may have been deleted: who opened an instance may be heard after who deleted it.
+
+        A deleted instance that Orthanc has again was replaced: its new version is written instead.
+        """
+        current = self._end(tree, [one.orthanc_id for one in tasks])
+        by_task: dict[Task, list[str]] = {"delete": [], "arrival": [], "write": []}
+        for one in tasks:
+            if one.orthanc_id in current and (one.task != "delete" or self._ledger.written(one.orthanc_id)):
+                by_task[one.task].append(one.orthanc_id)
+        for task, orthanc_ids in by_task.items():
+            self._write(tree, orthanc_ids, "arrival" if task == "delete" else task)
         self._ledger.done(tasks)
 
     def _look(self) -> int:
@@ -128,29 +148,25 @@ class ArchiveWriter:
         self._behind = max(0, self._behind - (page.last - position))
         if not page.is_end:
             return 0.0
-        self._write_late(tree, page.last)
+        # What was committed behind newer changes is found once: from then on it waits in the ledger.
+        if late := self._late.find(page.last):
+            self._ledger.add((orthanc_id, "arrival") for _, orthanc_id in late)
+            return 0.0
         return _AUDIT_SECONDS if self._audit.step() else _POLL_SECONDS
 
-    def _write_late(self, tree: Tree, read_up_to: int) -> None:
-        """What was committed behind newer changes; it is found once, and kept until it is written."""
-        self._found_late += [orthanc_id for _, orthanc_id in self._late.find(read_up_to)]
-        for batch in batches(list(self._found_late), _BATCH):
-            self._write(tree, batch)
-            del self._found_late[: len(batch)]
-
-    def _write(self, tree: Tree, orthanc_ids: Sequence[str], *, on_demand: bool = False) -> None:
+    def _write(self, tree: Tree, orthanc_ids: Sequence[str], task: Task = "arrival") -> None:
         if not orthanc_ids:
             return
         self._make_way()
-        entries = {entry.instance.orthanc_id: entry for entry in self._wanted(orthanc_ids, on_demand=on_demand)}
+        entries = {entry.instance.orthanc_id: entry for entry in self._wanted(orthanc_ids, task)}
         sources = (source_of(entry, self._files, self._worker) for entry in entries.values())
         for outcome in tree.add(sources, revive=self._revives) if entries else ():
             if self._worker.is_stopping:  # then what could not be read is not skipped for good
                 raise Stopping
             entry = entries[outcome.source.name]
             if isinstance(outcome, Skipped):
-                self._metrics.count("archive_skipped")
-                logger.warning("instance %s is not archived: %s", entry.instance.orthanc_id, outcome.reason)
+                is_final = outcome.error is None or isinstance(outcome.error, _FOR_GOOD)
+                self._skip(entry.instance.orthanc_id, task, outcome.reason, is_final=is_final)
             else:
                 self._ledger.note(
                     entry.instance.orthanc_id,
@@ -161,40 +177,50 @@ class ArchiveWriter:
                 self._metrics.count("archive_written")
             self._archive.forget(entry.instance)
 
-    def _wanted(self, orthanc_ids: Sequence[str], *, on_demand: bool) -> Iterator[Entry]:
+    def _skip(self, orthanc_id: str, task: Task, why: str, *, is_final: bool = False) -> None:
+        """It is tried again later, unless that is of no use."""
+        if not is_final and self._ledger.postpone(orthanc_id, task, self._clock.time()):
+            logger.info("instance %s is not archived yet: %s", orthanc_id, why)
+            return
+        self._ledger.give_up(orthanc_id)
+        self._metrics.count("archive_skipped")
+        logger.warning("instance %s is not archived: %s", orthanc_id, why)
+
+    def _wanted(self, orthanc_ids: Sequence[str], task: Task) -> Iterator[Entry]:
         """Those that the rules want there now, and that are not there yet."""
         for orthanc_id in orthanc_ids:
-            entry = self._describe(orthanc_id)
+            entry = self._describe(orthanc_id, task)
             if entry is None:
                 continue
             when = entry.treatment.archive or self._usually
             written = self._ledger.written(orthanc_id)
             is_there = written is not None and written.attachment_uuid == entry.instance.attachment_uuid
-            if not is_there and (when == "arrival" or (when == "demand" and (on_demand or written is not None))):
+            is_opened = task == "write" or written is not None
+            if not is_there and (when == "arrival" or (when == "demand" and is_opened)):
                 yield entry
+            else:
+                self._ledger.give_up(orthanc_id)
 
-    def _describe(self, orthanc_id: str) -> Entry | None:
-        """None for one that is gone, or that is ambiguous. Raises SourceError if Orthanc is at fault."""
+    def _describe(self, orthanc_id: str, task: Task) -> Entry | None:
+        """None for one that is gone, and for one that cannot be told now. Raises SourceError if Orthanc is at fault."""
         try:
             return self._catalogue.describe(orthanc_id)
-        except (NotFound, InstanceGone):
-            return None
-        except SourceError as error:
+        except (NotFound, SourceError) as error:
             self._changes.last()  # if its database does not answer, the bookmark must not move
-            self._metrics.count("archive_skipped")
-            logger.warning("instance %s is not archived: %s", orthanc_id, error)
+            if orthanc_id in self._index.attachments([orthanc_id]):
+                self._skip(orthanc_id, task, reason(error))
+            else:
+                self._ledger.give_up(orthanc_id)
             return None
 
-    def _delete(self, tree: Tree, orthanc_ids: Sequence[str]) -> None:
-        """An instance that Orthanc has again was replaced: its new version is written instead."""
-        if not orthanc_ids:
-            return
+    def _end(self, tree: Tree, orthanc_ids: Sequence[str]) -> Container[str]:
+        """End those there that Orthanc has no more; which ones it has."""
         current = self._index.attachments(orthanc_ids)
-        written = {name: found for name in orthanc_ids if (found := self._ledger.written(name)) is not None}
-        self._write(tree, [orthanc_id for orthanc_id in written if orthanc_id in current])
-        gone = {orthanc_id: one for orthanc_id, one in written.items() if orthanc_id not in current}
-        self._metrics.count("archive_deleted", end_all(tree, gone.values()))
+        gone = [orthanc_id for orthanc_id in orthanc_ids if orthanc_id not in current]
+        all_written = [written for orthanc_id in gone if (written := self._ledger.written(orthanc_id)) is not None]
+        self._metrics.count("archive_deleted", end_all(tree, all_written))
         self._ledger.forget(gone)
+        return current
 
     def _make_way(self) -> None:
         """Let the local cache go first, within reason. Raises Stopping."""

@@ -1,32 +1,30 @@
-"""Ends instances in the archive that Orthanc has deleted: those of a series at once."""
+"""Ends instances in the archive that Orthanc has deleted: those of a study at once."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from framecache.archiving.ledger import Written
-from framecache.errors import NotFound
+from framecache.dicom.identity import InstancePath
+from framecache.tree.record import Record
 from framecache.tree.tree import Tree
 
 _REASON = "deleted in Orthanc"
 
 
 def end_all(tree: Tree, all_written: Iterable[Written]) -> int:
-    """How many were ended. Others may write to the same archive: what is of another file than ours is theirs."""
-    by_series: dict[tuple[str, str], set[str]] = defaultdict(set)
+    """How many were ended, wherever corrections show them. Others may write to the same archive: what is of another
+    file than ours is theirs."""
+    by_study: dict[str, dict[InstancePath, Written]] = defaultdict(dict)
     for written in all_written:
-        path = written.path
-        if _is_ours(tree, written):
-            by_series[path.study_instance_uid, path.series_instance_uid].add(path.sop_instance_uid)
-    return sum(
-        tree.delete_instances(study, series, instances, reason=_REASON)
-        for (study, series), instances in by_series.items()
-    )
+        by_study[written.path.study_instance_uid][written.path] = written
+    return sum(_end(tree, study, ours) for study, ours in by_study.items())
 
 
-def _is_ours(tree: Tree, written: Written) -> bool:
-    try:
-        return tree.record(written.path).origin.attachment_uuid in (written.attachment_uuid, written.made_of)
-    except NotFound:
-        return False
+def _end(tree: Tree, study: str, ours: Mapping[InstancePath, Written]) -> int:
+    def is_ours(record: Record) -> bool:
+        written = ours.get(record.path)
+        return written is not None and record.origin.attachment_uuid in (written.attachment_uuid, written.made_of)
+
+    return tree.end(study, is_ours, reason=_REASON)

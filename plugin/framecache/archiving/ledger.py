@@ -11,9 +11,12 @@ from typing import Literal, NamedTuple
 
 from framecache.dicom.identity import InstancePath
 
-Task = Literal["write", "delete"]
+# To write an instance because it arrived, or because somebody opened it; or to end it.
+Task = Literal["arrival", "write", "delete"]
 
 _MOST_WAITING = 100_000
+# An instance that could not be written is tried again after so long, then after twice as long: for two days in all.
+_FIRST_PAUSE, _MOST_ATTEMPTS = 30.0, 13
 _TABLES = """
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = NORMAL;
@@ -22,6 +25,10 @@ CREATE TABLE IF NOT EXISTS written (
     orthanc_id TEXT PRIMARY KEY, study TEXT, series TEXT, instance TEXT, attachment TEXT
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS made (orthanc_id TEXT PRIMARY KEY, attachment TEXT) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS postponed (
+    orthanc_id TEXT PRIMARY KEY, task TEXT, attempts INTEGER, due REAL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS postponed_due ON postponed (due);
 CREATE TABLE IF NOT EXISTS position (id INTEGER PRIMARY KEY CHECK (id = 0), sequence INTEGER);
 """
 
@@ -63,7 +70,7 @@ class Ledger:
     def add(self, tasks: Iterable[tuple[str, Task]]) -> int:
         """Let these instances wait, the later task of each instead of the earlier; how many had no room."""
         with self._lock, self._connection as connection:
-            room, refused = self._most_waiting - self._count_waiting(), 0
+            room, refused = self._most_waiting - self._count("waiting"), 0
             for orthanc_id, task in tasks:
                 room -= 1
                 if room < 0:
@@ -83,10 +90,37 @@ class Ledger:
         with self._lock, self._connection as connection:
             connection.executemany("DELETE FROM waiting WHERE number = ?", [(task.number,) for task in tasks])
 
+    def postpone(self, orthanc_id: str, task: Task, now: float) -> bool:
+        """It could not be done: let it wait for another attempt. False if there were enough, or too many wait."""
+        with self._lock, self._connection as connection:
+            row = connection.execute("SELECT attempts FROM postponed WHERE orthanc_id = ?", (orthanc_id,)).fetchone()
+            attempts = row[0] + 1 if row else 1
+            if attempts > _MOST_ATTEMPTS or (row is None and self._count("postponed") >= self._most_waiting):
+                connection.execute("DELETE FROM postponed WHERE orthanc_id = ?", (orthanc_id,))
+                return False
+            due = now + _FIRST_PAUSE * 2 ** (attempts - 1)
+            connection.execute("REPLACE INTO postponed VALUES (?, ?, ?, ?)", (orthanc_id, task, attempts, due))
+            return True
+
+    def resume(self, now: float) -> None:
+        """Let those wait that were postponed until now. They stay postponed until they are written, or given up."""
+        later = "UPDATE postponed SET due = ? + ? * (1 << attempts) WHERE due <= ?"
+        with self._lock, self._connection as connection:
+            query = "INSERT OR IGNORE INTO waiting (orthanc_id, task) SELECT orthanc_id, task FROM postponed"
+            connection.execute(f"{query} WHERE due <= ?", (now,))
+            connection.execute(later, (now, _FIRST_PAUSE, now))
+
+    def give_up(self, orthanc_id: str) -> None:
+        """It is not tried again."""
+        with self._lock, self._connection as connection:
+            connection.execute("DELETE FROM postponed WHERE orthanc_id = ?", (orthanc_id,))
+
     @property
     def number_waiting(self) -> int:
+        """Those that wait, now or until they are tried again."""
+        query = "SELECT count(*) FROM (SELECT orthanc_id FROM waiting UNION SELECT orthanc_id FROM postponed)"
         with self._lock:
-            return self._count_waiting()
+            return int(self._connection.execute(query).fetchone()[0])
 
     @property
     def position(self) -> int | None:
@@ -105,6 +139,7 @@ class Ledger:
         uids = (path.study_instance_uid, path.series_instance_uid, path.sop_instance_uid)
         with self._lock, self._connection as connection:
             connection.execute("REPLACE INTO written VALUES (?, ?, ?, ?, ?)", (orthanc_id, *uids, attachment_uuid))
+            connection.execute("DELETE FROM postponed WHERE orthanc_id = ?", (orthanc_id,))
             if is_made:
                 connection.execute("REPLACE INTO made VALUES (?, ?)", (orthanc_id, attachment_uuid))
 
@@ -128,8 +163,8 @@ class Ledger:
         """The archive has nothing of these any more."""
         with self._lock, self._connection as connection:
             names = [(name,) for name in orthanc_ids]
-            for table in ("written", "made"):
+            for table in ("written", "made", "postponed"):
                 connection.executemany(f"DELETE FROM {table} WHERE orthanc_id = ?", names)  # noqa: S608
 
-    def _count_waiting(self) -> int:
-        return int(self._connection.execute("SELECT count(*) FROM waiting").fetchone()[0])
+    def _count(self, table: str) -> int:
+        return int(self._connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])  # noqa: S608

@@ -26,6 +26,7 @@ from framecache.cli import (
 )
 from framecache.cli.archive.commands import add_commands
 from framecache.cli.errors import CommandError, ExitCode
+from framecache.cli.periods import days
 from framecache.cli.session import Session, open_session
 
 _DEFAULT_URL = "http://127.0.0.1:8042"
@@ -150,7 +151,7 @@ def _add_rules(commands: _Subparsers[ArgumentParser]) -> None:
     made = _add(commands, "rules", rules.rules, "report what rules would do with the last days' studies (a dry run)")
     made.add_argument(
         "--last",
-        type=rules.days,
+        type=days,
         default=30,
         metavar="TIME",
         help="period, such as 30d, 4w or 1y (30d)",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from argparse import ArgumentTypeError
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,6 @@ from framecache.cli.session import Session
 
 _COLUMNS = ("rule", "conditions", "cached", "instances", "frames", "as stored", "in the cache", "CPU")
 _WHEN = {"arrival": "on arrival", "demand": "when viewed", "never": "never"}
-_UNITS = {"d": 1, "w": 7, "y": 365}
-_MOST_DAYS = 36_500
 
 
 def rules(session: Session) -> ExitCode:
@@ -59,14 +56,6 @@ def read_rules(path: str) -> object:
     if not isinstance(content, list):
         raise CommandError(f'{path} has no list of rules such as [{{"Modality": "MG"}}]', ExitCode.USAGE)
     return content
-
-
-def days(text: str) -> int:
-    """Days, from text such as 30d, 4w or 1y, for argparse. Raises ArgumentTypeError."""
-    number, unit = (text[:-1], text[-1:]) if text[-1:] in _UNITS else (text, "d")
-    if number.isascii() and number.isdigit() and 1 <= int(number) * _UNITS[unit] <= _MOST_DAYS:
-        return int(number) * _UNITS[unit]
-    raise ArgumentTypeError(f"{text!r} is not a period such as 30d, 4w or 1y")
 
 
 def _name(row: Mapping[str, Any]) -> str:

@@ -107,7 +107,7 @@ class Archive:
         if known is not None or self._clock.monotonic() < max(until, self._rests_until):
             return known
         try:
-            record: Record | None = self._ask(lambda: self.tree().record(instance.path))
+            record: Record | None = self._ask(lambda: self.tree().record_of_file(instance.path))
         except NotFound:
             record = None
         except OutOfReach:

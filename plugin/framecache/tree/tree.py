@@ -10,7 +10,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -126,24 +126,23 @@ class Tree:
         found = [shown for shown in self._view(study) if _is_below(shown.path, series, instance)]
         if not found:
             raise NotFound("the archive has no such instances")
-        return self._delete(found, study, reason)
+        return self._delete([shown.record for shown in found], study, reason)
 
-    def _delete(self, found: Sequence[Shown], study: str, reason: str) -> int:
+    def _delete(self, found: Sequence[Record], study: str, reason: str) -> int:
         homes: dict[str, list[Dead]] = {}
-        for shown in found:
-            home = shown.record.path
-            dead = Dead(home.series_instance_uid, home.sop_instance_uid, shown.record.version)
+        for record in found:
+            home = record.path
+            dead = Dead(home.series_instance_uid, home.sop_instance_uid, record.version)
             homes.setdefault(home.study_instance_uid, []).append(dead)
         for home_study, all_dead in homes.items():
             self._write_change(Deletion(home_study, reason, tuple(all_dead)), home_study)
         self.derive_studies({file_name(study), *map(file_name, homes)})
         return len(found)
 
-    def delete_instances(self, study: str, series: str, instances: Container[str], *, reason: str) -> int:
-        """The same for these instances of a series, with one deletion; how many of them were shown."""
-        return self._delete(
-            [one for one in self._view(study) if _is_one_of(one.path, series, instances)], study, reason
-        )
+    def end(self, study: str, is_ended: Callable[[Record], bool], *, reason: str) -> int:
+        """Delete those whose files have this study's UID, wherever corrections show them; how many."""
+        found = [record for record in self.records(study) if is_ended(record)]
+        return self._delete(found, study, reason) if found else 0
 
     def correct(self, correction: Correction) -> str:
         """Lay a correction over the records, as the latest; its digest, by which it can be taken back.
@@ -244,6 +243,19 @@ class Tree:
         """The record of the instance that is shown under these UIDs: what it was made of, and its frames."""
         return self.shown(path).record
 
+    def records(self, study: str) -> list[Record]:
+        """The live records of all instances whose files have this study's UID, whatever corrections lie on top."""
+        log = self.log.read_now(file_name(study))
+        return [one.live for one in standings(log.records, log.deletions).values() if one.live]
+
+    def record_of_file(self, path: InstancePath) -> Record:
+        """The live record of the file that has these UIDs, wherever corrections show it."""
+        log = self.log.read_now(file_name(path.study_instance_uid), file_name(path.series_instance_uid))
+        known = standings(log.records, log.deletions).get((path.series_instance_uid, path.sop_instance_uid))
+        if known is None or known.live is None or known.live.path != path:
+            raise NotFound("the archive has no such instance")
+        return known.live
+
     def metadata(self, path: InstancePath) -> dict[str, Any]:
         """The DICOM JSON object of an instance."""
         return {tag: json.loads(element) for tag, element in self.shown(path).metadata().items()}
@@ -329,10 +341,6 @@ class Tree:
             self._has_format = False
         if not self._has_format:
             raise ArchiveError("this is no archive, or one of another version of its format")
-
-
-def _is_one_of(path: InstancePath, series: str, instances: Container[str]) -> bool:
-    return path.series_instance_uid == series and path.sop_instance_uid in instances
 
 
 def _is_below(path: InstancePath, series: str, instance: str) -> bool:

@@ -45,10 +45,11 @@ class Unchanged:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """It is not in the archive, and why."""
+    """It is not in the archive, and why; by which `error`, unless it is a rule of the archive."""
 
     source: Source
     reason: str
+    error: Exception | None = None
 
 
 Outcome = Added | Unchanged | Skipped
@@ -116,7 +117,7 @@ class Writer:
             except ArchiveError:
                 raise
             except Exception as error:  # noqa: BLE001 - a bad file stops nothing
-                outcome = Skipped(source, reason(error))
+                outcome = Skipped(source, reason(error), error)
             if not isinstance(outcome, Added):
                 yield outcome
             if self._records >= self.records_at_once or self._bytes >= _BYTES_AT_ONCE:
@@ -153,7 +154,7 @@ class Writer:
         except ArchiveError:
             raise
         except Exception as error:  # noqa: BLE001 - it is gone, or was replaced: the others are written
-            return Skipped(one.outcome.source, reason(error))
+            return Skipped(one.outcome.source, reason(error), error)
         return one.outcome
 
     def _write_entry(self, records: Sequence[Record]) -> None:

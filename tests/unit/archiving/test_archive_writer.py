@@ -6,6 +6,7 @@ import threading
 import time
 import tracemalloc
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +15,24 @@ from framecache.archiving.archive_inbox import ArchiveInbox
 from framecache.archiving.archive_writer import ArchiveWriter
 from framecache.archiving.deletion import end_all
 from framecache.archiving.ledger import Ledger, Written
+from framecache.dicom.byte_reader import ByteReader
 from framecache.dicom.identity import InstancePath
-from framecache.errors import NotFound, SourceError
+from framecache.errors import BrokenPixelData, FrameCacheError, HandOver, NotFound, Overloaded, SourceError
 from framecache.instances.archive import Archive
+from framecache.instances.entry import Entry
+from framecache.instances.stored_files import StoredFiles
 from framecache.policy.policy import Policy
 from framecache.policy.rule import ArchiveWrite, Rule
 from framecache.prefetch.task import Priority
+from framecache.shared_buffers import SharedBuffers
+from framecache.tree.changes import Correction
 from framecache.tree.errors import Unreachable
 from framecache.tree.objects import Objects
 from framecache.tree.source import Source
 from framecache.tree.tree import Tree
 
 from tests.unit.dicom_files import INSTANCE, SERIES, STUDY, native
-from tests.unit.fakes import FakeClock, WatchedStore, eventually, orthanc_id, stored_files, uuid
+from tests.unit.fakes import FakeClock, WatchedStore, eventually, orthanc_id, uuid
 from tests.unit.harness import Harness
 
 PIXELS = bytes(range(72))
@@ -38,6 +44,19 @@ def content(number: int, pixels: bytes = PIXELS) -> bytes:
 
 def path(number: int) -> InstancePath:
     return InstancePath(STUDY, SERIES, f"{INSTANCE}.{number}")
+
+
+class FailingFiles(StoredFiles):
+    """Stored files, which cannot be opened as long as there is an `error`."""
+
+    error: Exception | None = None
+
+    @contextmanager
+    def open_as_stored(self, entry: Entry, *, whole: bool = False) -> Iterator[ByteReader]:
+        if self.error:
+            raise self.error
+        with super().open_as_stored(entry, whole=whole) as opened:
+            yield opened
 
 
 class Site:
@@ -56,6 +75,7 @@ class Site:
         self.ledger = Ledger(folder / "archive.sqlite")
         self.archive = Archive(self._open, self.harness.desk, self.harness.clock, self.harness.metrics)
         self.ledger.move_to(0)
+        self.files = FailingFiles(self.harness.api, SharedBuffers(1 << 20))
         self.writer = self.new_writer(usually, revives=revives)
         self.inbox = ArchiveInbox(self.ledger, self.harness.metrics, self.writer.wake)
 
@@ -71,7 +91,7 @@ class Site:
             self.archive,
             self.ledger,
             harness.catalogue,
-            stored_files(harness.api),
+            self.files,
             harness.scheduler,
             harness.metrics,
             harness.clock,
@@ -223,6 +243,87 @@ def test_a_bad_file_stops_nothing(site: Site) -> None:
     assert eventually(lambda: site.has(2))
     assert eventually(lambda: site.harness.metrics["archive_skipped"] == 1)
     assert eventually(lambda: site.writer.behind == 0)
+
+
+@pytest.mark.parametrize("error", [Overloaded("no memory"), SourceError("the disk fails"), HandOver("out of reach")])
+def test_what_could_not_be_read_is_tried_again(site: Site, error: FrameCacheError) -> None:
+    site.files.error = error
+    site.store(1)
+    site.start()
+    assert eventually(lambda: site.ledger.position == site.harness.api.last_change)
+    assert eventually(lambda: site.writer.behind == 1)
+    assert site.harness.metrics["archive_skipped"] == 0
+
+    site.files.error = None
+    site.harness.clock.now += 40
+    site.writer.wake()
+    assert eventually(lambda: site.has(1) and site.writer.behind == 0)
+
+
+def test_what_cannot_be_read_for_days_is_given_up_and_counted(site: Site) -> None:
+    site.files.error = Overloaded("no memory")
+    site.store(1)
+    site.start()
+
+    def is_given_up() -> bool:
+        site.harness.clock.now += 86_400
+        site.writer.wake()
+        return site.harness.metrics["archive_skipped"] == 1
+
+    assert eventually(is_given_up)
+    assert eventually(lambda: site.writer.behind == 0)
+
+
+def test_a_broken_file_is_not_tried_again(site: Site) -> None:
+    site.files.error = BrokenPixelData("it ends too early")
+    site.store(1)
+    site.start()
+    assert eventually(lambda: site.harness.metrics["archive_skipped"] == 1 and site.writer.behind == 0)
+
+
+def test_an_instance_whose_uids_another_patient_has_is_written_once_it_is_alone(site: Site) -> None:
+    site.store(1)
+    api = site.harness.api
+    api.store(content(1), orthanc_id=orthanc_id(2), uuid=uuid(2), path=path(1))
+    site.start()
+    assert eventually(lambda: site.ledger.position == api.last_change)
+    assert eventually(lambda: site.writer.behind == 2)
+
+    api.delete(orthanc_id(2))
+    site.harness.clock.now += 40
+    site.writer.wake()
+    assert eventually(lambda: site.has(1) and site.writer.behind == 0)
+
+
+def test_what_was_opened_after_it_was_deleted_is_deleted(site: Site) -> None:
+    site.start()
+    site.store(1)
+    assert eventually(lambda: site.has(1))
+    site.harness.api.delete(orthanc_id(1))
+    site.inbox.wanted(orthanc_id(1))
+    assert eventually(lambda: not site.has(1))
+
+
+@pytest.mark.parametrize("to_study", ["", "1.2.9"])
+def test_a_deletion_reaches_what_a_correction_moved(site: Site, to_study: str) -> None:
+    site.start()
+    for number in (1, 2):
+        site.store(number)
+    assert eventually(lambda: site.has(1) and site.has(2))
+    moved = InstancePath(to_study or STUDY, "1.2.8", f"{INSTANCE}.1")
+    correction = Correction(
+        STUDY, "a mix-up", SERIES, (f"{INSTANCE}.1",), to_study=to_study, to_series=moved.series_instance_uid
+    )
+    site.tree.correct(correction)
+    assert site.tree.frame(moved, 1)
+
+    site.delete(1)
+    assert eventually(lambda: site.harness.metrics["archive_deleted"] == 1)
+    with pytest.raises(NotFound):
+        site.tree.frame(moved, 1)
+    assert site.has(2)
+    site.store(1)
+    assert eventually(lambda: site.harness.metrics["archive_skipped"] == 1)
 
 
 def test_the_local_cache_goes_first(site: Site) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from importlib import import_module
 
 from framecache.cli.errors import ExitCode
+from framecache.cli.periods import days
 from framecache.cli.session import Session
 
 Subparsers = _SubParsersAction  # argparse has no public name for this type
@@ -62,8 +63,12 @@ def _add_export(below: _Below) -> None:
     made = below.add("export", "exporting", "add instances of a running Orthanc", url=False)
     made.add_argument("--study", action="append", default=[], metavar="UID", help="only this study; may be repeated")
     made.add_argument("--modality", action="append", default=[], help="only series of this modality; may be repeated")
-    made.add_argument("--last", metavar="TIME", help="only studies that changed within this time, such as 30d or 4w")
-    made.add_argument("--older", metavar="TIME", help="only studies that did not change within this time, such as 1y")
+    made.add_argument(
+        "--last", type=days, metavar="TIME", help="only studies that changed within this time, such as 30d or 4w"
+    )
+    made.add_argument(
+        "--older", type=days, metavar="TIME", help="only studies that did not change within this time, such as 1y"
+    )
     _to(made)
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,16 +22,12 @@ from framecache.cli.server import Server
 from framecache.cli.session import Session
 from framecache.dicom.byte_reader import ByteReader, FileReader
 from framecache.errors import SourceError
-from framecache.tree.layout import file_name
 from framecache.tree.source import Source
 from framecache.tree.tree import Tree
-from framecache.tree.view import standings
 from framecache.tree.writer import Outcome
 
 _PAGE = 200
 _CHUNK = 1 << 20
-_TIME = re.compile(r"([1-9][0-9]{0,4})([dwy])")
-_DAYS = {"d": 1, "w": 7, "y": 365}
 
 
 def export(session: Session) -> ExitCode:
@@ -58,7 +53,8 @@ class _Wanted:
     @classmethod
     def of(cls, session: Session) -> _Wanted:
         arguments = session.arguments
-        first, last = _moment(arguments.last) or "", _moment(arguments.older) or "99999999T999999"
+        first = _moment(arguments.last) if arguments.last else ""
+        last = _moment(arguments.older) if arguments.older else "99999999T999999"
         return cls(tuple(arguments.study), tuple(arguments.modality), first, last)
 
     def studies(self, server: Server) -> Iterator[str]:
@@ -95,9 +91,7 @@ def _export(tree: Tree, session: Session, study: str, wanted: _Wanted, outcomes:
 
 def _attachments(tree: Tree, study: str) -> set[str]:
     """Orthanc's names of the files that the archive's live records are made of."""
-    log = tree.log.read_now(file_name(study))
-    found = standings(log.records, log.deletions).values()
-    return {standing.live.origin.attachment_uuid for standing in found if standing.live} - {""}
+    return {record.origin.attachment_uuid for record in tree.records(study)} - {""}
 
 
 def _source(server: Server, orthanc_id: str, stored: dict[str, Any]) -> Source:
@@ -135,11 +129,6 @@ def _find(server: Server, level: str, query: dict[str, str], content: list[str])
         since += len(found)
 
 
-def _moment(text: str | None) -> str | None:
-    """That long ago, as Orthanc writes it. Raises CommandError."""
-    if text is None:
-        return None
-    parts = _TIME.fullmatch(text)
-    if parts is None:
-        raise CommandError(f"{text} is not a time such as 30d, 4w or 1y", ExitCode.USAGE)
-    return f"{datetime.now(UTC) - timedelta(days=int(parts[1]) * _DAYS[parts[2]]):%Y%m%dT%H%M%S}"
+def _moment(days: int) -> str:
+    """So many days ago, as Orthanc writes it."""
+    return f"{datetime.now(UTC) - timedelta(days=days):%Y%m%dT%H%M%S}"

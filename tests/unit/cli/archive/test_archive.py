@@ -83,7 +83,7 @@ def test_a_bad_file_stops_nothing_and_is_named_with_its_reason(archive: str, fil
         (["gc", "/nonexistent", "--grace", "nan"], 2, "number of hours"),
         (["gc", "/nonexistent", "--grace", "inf"], 2, "number of hours"),
         (["verify", ""], 2, "is empty"),
-        (["export", "--to", "/nonexistent", "--last", "soon"], 2, "is not a time"),
+        (["export", "--to", "/nonexistent", "--last", "soon"], 2, "is not a period"),
         (["correct", "/nonexistent", "--study", STUDY, "--reason", "none"], 2, "nothing to correct"),
         (["correct", "/nonexistent", "--study", STUDY, "--reason", "none", "--set", "NoWord=1"], 2, "no keyword"),
         (["correct", "/nonexistent", "--study", STUDY, "--reason", "none", "--set", "=1"], 2, "no keyword"),
