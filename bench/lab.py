@@ -6,7 +6,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,7 +23,7 @@ from bench.process import drop_pages
 from bench.samples import DataSet, Size
 from bench.subject import NGINX, TRIVIAL, Subject
 from bench.tools import Tools
-from dev.orthanc_server import OrthancServer
+from dev.orthanc_server import OrthancFailed, OrthancServer
 from dev.upload import progress
 
 MOST_BODIES = 2000
@@ -144,7 +144,8 @@ class Lab:
         try:
             yield server
         finally:
-            server.kill()
+            with suppress(OrthancFailed):  # the measurement has stopped it itself
+                server.kill()
             shutil.rmtree(folder, ignore_errors=True)
 
     def server_on(self, folder: Path, subject: Subject) -> OrthancServer:

@@ -74,9 +74,17 @@ def _version(changelog: Path) -> str:
 
 
 def _revision() -> str:
-    command = ["git", "-C", str(CHECKOUT), "describe", "--always", "--dirty"]
+    """The commit that last changed the plugin, and whether it was changed since."""
+    found, changed = (
+        _git(*words, "--", "plugin", "orthanc.json")
+        for words in (("log", "-1", "--format=%h"), ("status", "--porcelain"))
+    )
+    return f"{found}{'-dirty' if changed else ''}" if found else "unknown revision"
+
+
+def _git(*words: str) -> str:
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(["git", "-C", str(CHECKOUT), *words], capture_output=True, text=True, check=False)
     except FileNotFoundError:
-        return "unknown revision"
-    return done.stdout.strip() or "unknown revision"
+        return ""
+    return done.stdout.strip()

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from bench.causes import cause
 from bench.figure import Figure
+from bench.results import Key, Results, Run
 from bench.rows import LEFT_OUT, Row
-from bench.run import Results
 
 LARGE = 1000
 COLUMNS = ("what", "Orthanc", "subject", "against", "subject's", "other's", "median", "p99", "ratio", "goal", "")
-
-
 SHORT_COLUMNS = ("what", "Orthanc", "subject", "against", "goal", "measured", "")
+MISSED_COLUMNS = ("what", "Orthanc", "against", "goal", "measured", "why, as far as we looked into it")
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ class Line:
     subject: Figure | None
     peer: Figure | None
     missing: str
+    runs: Sequence[Run] = ()
 
     @property
     def ratio(self) -> float | None:
@@ -37,76 +38,97 @@ class Line:
     @property
     def verdict(self) -> str:
         if self.ratio is None or self.subject is None:
-            return "not available"
+            return "not available" if self.missing else "not measured"
         return self.row.wanted.verdict(self.subject, self.peer)
+
+
+def keys(suite: str, row: Row) -> list[Key]:
+    """What has to be measured for a row: the subject's figure, and the other's."""
+    return [Key(suite, probe.name, subject.name) for probe, subject in row.measurements]
 
 
 def lines(suite: str, rows: Iterable[Row], results: Results) -> list[Line]:
     """The rows of one suite with their figures."""
-    made = []
-    for row in rows:
-        keys = [(probe.name, subject.name) for probe, subject in row.measurements]
-        figures = [results.figures.get(key) for key in keys]
-        missing = "; ".join(f"{key[1]}: {results.missing[key]}" for key in keys if key in results.missing)
-        made.append(Line(suite, row, figures[0], figures[1] if len(figures) > 1 else None, missing))
-    return made
+    return [_line(suite, row, results) for row in rows]
+
+
+def _line(suite: str, row: Row, results: Results) -> Line:
+    figures = [results.figure(key) for key in keys(suite, row)]
+    found = {key.subject: one for key in keys(suite, row) if (one := results.measurements.get(key))}
+    missing = "; ".join(f"{name}: {one.missing}" for name, one in found.items() if one.missing)
+    runs = [run for run in results.runs if any(one.run == run for one in found.values())]
+    return Line(suite, row, figures[0], figures[1] if len(figures) > 1 else None, missing, runs)
 
 
 @dataclass(frozen=True)
 class Report:
-    """A whole run."""
+    """All rows, with what was measured for them in one run or several."""
 
     title: str
-    date: str
-    seconds: float
-    machine: dict[str, str]
-    versions: dict[str, str]
+    results: Results
     lines: Sequence[Line]
 
     def markdown(self, chart: str) -> str:
         """The table, with what has to be known to read it."""
-        facts = [f"- {name}: {value}" for name, value in {**self.machine, **self.versions}.items()]
-        table = [_cells(COLUMNS), _cells(["---"] * len(COLUMNS)), *(_cells(cells(line)) for line in self.lines)]
         missing = dict.fromkeys(f"- {line.row.what}: {line.missing}" for line in self.lines if line.missing)
         parts = [
             f"# {self.title}",
-            f"Made by `make {self.title.split()[0]}` on {self.date} in {self.seconds / 60:.0f} minutes. "
+            f"Made by `make {self.title.split()[0]}`. "
             "The data are **synthetic data**: no image was ever a patient's. Load over loopback, client and server on "
             "the same machine: compare ratios with those of other machines, not times.",
-            "\n".join(facts),
+            *self._runs(),
             self._wanted(),
             f"![Ratios]({chart})",
+            *self._missed(),
             "## All rows",
-            "\n".join(table),
+            table(self._columns, (self._cells(line) for line in self.lines)),
             NOTES,
             *(["Not available:\n\n" + "\n".join(missing)] if missing else []),
             "Not measured here:\n\n" + "\n".join(f"- {line}" for line in LEFT_OUT),
         ]
         return "\n\n".join(parts) + "\n"
 
+    def _runs(self) -> Iterator[str]:
+        for number, run in enumerate(self.results.runs, 1):
+            facts = [f"- {name}: {value}" for name, value in {**run.machine, **run.versions}.items()]
+            head = f"Run {number}: {run.date}, {self.results.minutes(run):.0f} minutes"
+            yield "\n".join([head, "", *facts])
+
+    @property
+    def _columns(self) -> Sequence[str]:
+        return (*COLUMNS[:-1], "run", "") if len(self.results.runs) > 1 else COLUMNS
+
+    def _cells(self, line: Line) -> list[str]:
+        *first, verdict = cells(line)
+        runs = self.results.runs
+        numbers = ", ".join(str(runs.index(run) + 1) for run in line.runs)
+        return [*first, *([numbers] if len(runs) > 1 else []), verdict]
+
     def _wanted(self) -> str:
         """What was wanted and what was measured, in short; what was missed comes first."""
         wanted = [line for line in self.lines if line.row.wanted.bound is not None]
-        missed = [line for line in wanted if line.verdict != "reached"]
         reached = [line for line in wanted if line.verdict == "reached"]
-        table = [
-            _cells(SHORT_COLUMNS),
-            _cells(["---"] * len(SHORT_COLUMNS)),
-            *(_cells(short_cells(line)) for line in missed + reached),
-        ]
-        head = f"Of {len(wanted)} rows with a goal, {len(reached)} reached it and {len(missed)} did not."
-        return "\n\n".join(["## Goals and results", head, "\n".join(table)])
+        missed = [line for line in wanted if line.verdict.startswith("missed")]
+        others = [line for line in wanted if line not in reached and line not in missed]
+        left = f" {len(others)} were not measured." if others else ""
+        head = f"Of {len(wanted)} rows with a goal, {len(reached)} reached it and {len(missed)} did not.{left}"
+        listed = table(SHORT_COLUMNS, (short_cells(line) for line in [*others, *missed, *reached]))
+        return "\n\n".join(["## Goals and results", head, listed])
+
+    def _missed(self) -> Iterator[str]:
+        missed = [line for line in self.lines if line.verdict.startswith("missed")]
+        if missed:
+            yield "## What was missed, and why"
+            yield table(MISSED_COLUMNS, map(missed_cells, missed))
 
     def json(self) -> str:
-        """All raw figures; times in seconds."""
+        """All raw figures, times in seconds, and what the rows make of them."""
         told = [
             {
                 "what": line.row.what,
                 "orthanc": line.suite,
                 "subject": line.row.subject.name,
                 "against": line.row.peer.name if line.row.peer else None,
-                "subject_figure": asdict(line.subject) if line.subject else None,
-                "against_figure": asdict(line.peer) if line.peer else None,
                 "ratio": line.ratio,
                 "wanted": str(line.row.wanted),
                 "verdict": line.verdict,
@@ -114,14 +136,20 @@ class Report:
             }
             for line in self.lines
         ]
-        head = {"title": self.title, "data": "synthetic data", "date": self.date, "seconds": self.seconds}
-        return json.dumps({**head, "machine": self.machine, "versions": self.versions, "rows": told}, indent=1) + "\n"
+        whole = {"title": self.title, "data": "synthetic data", **self.results.as_json(), "rows": told}
+        return json.dumps(whole, indent=1) + "\n"
 
     def write(self, folder: Path, name: str, chart: str) -> None:
         """Write name.json and name.md."""
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{name}.json").write_text(self.json())
+        self.write_json(folder, name)
         (folder / f"{name}.md").write_text(self.markdown(chart))
+
+    def write_json(self, folder: Path, name: str) -> None:
+        """Write name.json, as a whole or not at all."""
+        folder.mkdir(parents=True, exist_ok=True)
+        new = folder / f".{name}.json.new"
+        new.write_text(self.json())
+        new.rename(folder / f"{name}.json")
 
 
 NOTES = (
@@ -139,6 +167,13 @@ def short_cells(line: Line) -> list[str]:
     ratio = "–" if line.ratio is None else number(line.ratio)
     peer = row.peer.name if row.peer else "–"
     return [row.what, line.suite, row.subject.name, peer, str(row.wanted), ratio, line.verdict]
+
+
+def missed_cells(line: Line) -> list[str]:
+    """One line of the table of what was missed."""
+    what, suite, _, peer, goal, measured, _ = short_cells(line)
+    subject = "" if line.row.subject.name == "framecache" else f" ({line.row.subject.name})"
+    return [f"{what}{subject}", suite, peer, goal, measured, cause(line.row, suite)]
 
 
 def cells(line: Line) -> list[str]:
@@ -178,6 +213,11 @@ def milliseconds(seconds: float | None) -> str:
     if seconds is None:
         return "–"
     return f"{number(seconds * 1000)} ms"
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """In Markdown."""
+    return "\n".join(map(_cells, [columns, ["---"] * len(columns), *rows]))
 
 
 def _cells(texts: Iterable[str]) -> str:

@@ -29,7 +29,10 @@ class Writable(Protocol):
 
 @dataclass(frozen=True)
 class Size:
-    """How much is measured. The quick one has fewer frames, instances and seconds, and rows less."""
+    """How much is measured. The quick one has fewer frames, instances and seconds, and rows less.
+
+    `rounds` are measured at most; none begins `round_seconds` after the first, as what takes long varies less.
+    """
 
     name: str
     frames: int
@@ -42,6 +45,7 @@ class Size:
     load_seconds: int
     slow_load_seconds: int
     rounds: int
+    round_seconds: int
     repeats: int
     slow_repeats: int
     small_files: int = 20_000
@@ -49,10 +53,26 @@ class Size:
     archived_series: int = 10_000
 
 
-FULL = Size("full", 69, 4, 200, 20_000, 1000, 220, 50, 5, 20, 5, 5, 1)
+FULL = Size("full", 69, 4, 200, 20_000, 1000, 220, 50, 5, 20, 5, 60, 5, 1)
 # 30 native frames are 279 MB: Orthanc 1.13 forgets files of more than 256 MiB after each request.
 QUICK = Size(
-    "quick", 30, 2, 40, 2000, 100, 30, 5, 2, 8, 1, 3, 1, small_files=2000, indexed_instances=50_000, archived_series=500
+    "quick",
+    30,
+    2,
+    40,
+    2000,
+    100,
+    30,
+    5,
+    2,
+    8,
+    1,
+    1,
+    3,
+    1,
+    small_files=2000,
+    indexed_instances=50_000,
+    archived_series=500,
 )
 
 DISTINCT_CINE_FRAMES = 10

@@ -8,13 +8,14 @@ from xml.etree import ElementTree
 
 import pytest
 
+from bench.causes import UNKNOWN
 from bench.chart import draw
 from bench.figure import Figure
 from bench.lab import Lab
 from bench.probe import Probe
 from bench.report import COLUMNS, Report, lines, shown
+from bench.results import Key, Measurement, Results, Run
 from bench.rows import Row
-from bench.run import Results
 from bench.subject import FRAMECACHE, NGINX, STOCK, Subject
 from bench.wanted import Rule, Wanted
 
@@ -29,19 +30,23 @@ ROWS = [
     Row("warm frames", PROBE, FRAMECACHE, STOCK, Wanted(Rule.TIMES_AS_MANY, 100)),
     Row("bytes read | disk", Probe("bytes", never), FRAMECACHE, None, Wanted(Rule.AT_MOST, 1.1)),
 ]
-RESULTS = Results(
-    {
-        ("warm", "framecache"): Figure(1180.4, "requests/s", 0.00598, 0.0194, raw={"loads": [1]}),
-        ("warm", "nginx sendfile"): Figure(1073.0, "requests/s"),
-        ("bytes", "framecache"): Figure(2.713, "× frame"),
-    },
-    {("warm", "stock, default"): "not one request ended in time"},
-)
+RUN = Run("2026-01-02", {"Cores": "2"}, {"wrk": "4.1.0"})
+MEASURED = {
+    ("warm", "framecache"): Figure(1180.4, "requests/s", 0.00598, 0.0194, raw={"loads": [1]}),
+    ("warm", "nginx sendfile"): Figure(1073.0, "requests/s"),
+    ("bytes", "framecache"): Figure(2.713, "× frame"),
+}
+MISSING = Key("forky", "warm", "stock, default"), Measurement(RUN, 9, None, "not one request ended in time")
 
 
 @pytest.fixture
-def report() -> Report:
-    return Report("bench", "2026-01-02", 90, {"Cores": "2"}, {"wrk": "4.1.0"}, lines("forky", ROWS, RESULTS))
+def results() -> Results:
+    return Results({Key("forky", *key): Measurement(RUN, 30, one) for key, one in MEASURED.items()} | dict([MISSING]))
+
+
+@pytest.fixture
+def report(results: Results) -> Report:
+    return Report("bench", results, lines("forky", ROWS, results))
 
 
 def table(report: Report, heading: str = "All rows") -> list[list[str]]:
@@ -66,7 +71,7 @@ def test_the_short_table_names_what_was_missed_first(report: Report) -> None:
 
     assert [row[-1] for row in short] == ["not available", "missed", "reached"]
     assert short[1] == [r"bytes read \| disk", "forky", "framecache", "–", "≤ 1.1", "2.71", "missed"]
-    assert "Of 3 rows with a goal, 1 reached it and 2 did not." in report.markdown("bench.svg")
+    assert "Of 3 rows with a goal, 1 reached it and 1 did not. 1 were not measured." in report.markdown("bench.svg")
 
 
 def test_the_reader_is_told_what_the_data_are_and_what_is_missing(report: Report) -> None:
@@ -81,7 +86,7 @@ def test_raw_figures_are_in_the_json(report: Report) -> None:
     told = json.loads(report.json())
 
     assert told["data"] == "synthetic data"
-    assert told["rows"][0]["subject_figure"]["raw"] == {"loads": [1]}
+    assert told["measurements"][0]["figure"]["raw"] == {"loads": [1]}
     assert [row["verdict"] for row in told["rows"]] == ["reached", "not available", "missed"]
 
 
@@ -94,6 +99,25 @@ def test_the_chart_has_the_rows_that_can_be_compared(report: Report, tmp_path: P
     assert "against nginx sendfile" in content
     assert "against stock" not in content
     assert content == (tmp_path / "two.svg").read_text()
+
+
+def test_each_missed_row_has_its_cause(report: Report) -> None:
+    _, _, missed = table(report, "What was missed, and why")
+
+    assert missed[0] == r"bytes read \| disk"
+    assert missed[-1] == UNKNOWN
+
+
+def test_rows_of_several_runs_name_theirs(results: Results) -> None:
+    later = Run("2026-01-03", RUN.machine, RUN.versions)
+    results.measurements[Key("forky", "bytes", "framecache")] = Measurement(later, 30, Figure(1.0, "× frame"))
+    report = Report("bench", results, lines("forky", ROWS, results))
+
+    header, _, *rows = table(report)
+
+    assert header[-2] == "run"
+    assert [row[-2] for row in rows] == ["1", "1", "2"]
+    assert "Run 1: 2026-01-02" in report.markdown("bench.svg")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,35 @@
+"""Why rows miss their goals, as far as somebody looked into it; the figures themselves stand in the tables."""
+
+from __future__ import annotations
+
+import re
+
+from bench.rows import Row
+
+UNKNOWN = "nobody has looked into it yet"
+# Patterns of "what | subject | against | suite"; the first that matches counts.
+CAUSES = {
+    r"^warm, \d connections.*framecache, index \| framecache": "the frames' pages: Orthanc's file is in the page cache "
+    "in pages of 4 KiB, and the cache's own files, written in pieces of 256 KiB, in larger ones. Reading 9.3 MB took "
+    "1.7 ms of CPU from the former and 0.6 ms from the latter",
+    r"^warm, \d connections.*\| nginx": "nginx hands pages to the socket without copying or reading them; the cache "
+    "first reads them into memory and compares a checksum",
+    r"^warm.*JPEG 2000.*\| stock": "the stock plugin has the whole instance (199 MB) in memory and copies the frame "
+    "from it: both are then as fast as loopback takes the bytes",
+    r"^warm.*\| stock, default \| trixie": "Orthanc 1.12.7 keeps the last 641 MB file in memory, and this row asks for "
+    "frames of one instance only: see the row of several in turn",
+    r"^warm, 8 connections.*trivial": "a route that only makes the same system calls (stat, open, read, close) reaches "
+    "0.53 to 0.62 of the trivial one; the rest is Python: negotiation, ETag, the multipart body",
+    r"^warm, one client while other instances are pre-extracted": "two workers read, checksum and write on the same "
+    "two cores; they run at the lowest priority, and share the disk",
+    r"^OHIF in Chromium, cold|^navigation to": "the browser takes the time: with all frames cached and in memory, it "
+    "needs about as long",
+    r"^upload by REST": "the metadata of each instance is made while others arrive, on the same two cores: see "
+    "docs/metadata.md",
+}
+
+
+def cause(row: Row, suite: str) -> str:
+    """Of a row that missed its goal."""
+    name = f"{row.what} | {row.subject.name} | {row.peer.name if row.peer else ''} | {suite}"
+    return next((text for pattern, text in CAUSES.items() if re.search(pattern, name)), UNKNOWN)
