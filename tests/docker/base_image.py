@@ -13,7 +13,9 @@ from tests.docker.engine import succeeds
 SUITE = "forky"
 """Debian's release with the same versions as orthancteam/orthanc:26.8.1."""
 
-PACKAGES = ("orthanc", "orthanc-dicomweb", "orthanc-python", "orthanc-gdcm", "python3-pip", "ca-certificates")
+ORTHANC = ("orthanc", "orthanc-dicomweb", "orthanc-python", "orthanc-gdcm", "python3-pip", "ca-certificates")
+CLUSTER = ("orthanc-postgresql", "postgresql-18", "nginx-light", "curl")
+PACKAGES = (*ORTHANC, *CLUSTER)
 
 
 def base_image() -> str:

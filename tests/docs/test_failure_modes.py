@@ -28,6 +28,9 @@ NOT_OURS = {
 # Who makes it happen to a real Orthanc, by row: the module in tests/integration, without its "test_", and the function.
 TESTS: dict[str, tuple[str, ...]] = {
     "the archive (`Archive`) is out of reach": ("archive.test_an_archive_out_of_reach_holds_up_nothing",),
+    "the shared database (`Cluster`) is out of reach": (
+        "cluster_database.test_a_shared_database_that_does_not_answer_holds_up_only_shared_work",
+    ),
     "the disk is full": ("failures.test_a_full_disk",),
     "less than `MinimumFreeDiskMB` is free": ("failures.test_others_who_fill_the_disk_push_out_what_nobody_asks_for",),
     # The one as root, the other as anybody else.

@@ -61,6 +61,19 @@ STATES = [
         id="the archive is out of reach",
     ),
     pytest.param(
+        make.status(
+            Cluster={
+                "Node": "pacs@a",
+                "Processes": 3,
+                "Pieces": [],
+                "Fault": {"Since": make.NOW, "Reason": "connection refused"},
+            }
+        ),
+        "Working, with advice",
+        "only shared work waits for it: connection refused",
+        id="the shared database does not answer",
+    ),
+    pytest.param(
         {
             "Version": "0.1.0",
             "Versions": {},

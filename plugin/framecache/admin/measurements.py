@@ -14,6 +14,7 @@ from framecache.instances.archive import ArchiveFigures
 from framecache.instances.catalogue import Catalogue
 from framecache.instances.entry import Entry
 from framecache.ports import Clock
+from framecache.prefetch.cluster_figures import ClusterFigures
 from framecache.prefetch.scheduler import Scheduler
 from framecache.store.buffers import BufferPool
 from framecache.store.store import Store
@@ -81,6 +82,7 @@ class Present:
     bytes_in_flight: int
     archive: ArchiveFigures = field(default_factory=ArchiveFigures)
     incomplete_series: int = 0
+    cluster: ClusterFigures = field(default_factory=ClusterFigures)
 
 
 class Measurements:
@@ -98,8 +100,9 @@ class Measurements:
         pool: BufferPool,
         archive: Callable[[], ArchiveFigures] = ArchiveFigures,
         incomplete_series: Callable[[], int] = int,
+        cluster: Callable[[], ClusterFigures] = ClusterFigures,
     ) -> None:
-        self._archive, self._incomplete_series = archive, incomplete_series
+        self._archive, self._incomplete_series, self._cluster = archive, incomplete_series, cluster
         self._findings, self._settings, self._clock, self._catalogue = findings, settings, clock, catalogue
         self._store, self._scheduler, self._change_feed, self._pool = store, scheduler, change_feed, pool
         self._cache, self._valid_until = CacheFigures(0, 0, 0, TotalUsage()), 0.0
@@ -120,6 +123,7 @@ class Measurements:
             bytes_in_flight=self._pool.leased,
             archive=self._archive(),
             incomplete_series=self._incomplete_series(),
+            cluster=self._cluster(),
         )
 
     def _count(self) -> CacheFigures:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Literal, get_args
 
@@ -12,6 +12,7 @@ from framecache.admin.area import Answer, Content
 from framecache.admin.measurements import Measurements, Present
 from framecache.errors import HandOverCause
 from framecache.ports import OrthancModule
+from framecache.prefetch.cluster_figures import KINDS, ClusterFigures, PieceCounts
 from framecache.store.parts import RemovalCause
 from framecache.telemetry.histogram import Reading
 from framecache.telemetry.metrics import CounterName, Metrics, MissCause
@@ -108,9 +109,17 @@ def families(present: Present, metrics: Metrics) -> Iterator[Family]:
     yield from _state(present)
     yield from _cache(present)
     yield from _queue(present)
+    yield from _cluster(present.cluster)
     yield from _counters(metrics)
     yield from _by_cause(metrics)
     yield from _times(metrics)
+
+
+def named(families: Iterable[Family], node: str) -> Iterator[Family]:
+    """The same with the label `node`, so that several nodes can be told apart; unchanged if it is ""."""
+    for family in families:
+        samples = [replace(one, labels={"node": node, **one.labels}) for one in family.samples]
+        yield replace(family, samples=samples) if node else family
 
 
 def _state(present: Present) -> Iterator[Family]:
@@ -162,6 +171,26 @@ def _queue(present: Present) -> Iterator[Family]:
     )
 
 
+def _cluster(figures: ClusterFigures) -> Iterator[Family]:
+    yield _gauge(
+        "cluster_unreachable", "Whether the shared database (Cluster) does not answer (1).", bool(figures.error)
+    )
+    yield _gauge("cluster_processes", "Orthancs and workers that take part in shared work now.", figures.processes)
+    known = {kind: PieceCounts(kind) for kind in KINDS} | {one.kind: one for one in figures.pieces}
+    samples = [
+        Sample(count, {"kind": one.kind, "state": state})
+        for one in known.values()
+        for state, count in (
+            ("waiting", one.waiting),
+            ("at_work", one.at_work),
+            ("done", one.done),
+            ("failed", one.failed),
+        )
+    ]
+    meaning = "Pieces of shared work in its present run, of all nodes and workers."
+    yield Family("frame_cache_shared_pieces", "gauge", meaning, samples)
+
+
 def _counters(metrics: Metrics) -> Iterator[Family]:
     for event, (name, meaning) in _COUNTERS.items():
         yield Family(f"frame_cache_{name}_total", "counter", meaning, single(metrics[event]))
@@ -201,14 +230,15 @@ def _causes(name: str, meaning: str, counted: Mapping[str, int], causes: tuple[s
 class Monitoring:
     """The area of Prometheus."""
 
-    def __init__(self, metrics: Metrics, measurements: Measurements, module: OrthancModule) -> None:
-        self._metrics, self._measurements, self._module = metrics, measurements, module
+    def __init__(self, metrics: Metrics, measurements: Measurements, module: OrthancModule, node: str = "") -> None:
+        """`node` is the label of all samples; "" for none."""
+        self._metrics, self._measurements, self._module, self._node = metrics, measurements, module, node
         self.get_routes: Mapping[str, Answer] = {"metrics": self.metrics}
         self.post_routes: Mapping[str, Answer] = {}
 
     def metrics(self) -> Content:
         """GET /frame-cache/metrics."""
-        return Content(text(families(self._measurements.take(), self._metrics)).encode(), CONTENT_TYPE)
+        return Content(text(self._families()).encode(), CONTENT_TYPE)
 
     def publish(self) -> None:
         """Write all metrics but histograms into Orthanc's own metrics, as 32-bit floats.
@@ -216,6 +246,9 @@ class Monitoring:
         Call it only while Orthanc runs: before ORTHANC_STARTED it accepts no metrics.
         """
         kind = self._module.MetricsType.DEFAULT
-        for family in families(self._measurements.take(), self._metrics):
+        for family in self._families():
             for sample in family.samples if family.kind != "histogram" else ():
                 self._module.SetMetricsValue(series_name(family, sample), float(sample.value), kind)
+
+    def _families(self) -> Iterator[Family]:
+        return named(families(self._measurements.take(), self._metrics), self._node)

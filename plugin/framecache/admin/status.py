@@ -15,6 +15,7 @@ from framecache.errors import HandOverCause
 from framecache.instances.archive import ArchiveFigures
 from framecache.instances.catalogue import Catalogue
 from framecache.prefetch.change_feed import ChangeFeed
+from framecache.prefetch.cluster_figures import ClusterFigures
 from framecache.prefetch.scheduler import Scheduler
 from framecache.store.buffers import BufferPool
 from framecache.store.store import Store
@@ -58,7 +59,11 @@ class Status:
         metrics: Metrics,
         url: PublicUrl,
         archive: Callable[[], ArchiveFigures] = ArchiveFigures,
+        node: str = "",
+        cluster: Callable[[], ClusterFigures] = ClusterFigures,
     ) -> None:
+        """`node` is the name among the others that share work; "" where nothing is shared."""
+        self._node, self._cluster = node, cluster
         self._findings, self._settings, self._catalogue, self._store = findings, settings, catalogue, store
         self._scheduler, self._change_feed, self._pool, self._metrics = scheduler, change_feed, pool, metrics
         self._url, self._archive = url, archive
@@ -81,6 +86,7 @@ class Status:
             "MaximumBytes": self._settings.maximum_size_mb * MEGABYTE,
             "Degraded": self._degraded(),
             "Archive": self._archived(),
+            "Cluster": self._shared(),
             "PinnedStudies": sorted(self._catalogue.on_desk(self._store.pins.studies)),
             "BytesInFlight": self._pool.leased,
             "QueueLength": self._scheduler.queue_length + self._change_feed.queue_length,
@@ -104,6 +110,18 @@ class Status:
         figures = self._archive()
         fault = {"Since": iso(figures.since), "Reason": figures.error} if figures.error else None
         return {"Behind": figures.behind, "Fault": fault}
+
+    def _shared(self) -> dict[str, Any] | None:
+        """What all nodes share, and since when and why the shared database does not answer."""
+        if not self._node:
+            return None
+        figures = self._cluster()
+        fault = {"Since": iso(figures.since), "Reason": figures.error} if figures.error else None
+        pieces = [
+            {"Kind": one.kind, "Waiting": one.waiting, "AtWork": one.at_work, "Done": one.done, "Failed": one.failed}
+            for one in figures.pieces
+        ]
+        return {"Node": self._node, "Processes": figures.processes, "Pieces": pieces, "Fault": fault}
 
     def _usage(self) -> tuple[int, int, int]:
         return self._store.space.rows(), self._store.space.used(), self._store.metadata.number()

@@ -32,7 +32,18 @@ def admin_areas(
     catalogue, store, scheduler, metrics = core.catalogue, core.store, prefetch.scheduler, site.metrics
     change_feed, pool, archive = prefetch.change_feed, core.pool, Hierarchy(site.api)
     yield Status(
-        site.findings, site.settings, catalogue, store, scheduler, change_feed, pool, metrics, site.url, archive_state
+        site.findings,
+        site.settings,
+        catalogue,
+        store,
+        scheduler,
+        change_feed,
+        pool,
+        metrics,
+        site.url,
+        archive_state,
+        site.node,
+        prefetch.backfill.figures,
     )
     yield ResourceUsage(archive, catalogue, store, scheduler, completeness.expected)
     yield Actions(
@@ -69,4 +80,5 @@ def measurements_of(
         core.pool,
         archive_state,
         lambda: completeness.incomplete,
+        prefetch.backfill.figures,
     )

@@ -45,7 +45,7 @@ class App:
         completeness = self._maintenance.completeness
         measurements = measurements_of(site, core, prefetch, state, completeness)
         statistics = Statistics(site.metrics, measurements, site.clock)
-        monitoring = Monitoring(site.metrics, measurements, site.module)
+        monitoring = Monitoring(site.metrics, measurements, site.module, site.node)
         self._areas = [
             *admin_areas(site, core, prefetch, self._jobs, state, completeness),
             statistics,

@@ -14,7 +14,7 @@ from framecache.admin.checks import Findings
 from framecache.admin.page import PATTERN, PageFiles, PageRoute, explorer_script
 from framecache.admin.routes import Access, JsonRoute
 from framecache.app.app import App, OnChange
-from framecache.app.site import Site
+from framecache.app.site import Site, node_name
 from framecache.app.tracing import trace
 from framecache.config.reading import is_strict, lenient_admin_settings, read_settings
 from framecache.config.settings import Settings
@@ -60,7 +60,7 @@ def install(module: OrthancModule, on_change: OnChange | None = None, explorer: 
     else:
         take_any_bytes()
         storage = _storage_directory(module, configuration)
-        tracer = trace(os.environ, settings.python, findings)
+        tracer = trace(os.environ, settings.python, findings, node_name(configuration))
         metrics = Metrics(tracer.journal.missed) if tracer else Metrics()
         App(Site(module, configuration, settings, storage, findings, tracer, metrics)).register(on_change)
         explorer = f"{explorer_script()}\n{explorer}" if settings.admin_routes else explorer

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import socket
 from dataclasses import dataclass
 from importlib import import_module
 
@@ -101,13 +99,13 @@ def _extraction_workers(site: Site, core: Core, scheduler: Scheduler, cost: Extr
 
 def _backfill(site: Site, core: Core, studies: Studies, admission: Admission, scheduler: Scheduler) -> BackfillControl:
     """Shared with other nodes where `Cluster` is set and its extra is there: procrastinate and psycopg."""
-    dsn, plan = os.environ.get("FRAMECACHE_CLUSTER") or site.settings.cluster, _backfill_plan(site.settings)
+    dsn, plan = site.cluster, _backfill_plan(site.settings)
     parts = (studies, admission, scheduler, core.store, site.clock, plan)
     if not dsn:
         return Backfill(*parts)
-    node = f"{site.configuration.get('Name') or 'Orthanc'}@{socket.gethostname()}"
     try:
-        shared: BackfillControl = import_module("framecache.cluster.shared_backfill").SharedBackfill(dsn, node, *parts)
+        module = import_module("framecache.cluster.shared_backfill")
+        shared: BackfillControl = module.SharedBackfill(dsn, site.node, *parts)
     except (ImportError, FrameCacheError) as error:
         site.findings.note(checks.check_cluster(reason(error)))
         logger.error("work is not shared: %s", reason(error))

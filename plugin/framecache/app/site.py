@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -58,8 +60,24 @@ class Site:
         settings = [self.configuration.get(name) for name in ("DefaultEncoding", "Dictionary", "LoadPrivateDictionary")]
         return xxhash.xxh3_64_hexdigest(json.dumps(settings, sort_keys=True).encode())
 
+    @cached_property
+    def cluster(self) -> str:
+        """The connection string of the database that nodes share; "" if nothing is shared. The environment's wins."""
+        return os.environ.get("FRAMECACHE_CLUSTER") or self.settings.cluster
+
+    @cached_property
+    def node(self) -> str:
+        """The name of this Orthanc among those that share work; "" if nothing is shared."""
+        return node_name(self.configuration) if self.cluster else ""
+
     @property
     def url(self) -> PublicUrl:
         """Where DICOMweb's routes are."""
         section = self.configuration.get("DicomWeb")
         return PublicUrl.from_configuration(section if isinstance(section, Mapping) else {})
+
+
+def node_name(configuration: Mapping[str, Any]) -> str:
+    """Orthanc's name and the machine's: one process, as traces and other nodes know it."""
+    name = f"{configuration.get('Name') or 'Orthanc'}@{socket.gethostname()}"
+    return "".join(letter for letter in name if letter.isprintable())  # what databases and collectors can store

@@ -14,7 +14,7 @@ from framecache.telemetry.tracing.tracer import Tracer
 logger = logging.getLogger(__name__)
 
 
-def trace(environment: Mapping[str, str], python: str, findings: Findings) -> Tracer | None:
+def trace(environment: Mapping[str, str], python: str, findings: Findings, node: str = "") -> Tracer | None:
     """None where nothing asks for traces, or they cannot be had in the form that is asked for."""
 
     def note(error: str | None) -> None:
@@ -27,4 +27,4 @@ def trace(environment: Mapping[str, str], python: str, findings: Findings) -> Tr
         return None
     error = protocol_error(environment)
     findings.note(checks.check_tracing(error))
-    return None if error else Tracer(python, note, SENTINEL.study_instance_uid)
+    return None if error else Tracer(python, note, SENTINEL.study_instance_uid, node)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from framecache.cluster.database import Database
@@ -12,12 +13,13 @@ from framecache.cluster.node_backfill import NodeBackfill
 from framecache.cluster.piece_queue import PieceQueue
 from framecache.cluster.shared_jobs import SharedJob
 from framecache.cluster.shared_work import SharedWork
-from framecache.errors import Overloaded
+from framecache.errors import Overloaded, reason
 from framecache.orthanc.studies import Studies
 from framecache.ports import Clock
 from framecache.prefetch.admission import Admission
 from framecache.prefetch.backfill_plan import Allowance, BackfillState, Plan, Progress, SharedProgress
 from framecache.prefetch.backfill_search import Search
+from framecache.prefetch.cluster_figures import ClusterFigures, PieceCounts
 from framecache.prefetch.scheduler import Scheduler
 from framecache.store.store import Store
 from framecache.worker import Worker
@@ -25,6 +27,7 @@ from framecache.worker import Worker
 BACKFILL = "backfill"
 _LOOK_SECONDS = 1.0
 _PATIENCE = 5.0
+_RETRY_SECONDS = 5.0
 
 
 class SharedBackfill:
@@ -55,7 +58,14 @@ class SharedBackfill:
         self._others: list[SharedJob] = []
         self._wishes, self._is_granted = list[Callable[[], None]](), threading.Event()
         self._look_seconds, self.is_wanted = look_seconds, plan.starts
-        self._worker = Worker("shared-backfill", self._turn, task="following the shared backfill", retry_seconds=5.0)
+        self._clock, self._figures = clock, ClusterFigures()
+        self._worker = Worker(
+            "shared-backfill",
+            self._turn,
+            task="following the shared backfill",
+            on_error=self._failed,
+            retry_seconds=_RETRY_SECONDS,
+        )
         self.done = self._work.done
 
     def start(self) -> None:
@@ -80,6 +90,10 @@ class SharedBackfill:
     def others(self) -> list[SharedProgress]:
         """What workers share: the export to an archive, its verification, its garbage collection."""
         return [_progress(job) for job in self._others]
+
+    def figures(self) -> ClusterFigures:
+        """Those of the last look."""
+        return self._figures
 
     def pause_other(self, kind: str) -> None:
         """Pause it on all machines. Raises Overloaded."""
@@ -145,8 +159,23 @@ class SharedBackfill:
         jobs = {job.kind: job for job in self._queue.jobs.all()}
         self._job = jobs.pop(BACKFILL, None)
         self._others = list(jobs.values())
+        self._figures = ClusterFigures(self._queue.jobs.processes(), self._counted())
         self._is_granted.set()
         return self._look_seconds
+
+    def _counted(self) -> list[PieceCounts]:
+        at_work, jobs = self._queue.jobs.at_work(), [*filter(None, [self._job]), *self._others]
+        return [_counts(job, at_work) for job in jobs]
+
+    def _failed(self, error: Exception) -> None:
+        since = self._figures.since if self._figures.error else self._clock.time()
+        self._figures = replace(self._figures, error=reason(error), since=since)
+
+
+def _counts(job: SharedJob, at_work: Mapping[str, int]) -> PieceCounts:
+    """A piece that has just ended may still be at work, and one that is done twice counts once."""
+    running = min(at_work.get(job.kind, 0), job.unfinished)
+    return PieceCounts(job.kind, job.unfinished - running, running, job.done, job.failed)
 
 
 def _progress(job: SharedJob) -> SharedProgress:

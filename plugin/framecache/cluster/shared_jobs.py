@@ -13,6 +13,7 @@ from framecache.cluster.database import Database
 from framecache.cluster.piece import Piece, Plan
 
 SharedState = Literal["running", "paused", "done"]
+_SILENCE_SECONDS = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,24 @@ class SharedJobs:
         """The present runs of all kinds."""
         with self._database.transaction() as connection, connection.cursor(row_factory=class_row(SharedJob)) as cursor:
             return cursor.execute("SELECT * FROM shared_jobs ORDER BY kind").fetchall()
+
+    def at_work(self) -> dict[str, int]:
+        """How many pieces of each kind are at work now, on all machines."""
+        with self._database.transaction() as connection:
+            found = connection.execute(
+                "SELECT split_part(queue_name, '/', 1), count(*) FROM procrastinate_jobs"
+                " WHERE status = 'doing' AND queue_name LIKE '%/piece' GROUP BY 1"
+            )
+            return dict(found.fetchall())
+
+    def processes(self) -> int:
+        """How many processes take pieces: those that were heard of lately."""
+        with self._database.transaction() as connection:
+            found = connection.execute(
+                "SELECT count(*) FROM procrastinate_workers WHERE last_heartbeat > now() - interval '1 second' * %s",
+                [_SILENCE_SECONDS],
+            )
+            return int(found.fetchall()[0][0])
 
     def begin(self, connection: Connection[Any], kind: str, *, resume: bool) -> None:
         """Begin the first run. To `resume` ends a pause, and begins the next run of what is done."""

@@ -19,6 +19,7 @@ from framecache.ports import Clock
 from framecache.prefetch.admission import Admission
 from framecache.prefetch.backfill_plan import Allowance, BackfillState, Pace, Plan, Progress, SharedProgress
 from framecache.prefetch.backfill_search import Found, Search
+from framecache.prefetch.cluster_figures import ClusterFigures
 from framecache.prefetch.scheduler import Scheduler
 from framecache.prefetch.task import Priority
 from framecache.store.store import Store
@@ -96,6 +97,10 @@ class Backfill:
 
     def pause_other(self, kind: str) -> None:
         """There is none."""
+
+    def figures(self) -> ClusterFigures:
+        """None: this node works alone."""
+        return ClusterFigures()
 
     def _change(self, state: BackfillState, reason: str) -> None:
         """Wait a little until this is saved, so that whoever is answered can rely on it."""

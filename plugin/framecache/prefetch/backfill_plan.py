@@ -10,6 +10,7 @@ from typing import Literal, Protocol, Self
 
 from framecache.config.reading import Hours
 from framecache.ports import Clock
+from framecache.prefetch.cluster_figures import ClusterFigures
 from framecache.store.store import Store
 
 BackfillState = Literal["off", "running", "waiting", "paused", "full", "done"]
@@ -104,6 +105,9 @@ class BackfillControl(Protocol):
 
     def pause_other(self, kind: str) -> None:
         """Pause such work on all machines."""
+
+    def figures(self) -> ClusterFigures:
+        """What is shared, for status and metrics; nothing where nothing is shared."""
 
 
 class Allowance:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from framecache.admin.prometheus import Family, Sample, histogram, series_name, single, text
+from framecache.admin.prometheus import Family, Sample, histogram, named, series_name, single, text
 from framecache.telemetry.histogram import Histogram
 from hypothesis import given
 from hypothesis import strategies as st
@@ -40,3 +40,13 @@ def test_the_buckets_of_a_histogram_count_all_below_them() -> None:
 
 def test_a_series_is_named_with_its_labels() -> None:
     assert series_name(Family("a", "gauge", "A.", []), Sample(1, {"x": "y"}, "_sum")) == 'a_sum{x="y"}'
+
+
+@pytest.mark.parametrize(("node", "labels"), [("", {"x": "y"}), ("a@b", {"node": "a@b", "x": "y"})])
+def test_a_node_among_others_is_named_in_each_sample(node: str, labels: dict[str, str]) -> None:
+    family = Family("a", "gauge", "A.", [Sample(1, {"x": "y"}), Sample(2, {})])
+
+    assert [sample.labels for one in named([family], node) for sample in one.samples] == [
+        labels,
+        {name: value for name, value in labels.items() if name != "x"},
+    ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from framecache.admin.measurements import Measurements
 from framecache.admin.prometheus import Monitoring, families
 from framecache.admin.statistics import Statistics
 from framecache.config.reading import read_settings
+from framecache.prefetch.cluster_figures import ClusterFigures, PieceCounts
 from framecache.prefetch.task import Priority
 from framecache.store.disk.disk_store import DiskStore
 from framecache.store.resilient_store import ResilientStore
@@ -139,6 +141,21 @@ def test_names_are_ours_counters_end_as_counters_do_and_none_comes_twice(bench: 
         assert family.name.startswith("frame_cache_")
         assert family.name.endswith("_total") == (family.kind == "counter"), family.name
         assert family.meaning.endswith(".")
+
+
+def test_shared_work_is_told_by_kind_and_state_and_each_kind_from_the_start(bench: Bench) -> None:
+    figures = ClusterFigures(3, [PieceCounts("export", 5, 2, 7, 1), PieceCounts("of a newer version", 1)], "gone", 1.0)
+    told = {
+        family.name: family for family in families(replace(bench.measurements.take(), cluster=figures), bench.metrics)
+    }
+
+    pieces = {tuple(one.labels.values()): one.value for one in told["frame_cache_shared_pieces"].samples}
+    states = ("waiting", "at_work", "done", "failed")
+    assert [pieces["export", state] for state in states] == [5, 2, 7, 1]
+    assert [pieces["backfill", state] for state in states] == [0, 0, 0, 0]
+    assert pieces["of a newer version", "waiting"] == 1
+    singles = ("frame_cache_cluster_processes", "frame_cache_cluster_unreachable")
+    assert [told[name].samples[0].value for name in singles] == [3, 1]
 
 
 def test_orthanc_is_told_all_but_the_buckets(bench: Bench) -> None:

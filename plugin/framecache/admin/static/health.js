@@ -7,10 +7,10 @@ const ICONS = { good: "✓", warn: "!", bad: "✕" };
 const NAMES = { DicomWebPlugin: "DICOMweb plugin", OhifDataSource: "OHIF data source", OrthancVersion: "Orthanc version", PythonPluginVersion: "Python plugin version" };
 
 /** What the status says in one word, with how bad that is. */
-export function verdict({ Serving: serving, Degraded: degraded, Checks: checks, Archive: archive }) {
+export function verdict({ Serving: serving, Degraded: degraded, Checks: checks, Archive: archive, Cluster: cluster }) {
   if (!serving) return ["bad", "Off"];
   if (degraded) return ["bad", "Degraded"];
-  const isWell = checks.every((check) => check.Passed) && !archive?.Fault;
+  const isWell = checks.every((check) => check.Passed) && !archive?.Fault && !cluster?.Fault;
   return isWell ? ["good", "Working"] : ["warn", "Working, with advice"];
 }
 
@@ -86,7 +86,7 @@ export class Health {
     document.title = level === "good" ? "Frame cache" : `${text} – frame cache`;
   }
 
-  #advise({ Checks: checks, Degraded: degraded, Archive: archive }) {
+  #advise({ Checks: checks, Degraded: degraded, Archive: archive, Cluster: cluster }) {
     const failed = checks.filter((check) => !check.Passed && !(degraded && check.Name === "Directory"));
     const found = failed.map((check) => ({ title: words(check.Name), text: check.Advice }));
     if (degraded) {
@@ -96,6 +96,10 @@ export class Health {
     if (archive?.Fault) {
       const since = new Date(archive.Fault.Since).toLocaleString();
       found.push({ title: "Archive", text: `Out of reach since ${since}; nothing else waits for it: ${archive.Fault.Reason}` });
+    }
+    if (cluster?.Fault) {
+      const since = new Date(cluster.Fault.Since).toLocaleString();
+      found.push({ title: "Cluster", text: `The shared database has not answered since ${since}; only shared work waits for it: ${cluster.Fault.Reason}` });
     }
     byId("advice").hidden = !found.length;
     this.#advice.show(found);

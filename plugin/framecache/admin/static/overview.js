@@ -63,6 +63,11 @@ const FIGURES = {
     state: status.Archive.Fault ? "warn" : "",
     detail: `${counted(status.ArchiveWritten, "instance")} written and ${counted(status.ArchiveReads, "frame")} read since the start; ${counted(status.Archive.Behind, "change")} behind`,
   },
+  "Cluster": ({ status }) => status.Cluster && {
+    value: status.Cluster.Fault ? "No answer" : counted(status.Cluster.Processes, "process", "processes"),
+    state: status.Cluster.Fault ? "warn" : "",
+    detail: `${status.Cluster.Fault ? "nodes and workers share work when the database answers" : "nodes and workers share work"}; this is ${status.Cluster.Node}`,
+  },
   "Evicted": ({ statistics }) => statistics && {
     value: count(sum(statistics.Day.EvictedInstances)),
     detail: `${sum(statistics.Day.EvictedInstances) === 1 ? "instance" : "instances"} in the last day; ${count(statistics.Totals.EvictedInstances)} since the start, ${bytes(statistics.Totals.EvictedBytes)}`,

@@ -8,6 +8,7 @@ import logging
 import subprocess
 from collections.abc import Callable, Mapping
 from typing import IO
+from urllib.parse import quote
 
 from framecache.ports import Clock
 from framecache.processes import environment
@@ -62,14 +63,15 @@ class Exporter:
         clock: Clock,
         on_ready: Callable[[str | None], None],
         *,
+        node: str = "",
         seconds: float = _SECONDS,
         restart_seconds: float = _RESTART_SECONDS,
     ) -> None:
-        """`on_ready` receives the reason why no traces can be sent, or None if they can.
+        """`on_ready` receives the reason why no traces can be sent, or None if they can. `node` names this Orthanc.
 
         Records are sent every `seconds`; a process that ended is restarted after `restart_seconds`.
         """
-        self._seconds, self._restart_seconds = seconds, restart_seconds
+        self._node, self._seconds, self._restart_seconds = node, seconds, restart_seconds
         self._journal, self._python, self._clock = journal, python, clock
         self._on_ready = on_ready
         self._process: subprocess.Popen[bytes] | None = None
@@ -104,8 +106,8 @@ class Exporter:
         return None if self._worker.is_stopping else error
 
     def _start(self) -> subprocess.Popen[bytes]:
-        # -P: import nothing from Orthanc's working directory.
-        command = [self._python, "-P", "-m", "framecache.telemetry.tracing.process"]
+        # -P: import nothing from Orthanc's working directory. A name may have letters that the locale cannot encode.
+        command = [self._python, "-P", "-m", "framecache.telemetry.tracing.process", quote(self._node)]
         pipe = subprocess.PIPE
         self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, env=environment())  # noqa: S603
         return self._process

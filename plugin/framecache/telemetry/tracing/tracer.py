@@ -20,14 +20,19 @@ class Tracer:
     """Records requests in the journal, and exports it. Recording on Orthanc's threads returns at once."""
 
     def __init__(
-        self, python: str, on_ready: Callable[[str | None], None], ignored_study: str = "", clock: Clock = time
+        self,
+        python: str,
+        on_ready: Callable[[str | None], None],
+        ignored_study: str = "",
+        node: str = "",
+        clock: Clock = time,
     ) -> None:
         """`on_ready` receives the reason why no traces can be sent, or None if they can.
 
-        Requests for the study `ignored_study` are the plugin's own.
+        Requests for the study `ignored_study` are the plugin's own. `node` names this Orthanc in traces.
         """
         self._clock, self._ignored_study, self.journal = clock, ignored_study, Journal()
-        exporter = Exporter(self.journal, python, clock, on_ready)
+        exporter = Exporter(self.journal, python, clock, on_ready, node=node)
         self.start, self.stop, self.join = exporter.start, exporter.stop, exporter.join
 
     def watched(self, route: Callable[..., None]) -> Callable[..., None]:

@@ -16,7 +16,7 @@ GROUPS = ["1.2", "1.3", "1.4", "1"]
 
 @pytest.fixture
 def tracer() -> Tracer:
-    return Tracer("python3", lambda _: None, "0.0", FakeClock(7.0))
+    return Tracer("python3", lambda _: None, "0.0", clock=FakeClock(7.0))
 
 
 def ask(tracer: Tracer, route: Any, output: FakeOutput | None = None, **request: Any) -> list[Record]:

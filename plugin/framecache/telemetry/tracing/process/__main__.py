@@ -13,6 +13,7 @@ import signal
 import sys
 from contextlib import ExitStack
 from typing import IO
+from urllib.parse import unquote
 
 from framecache.telemetry.tracing.records import unpack
 
@@ -25,15 +26,15 @@ def main() -> None:
     for end in (signal.SIGINT, signal.SIGTERM):  # meant for Orthanc, which then closes standard input
         signal.signal(end, signal.SIG_IGN)
     logging.basicConfig(stream=sys.stdout, level=logging.WARNING, format="%(message)s")
-    serve(sys.stdin.buffer)
+    serve(sys.stdin.buffer, unquote("".join(sys.argv[1:])))
 
 
-def serve(lines: IO[bytes]) -> None:
-    """Run until standard input ends."""
+def serve(lines: IO[bytes], node: str = "") -> None:
+    """Run until standard input ends. `node` names the Orthanc in whose name it sends."""
     with ExitStack() as stack:
         try:
             sending = importlib.import_module("framecache.telemetry.tracing.process.spans")
-            spans = stack.enter_context(sending.spans())
+            spans = stack.enter_context(sending.spans(node=node))
         except Exception as error:  # noqa: BLE001 - a missing extra, or any error of the SDK
             _greet(str(error))
             return

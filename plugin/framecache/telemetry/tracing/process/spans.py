@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.resources import SERVICE_NAME, OTELResourceDetector, Resource
+from opentelemetry.sdk.resources import SERVICE_INSTANCE_ID, SERVICE_NAME, OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.trace import SpanKind, StatusCode, Tracer, set_span_in_context
@@ -202,12 +202,20 @@ class Spans:
 
 
 @contextmanager
-def spans(exporter: SpanExporter | None = None) -> Iterator[Spans]:
-    """Spans that are sent in the background, by OTLP or `exporter`; the rest is sent at the end."""
-    named = SERVICE_NAME in OTELResourceDetector().detect().attributes
-    provider = TracerProvider(resource=Resource.create({} if named else {SERVICE_NAME: _NAME}), shutdown_on_exit=False)
+def spans(exporter: SpanExporter | None = None, *, node: str = "") -> Iterator[Spans]:
+    """Spans that are sent in the background, by OTLP or `exporter`; the rest is sent at the end.
+
+    They come from the Orthanc `node`, unless the environment says otherwise.
+    """
+    provider = TracerProvider(resource=_resource(node), shutdown_on_exit=False)
     provider.add_span_processor(BatchSpanProcessor(exporter or OTLPSpanExporter()))
     try:
         yield Spans(provider.get_tracer(_NAME))
     finally:
         provider.shutdown()
+
+
+def _resource(node: str) -> Resource:
+    """What the environment says wins: the SDK's own default for the name would hide ours."""
+    usual = {SERVICE_NAME: _NAME, SERVICE_INSTANCE_ID: node} if node else {SERVICE_NAME: _NAME}
+    return Resource.create({**usual, **OTELResourceDetector().detect().attributes})

@@ -20,7 +20,7 @@ from tests.unit.own_files import only_here
 class Kept:
     def __init__(self) -> None:
         self.records: list[Record] = []
-        self.ended = False
+        self.ended, self.node = False, ""
 
     def add(self, record: Record) -> None:
         self.records.append(record)
@@ -30,14 +30,15 @@ def test_it_reads_to_the_end(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     kept = Kept()
 
     @contextmanager
-    def spans() -> Iterator[Kept]:
+    def spans(*, node: str) -> Iterator[Kept]:
+        kept.node = node
         yield kept
         kept.ended = True
 
     monkeypatch.setattr(sending, "spans", spans)
-    process.serve(io.BytesIO(pack(FinishedRecord("a")) + pack(FinishedRecord("b"))))
+    process.serve(io.BytesIO(pack(FinishedRecord("a")) + pack(FinishedRecord("b"))), "pacs@a")
 
-    assert (kept.records, kept.ended) == ([FinishedRecord("a"), FinishedRecord("b")], True)
+    assert (kept.records, kept.ended, kept.node) == ([FinishedRecord("a"), FinishedRecord("b")], True, "pacs@a")
     assert json.loads(capsys.readouterr().out) == {"error": None}
 
 
@@ -61,19 +62,21 @@ def test_what_the_sdk_finds_wrong_is_told(monkeypatch: pytest.MonkeyPatch, capsy
 
 
 @pytest.mark.parametrize(
-    ("environment", "name"),
+    ("environment", "name", "node"),
     [
-        ({}, "framecache"),
-        ({"OTEL_SERVICE_NAME": "pacs-1"}, "pacs-1"),
-        ({"OTEL_RESOURCE_ATTRIBUTES": "service.name=pacs-2,deployment.environment.name=test"}, "pacs-2"),
+        ({}, "framecache", "pacs@a"),
+        ({"OTEL_SERVICE_NAME": "pacs-1"}, "pacs-1", "pacs@a"),
+        ({"OTEL_RESOURCE_ATTRIBUTES": "service.name=pacs-2,deployment.environment.name=test"}, "pacs-2", "pacs@a"),
+        ({"OTEL_RESOURCE_ATTRIBUTES": "service.instance.id=mine"}, "framecache", "mine"),
     ],
 )
-def test_the_service_has_the_name_that_the_environment_gives_it(
-    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], name: str
+def test_the_service_and_the_node_have_their_names_unless_the_environment_gives_others(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], name: str, node: str
 ) -> None:
     for variable, value in environment.items():
         monkeypatch.setenv(variable, value)
     sent = InMemorySpanExporter()
-    with sending.spans(sent) as spans:
+    with sending.spans(sent, node="pacs@a") as spans:
         spans.add(RequestRecord("GET", "/", (), "", "", 1.0, None, 2.0, 200, 0, None, None))
-    assert [span.resource.attributes["service.name"] for span in sent.get_finished_spans()] == [name]
+    (resource,) = [span.resource.attributes for span in sent.get_finished_spans()]
+    assert (resource["service.name"], resource["service.instance.id"]) == (name, node)
