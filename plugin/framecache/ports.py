@@ -29,6 +29,16 @@ class HeaderApi(OrthancApi, Protocol):
         """
 
 
+class PropertyApi(OrthancApi, Protocol):
+    """The same, and values in Orthanc's database, which are as old as its instances."""
+
+    def get_property(self, number: int) -> str:
+        """The value of this number, from 1024; "" if there is none. Raises SourceError."""
+
+    def set_property(self, number: int, value: str) -> None:
+        """Keep a value. Raises SourceError."""
+
+
 class Clock(Protocol):
     """The clock, which tests replace."""
 
@@ -92,6 +102,9 @@ class OrthancModule(Protocol):
     def GetConfigurationPath(self) -> str:
         """The file or folder of the configuration."""
 
+    def GetGlobalProperty(self, number: int, default: str, /) -> str:
+        """A value that a plugin keeps in the database."""
+
     def LoadDicomInstance(self, instance_id: str, mode: int, /) -> Any:
         """An instance, parsed."""
 
@@ -118,6 +131,9 @@ class OrthancModule(Protocol):
 
     def RestApiPost(self, uri: str, body: bytes, /) -> bytes:
         """POST to Orthanc's core."""
+
+    def SetGlobalProperty(self, number: int, value: str, /) -> None:
+        """Keep a value in the database."""
 
     def SetMetricsValue(self, name: str, value: float, kind: int, /) -> None:
         """Set a value of Orthanc's own metrics."""

@@ -31,6 +31,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "the shared database (`Cluster`) is out of reach": (
         "cluster_database.test_a_shared_database_that_does_not_answer_holds_up_only_shared_work",
     ),
+    "the archive's ledger is lost, exchanged or damaged": ("archive.test_a_ledger_that_was_lost_is_made_up_for",),
     "the disk is full": ("failures.test_a_full_disk",),
     "less than `MinimumFreeDiskMB` is free": ("failures.test_others_who_fill_the_disk_push_out_what_nobody_asks_for",),
     # The one as root, the other as anybody else.

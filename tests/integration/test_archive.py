@@ -144,3 +144,26 @@ def test_an_archive_out_of_reach_holds_up_nothing(suite: str, tmp_path: Path, bu
         assert status["Archive"]["Behind"] > 0
         assert status["Degraded"] is None
         assert "archiving failed" in archive.log
+
+
+def test_a_ledger_that_was_lost_is_made_up_for(suite: str, tmp_path: Path) -> None:
+    url, ledger = (tmp_path / "archive").as_uri(), tmp_path / "orthanc/FrameCache/archive.sqlite"
+    gone, kept = replace(SAMPLE, seed=24), replace(SAMPLE, seed=25)
+    with (
+        running(suite, tmp_path / "orthanc", {"FrameCache": {"Archive": url}}, in_order=False) as archive,
+        Tree.open(url) as tree,
+    ):
+        instance = archive.store(gone)
+        archive.store(kept)
+        wait_until(lambda: written(tree, gone) and written(tree, kept), lambda: str(archive.status()["Archive"]))
+        archive.server.kill()
+        for file in ledger.parent.glob("archive.sqlite*"):
+            file.unlink()
+        archive.server.start()
+        archive.wait_until_checked()
+        archive.delete(f"/instances/{instance.orthanc_id}")
+
+        wait_until(lambda: not written(tree, gone), lambda: str(archive.status()["Archive"]))
+        assert written(tree, kept)
+        assert "archive.sqlite was lost: comparing the archive with Orthanc" in archive.log
+        wait_until(lambda: archive.status()["Archive"]["Comparison"] is None)

@@ -184,6 +184,13 @@ class FakeApi:
         # Whether all that is stored answers to a query.
         self.finds_all = False
         self.has_database_plugin = False
+        self.properties: dict[int, str] = {}
+
+    def get_property(self, number: int) -> str:
+        return self.properties.get(number, "")
+
+    def set_property(self, number: int, value: str) -> None:
+        self.properties[number] = value
 
     def store(self, content: bytes, **values: Any) -> str:
         """Take an instance in, its file first; the one with the same Orthanc ID is replaced. Returns its ID."""
@@ -477,6 +484,7 @@ class FakeModule:
         self.answers: dict[str, object] = {}
         self.explorer = ""
         self.metrics: dict[str, float] = {}
+        self.properties: dict[int, str] = {}
 
     def LoadDicomInstance(self, instance_id: str, mode: int, /) -> Any:
         """One whose `content` is what the answer under this path says."""
@@ -494,6 +502,12 @@ class FakeModule:
 
     def GetConfigurationPath(self) -> str:
         return str(self.folder / "orthanc.json")
+
+    def GetGlobalProperty(self, number: int, default: str, /) -> str:
+        return self.properties.get(number, default)
+
+    def SetGlobalProperty(self, number: int, value: str, /) -> None:
+        self.properties[number] = value
 
     def LogError(self, message: str, /) -> None:
         self.log.error(_as_orthanc_takes_it(message))

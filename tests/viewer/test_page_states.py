@@ -55,7 +55,10 @@ STATES = [
         id="degraded",
     ),
     pytest.param(
-        make.status(Archive={"Behind": 12, "Fault": {"Since": make.NOW, "Reason": "nobody answers"}}, ArchiveWritten=3),
+        make.status(
+            Archive={"Behind": 12, "Fault": {"Since": make.NOW, "Reason": "nobody answers"}, "Comparison": None},
+            ArchiveWritten=3,
+        ),
         "Working, with advice",
         "nothing else waits for it: nobody answers",
         id="the archive is out of reach",

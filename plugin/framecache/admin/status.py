@@ -104,12 +104,14 @@ class Status:
         return {"Since": iso(found.since), "Reason": found.reason}
 
     def _archived(self) -> dict[str, Any] | None:
-        """How far the archive is behind, and since when and why it cannot be written or read."""
+        """How far the archive is behind; since when and why it cannot be written or read, and is being compared."""
         if not self._settings.archive:
             return None
         figures = self._archive()
         fault = {"Since": iso(figures.since), "Reason": figures.error} if figures.error else None
-        return {"Behind": figures.behind, "Fault": fault}
+        since, text = figures.comparison_since, figures.comparison
+        comparison = {"Since": iso(since), "Reason": text} if text else None
+        return {"Behind": figures.behind, "Fault": fault, "Comparison": comparison}
 
     def _shared(self) -> dict[str, Any] | None:
         """What all nodes share, and since when and why the shared database does not answer."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from framecache.admin import checks
@@ -10,9 +11,8 @@ from framecache.app.core import Core
 from framecache.app.site import Site
 from framecache.instances.archive import Archive, ArchiveFigures
 from framecache.orthanc.events import InstanceDeleted, InstanceStored
-from framecache.prefetch.events import (
-    InstanceOpened,
-)
+from framecache.plurals import counted
+from framecache.prefetch.events import InstanceOpened
 from framecache.prefetch.scheduler import Scheduler
 
 if TYPE_CHECKING:
@@ -58,4 +58,12 @@ def connect_archiving(site: Site, archiving: Archiving) -> None:
 
 def archive_state(archive: Archive | None, archiving: Archiving | None) -> ArchiveFigures:
     """What the status and the metrics say of the archive."""
-    return archive.figures(archiving.behind if archiving else 0) if archive else ArchiveFigures()
+    if archive is None:
+        return ArchiveFigures()
+    if archiving is None:
+        return archive.figures()
+    figures, comparison = archive.figures(archiving.behind), archiving.comparison
+    if comparison is None:
+        return figures
+    text = f"{comparison.why}: {counted(comparison.left, 'study', 'studies')} left to compare"
+    return replace(figures, comparison=text, comparison_since=comparison.since)

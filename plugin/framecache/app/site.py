@@ -20,7 +20,7 @@ from framecache.dicomweb.url import PublicUrl
 from framecache.dispatcher import Dispatcher
 from framecache.orthanc.api import ModuleApi
 from framecache.policy.policy import Policy
-from framecache.ports import Clock, HeaderApi, OrthancModule
+from framecache.ports import Clock, OrthancModule
 from framecache.telemetry.events import Events
 from framecache.telemetry.metrics import Metrics
 from framecache.telemetry.tracing.tracer import Tracer
@@ -50,7 +50,7 @@ class Site:
         return self.settings.policy()
 
     @property
-    def api(self) -> HeaderApi:
+    def api(self) -> ModuleApi:
         """Orthanc's REST API, which answers from ORTHANC_STARTED on."""
         return ModuleApi(self.module)
 

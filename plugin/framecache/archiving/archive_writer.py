@@ -7,11 +7,14 @@ they wait in Orthanc's database. Deletions and viewed instances are reported onl
 from __future__ import annotations
 
 import logging
+import sqlite3
 from collections.abc import Container, Iterator, Sequence
 
 from framecache.archiving.deletion import end_all
 from framecache.archiving.deletion_audit import DeletionAudit
-from framecache.archiving.ledger import Ledger, Task, Waiting
+from framecache.archiving.ledger import Comparison, Ledger, Task, Waiting, is_lost
+from framecache.archiving.ownership import Ownership
+from framecache.archiving.reconstruction import Reconstruction
 from framecache.archiving.stored_source import source_of
 from framecache.batches import batches
 from framecache.errors import (
@@ -30,7 +33,7 @@ from framecache.instances.stored_files import StoredFiles
 from framecache.orthanc.changes import Changes
 from framecache.orthanc.instance_index import InstanceIndex
 from framecache.policy.rule import ArchiveWrite
-from framecache.ports import Clock, OrthancApi
+from framecache.ports import Clock, PropertyApi
 from framecache.prefetch.late_changes import LateChanges
 from framecache.prefetch.scheduler import Scheduler
 from framecache.telemetry.metrics import Metrics
@@ -55,7 +58,7 @@ class ArchiveWriter:
 
     def __init__(
         self,
-        api: OrthancApi,
+        api: PropertyApi,
         archive: Archive,
         ledger: Ledger,
         catalogue: Catalogue,
@@ -76,10 +79,11 @@ class ArchiveWriter:
         self._catalogue, self._files, self._scheduler = catalogue, files, scheduler
         self._metrics, self._clock, self._audit = metrics, clock, DeletionAudit(self._index, ledger, clock)
         self._usually, self._revives, self._make_way_seconds = usually, revives, make_way_seconds
+        self._ownership, self._reconstruction = Ownership(api, ledger, clock), Reconstruction(self._index, ledger)
         self._late = LateChanges(self._changes, late_seconds)
         self._announced, self._behind, self._has_begun = 0, 0, False
         self._worker = Worker(
-            "archive", self._turn, task="archiving", on_error=archive.failed, retry_seconds=retry_seconds
+            "archive", self._turn, task="archiving", on_error=self._failed, retry_seconds=retry_seconds
         )
         self.start, self.stop, self.join = self._worker.start, self._worker.stop, self._worker.join
 
@@ -97,12 +101,25 @@ class ArchiveWriter:
         """Changes of Orthanc's log that were not looked at, and tasks that wait."""
         return self._behind + self._ledger.number_waiting
 
+    @property
+    def comparison(self) -> Comparison | None:
+        """The comparison with Orthanc that is under way, because the ledger was lost."""
+        return self._ledger.comparison
+
+    def _failed(self, error: Exception) -> None:
+        self._archive.failed(error)
+        if isinstance(error, sqlite3.Error) and is_lost(error):
+            self._ledger.set_aside()
+            self._has_begun = False
+
     def _turn(self) -> float:
         position = self._look()
         tree = self._archive.tree()
         self._ledger.resume(self._clock.time())
         if waiting := self._ledger.waiting(_BATCH):
             self._do(tree, waiting)
+            pause = 0.0
+        elif self._reconstruction.step(tree):
             pause = 0.0
         else:
             pause = self._read_on(tree, position)
@@ -125,10 +142,10 @@ class ArchiveWriter:
 
     def _look(self) -> int:
         """The change to resume behind. What was there before the archive was set is exported by the command line."""
-        last, position = self._changes.last(), self._ledger.position
-        if position is None:
-            position = max(0, last - self._announced * _CHANGES_OF_AN_INSTANCE)
-            self._ledger.move_to(position)
+        last = self._changes.last()
+        if not self._has_begun:
+            self._ownership.settle(last, max(0, last - self._announced * _CHANGES_OF_AN_INSTANCE))
+        position = self._ledger.position or 0
         if last < position:
             logger.warning("Orthanc's database is older than what was archived: resuming at its last change")
             position, self._has_begun = last, False
@@ -142,7 +159,7 @@ class ArchiveWriter:
         """The next page of the log; the bookmark moves when all of it is written."""
         page = self._changes.page(position)
         for batch in batches([orthanc_id for _, orthanc_id in page.new_instances], _BATCH):
-            self._write(tree, batch)
+            self._write(tree, self._not_written(batch))
         self._late.saw(page)
         self._ledger.move_to(page.last)
         self._behind = max(0, self._behind - (page.last - position))
@@ -154,12 +171,19 @@ class ArchiveWriter:
             return 0.0
         return _AUDIT_SECONDS if self._audit.step() else _POLL_SECONDS
 
+    def _not_written(self, orthanc_ids: Sequence[str]) -> Sequence[str]:
+        """Without those that are there as Orthanc has them: after a comparison, nearly all are."""
+        written = {name: found.attachment_uuid for name in orthanc_ids if (found := self._ledger.written(name))}
+        current = self._index.attachments(written) if written else {}
+        return [name for name in orthanc_ids if name not in written or current.get(name) != written[name]]
+
     def _write(self, tree: Tree, orthanc_ids: Sequence[str], task: Task = "arrival") -> None:
         if not orthanc_ids:
             return
         self._make_way()
         entries = {entry.instance.orthanc_id: entry for entry in self._wanted(orthanc_ids, task)}
-        sources = (source_of(entry, self._files, self._worker) for entry in entries.values())
+        database = self._ledger.database
+        sources = (source_of(entry, self._files, self._worker, database) for entry in entries.values())
         for outcome in tree.add(sources, revive=self._revives) if entries else ():
             if self._worker.is_stopping:  # then what could not be read is not skipped for good
                 raise Stopping

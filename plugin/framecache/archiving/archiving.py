@@ -7,12 +7,12 @@ from pathlib import Path
 
 from framecache.archiving.archive_inbox import ArchiveInbox
 from framecache.archiving.archive_writer import ArchiveWriter
-from framecache.archiving.ledger import Ledger
+from framecache.archiving.ledger import Comparison, Ledger
 from framecache.instances.archive import Archive
 from framecache.instances.catalogue import Catalogue
 from framecache.instances.stored_files import StoredFiles
 from framecache.policy.rule import ArchiveWrite
-from framecache.ports import Clock, OrthancApi
+from framecache.ports import Clock, PropertyApi
 from framecache.prefetch.scheduler import Scheduler
 from framecache.telemetry.metrics import Metrics
 
@@ -22,7 +22,7 @@ class Archiving:
 
     def __init__(
         self,
-        api: OrthancApi,
+        api: PropertyApi,
         archive: Archive,
         ledger_path: Path,
         catalogue: Catalogue,
@@ -61,3 +61,8 @@ class Archiving:
     def behind(self) -> int:
         """Changes of Orthanc's log that were not looked at, and tasks that wait."""
         return self._writer.behind
+
+    @property
+    def comparison(self) -> Comparison | None:
+        """The comparison of the archive with Orthanc that is under way, because the ledger was lost."""
+        return self._writer.comparison

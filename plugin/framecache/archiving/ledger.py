@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import sqlite3
 import threading
@@ -29,6 +31,7 @@ CREATE TABLE IF NOT EXISTS postponed (
     orthanc_id TEXT PRIMARY KEY, task TEXT, attempts INTEGER, due REAL
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS postponed_due ON postponed (due);
+CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS position (id INTEGER PRIMARY KEY CHECK (id = 0), sequence INTEGER);
 """
 
@@ -52,20 +55,66 @@ class Waiting(NamedTuple):
     task: Task
 
 
+class Comparison(NamedTuple):
+    """The archive is being compared with Orthanc: why, since when (seconds since the epoch), and which study, by its
+    file name, was the last; `left` studies are still to come."""
+
+    why: str
+    since: float
+    after: str = ""
+    left: int = 0
+
+
 class Ledger:
     """Safe for several threads. Raises sqlite3.Error."""
 
     def __init__(self, path: Path, *, most_waiting: int = _MOST_WAITING) -> None:
-        """The file is made if it is not there."""
-        self._most_waiting, self._lock = most_waiting, threading.Lock()
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
-        self._connection = sqlite3.connect(path, check_same_thread=False)
-        self._connection.executescript(_TABLES)
+        """The file is made if it is not there, or if what is there is none: that is set aside."""
+        self._path, self._most_waiting, self._lock = path, most_waiting, threading.Lock()
+        try:
+            self._connection = _connection(path)
+        except sqlite3.DatabaseError as error:
+            if not is_lost(error):
+                raise
+            _set_aside(path)
+            self._connection = _connection(path)
+
+    def set_aside(self) -> None:
+        """Begin a new one; what there is goes to a file beside it."""
+        with self._lock:
+            self._connection.close()
+            _set_aside(self._path)
+            self._connection = _connection(self._path)
 
     def close(self) -> None:
         with self._lock:
             self._connection.close()
+
+    @property
+    def database(self) -> str:
+        """The name of Orthanc's database that this is the ledger of; "" before the first."""
+        return self._about("database")
+
+    def begin(self, database: str, position: int, comparison: Comparison | None) -> None:
+        """It is this database's from now on, and resumes behind this change, after a comparison if there is one."""
+        with self._lock, self._connection as connection:
+            connection.execute("REPLACE INTO about VALUES ('database', ?)", (database,))
+            connection.execute("REPLACE INTO position (id, sequence) VALUES (0, ?)", (position,))
+            if comparison:
+                connection.execute("REPLACE INTO about VALUES ('comparison', ?)", (json.dumps(comparison),))
+
+    @property
+    def comparison(self) -> Comparison | None:
+        """The comparison that is under way."""
+        found = self._about("comparison")
+        return Comparison(*json.loads(found)) if found else None
+
+    def compare(self, comparison: Comparison | None) -> None:
+        """It is so far; None at its end."""
+        with self._lock, self._connection as connection:
+            connection.execute("REPLACE INTO about VALUES ('comparison', ?)", (json.dumps(comparison),))
+            if comparison is None:
+                connection.execute("DELETE FROM about WHERE name = 'comparison'")
 
     def add(self, tasks: Iterable[tuple[str, Task]]) -> int:
         """Let these instances wait, the later task of each instead of the earlier; how many had no room."""
@@ -166,5 +215,35 @@ class Ledger:
             for table in ("written", "made", "postponed"):
                 connection.executemany(f"DELETE FROM {table} WHERE orthanc_id = ?", names)  # noqa: S608
 
+    def _about(self, name: str) -> str:
+        with self._lock:
+            row = self._connection.execute("SELECT value FROM about WHERE name = ?", (name,)).fetchone()
+        return "" if row is None else str(row[0])
+
     def _count(self, table: str) -> int:
         return int(self._connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])  # noqa: S608
+
+
+def is_lost(error: sqlite3.Error) -> bool:
+    """Whether the file is damaged, or was taken away: no later attempt finds it better."""
+    name = getattr(error, "sqlite_errorname", "")
+    return name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_READONLY_DBMOVED"))
+
+
+def _connection(path: Path) -> sqlite3.Connection:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+    connection = sqlite3.connect(path, check_same_thread=False)
+    try:
+        connection.executescript(_TABLES)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _set_aside(path: Path) -> None:
+    """With the files that SQLite has beside it: a new database must not find the old one's."""
+    for ending in ("", "-wal", "-shm"):
+        with contextlib.suppress(FileNotFoundError):
+            os.replace(f"{path}{ending}", f"{path}.aside{ending}")

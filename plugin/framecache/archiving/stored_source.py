@@ -12,14 +12,15 @@ from framecache.tree.source import Source
 from framecache.worker import Worker
 
 
-def source_of(entry: Entry, files: StoredFiles, worker: Worker) -> Source:
-    """The source of an entry, read wherever its file is; reading ends as soon as the worker has to stop."""
+def source_of(entry: Entry, files: StoredFiles, worker: Worker, database: str) -> Source:
+    """The source of an entry, read wherever its file is; reading ends as soon as the worker has to stop. `database` is
+    a name of Orthanc's."""
     instance = entry.instance
 
     def open_file() -> ByteReader:
         return _Opened(files, entry, worker)
 
-    return Source(instance.orthanc_id, open_file, instance.attachment_uuid, instance.md5)
+    return Source(instance.orthanc_id, open_file, instance.attachment_uuid, instance.md5, database)
 
 
 class _Opened:

@@ -46,7 +46,9 @@ def _summary(report: Mapping[str, Any]) -> dict[str, object]:
 def _archive(archive: Mapping[str, Any]) -> str:
     fault = archive["Fault"]
     state = f"out of reach since {fault['Since']}: {fault['Reason']}" if fault else "in reach"
-    return f"{state}; {archive['Behind']} behind"
+    comparison = archive.get("Comparison")
+    told = f"; compared with Orthanc since {comparison['Since']}: {comparison['Reason']}" if comparison else ""
+    return f"{state}; {archive['Behind']} behind{told}"
 
 
 def _cache(report: Mapping[str, Any]) -> dict[str, object]:

@@ -35,12 +35,15 @@ _LEAST_FOR_A_FRAME, _LEAST_FOR_ALL = 1 << 20, 64 << 20
 class ArchiveFigures:
     """How many changes of Orthanc's log and tasks have not reached the archive.
 
-    `error` says since `since` (seconds since the epoch) why it cannot be written or read; else it is "".
+    `error` says since `since` (seconds since the epoch) why it cannot be written or read; else it is "". In the same
+    way `comparison` says why it is being compared with Orthanc, and how far that is.
     """
 
     behind: int = 0
     error: str = ""
     since: float = 0.0
+    comparison: str = ""
+    comparison_since: float = 0.0
 
 
 class Archive:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from framecache.errors import NotFound, SourceError
 from framecache.ports import OrthancApi, OrthancModule
 
+_Value = TypeVar("_Value")
 _NOT_FOUND_CODES = frozenset({7, 17})  # OrthancPluginErrorCode: InexistentItem, UnknownResource
 
 
@@ -32,8 +33,14 @@ class ModuleApi:
             )
         )
 
+    def get_property(self, number: int) -> str:
+        return _call(lambda: self._module.GetGlobalProperty(number, ""))
 
-def _call(function: Callable[[], bytes]) -> bytes:
+    def set_property(self, number: int, value: str) -> None:
+        _call(lambda: self._module.SetGlobalProperty(number, value))
+
+
+def _call(function: Callable[[], _Value]) -> _Value:
     try:
         return function()
     except Exception as error:  # the module's own exception type is not importable here

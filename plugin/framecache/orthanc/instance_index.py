@@ -6,13 +6,14 @@ from collections.abc import Collection, Iterator, Mapping
 from itertools import chain
 from typing import Any
 
+from framecache.batches import batches
 from framecache.dicom.identity import InstancePath, is_identifier
 from framecache.errors import InstanceGone, NotFound, SharedUids, SourceError
 from framecache.orthanc.api import get_json, post_json
 from framecache.orthanc.instance import FIND_OPTIONS, DescribedInstance, Instance
 from framecache.ports import OrthancApi
 
-_PAGE = 200  # series
+_PAGE = 200  # series, or instances
 
 
 class InstanceIndex:
@@ -107,6 +108,15 @@ class InstanceIndex:
         body = {"Resources": list(orthanc_ids), "Level": "Instance", "Metadata": False}
         answers = post_json(self._api, "/tools/bulk-content", body)
         return {answer["ID"]: answer["FileUuid"] for answer in answers}
+
+    def files_of_series(self, study_instance_uid: str, series_instance_uid: str) -> dict[str, tuple[str, str]]:
+        """The Orthanc ID and the attachment of each instance, by SOP Instance UID. Raises NotFound, SharedUids."""
+        found: dict[str, tuple[str, str]] = {}
+        for orthanc_ids in batches(self.within(study_instance_uid, series_instance_uid), _PAGE):
+            body = {"Resources": orthanc_ids, "Level": "Instance", "Metadata": False}
+            for answer in post_json(self._api, "/tools/bulk-content", body):
+                found[answer["MainDicomTags"].get("SOPInstanceUID", "")] = answer["ID"], answer["FileUuid"]
+        return found
 
     def describe(self, orthanc_ids: Collection[str]) -> dict[str, DescribedInstance]:
         """Up to some hundred instances as they are now, by Orthanc ID; without deleted ones."""

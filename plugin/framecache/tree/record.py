@@ -27,21 +27,23 @@ def metadata_of(value: Mapping[str, Element]) -> Metadata:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """The stored file that a version is made of: its SHA-256 and size; where it is known, Orthanc's attachment."""
+    """The stored file that a version is made of: its SHA-256 and size; where it is known, Orthanc's attachment, and a
+    name of the database that this is in."""
 
     sha256: str
     size: int
     attachment_uuid: str = ""
     md5: str = ""
+    database: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        known = {"attachment": self.attachment_uuid, "md5": self.md5}
+        known = {"attachment": self.attachment_uuid, "md5": self.md5, "database": self.database}
         return {"sha256": self.sha256, "size": self.size, **{name: text for name, text in known.items() if text}}
 
     @classmethod
     def from_json(cls, members: Mapping[str, Any]) -> Self:
-        named = {name: str(members.get(name, "")) for name in ("attachment", "md5")}
-        return cls(str(members["sha256"]), int(members["size"]), named["attachment"], named["md5"])
+        named = [str(members.get(name, "")) for name in ("attachment", "md5", "database")]
+        return cls(str(members["sha256"]), int(members["size"]), *named)
 
 
 @dataclass(frozen=True, slots=True)

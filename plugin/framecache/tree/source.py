@@ -43,12 +43,14 @@ _UIDS = ("0020000D", "0020000E", "00080018")
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A stored file; `name` is for messages. Orthanc's attachment and its MD5 are kept with what is made of it."""
+    """A stored file; `name` is for messages. Orthanc's attachment, its MD5 and a name of Orthanc's `database` are kept
+    with what is made of it."""
 
     name: str
     open: Callable[[], ByteReader]
     attachment_uuid: str = ""
     md5: str = ""
+    database: str = ""
 
     @classmethod
     def file(cls, path: Path | str) -> Self:
@@ -91,7 +93,8 @@ class StoredInstance:
     @property
     def origin(self) -> Origin:
         """What the record says of the source; waits until its checksum is known. Raises SourceError."""
-        return Origin(self._checksum.hexdigest(), self.size, self._source.attachment_uuid, self._source.md5)
+        source = self._source
+        return Origin(self._checksum.hexdigest(), self.size, source.attachment_uuid, source.md5, source.database)
 
     @property
     def video(self) -> Extents | None:

@@ -245,7 +245,17 @@ class Tree:
 
     def records(self, study: str) -> list[Record]:
         """The live records of all instances whose files have this study's UID, whatever corrections lie on top."""
-        log = self.log.read_now(file_name(study))
+        return self._live_records(file_name(study))
+
+    def records_by_study(self, after: str = "") -> Iterator[tuple[int, str, list[Record]]]:
+        """The same of each study, in the order of their file names, from the one after `after`: how many studies are
+        still to come, its file name, its records."""
+        studies = [study for study in self.objects.folders("log") if study > after]
+        for number, study in enumerate(studies, 1):
+            yield len(studies) - number, study, self._live_records(study)
+
+    def _live_records(self, study: str) -> list[Record]:
+        log = self.log.read_now(study)
         return [one.live for one in standings(log.records, log.deletions).values() if one.live]
 
     def record_of_file(self, path: InstancePath) -> Record:

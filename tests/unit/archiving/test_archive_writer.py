@@ -6,127 +6,24 @@ import threading
 import time
 import tracemalloc
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from framecache.archiving.archive_inbox import ArchiveInbox
-from framecache.archiving.archive_writer import ArchiveWriter
 from framecache.archiving.deletion import end_all
-from framecache.archiving.ledger import Ledger, Written
-from framecache.dicom.byte_reader import ByteReader
+from framecache.archiving.ledger import Written
 from framecache.dicom.identity import InstancePath
 from framecache.errors import BrokenPixelData, FrameCacheError, HandOver, NotFound, Overloaded, SourceError
-from framecache.instances.archive import Archive
-from framecache.instances.entry import Entry
-from framecache.instances.stored_files import StoredFiles
-from framecache.policy.policy import Policy
 from framecache.policy.rule import ArchiveWrite, Rule
 from framecache.prefetch.task import Priority
-from framecache.shared_buffers import SharedBuffers
 from framecache.tree.changes import Correction
-from framecache.tree.errors import Unreachable
 from framecache.tree.objects import Objects
 from framecache.tree.source import Source
 from framecache.tree.tree import Tree
 
-from tests.unit.dicom_files import INSTANCE, SERIES, STUDY, native
-from tests.unit.fakes import FakeClock, WatchedStore, eventually, orthanc_id, uuid
-from tests.unit.harness import Harness
-
-PIXELS = bytes(range(72))
-
-
-def content(number: int, pixels: bytes = PIXELS) -> bytes:
-    return native(pixels, SOPInstanceUID=f"{INSTANCE}.{number}")
-
-
-def path(number: int) -> InstancePath:
-    return InstancePath(STUDY, SERIES, f"{INSTANCE}.{number}")
-
-
-class FailingFiles(StoredFiles):
-    """Stored files, which cannot be opened as long as there is an `error`."""
-
-    error: Exception | None = None
-
-    @contextmanager
-    def open_as_stored(self, entry: Entry, *, whole: bool = False) -> Iterator[ByteReader]:
-        if self.error:
-            raise self.error
-        with super().open_as_stored(entry, whole=whole) as opened:
-            yield opened
-
-
-class Site:
-    """An Orthanc and its archive, which may be away."""
-
-    def __init__(
-        self,
-        folder: Path,
-        rules: tuple[Rule, ...] = (Rule(),),
-        *,
-        usually: ArchiveWrite = "arrival",
-        revives: bool = False,
-    ) -> None:
-        self.harness = Harness(folder, WatchedStore(), FakeClock(), Policy(rules, "copy"))
-        self.tree, self.is_away = Tree.open("memory://"), False
-        self.ledger = Ledger(folder / "archive.sqlite")
-        self.archive = Archive(self._open, self.harness.desk, self.harness.clock, self.harness.metrics)
-        self.ledger.move_to(0)
-        self.files = FailingFiles(self.harness.api, SharedBuffers(1 << 20))
-        self.writer = self.new_writer(usually, revives=revives)
-        self.inbox = ArchiveInbox(self.ledger, self.harness.metrics, self.writer.wake)
-
-    def _open(self) -> Tree:
-        if self.is_away:
-            raise Unreachable("nobody answers")
-        return self.tree
-
-    def new_writer(self, usually: ArchiveWrite = "arrival", *, revives: bool = False) -> ArchiveWriter:
-        harness = self.harness
-        return ArchiveWriter(
-            harness.api,
-            self.archive,
-            self.ledger,
-            harness.catalogue,
-            self.files,
-            harness.scheduler,
-            harness.metrics,
-            harness.clock,
-            usually=usually,
-            revives=revives,
-            retry_seconds=0.02,
-            late_seconds=0.02,
-        )
-
-    def start(self) -> None:
-        self.inbox.start()
-        self.writer.start()
-
-    def store(self, number: int, pixels: bytes = PIXELS) -> str:
-        name = self.harness.take_in(number, content(number, pixels))
-        self.writer.announce()
-        return name
-
-    def delete(self, number: int) -> None:
-        self.harness.api.delete(orthanc_id(number))
-        self.inbox.deleted(orthanc_id(number))
-
-    def has(self, number: int, pixels: bytes = PIXELS) -> bool:
-        try:
-            return bytes(self.tree.frame(path(number), 2)) == pixels[24:48]
-        except NotFound:
-            return False
-
-    def close(self) -> None:
-        for part in (self.inbox, self.writer):
-            part.stop()
-            part.join(5)
-        self.harness.close()
-        self.tree.close()
-        self.ledger.close()
+from tests.unit.archiving.site import PIXELS, Site, content, path
+from tests.unit.dicom_files import INSTANCE, SERIES, STUDY
+from tests.unit.fakes import eventually, orthanc_id, uuid
 
 
 @pytest.fixture

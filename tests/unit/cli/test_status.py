@@ -48,6 +48,13 @@ def test_it_tells_whether_the_archive_is_in_reach(
     assert told in command("status").output
 
 
+def test_it_tells_of_a_comparison_of_the_archive(orthanc: FakeOrthanc, command: Command) -> None:
+    comparison = {"Since": "2026-11-30", "Reason": "archive.sqlite was lost: 3 studies left to compare"}
+    archive = {"Behind": 12, "Fault": None, "Comparison": comparison}
+    orthanc.answers["/frame-cache/status"] = {**WORKING, "Archive": archive}
+    assert f"since 2026-11-30: {comparison['Reason']}" in command("status").output
+
+
 def test_a_plugin_with_a_wrong_setting_says_what_to_change(orthanc: FakeOrthanc, command: Command) -> None:
     orthanc.answers["/frame-cache/status"] = ASIDE
     done = command("status")

@@ -60,8 +60,8 @@ const FIGURES = {
   },
   "Archive": ({ status }) => status.Archive && {
     value: status.Archive.Fault ? "Out of reach" : count(status.ArchiveWritten),
-    state: status.Archive.Fault ? "warn" : "",
-    detail: `${counted(status.ArchiveWritten, "instance")} written and ${counted(status.ArchiveReads, "frame")} read since the start; ${counted(status.Archive.Behind, "change")} behind`,
+    state: status.Archive.Fault || status.Archive.Comparison ? "warn" : "",
+    detail: `${status.Archive.Comparison ? `${status.Archive.Comparison.Reason}. ` : ""}${counted(status.ArchiveWritten, "instance")} written and ${counted(status.ArchiveReads, "frame")} read since the start; ${counted(status.Archive.Behind, "change")} behind`,
   },
   "Cluster": ({ status }) => status.Cluster && {
     value: status.Cluster.Fault ? "No answer" : counted(status.Cluster.Processes, "process", "processes"),
