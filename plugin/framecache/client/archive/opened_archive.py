@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 from framecache.client.archive.archive_index import ArchiveIndex
 from framecache.client.archive.folder_objects import FolderObjects
 from framecache.client.archive.obstore_forks import check_fork
+from framecache.client.forks import FORKS, ForkAware
 from framecache.client.index.local_index import LocalIndex
 from framecache.errors import NotFound
 from framecache.tree.layout import FORMAT_KEY
@@ -21,27 +21,30 @@ from framecache.tree.tree import Tree
 _REFRESH_SECONDS = 5.0
 
 
-class OpenedArchive:
-    """It pickles; so its threads and connections are never those of another process."""
+class OpenedArchive(ForkAware):
+    """It pickles, and may be carried over a fork: its threads and connections are never those of another process."""
 
     def __init__(self, url: str, index_path: Path | None, options: Mapping[str, Any]) -> None:
         """Raises NotFound where there is no archive, ArchiveError where it cannot be read."""
         self._url, self._options = url, options
         self._index = LocalIndex(index_path)
-        self._begin()
+        self._opened: tuple[Tree, ArchiveIndex] | None = None
+        self.after_fork()
+        FORKS.tell(self)
         if self.tree.objects.head(FORMAT_KEY) is None:
             raise NotFound("there is no archive: `framecache archive add` makes one")
 
-    def _begin(self) -> None:
-        self._process, self._lock = os.getpid(), threading.Lock()
-        self._opened: tuple[Tree, ArchiveIndex] | None = None
+    def after_fork(self) -> None:
+        """A new process has none of the threads that were begun."""
+        self._lock, self._opened = threading.Lock(), None
 
     def __getstate__(self) -> dict[str, Any]:
         return {"_url": self._url, "_options": self._options, "_index": self._index}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._begin()
+        self.after_fork()
+        FORKS.tell(self)
 
     @property
     def tree(self) -> Tree:
@@ -55,14 +58,12 @@ class OpenedArchive:
 
     def close(self) -> None:
         """End the threads, and close the index."""
-        if self._opened is not None and self._process == os.getpid():
+        if self._opened is not None:
             self._opened[0].close()
-        self._begin()
+        self._opened = None
         self._index.close()
 
     def _of_process(self) -> tuple[Tree, ArchiveIndex]:
-        if self._process != os.getpid():  # a fork has no threads
-            self._begin()
         with self._lock:
             if self._opened is None:
                 tree = self._open()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from framecache.client.bucket.bucket_index import BucketIndex
 from framecache.client.bucket.object_reader import ObjectReader
 from framecache.client.collection import DicomJson, Outcome, StoredInstance
 from framecache.client.errors import ForbiddenError
+from framecache.client.forks import FORKS, ForkAware
 from framecache.client.index.reading import read_record
 from framecache.dicom.byte_reader import ByteReader, MemoryReader
 from framecache.dicom.frame_table import Extent
@@ -29,24 +29,26 @@ _DICOM = Headers("application/dicom")
 _UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 
 
-class BucketCollection:
-    """It pickles: a copy reads the index anew."""
+class BucketCollection(ForkAware):
+    """It pickles: a copy reads the index anew, and so does a process that was forked."""
 
     def __init__(self, url: str, options: Mapping[str, Any], *, is_read_only: bool) -> None:
         """`options` are obstore's."""
         self._url, self._options, self._is_read_only = url, options, is_read_only
-        self._begin()
-
-    def _begin(self) -> None:
-        self._process, self._lock = os.getpid(), threading.Lock()
         self._opened: tuple[Objects, BucketIndex] | None = None
+        self.after_fork()
+        FORKS.tell(self)
+
+    def after_fork(self) -> None:
+        self._lock, self._opened = threading.Lock(), None
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: self.__dict__[name] for name in ("_url", "_options", "_is_read_only")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._begin()
+        self.after_fork()
+        FORKS.tell(self)
 
     @property
     def index(self) -> BucketIndex:
@@ -119,17 +121,15 @@ class BucketCollection:
         self.index.state_removed(keys)
 
     def close(self) -> None:
-        if self._opened is not None and self._process == os.getpid():
+        if self._opened is not None:
             self._opened[1].local.close()
-        self._begin()
+        self._opened = None
 
     def _check_writable(self) -> None:
         if self._is_read_only:
             raise ForbiddenError("the bucket may only be read")
 
     def _open(self) -> tuple[Objects, BucketIndex]:
-        if self._process != os.getpid():
-            self._begin()
         with self._lock:
             if self._opened is None:
                 check_fork()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import hashlib
 import os
@@ -10,13 +9,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from framecache.client.collection import DicomJson, Outcome, StoredInstance
 from framecache.client.errors import ForbiddenError
 from framecache.client.files.importing import Imported, Importer
 from framecache.client.files.scanning import Progress, Report, Scanner, version_of
 from framecache.client.files.storing import FileStore
+from framecache.client.forks import FORKS, ForkAware
 from framecache.client.index.entries import entry_of, row_of
 from framecache.client.index.exchange import read_rows, write_rows
 from framecache.client.index.local_index import LocalIndex, is_unicode
@@ -37,20 +37,32 @@ def default_index_path(folder: Path) -> Path:
     return caches / "framecache" / f"{name}.sqlite"
 
 
-class FileCollection:
+class FileCollection(ForkAware):
     """All DICOM files below a folder, whatever its shape. A pickled copy uses the same index, or its own in memory."""
 
     def __init__(self, folder: Path, index_path: Path | None, *, is_read_only: bool = False) -> None:
         """The index is in the file `index_path`, or in memory."""
         self._folder, self._is_read_only = folder, is_read_only
         self._index = LocalIndex(index_path)
-        self._contents = SharedBuffers(_LARGEST_INFLATED)
+        self._begin()
+
+    def _begin(self) -> None:
+        self._contents, self._lock_files = SharedBuffers(_LARGEST_INFLATED), set[IO[bytes]]()
+        FORKS.tell(self)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_contents": None}
+        return {**self.__dict__, "_contents": None, "_lock_files": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state, _contents=SharedBuffers(_LARGEST_INFLATED))
+        self.__dict__.update(state)
+        self._begin()
+
+    def after_fork(self) -> None:
+        """Let go of the locks of scans that other threads of the old process do: as long as they are open here, too,
+        nobody else can scan."""
+        self._contents = SharedBuffers(_LARGEST_INFLATED)
+        while self._lock_files:
+            self._lock_files.pop().close()
 
     @property
     def folder(self) -> Path:
@@ -147,6 +159,10 @@ class FileCollection:
         path = self._index.path.with_name(self._index.path.name + ".lock")
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        with contextlib.closing(os.fdopen(descriptor)):
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
+        with os.fdopen(descriptor, "rb", buffering=0) as file:
+            self._lock_files.add(file)
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX)
+                yield
+            finally:
+                self._lock_files.discard(file)

@@ -7,12 +7,12 @@ import logging
 import os
 import sqlite3
 import threading
-import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from framecache.client.forks import FORKS, ForkAware
 from framecache.client.index.criteria import add_functions
 from framecache.client.index.schema import VERSION, statements
 
@@ -22,20 +22,22 @@ _PATIENCE = 60.0  # seconds to wait for another process that writes
 _SETTINGS = ("PRAGMA synchronous = NORMAL", "PRAGMA temp_store = MEMORY", "PRAGMA cache_size = -32000")
 
 
-class Database:
-    """Connections to one database, opened when they are needed. It pickles, in memory with all its content."""
+class Database(ForkAware):
+    """Connections to one database, opened when they are needed. It pickles, in memory with all its content.
+
+    A process that was forked has what is in memory, too, and opens connections of its own to what is on disk.
+    """
 
     def __init__(self, path: Path | None) -> None:
         """The database in the file `path`, or one in memory."""
         self._path, self._content = path, b""
-        self._open()
+        self._begin()
+        FORKS.tell(self)
 
-    def _open(self) -> None:
-        self._process, self._is_closed, self._is_prepared = os.getpid(), False, False
+    def _begin(self) -> None:
+        self._is_prepared = False
         self._local, self._lock = threading.local(), threading.RLock()
         self._connections: list[tuple[threading.Thread, sqlite3.Connection]] = []
-        if self._path is None:
-            _keep_whole_in_forks(self)
 
     def __getstate__(self) -> dict[str, Any]:
         if self._path is not None:
@@ -45,7 +47,8 @@ class Database:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._path, self._content = state["path"], state["content"]
-        self._open()
+        self._begin()
+        FORKS.tell(self)
 
     @property
     def path(self) -> Path | None:
@@ -63,11 +66,12 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """A connection of this thread's; the one in memory is lent to one thread at a time."""
-        if self._path is not None:
-            yield self._of_thread()
-            return
-        with self._lock:
-            yield self._in_memory()
+        with FORKS.held_off():
+            if self._path is not None:
+                yield self._of_thread()
+                return
+            with self._lock:
+                yield self._in_memory()
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
@@ -86,17 +90,20 @@ class Database:
 
     def close(self) -> None:
         """Close all connections; a later call opens them again, but for what was in memory."""
-        with self._lock:
-            if self._process == os.getpid():  # those from before a fork are the parent's
-                for _, connection in self._connections:
-                    connection.close()
-            self._open()
+        with FORKS.held_off(), self._lock:
+            self._close()
+
+    def before_fork(self) -> None:
+        """Close connections to files. What is in memory has no locks outside the process, and is copied."""
+        if self._path is not None:
+            self._close()
+
+    def _close(self) -> None:
+        for _, connection in self._connections:
+            connection.close()
+        self._begin()
 
     def _of_thread(self) -> sqlite3.Connection:
-        if self._process != os.getpid():
-            # SQLite's connections may not be carried over a fork, nor closed there.
-            self._abandoned, self._process = self._connections, os.getpid()
-            self._connections, self._local, self._lock = [], threading.local(), threading.RLock()
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
             connection = self._local.connection = self._connect()
@@ -199,19 +206,3 @@ def _prepare(connection: sqlite3.Connection) -> None:
 
 def _version(connection: sqlite3.Connection) -> int:
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
-
-
-def _keep_whole_in_forks(database: Database) -> None:
-    """Fork when no thread is within SQLite, so that the copy in the new process is usable."""
-    lock = database._lock  # noqa: SLF001 - part of this module
-    alive = weakref.ref(database)
-
-    def held() -> None:
-        if alive() is not None:
-            lock.acquire()
-
-    def released() -> None:
-        with contextlib.suppress(RuntimeError):
-            lock.release()
-
-    os.register_at_fork(before=held, after_in_parent=released, after_in_child=released)

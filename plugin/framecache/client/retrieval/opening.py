@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from framecache.client.collection import Collection, StoredInstance
+from framecache.client.forks import FORKS, ForkAware
 from framecache.dicom import frame_index
 from framecache.dicom.byte_reader import ByteReader
 from framecache.dicom.deflated import readable
@@ -25,18 +26,25 @@ _ATTEMPTS = 3
 _Result = TypeVar("_Result")
 
 
-class Opener:
+class Opener(ForkAware):
     """Opens the instances of one collection. It pickles."""
 
     def __init__(self, collection: Collection) -> None:
         self._collection = collection
+        self.after_fork()
+        FORKS.tell(self)
+
+    def after_fork(self) -> None:
+        """What threads of another process inflate, nobody waits for here."""
         self._contents = SharedBuffers(_LARGEST_INFLATED)
 
     def __getstate__(self) -> dict[str, Any]:
         return {"_collection": self._collection}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self._collection, self._contents = state["_collection"], SharedBuffers(_LARGEST_INFLATED)
+        self._collection = state["_collection"]
+        self.after_fork()
+        FORKS.tell(self)
 
     @property
     def collection(self) -> Collection:

@@ -57,3 +57,16 @@ class ClientSession(requests.Session):
             refusal.response = response
             raise refusal
         return response
+
+
+def leave_connections(session: requests.Session) -> list[object]:
+    """In a process that was forked: let a session open its own, and wait for no lock of the old process.
+
+    Returns those of the old process, which must be kept: to close them takes locks, too.
+    """
+    adapters: list[Any] = [one for one in session.adapters.values() if isinstance(one, HTTPAdapter)]
+    inherited: list[object] = [(one.poolmanager, one.proxy_manager) for one in adapters]
+    for adapter in adapters:
+        adapter.__setstate__(adapter.__getstate__())  # as in a copy that was sent to another process
+    session.cookies = session.cookies.copy()
+    return inherited

@@ -11,14 +11,15 @@ from typing import Any, Self
 import dicomweb_client
 import requests
 
-from framecache.client.web.session import ClientSession
+from framecache.client.forks import FORKS, ForkAware
+from framecache.client.web.session import ClientSession, leave_connections
 
 CONCURRENCY = 4
 _MOST_FRAMES_OF_REQUEST = 16
 _DEFAULT_PORTS = (80, 443)
 
 
-class DICOMwebClient(dicomweb_client.DICOMwebClient):
+class DICOMwebClient(dicomweb_client.DICOMwebClient, ForkAware):
     """With dicomweb-client's arguments, and `concurrency`, how many requests a long list of frames is split into.
 
     It may be used from many threads at once, pickles, and closes at the end of a `with` statement.
@@ -40,6 +41,15 @@ class DICOMwebClient(dicomweb_client.DICOMwebClient):
             self.set_http_retry_params(retry=False)  # the session does so
         if self.port not in _DEFAULT_PORTS:
             self.host = f"{self.host}:{self.port}"  # RFC 9110 section 7.2: the server makes URLs of it
+        FORKS.tell(self)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        FORKS.tell(self)
+
+    def after_fork(self) -> None:
+        """Two processes that write to one connection would read each other's frames."""
+        self._inherited = leave_connections(self._session)
 
     def close(self) -> None:
         """Close its connections."""

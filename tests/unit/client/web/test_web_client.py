@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import threading
 import time
@@ -10,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+import requests
 from dicomweb_client.protocol import DICOMClient
 from framecache.client import ClientError, DICOMwebClient, NotFoundError, UnreachableError
 from framecache.client.web.session import ClientSession, retries
@@ -25,6 +27,7 @@ class Server(ThreadingHTTPServer):
         self.statuses: list[int] = []
         self.paths: list[str] = []
         self.hosts: set[str] = set()
+        self.connections: list[object] = []
         self.seconds, self.at_once, self.most_at_once = 0.0, 0, 0
         self.lock = threading.Lock()
 
@@ -35,11 +38,13 @@ class Server(ThreadingHTTPServer):
 
 class Handler(BaseHTTPRequestHandler):
     server: Server
+    protocol_version = "HTTP/1.1"  # connections are kept
 
     def do_GET(self) -> None:
         with self.server.lock:
             self.server.paths.append(self.path)
             self.server.hosts.add(self.headers["Host"])
+            self.server.connections.append(self.client_address)
             self.server.at_once += 1
             self.server.most_at_once = max(self.server.most_at_once, self.server.at_once)
             status = self.server.statuses.pop(0) if self.server.statuses else 200
@@ -141,7 +146,25 @@ def test_waits_before_retries_differ() -> None:
 
 def test_an_error_does_not_show_the_login() -> None:
     client = DICOMwebClient("http://user:secret@127.0.0.1:1/dicom-web", ClientSession(retries(1)))
+    client.set_http_retry_params(retry=False)
     with pytest.raises(UnreachableError) as raised:
         client.search_for_studies()
     assert "secret" not in str(raised.value)
     assert "secret" not in raised.value.url
+
+
+@pytest.mark.parametrize("session", [None, requests.Session()])
+def test_a_forked_process_reads_no_answers_from_connections_of_the_old_one(
+    server: Server, session: requests.Session | None
+) -> None:
+    client = DICOMwebClient(server.url, session)
+    assert client.retrieve_instance_frames(*UIDS, [1]) == client.retrieve_instance_frames(*UIDS, [1])
+    child = os.fork()
+    if not child:
+        is_right = client.retrieve_instance_frames(*UIDS, [2]) == [b"2"]
+        os._exit(0 if is_right else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert client.retrieve_instance_frames(*UIDS, [1]) == [b"1"]
+    client.close()
+    first, second, childs, third = server.connections
+    assert first == second == third != childs
