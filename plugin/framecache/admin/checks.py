@@ -137,6 +137,16 @@ def check_storage_url(error: str | None) -> Check:
     return Check("StorageURL", error is None, f"Orthanc's files are not read from the bucket: {error}" if error else "")
 
 
+def check_mode(*, keeps_places: bool, where: str) -> Check:
+    """Whether places of frames can be kept; `where` says where Orthanc's files are, if not plainly in its folder."""
+    return Check(
+        "Mode",
+        not (keeps_places and where),
+        f'with "index" as "Mode" or as "Form" of a rule, the cache keeps the places of frames in plain files, and '
+        f'Orthanc\'s files are {where}: such instances are not cached; "auto" and "copy" cache them',
+    )
+
+
 def check_admin_users(users: Sequence[str], *, verified: bool) -> Check:
     """Whether the user names in "AdminUsers" are verified by anybody."""
     return Check(

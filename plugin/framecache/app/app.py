@@ -54,6 +54,7 @@ class App:
         ]
         self._periodic = Periodic([statistics.note, monitoring.publish], site.clock)
         site.findings.checks.append(checks.check_admin_users(site.settings.admin_users, verified=self._access.verifies))
+        site.findings.checks.append(_check_mode(site))
         connect(site, prefetch, self._maintenance)
         if archiving is not None:
             connect_archiving(site, archiving)
@@ -189,3 +190,14 @@ class App:
             join(max(0.0, deadline - time.monotonic()))
         if self._archiving is not None:
             self._archiving.join(max(0.0, deadline - time.monotonic()))
+
+
+def _check_mode(site: Site) -> checks.Check:
+    settings, where = site.settings, ""
+    if settings.storage_url:
+        where = "in a bucket (StorageURL)"
+    elif site.configuration.get("StorageCompression") is True:
+        where = "compressed (StorageCompression)"
+    return checks.check_mode(
+        keeps_places=settings.mode == "index" or any(rule.form == "index" for rule in settings.rules), where=where
+    )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
 
-from framecache.client.collection import Collection, DicomJson
-from framecache.client.retrieval.metadata import MetadataRetrieval
+from framecache.client.collection import DicomJson, StoredInstance
+from framecache.dicom.identity import InstancePath
 from framecache.dicomweb.attributes import Level, known_attribute
 from framecache.dicomweb.query import Query, parse_query
 from framecache.errors import BadRequest, NotFound
@@ -16,10 +16,29 @@ _TAG_LENGTH = 8
 _UIDS = ("0020000D", "0020000E", "00080018")
 
 
+class Searchable(Protocol):
+    """The part of a collection that a search needs: as framecache.client.collection.Collection."""
+
+    def search(self, query: Query, base_url: str) -> list[DicomJson]:
+        """The results."""
+
+    def find(
+        self, study_instance_uid: str | None, series_instance_uid: str | None, sop_instance_uid: str | None
+    ) -> Iterator[StoredInstance]:
+        """The instances of these UIDs."""
+
+
+class Headers(Protocol):
+    """Where the header of an instance is read."""
+
+    def instance(self, path: InstancePath) -> DicomJson:
+        """Its metadata. Raises NotFound."""
+
+
 class Searching:
     """Searches one collection."""
 
-    def __init__(self, collection: Collection, metadata: MetadataRetrieval, base_url: str) -> None:
+    def __init__(self, collection: Searchable, metadata: Headers, base_url: str) -> None:
         self._collection, self._metadata, self._base_url = collection, metadata, base_url
 
     def search(self, level: Level, parameters: Mapping[str, Any], **below: str | None) -> list[DicomJson]:
@@ -33,8 +52,8 @@ class Searching:
 
     def _completed(self, result: DicomJson, query: Query, missing: list[str]) -> DicomJson:
         """With what the header of the instance, or of the first of a study or series, says."""
-        uids = [result[tag]["Value"][0] for tag in _UIDS[: query.level + 1]]
-        instance = next(self._collection.find(*uids), None)
+        uids: list[str | None] = [result[tag]["Value"][0] for tag in _UIDS[: query.level + 1]]
+        instance = next(self._collection.find(*[*uids, None, None][:3]), None)
         if instance is None:
             return result
         try:

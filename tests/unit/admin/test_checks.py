@@ -100,3 +100,14 @@ def test_an_error_is_the_advice(check: Any) -> None:
     assert check(None).passed
     assert not check("it is full").passed
     assert check("it is full").advice == "it is full"
+
+
+@pytest.mark.parametrize(
+    ("keeps_places", "where", "passed"),
+    [(True, "", True), (False, "in a bucket", True), (True, "in a bucket", False)],
+)
+def test_places_are_kept_of_plain_files_only(keeps_places: bool, where: str, passed: bool) -> None:  # noqa: FBT001
+    check = checks.check_mode(keeps_places=keeps_places, where=where)
+
+    assert (check.passed, check.fatal) == (passed, False)
+    assert '"auto"' in check.advice

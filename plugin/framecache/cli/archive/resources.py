@@ -6,21 +6,24 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from functools import partial
 from typing import Any
 
+from framecache.client.archive.archive_index import ArchiveIndex
+from framecache.client.index.local_index import LocalIndex
+from framecache.client.searching import Searching
 from framecache.dicom.identity import InstancePath
 from framecache.dicom.transfer_syntax import lookup
 from framecache.dicomweb.attributes import Level
 from framecache.dicomweb.frame_list import parse_frame_list
-from framecache.dicomweb.matching import key_of
 from framecache.dicomweb.multipart import Multipart
-from framecache.dicomweb.query import Condition, parse_query
+from framecache.dicomweb.query import parse_query
 from framecache.errors import NotFound
 from framecache.tree.tree import Tree
 
 _JSON = "application/dicom+json"
 _STUDY, _SERIES, _INSTANCE = "studies/([^/]+)", "series/([^/]+)", "instances/([^/]+)"
+_REFRESH_SECONDS = 5.0
 Arguments = Mapping[str, Any]
 
 
@@ -35,14 +38,19 @@ class Content:
 class Resources:
     """Raises NotFound, BadRequest, ArchiveError."""
 
-    def __init__(self, tree: Tree) -> None:
-        self._tree = tree
+    def __init__(self, tree: Tree, base_url: str = "") -> None:
+        """URLs in answers begin with `base_url`."""
+        self._tree, self._lists = tree, LocalIndex(None)
+        index = ArchiveIndex(tree, self._lists, _REFRESH_SECONDS)
+        self._searching = Searching(index, _Headers(tree), base_url)
         below = f"{_STUDY}/{_SERIES}"
         routes: dict[str, Callable[..., Content]] = {
             "studies": self._studies,
-            f"{_STUDY}/series": self._all_series,
-            f"{_STUDY}/instances": self._study_instances,
-            f"{below}/instances": self._instances,
+            "series": partial(self._search, Level.SERIES),
+            "instances": partial(self._search, Level.INSTANCE),
+            f"{_STUDY}/series": partial(self._search, Level.SERIES),
+            f"{_STUDY}/instances": partial(self._search, Level.INSTANCE),
+            f"{below}/instances": partial(self._search, Level.INSTANCE),
             f"{_STUDY}/metadata": self._study_metadata,
             f"{below}/metadata": self._series_metadata,
             f"{below}/{_INSTANCE}/metadata": self._metadata,
@@ -50,6 +58,10 @@ class Resources:
             f"{_STUDY}/bulkdata/([^/]+)": self._bulk_data,
         }
         self._routes = [(re.compile(f"/(?:dicom-web/)?{pattern}/?"), answer) for pattern, answer in routes.items()]
+
+    def close(self) -> None:
+        """Forget the lists."""
+        self._lists.close()
 
     def get(self, path: str, arguments: Arguments) -> Content:
         """What is at the path of a URL."""
@@ -59,17 +71,28 @@ class Resources:
         raise NotFound("the archive has no such resource")
 
     def _studies(self, arguments: Arguments) -> Content:
-        return _searched(Level.STUDY, arguments, self._tree.studies())
+        """Whole lists of studies are in the archive: an archive of thousands need not be read for the first page."""
+        query = parse_query(Level.STUDY, arguments)
+        if query.conditions or query.fields or query.has_all_fields:
+            return self._search(Level.STUDY, arguments)
+        end = None if query.limit is None else query.offset + query.limit
+        return _json(self._tree.studies()[query.offset : end])
 
-    def _all_series(self, arguments: Arguments, study: str) -> Content:
-        return _searched(Level.SERIES, arguments, self._tree.series(study))
+    def _search(
+        self, level: Level, arguments: Arguments, study: str | None = None, series: str | None = None
+    ) -> Content:
+        """As the client searches an archive: it keeps lists of what was looked at, and asks for what has changed."""
+        if study is not None:
+            self._check(study, series)
+        below = {"study_instance_uid": study, "series_instance_uid": series}
+        return _json(self._searching.search(level, arguments, **below))
 
-    def _instances(self, arguments: Arguments, study: str, series: str) -> Content:
-        return _searched(Level.INSTANCE, arguments, self._tree.instances(study, series))
-
-    def _study_instances(self, arguments: Arguments, study: str) -> Content:
-        found = [one for series in self._series_of(study) for one in self._tree.instances(study, series)]
-        return _searched(Level.INSTANCE, arguments, found)
+    def _check(self, study: str, series: str | None) -> None:
+        """Raises NotFound."""
+        if series is None:
+            self._tree.series(study)
+        else:
+            self._tree.instances(study, series)
 
     def _study_metadata(self, _: Arguments, study: str) -> Content:
         return _json([one for series in self._series_of(study) for one in self._tree.series_metadata(study, series)])
@@ -98,27 +121,11 @@ class Resources:
         return [one["0020000E"]["Value"][0] for one in self._tree.series(study)]
 
 
-def _searched(level: Level, arguments: Arguments, found: Sequence[Mapping[str, Any]]) -> Content:
-    query = parse_query(level, arguments)
-    matching = (one for one in found if all(_meets(one, condition) for condition in query.conditions))
-    end = None if query.limit is None else query.offset + query.limit
-    return _json(list(islice(matching, query.offset, end)))
+class _Headers:
+    """The metadata of instances, for fields that are in no list."""
 
-
-def _meets(found: Mapping[str, Any], condition: Condition) -> bool:
-    first, *rest = condition.path
-    if condition.is_moment:
-        keys = zip(*(_keys(found, part.hex_tag, part.vr) for part in condition.path), strict=False)
-        return condition.criterion.matches(["".join(pair) for pair in keys])
-    items = [found] if not rest else found.get(first.hex_tag, {}).get("Value", ())
-    attribute = condition.path[-1]
-    return condition.criterion.matches([key for one in items for key in _keys(one, attribute.hex_tag, attribute.vr)])
-
-
-def _keys(found: Mapping[str, Any], tag: str, vr: str) -> list[str]:
-    values = found.get(tag, {}).get("Value", ())
-    texts = [one.values() if isinstance(one, dict) else [str(one)] for one in values if one is not None]
-    return [key_of(vr, text) for each in texts for text in each]
+    def __init__(self, tree: Tree) -> None:
+        self.instance = tree.metadata
 
 
 def _json(found: Sequence[Mapping[str, Any]]) -> Content:

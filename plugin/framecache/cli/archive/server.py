@@ -24,8 +24,8 @@ class ArchiveServer(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(self, address: tuple[str, int], tree: Tree) -> None:
-        self.resources = Resources(tree)
         super().__init__(address, _Request)
+        self.resources = Resources(tree, self.url)
 
     @property
     def url(self) -> str:
@@ -35,6 +35,10 @@ class ArchiveServer(ThreadingHTTPServer):
 
     def __enter__(self) -> Self:
         return self
+
+    def __exit__(self, *arguments: object) -> None:
+        self.server_close()
+        self.resources.close()
 
 
 class _Request(BaseHTTPRequestHandler):

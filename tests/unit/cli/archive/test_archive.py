@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -194,14 +195,62 @@ def test_a_browser_gets_compressed_lists_and_frames_from_any_origin(archive: str
     ],
 )
 def test_studies_are_searched(archive: str, arguments: dict[str, str], found: int) -> None:
-    with Tree.open(f"file://{archive}") as tree:
-        body = Resources(tree).get("/studies", arguments).body
+    with Tree.open(f"file://{archive}") as tree, closing(Resources(tree)) as resources:
+        body = resources.get("/studies", arguments).body
     assert body.count(b'"0020000D"') == found
 
 
+@pytest.mark.parametrize(
+    ("path", "arguments", "found"),
+    [
+        ("/series", {}, 1),
+        ("/instances", {}, 2),
+        ("/instances", {"SOPInstanceUID": INSTANCE}, 1),
+        ("/instances", {"PatientID": "nobody"}, 0),
+        ("/series", {"StudyInstanceUID": "9.9"}, 0),
+        (f"/studies/{STUDY}/series", {"Modality": "XX"}, 0),
+        (f"/studies/{STUDY}/instances", {"limit": "1"}, 1),
+        (f"/studies/{STUDY}/series/{SERIES}/instances", {"offset": "1"}, 1),
+    ],
+)
+def test_all_of_the_archive_is_searched(archive: str, path: str, arguments: dict[str, str], found: int) -> None:
+    with Tree.open(f"file://{archive}") as tree, closing(Resources(tree)) as resources:
+        assert len(json.loads(resources.get(path, arguments).body)) == found
+
+
+@pytest.mark.parametrize("path", ["/studies", "/series", "/instances"])
+def test_a_search_returns_the_fields_that_it_asks_for_and_refuses_others(archive: str, path: str) -> None:
+    with Tree.open(f"file://{archive}") as tree, closing(Resources(tree)) as resources:
+        results = json.loads(resources.get(path, {"includefield": "BitsStored,00280103"}).body)
+        assert all({"00280101", "00280103"} <= result.keys() for result in results)
+        assert "00280101" not in json.loads(resources.get(path, {}).body)[0]
+        for wrong in ({"includefield": "Nonsense"}, {"fuzzymatching": "perhaps"}, {"limit": "-1"}):
+            with pytest.raises(BadRequest):
+                resources.get(path, wrong)
+
+
+def test_a_search_for_a_similar_name_finds_it(archive: str, command: Command) -> None:
+    named = ("--set", "PatientName=Mustermann^Erika", "--reason", "so that she has one")
+    assert command("archive", "correct", archive, "--study", STUDY, *named).code == 0
+    with Tree.open(f"file://{archive}") as tree, closing(Resources(tree)) as resources:
+        for fuzzy, found in (("true", 1), ("false", 0)):
+            arguments = {"PatientName": "Erika Musterman", "fuzzymatching": fuzzy}
+            assert len(json.loads(resources.get("/studies", arguments).body)) == found
+
+
+def test_metadata_is_answered_at_all_levels(archive: str) -> None:
+    below = f"/studies/{STUDY}/series/{SERIES}"
+    with Tree.open(f"file://{archive}") as tree, closing(Resources(tree)) as resources:
+        found = {
+            path: [one["00080018"]["Value"][0] for one in json.loads(resources.get(f"{path}/metadata", {}).body)]
+            for path in (f"/studies/{STUDY}", below, f"{below}/instances/{INSTANCE}")
+        }
+    study, series, instance = found.values()
+    assert (len(study), study, instance) == (2, series, [INSTANCE])
+
+
 def test_what_cannot_be_searched_and_what_is_not_there_are_errors(archive: str) -> None:
-    with Tree.open(f"file://{archive}") as tree:
-        resources = Resources(tree)
+    with Tree.open(f"file://{archive}") as tree, closing(Resources(tree)) as resources:
         with pytest.raises(BadRequest):
             resources.get("/studies", {"Nonsense": "1"})
         with pytest.raises(NotFound):
