@@ -25,11 +25,19 @@ _MOST_UNFINISHED = 1000
 _MOST_ENDED = 500
 
 
+@dataclass(frozen=True, slots=True)
+class Control:
+    """How a job is paused and resumed, on all machines that share it; both raise Overloaded."""
+
+    pause: Callable[[], None]
+    resume: Callable[[], None]
+
+
 @dataclass(eq=False)
 class Job:
     """One job, shared by its worker and its clients. Times are seconds since the epoch.
 
-    `total` is None while it is unknown. `result` may grow while the job runs.
+    `total` is None while it is unknown. `result` may grow while the job runs. Most jobs have no `control`.
     """
 
     kind: str
@@ -44,6 +52,7 @@ class Job:
     ended: float | None = None
     error: str | None = None
     result: dict[str, Any] | None = None
+    control: Control | None = None
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
     _cancelled: threading.Event = field(default_factory=threading.Event)
 
@@ -86,6 +95,7 @@ class Job:
             "Ended": iso(self.ended),
             "Error": self.error,
             "Result": self.result,
+            "CanPause": self.control is not None,
         }
 
 
@@ -115,9 +125,10 @@ class Jobs:
         subject: str | None = None,
         unit: Unit = "instances",
         total: int | None = None,
+        control: Control | None = None,
     ) -> Job:
         """Queue `work`. Raises Overloaded if too many jobs are unfinished, or when stopping."""
-        job = Job(kind, level, subject, unit, self._clock.time(), total)
+        job = Job(kind, level, subject, unit, self._clock.time(), total, control=control)
         with self._changed:
             if sum(not known.has_ended for known in self._jobs.values()) >= self._most_unfinished or self._is_stopping:
                 raise Overloaded(f"{self._most_unfinished} jobs are unfinished already; try again later")

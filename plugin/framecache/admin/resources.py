@@ -22,6 +22,10 @@ _LARGEST_OFFSET = 10_000_000
 _NOTHING = InstanceUsage("", "", "", 0, 0, 0, None)
 
 
+# How many instances of these series of a study, by its UID, the archive has; those it does not tell of are omitted.
+ArchivedInstances = Callable[[str, Sequence[StoredSeries]], Mapping[str, int]]
+
+
 @dataclass(frozen=True, slots=True)
 class _Progress:
     """A stored instance and its usage of the cache."""
@@ -63,9 +67,10 @@ class ResourceUsage:
         store: Store,
         scheduler: Scheduler,
         expected: Callable[[StoredSeries], int | None] = lambda series: series.expected,
+        archived: ArchivedInstances | None = None,
     ) -> None:
         """`expected` says how many instances a series will have, as far as that is known."""
-        self._expected = expected
+        self._expected, self._archived = expected, archived
         self._archive, self._catalogue, self._store, self._scheduler = archive, catalogue, store, scheduler
         self.get_routes: Mapping[str, Answer] = {
             "studies": Asked(self.studies, STUDIES_ARGUMENTS),
@@ -90,10 +95,11 @@ class ResourceUsage:
         by_series: dict[str, list[_Progress]] = {one.orthanc_id: [] for one in series}
         for progress in self._progress(stored):
             by_series.setdefault(progress.stored.series_id, []).append(progress)
+        archived = self._archived(uid, series) if self._archived else {}
         return {
             **self._study(usage),
             "StoredInstances": sum(map(len, by_series.values())),
-            "SeriesList": [self._series(one, by_series[one.orthanc_id]) for one in series],
+            "SeriesList": [self._series(one, by_series[one.orthanc_id], archived) for one in series],
         }
 
     def series(self, orthanc_id: str) -> dict[str, Any]:
@@ -101,8 +107,10 @@ class ResourceUsage:
         check_id(orthanc_id)
         series = self._archive.series(orthanc_id)
         stored = self._archive.instances_of("SeriesInstanceUID", series.series_instance_uid, [series])
-        progress = self._progress(stored)
-        return {**self._series(series, progress), "InstancesList": [one.to_json() for one in progress]}
+        progress, archived = self._progress(stored), dict[str, int]()
+        if self._archived:
+            archived |= self._archived(self._archive.study_instance_uid(series.study_id), [series])
+        return {**self._series(series, progress, archived), "InstancesList": [one.to_json() for one in progress]}
 
     def instance(self, orthanc_id: str) -> dict[str, Any]:
         """GET /frame-cache/instances/{id}. Raises NotFound."""
@@ -143,7 +151,9 @@ class ResourceUsage:
             "Pinned": usage.study_instance_uid in self._store.pins.studies(),
         }
 
-    def _series(self, stored: StoredSeries, progress: Sequence[_Progress]) -> dict[str, Any]:
+    def _series(
+        self, stored: StoredSeries, progress: Sequence[_Progress], archived: Mapping[str, int]
+    ) -> dict[str, Any]:
         return {
             "ID": stored.orthanc_id,
             "StudyID": stored.study_id,
@@ -151,6 +161,7 @@ class ResourceUsage:
             "StoredInstances": len(progress),
             "ExpectedInstances": self._expected(stored),
             "CachedInstances": sum(one.state == "cached" for one in progress),
+            "ArchivedInstances": archived.get(stored.orthanc_id),
             "Frames": sum(one.stored.frames for one in progress),
             "CachedFrames": sum(one.cached_frames for one in progress),
             "Bytes": sum(one.usage.size for one in progress),

@@ -7,8 +7,9 @@ from functools import partial
 from typing import Any
 
 from framecache.admin.area import Answer, Asked, iso
-from framecache.admin.jobs import Job, Jobs, State
+from framecache.admin.jobs import Control, Job, Jobs, State
 from framecache.declaration import Declaration, Number
+from framecache.errors import BadRequest
 from framecache.prefetch.backfill_plan import BackfillControl, BackfillState, SharedProgress
 from framecache.telemetry.events import Events
 
@@ -33,7 +34,11 @@ class JobWork:
             "jobs/([^/]+)": self.job,
             "events": Asked(self.events, EVENTS_ARGUMENTS),
         }
-        self.post_routes: Mapping[str, Answer] = {"jobs/([^/]+)/cancel": self.cancel}
+        self.post_routes: Mapping[str, Answer] = {
+            "jobs/([^/]+)/cancel": self.cancel,
+            "jobs/([^/]+)/pause": self.pause,
+            "jobs/([^/]+)/resume": self.resume,
+        }
 
     def jobs(self) -> dict[str, Any]:
         """GET /frame-cache/jobs: all jobs, newest first."""
@@ -47,6 +52,20 @@ class JobWork:
     def cancel(self, job_id: str) -> dict[str, Any]:
         """POST /frame-cache/jobs/{id}/cancel: end the job soon; no effect if it has ended. Raises NotFound."""
         return self._jobs.cancel(job_id).to_json()
+
+    def pause(self, job_id: str) -> dict[str, Any]:
+        """POST /frame-cache/jobs/{id}/pause: no effect if it has ended. Raises NotFound, BadRequest."""
+        job = self._jobs.find(job_id)
+        if not job.has_ended:
+            _control(job).pause()
+        return job.to_json()
+
+    def resume(self, job_id: str) -> dict[str, Any]:
+        """POST /frame-cache/jobs/{id}/resume: the same."""
+        job = self._jobs.find(job_id)
+        if not job.has_ended:
+            _control(job).resume()
+        return job.to_json()
 
     def events(self, since: int, limit: int) -> dict[str, Any]:
         """GET /frame-cache/events?since=…: the events after that sequence number."""
@@ -65,6 +84,14 @@ class JobWork:
         return {"Events": events, "Last": page.last, "Done": page.is_end, "Missed": page.is_gap}
 
 
+def _control(job: Job) -> Control:
+    if job.control is None:
+        raise BadRequest(
+            "only the backfill and work that several machines share can be paused; this job can be cancelled"
+        )
+    return job.control
+
+
 _FOLLOW_SECONDS = 0.5
 # A backfill that waits, for its hours or for idle time, is shown as a paused job.
 _STATES: Mapping[BackfillState, State] = {"running": "running", "done": "done"}
@@ -81,20 +108,26 @@ class SharedWorkJobs:
         """List what is at work and not listed yet."""
         for one in self._backfill.others():
             job = self._listed.get(one.kind)
-            if not one.has_ended and not one.is_paused and (job is None or job.has_ended):
-                follow = partial(self._follow, one.kind)
-                self._listed[one.kind] = self._jobs.begin(f"archive {one.kind}", follow, total=one.total)
+            if not one.has_ended and (job is None or job.has_ended):
+                follow, kind = partial(self._follow, one.kind), f"archive {one.kind}"
+                self._listed[one.kind] = self._jobs.begin(kind, follow, total=one.total, control=self._control(one))
+
+    def _control(self, one: SharedProgress) -> Control:
+        backfill = self._backfill
+        return Control(partial(backfill.pause_other, one.kind), partial(backfill.resume_other, one.kind))
 
     def _follow(self, kind: str, job: Job) -> None:
-        """Until it is done. Whoever cancels the job pauses the work on all machines."""
+        """Until it is done. Whoever cancels the job ends the work on all machines."""
         while (one := self._find(kind)) is not None and not job.is_cancelled:
             job.done, job.total, job.size = one.done, one.total, one.size
             job.state = "paused" if one.is_paused else "running"
             if one.has_ended:
+                if one.is_cancelled:
+                    job.cancel()
                 return
             job.pause(_FOLLOW_SECONDS)
         if job.is_cancelled and not self._jobs.is_stopping:
-            self._backfill.pause_other(kind)
+            self._backfill.cancel_other(kind)
 
     def _find(self, kind: str) -> SharedProgress | None:
         return next((one for one in self._backfill.others() if one.kind == kind), None)
@@ -146,17 +179,21 @@ class BackfillArea:
     def _follow_it(self) -> None:
         """List it among the jobs."""
         if self._job is None or self._job.has_ended:
-            self._job = self._jobs.begin("backfill", self._follow)
+            control = Control(self._backfill.pause, self._backfill.go_on)
+            self._job = self._jobs.begin("backfill", self._follow, control=control)
 
     def _follow(self, job: Job) -> None:
         while self._backfill.state != "done" and not job.is_cancelled:
+            if self._backfill.is_cancelled:  # on another node
+                job.cancel()
+                break
             self._update(job)
             job.state = _STATES.get(self._backfill.state, "paused")
             job.pause(_FOLLOW_SECONDS)
         self._update(job)
         job.result = self._told()
-        if job.is_cancelled and not self._jobs.is_stopping:
-            self._backfill.pause()
+        if job.is_cancelled and not self._jobs.is_stopping and not self._backfill.is_cancelled:
+            self._backfill.cancel()
 
     def _update(self, job: Job) -> None:
         progress = self._backfill.progress

@@ -10,7 +10,7 @@ from framecache.admin.dry_run import Preview
 from framecache.admin.instance_jobs import Verification, Warming
 from framecache.admin.jobs import Jobs
 from framecache.admin.measurements import Measurements
-from framecache.admin.resources import ResourceUsage
+from framecache.admin.resources import ArchivedInstances, ResourceUsage
 from framecache.admin.status import Status
 from framecache.admin.work import BackfillArea, JobWork, SharedWorkJobs
 from framecache.app.core import Core
@@ -27,6 +27,7 @@ def admin_areas(
     prefetch: Prefetch,
     jobs: Jobs,
     archive_state: Callable[[], ArchiveFigures],
+    archived: ArchivedInstances | None,
     completeness: Completeness,
 ) -> Iterator[Area]:
     catalogue, store, scheduler, metrics = core.catalogue, core.store, prefetch.scheduler, site.metrics
@@ -45,7 +46,7 @@ def admin_areas(
         site.node,
         prefetch.backfill.figures,
     )
-    yield ResourceUsage(archive, catalogue, store, scheduler, completeness.expected)
+    yield ResourceUsage(archive, catalogue, store, scheduler, completeness.expected, archived)
     yield Actions(
         archive,
         catalogue,

@@ -15,7 +15,7 @@ from framecache.admin.routes import Access, ActionRoute, JsonRoute
 from framecache.admin.start_checks import StartChecks
 from framecache.admin.statistics import Statistics
 from framecache.app.admin import admin_areas, measurements_of
-from framecache.app.archiving import archive_state, connect_archiving, make_archiving
+from framecache.app.archiving import archive_state, archived_instances, connect_archiving, make_archiving
 from framecache.app.core import make_core
 from framecache.app.dicomweb import retrieve_routes
 from framecache.app.maintenance import make_maintenance
@@ -47,7 +47,7 @@ class App:
         statistics = Statistics(site.metrics, measurements, site.clock)
         monitoring = Monitoring(site.metrics, measurements, site.module, site.node)
         self._areas = [
-            *admin_areas(site, core, prefetch, self._jobs, state, completeness),
+            *admin_areas(site, core, prefetch, self._jobs, state, archived_instances(core, archiving), completeness),
             statistics,
             monitoring,
             Document(),

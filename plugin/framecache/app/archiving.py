@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from framecache.admin import checks
+from framecache.admin.resources import ArchivedInstances
 from framecache.app.core import Core
 from framecache.app.site import Site
 from framecache.instances.archive import Archive, ArchiveFigures
 from framecache.orthanc.events import InstanceDeleted, InstanceStored
+from framecache.orthanc.hierarchy import StoredSeries
 from framecache.plurals import counted
 from framecache.prefetch.events import InstanceOpened
 from framecache.prefetch.scheduler import Scheduler
@@ -67,3 +71,20 @@ def archive_state(archive: Archive | None, archiving: Archiving | None) -> Archi
         return figures
     text = f"{comparison.why}: {counted(comparison.left, 'study', 'studies')} left to compare"
     return replace(figures, comparison=text, comparison_since=comparison.since)
+
+
+def archived_instances(core: Core, archiving: Archiving | None) -> ArchivedInstances | None:
+    """How many instances of series the archive has: by the ledger where this Orthanc writes, else by the archive."""
+    if archiving is not None:
+        return partial(_written, core, archiving)
+    return partial(_shown, core.archive) if core.archive is not None else None
+
+
+def _written(core: Core, archiving: Archiving, _: str, series: Sequence[StoredSeries]) -> Mapping[str, int]:
+    count = archiving.written_among
+    return {one.orthanc_id: core.catalogue.on_desk(partial(count, one.instance_ids)) for one in series}
+
+
+def _shown(archive: Archive, study: str, series: Sequence[StoredSeries]) -> Mapping[str, int]:
+    numbers = archive.numbers(study)
+    return {} if numbers is None else {one.orthanc_id: numbers.get(one.series_instance_uid, 0) for one in series}

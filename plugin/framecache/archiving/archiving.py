@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from framecache.archiving.archive_inbox import ArchiveInbox
@@ -66,3 +67,7 @@ class Archiving:
     def comparison(self) -> Comparison | None:
         """The comparison of the archive with Orthanc that is under way, because the ledger was lost."""
         return self._writer.comparison
+
+    def written_among(self, orthanc_ids: Sequence[str]) -> int:
+        """How many of these instances the archive has, as far as this Orthanc wrote them. Raises sqlite3.Error."""
+        return self._ledger.written_among(orthanc_ids)

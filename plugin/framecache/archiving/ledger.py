@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from framecache.batches import batches
 from framecache.dicom.identity import InstancePath
 
 # To write an instance because it arrived, or because somebody opened it; or to end it.
@@ -19,6 +20,7 @@ Task = Literal["arrival", "write", "delete"]
 _MOST_WAITING = 100_000
 # An instance that could not be written is tried again after so long, then after twice as long: for two days in all.
 _FIRST_PAUSE, _MOST_ATTEMPTS = 30.0, 13
+_BATCH = 500  # SQLite takes some thousand values
 _TABLES = """
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = NORMAL;
@@ -202,6 +204,11 @@ class Ledger:
             row = self._connection.execute(query, (orthanc_id,)).fetchone()
         return None if row is None else Written(InstancePath(*row[:3]), *row[3:])
 
+    def written_among(self, orthanc_ids: Sequence[str]) -> int:
+        """How many of these the archive has, as far as they were written from here."""
+        with self._lock:
+            return sum(self._count_written(some) for some in batches(orthanc_ids, _BATCH))
+
     def written_after(self, orthanc_id: str, most: int) -> list[str]:
         """The next instances that were written, in the order of their IDs."""
         query = "SELECT orthanc_id FROM written WHERE orthanc_id > ? ORDER BY orthanc_id LIMIT ?"
@@ -219,6 +226,11 @@ class Ledger:
         with self._lock:
             row = self._connection.execute("SELECT value FROM about WHERE name = ?", (name,)).fetchone()
         return "" if row is None else str(row[0])
+
+    def _count_written(self, orthanc_ids: Sequence[str]) -> int:
+        places = ",".join("?" * len(orthanc_ids))
+        query = f"SELECT count(*) FROM written WHERE orthanc_id IN ({places})"  # noqa: S608
+        return int(self._connection.execute(query, orthanc_ids).fetchone()[0])
 
     def _count(self, table: str) -> int:
         return int(self._connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])  # noqa: S608

@@ -1,4 +1,4 @@
-"""`framecache jobs`: list, follow and cancel the server's jobs."""
+"""`framecache jobs`: list, follow, pause and cancel the server's jobs."""
 
 from __future__ import annotations
 
@@ -27,8 +27,22 @@ def jobs(session: Session) -> ExitCode:
 
 def cancel(session: Session) -> ExitCode:
     """Cancel jobs; their results so far stay, and jobs that have ended do not change."""
-    cancelled = [session.server.post(f"frame-cache/jobs/{job}/cancel") for job in session.arguments.jobs]
-    session.output.show(cancelled, _table(cancelled))
+    return _act(session, "cancel")
+
+
+def pause(session: Session) -> ExitCode:
+    """Pause the backfill, or work that several machines share, on all of them."""
+    return _act(session, "pause")
+
+
+def resume(session: Session) -> ExitCode:
+    """Resume what was paused."""
+    return _act(session, "resume")
+
+
+def _act(session: Session, action: str) -> ExitCode:
+    changed = [session.server.post(f"frame-cache/jobs/{job}/{action}") for job in session.arguments.jobs]
+    session.output.show(changed, _table(changed))
     return ExitCode.DONE
 
 

@@ -127,10 +127,12 @@ def _add_actions(commands: _Subparsers[ArgumentParser]) -> None:
 
 
 def _add_jobs(commands: _Subparsers[ArgumentParser]) -> None:
-    made = _add(commands, "jobs", jobs.jobs, "list, follow or cancel the server's jobs")
-    below = made.add_subparsers(metavar="{follow,cancel}")
+    made = _add(commands, "jobs", jobs.jobs, "list, follow, pause or cancel the server's jobs")
+    below = made.add_subparsers(metavar="{follow,pause,resume,cancel}")
     for name, run, description in (
         ("follow", jobs.follow_named, "show the progress of jobs until they end"),
+        ("pause", jobs.pause, "pause the backfill, or shared work on all machines"),
+        ("resume", jobs.resume, "resume what was paused"),
         ("cancel", jobs.cancel, "cancel jobs; their results so far stay"),
     ):
         _add(below, name, run, description).add_argument(

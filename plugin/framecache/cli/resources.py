@@ -66,7 +66,7 @@ def _singular(level: str) -> str:
 
 
 _COLUMNS = ("patient, date, description", "frames", "cached", "last viewed", "pinned", "study", "Study Instance UID")
-_SERIES_COLUMNS = ("series", "instances", "frames", "cached", "Series Instance UID")
+_SERIES_COLUMNS = ("series", "instances", "archived", "frames", "cached", "Series Instance UID")
 
 
 def studies(session: Session) -> ExitCode:
@@ -87,7 +87,8 @@ def _study(session: Session) -> ExitCode:
     series = [
         (
             one["ID"],
-            f"{one['CachedInstances']}/{one['StoredInstances']}",
+            f"{one['CachedInstances']}/{one['StoredInstances']}{_expected(one)}",
+            one.get("ArchivedInstances"),
             _frames(one),
             size(one["Bytes"]),
             one["SeriesInstanceUID"],
@@ -113,3 +114,9 @@ def _row(study: Mapping[str, Any]) -> tuple[object, ...]:
 
 def _frames(one: Mapping[str, Any]) -> str:
     return f"{one['CachedFrames']}/{one['Frames']}"
+
+
+def _expected(series: Mapping[str, Any]) -> str:
+    """Where more are expected than there are."""
+    expected = series.get("ExpectedInstances") or 0
+    return f" of {expected}" if expected > series["StoredInstances"] else ""

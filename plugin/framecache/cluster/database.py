@@ -8,42 +8,14 @@ from typing import Any
 
 from procrastinate import App, PsycopgConnector, SyncPsycopgConnector
 from procrastinate.exceptions import ConnectorException
-from psycopg import Connection, Error, sql
+from psycopg import Connection, Error
 from psycopg.conninfo import make_conninfo
 from psycopg_pool import ConnectionPool, PoolTimeout
 
+from framecache.cluster.schema import SCHEMA, prepare
 from framecache.errors import FrameCacheError
 
-SCHEMA = "framecache"
 _PATIENCE = 10.0  # seconds that a connection may take
-_LOCK = 0x6672616D65  # of one preparation at a time
-
-_TABLES = """
-CREATE TABLE IF NOT EXISTS shared_jobs (
-    kind text PRIMARY KEY,
-    run bigint NOT NULL DEFAULT 1,
-    state text NOT NULL CHECK (state IN ('running', 'paused', 'done')),
-    bookmark text NOT NULL DEFAULT '',
-    study_date text NOT NULL DEFAULT '',
-    is_planned boolean NOT NULL DEFAULT false,
-    total bigint,
-    looked_at bigint NOT NULL DEFAULT 0,
-    planned bigint NOT NULL DEFAULT 0,
-    done bigint NOT NULL DEFAULT 0,
-    failed bigint NOT NULL DEFAULT 0,
-    size bigint NOT NULL DEFAULT 0,
-    began timestamptz NOT NULL DEFAULT now()
-);
-CREATE TABLE IF NOT EXISTS shared_pieces (
-    kind text NOT NULL,
-    run bigint NOT NULL,
-    key text NOT NULL,
-    node text,
-    error text,
-    ended timestamptz,
-    PRIMARY KEY (kind, run, key)
-);
-"""
 
 
 class DatabaseError(FrameCacheError):
@@ -75,21 +47,13 @@ class Database:
         )
 
     def open(self) -> None:
-        """Connect, and make the tables that are missing. Raises DatabaseError."""
+        """Connect, and make the tables that are missing. Raises DatabaseError, TooNew."""
         self._pool.open()
         if self._is_prepared:
             return
         with self.transaction() as connection:
-            connection.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
-            if not _has(connection, "shared_pieces"):  # who only uses them needs no right to make any
-                self._prepare(connection)
+            prepare(connection, self.deferring_app().schema_manager)
         self._is_prepared = True
-
-    def _prepare(self, connection: Connection[Any]) -> None:
-        connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(SCHEMA)))
-        if not _has(connection, "procrastinate_jobs"):
-            connection.execute(self.deferring_app().schema_manager.get_schema())
-        connection.execute(_TABLES)
 
     def close(self) -> None:
         """Cut the connections."""
@@ -113,8 +77,3 @@ class Database:
     def working_app(self, concurrency: int) -> App:
         """For the event loop of a worker, which opens it: one connection for each piece, and two for itself."""
         return App(connector=PsycopgConnector(conninfo=self._conninfo, min_size=1, max_size=concurrency + 2))
-
-
-def _has(connection: Connection[Any], table: str) -> bool:
-    row = connection.execute("SELECT to_regclass(%s)", [f"{SCHEMA}.{table}"]).fetchone()
-    return row is not None and row[0] is not None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Protocol, Self
 
 from framecache.errors import FrameCacheError
@@ -15,6 +15,10 @@ class Unfit(FrameCacheError):
 
 class NotHere(FrameCacheError):
     """This node cannot do it now; another may, or this one later."""
+
+
+class Foreign(NotHere):
+    """A newer version queued it, and only a node of that version knows how to do it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,9 @@ class Piece:
 
     @classmethod
     def from_json(cls, members: Mapping[str, Any]) -> Self:
-        """The inverse."""
+        """The inverse. Raises Foreign for other members than its own: they may say to do something else."""
+        if members.keys() != {field.name for field in fields(cls)}:
+            raise Foreign(f"the members of a piece are {', '.join(sorted(members))}")
         return cls(**{**members, "names": tuple(members["names"])})
 
 

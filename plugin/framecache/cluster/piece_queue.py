@@ -1,13 +1,15 @@
 """The queue of pieces: procrastinate's tasks, of which each kind of work has three: `plan`, `piece` and `settle`.
 
-Each kind has queues of its own, so that a node of an older version leaves alone what it does not know.
+Each kind has queues of its own, so that a node of an older version leaves alone what it does not know. In its own
+queues it leaves tasks and arguments that it does not know to others. What is written here is read by other versions:
+see `tests/unit/cluster/test_versions.py`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Set
 from typing import Any
 
 from procrastinate import App, BaseRetryStrategy, JobContext, RetryDecision
@@ -16,15 +18,19 @@ from procrastinate.jobs import Job
 from procrastinate.types import JSONDict, JSONValue
 
 from framecache.cluster.database import Database
-from framecache.cluster.piece import Kind, NotHere, Piece, Unfit
+from framecache.cluster.piece import Foreign, Kind, NotHere, Piece, Unfit
 from framecache.cluster.shared_jobs import SharedJob, SharedJobs
 from framecache.errors import Stopping, reason
 
 logger = logging.getLogger(__name__)
 
 _PLAN, _PIECE, _SETTLE = "framecache.plan", "framecache.piece", "framecache.settle"
+_FOREIGN = "framecache.foreign"
 _MOST_ATTEMPTS = 5
-_NOT_HERE_SECONDS = 10
+# A piece with which so many nodes died ends whoever takes it: there is too little memory, or a library has a fault.
+_MOST_DEATHS, _DEADLY = 3, "each process that had it at work has died"
+_NOT_HERE_SECONDS, _RETRY_SECONDS = 10, 10
+_ARGUMENTS = {"kind", "run", "piece"}
 # Planning waits while so many pieces wait: the rest of the archive waits in Orthanc's database.
 _MOST_WAITING = 2000
 _WAIT_SECONDS = 2
@@ -44,14 +50,6 @@ class PieceRetries(BaseRetryStrategy):
         return RetryDecision(retry_in={"seconds": 3**job.attempts}) if job.attempts < _MOST_ATTEMPTS - 1 else None
 
 
-class PatientRetries(BaseRetryStrategy):
-    """Planning and settling go on as soon as Orthanc and the archive answer again."""
-
-    def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision | None:
-        """Never None: what is given up would leave the work unfinished."""
-        return RetryDecision(retry_in={"seconds": 0 if isinstance(exception, Stopping) else min(60, 5 + job.attempts)})
-
-
 class PieceQueue:
     """What this node does with pieces and plans, and how it queues them."""
 
@@ -64,11 +62,13 @@ class PieceQueue:
         most_waiting: int = _MOST_WAITING,
         wait_seconds: int = _WAIT_SECONDS,
         settle_seconds: int = _SETTLE_SECONDS,
+        retry_seconds: int = _RETRY_SECONDS,
+        most_deaths: int = _MOST_DEATHS,
     ) -> None:
         """`node` is the name that this node signs with."""
         self._database, self._kinds, self._node = database, kinds, node
         self._most_waiting, self._wait_seconds, self._settle_seconds = most_waiting, wait_seconds, settle_seconds
-        self.jobs = SharedJobs(database)
+        self._retry_seconds, self._most_deaths, self.jobs = retry_seconds, most_deaths, SharedJobs(database)
         self._app = self._with_tasks(database.deferring_app())
 
     @property
@@ -99,6 +99,12 @@ class PieceQueue:
                 )
         self.see_that_it_is_planned(kind)
 
+    def resume(self, kind: str) -> None:
+        """End a pause; what has ended begins no more. Raises DatabaseError."""
+        job = self.jobs.find(kind)
+        if job is not None and job.state == "paused":
+            self.begin(kind, resume=True)
+
     def pause(self, kind: str) -> None:
         """Nobody takes a piece any more; those at work come to their end. Raises DatabaseError."""
         with self._database.transaction() as connection:
@@ -109,6 +115,30 @@ class PieceQueue:
                 [f"{kind}/piece"],
             )
 
+    def cancel(self, kind: str) -> None:
+        """Nobody takes a piece any more, and what was not done is forgotten; those at work come to their end.
+
+        Who begins it again begins anew. Raises DatabaseError.
+        """
+        with self._database.transaction() as connection:
+            self.jobs.cancel(connection, kind)
+            connection.execute(
+                "DELETE FROM procrastinate_jobs WHERE status = 'todo' AND queue_name = ANY(%s)",
+                [[f"{kind}/plan", f"{kind}/piece"]],
+            )
+
+    def took_over(self, job: Job) -> None:
+        """Another node died that had this at work. A piece with which several did is given up. Raises DatabaseError."""
+        if job.task_name != _PIECE or job.task_kwargs.keys() != _ARGUMENTS:
+            return
+        arguments: dict[str, Any] = dict(job.task_kwargs)
+        kind, run = arguments["kind"], arguments["run"]
+        with contextlib.suppress(Foreign):
+            piece = Piece.from_json(arguments["piece"])
+            if self.jobs.lose(kind, run, piece) >= self._most_deaths:
+                logger.warning("%s of instance %s has failed: %s", kind, piece.orthanc_id, _DEADLY)
+                self.jobs.finish(kind, run, piece, self._node, 0, _DEADLY)
+
     def see_that_it_is_planned(self, kind: str) -> None:
         """A run that is not planned to its end has one plan in the queue or at work. Raises DatabaseError."""
         job = self.jobs.find(kind)
@@ -116,9 +146,11 @@ class PieceQueue:
             self._defer_plan(job)
 
     def _with_tasks(self, app: App) -> App:
-        app.task(name=_PLAN, retry=PatientRetries())(self._plan)
-        app.task(name=_SETTLE, retry=PatientRetries())(self._settle)
-        app.task(name=_PIECE, retry=PieceRetries(), pass_context=True)(self._do)
+        app.task(name=_PLAN, pass_context=True)(self._patiently(self._plan, {"kind", "run"}))
+        app.task(name=_SETTLE, pass_context=True)(self._patiently(self._settle, {"kind", "subject"}))
+        app.task(name=_PIECE, retry=PieceRetries(), pass_context=True)(_strictly(self._do, _ARGUMENTS))
+        foreign = app.task(name=_FOREIGN, pass_context=True)(self._patiently(_nothing, {_FOREIGN}))
+        app.tasks = _Tasks(app.tasks, foreign)
         return app
 
     def _defer_plan(self, job: SharedJob, seconds: int = 0) -> None:
@@ -133,6 +165,38 @@ class PieceQueue:
         )
         with contextlib.suppress(AlreadyEnqueued):
             deferrer.defer(**arguments)
+
+    def _patiently(self, do: Callable[..., None], names: Set[str]) -> Callable[..., None]:
+        """A task that is queued anew if it fails, since what is given up would leave the work unfinished.
+
+        Procrastinate's own retry ends where the same already waits: then the failed one would be at work for ever.
+        """
+        strict = _strictly(do, names)
+
+        def task(context: JobContext, **arguments: Any) -> None:
+            try:
+                strict(**arguments)
+            except Exception as error:  # noqa: BLE001 - whatever it is, it may pass
+                self._defer_again(context.job, error)
+
+        return task
+
+    def _defer_again(self, job: Job, error: Exception) -> None:
+        seconds = 0 if isinstance(error, Stopping) else self._retry_seconds
+        logger.log(_level_of(error), "%s: %s", job.queue, reason(error))
+        # One that a newer version understands is another than ours that may wait.
+        queueing_lock = None if isinstance(error, Foreign) else job.queueing_lock
+        deferrer = self._app.configure_task(
+            job.task_name,
+            allow_unknown=True,
+            queue=job.queue,
+            lock=job.lock,
+            queueing_lock=queueing_lock,
+            priority=job.priority,
+            schedule_in={"seconds": seconds},
+        )
+        with contextlib.suppress(AlreadyEnqueued):
+            deferrer.defer(**job.task_kwargs)
 
     def _plan(self, kind: str, run: int) -> None:
         """One step, then the next one. What a step plans counts as a whole, or not at all."""
@@ -160,6 +224,11 @@ class PieceQueue:
     def _do(self, context: JobContext, kind: str, run: int, piece: dict[str, Any]) -> None:
         """One piece. It may have been done before by a node that died before it could say so."""
         one = Piece.from_json(piece)
+        state = self.jobs.state_of(kind, run, one)
+        if state == "paused":  # it was at work when the others were paused, and could not be done
+            raise NotHere("the work is paused")
+        if state == "done":
+            return
         try:
             size = self._kinds[kind].do(one)
         except (Stopping, NotHere):
@@ -175,3 +244,35 @@ class PieceQueue:
 
     def _settle(self, kind: str, subject: str) -> None:
         self._kinds[kind].settle(subject)
+
+
+class _Tasks(dict[str, Any]):
+    """Tasks by their names. Those that this version does not know, procrastinate would drop: others may know them."""
+
+    def __init__(self, tasks: Mapping[str, Any], foreign: Any) -> None:
+        super().__init__(tasks)
+        self._foreign = foreign
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Never `default`."""
+        del default
+        return super().get(name, self._foreign)
+
+
+def _strictly(do: Callable[..., None], names: Set[str]) -> Callable[..., None]:
+    """A task that raises Foreign for other arguments than these: a newer version may mean something else by them."""
+
+    def task(*context: JobContext, **arguments: Any) -> None:
+        if arguments.keys() != names:
+            raise Foreign(f"the arguments of a task are {', '.join(sorted(arguments))}")
+        do(*context, **arguments)
+
+    return task
+
+
+def _level_of(error: Exception) -> int:
+    return logging.INFO if isinstance(error, Stopping | Foreign) else logging.WARNING
+
+
+def _nothing() -> None:
+    """No task."""

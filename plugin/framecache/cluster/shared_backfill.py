@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -28,6 +29,7 @@ BACKFILL = "backfill"
 _LOOK_SECONDS = 1.0
 _PATIENCE = 5.0
 _RETRY_SECONDS = 5.0
+_MOST_WISHES, _NO_ANSWER = 20, "the shared database does not answer"
 
 
 class SharedBackfill:
@@ -56,7 +58,7 @@ class SharedBackfill:
         self._shared = SharedWork(self._database, self._queue, begins=begins, may_take=self._work.may_take)
         self._job: SharedJob | None = None
         self._others: list[SharedJob] = []
-        self._wishes, self._is_granted = list[Callable[[], None]](), threading.Event()
+        self._wishes, self._is_granted = deque[Callable[[], None]](), threading.Event()
         self._look_seconds, self.is_wanted = look_seconds, plan.starts
         self._clock, self._figures = clock, ClusterFigures()
         self._worker = Worker(
@@ -87,6 +89,10 @@ class SharedBackfill:
         """Pause it on all nodes until `go_on` is called on any. Raises Overloaded."""
         self._wish(lambda: self._queue.pause(BACKFILL))
 
+    def cancel(self) -> None:
+        """End it on all nodes. Raises Overloaded."""
+        self._wish(lambda: self._queue.cancel(BACKFILL))
+
     def others(self) -> list[SharedProgress]:
         """What workers share: the export to an archive, its verification, its garbage collection."""
         return [_progress(job) for job in self._others]
@@ -99,11 +105,24 @@ class SharedBackfill:
         """Pause it on all machines. Raises Overloaded."""
         self._wish(lambda: self._queue.pause(kind))
 
+    def resume_other(self, kind: str) -> None:
+        """End its pause. Raises Overloaded."""
+        self._wish(lambda: self._queue.resume(kind))
+
+    def cancel_other(self, kind: str) -> None:
+        """End it on all machines. Raises Overloaded."""
+        self._wish(lambda: self._queue.cancel(kind))
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether somebody, on any node, has ended it before it was done."""
+        return self._job is not None and self._job.is_cancelled
+
     @property
     def state(self) -> BackfillState:
         """That of all nodes; of this one, where it may not take part now."""
         job = self._job
-        if job is None:
+        if job is None or job.is_cancelled:
             return "off"
         obstacle = self._allowance.obstacle(0) if job.state == "running" else None
         return obstacle[0] if obstacle else job.state
@@ -113,6 +132,8 @@ class SharedBackfill:
         """Why it is in that state."""
         if self._job is None:
             return 'the setting "Backfill" is false, and nobody has started it'
+        if self._job.is_cancelled:
+            return "cancelled by an administrator, on all nodes"
         if self._job.state == "paused":
             return "paused by an administrator, on all nodes"
         obstacle = self._allowance.obstacle(0) if self._job.state == "running" else None
@@ -146,16 +167,19 @@ class SharedBackfill:
         return max(0, self._job.total - done) * (datetime.now(UTC) - self._job.began).total_seconds() / done
 
     def _wish(self, wish: Callable[[], None]) -> None:
+        if len(self._wishes) >= _MOST_WISHES:
+            raise Overloaded(_NO_ANSWER)
         self._is_granted.clear()
         self._wishes.append(wish)
         self._worker.wake()
         if not self._is_granted.wait(_PATIENCE):
-            raise Overloaded("the shared database does not answer")
+            raise Overloaded(_NO_ANSWER)
 
     def _turn(self) -> float:
         self._database.open()
         while self._wishes:
-            self._wishes.pop(0)()
+            self._wishes[0]()  # it stays until it is granted
+            self._wishes.popleft()
         jobs = {job.kind: job for job in self._queue.jobs.all()}
         self._job = jobs.pop(BACKFILL, None)
         self._others = list(jobs.values())
@@ -180,4 +204,5 @@ def _counts(job: SharedJob, at_work: Mapping[str, int]) -> PieceCounts:
 
 def _progress(job: SharedJob) -> SharedProgress:
     looked_at = job.looked_at - job.unfinished
-    return SharedProgress(job.kind, job.state == "paused", job.state == "done", looked_at, job.total, job.size)
+    is_paused, has_ended = job.state == "paused", job.state == "done"
+    return SharedProgress(job.kind, is_paused, has_ended, job.is_cancelled, looked_at, job.total, job.size)

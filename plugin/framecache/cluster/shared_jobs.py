@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from psycopg import Connection
 from psycopg.rows import class_row
@@ -14,13 +14,20 @@ from framecache.cluster.piece import Piece, Plan
 
 SharedState = Literal["running", "paused", "done"]
 _SILENCE_SECONDS = 20.0
+# A newer version may add columns.
+_SELECT = """
+SELECT kind, run, state, bookmark, study_date, is_planned, total, looked_at, planned, done, failed, size, began,
+    EXISTS (SELECT FROM cancelled_runs AS one WHERE one.kind = job.kind AND one.run = job.run) AS is_cancelled
+FROM shared_jobs AS job
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class SharedJob:
     """One run of a kind of work: `planned` pieces of the `looked_at` instances of `total`, and what became of them.
 
-    `size` is the bytes that were made. Planning continues after `bookmark` unless it `is_planned` to the end.
+    `size` is the bytes that were made. Planning continues after `bookmark` unless it `is_planned` to the end. What
+    `is_cancelled` is done: nodes of version 1 know no other end.
     """
 
     kind: str
@@ -36,11 +43,12 @@ class SharedJob:
     failed: int
     size: int
     began: datetime
+    is_cancelled: bool
 
     @property
     def unfinished(self) -> int:
         """Pieces that wait or are at work."""
-        return self.planned - self.done - self.failed
+        return max(0, self.planned - self.done - self.failed)
 
 
 class SharedJobs:
@@ -57,7 +65,7 @@ class SharedJobs:
     def all(self) -> list[SharedJob]:
         """The present runs of all kinds."""
         with self._database.transaction() as connection, connection.cursor(row_factory=class_row(SharedJob)) as cursor:
-            return cursor.execute("SELECT * FROM shared_jobs ORDER BY kind").fetchall()
+            return cursor.execute(f"{_SELECT} ORDER BY kind").fetchall()
 
     def at_work(self) -> dict[str, int]:
         """How many pieces of each kind are at work now, on all machines."""
@@ -93,15 +101,31 @@ class SharedJobs:
                WHERE kind = %s AND state = 'done'""",
             [kind],
         )
-        connection.execute(
-            "DELETE FROM shared_pieces USING shared_jobs AS job"
-            " WHERE job.kind = %s AND shared_pieces.kind = job.kind AND shared_pieces.run < job.run",
-            [kind],
-        )
+        for table in ("shared_pieces", "lost_pieces", "cancelled_runs"):
+            connection.execute(
+                f"DELETE FROM {table} AS old USING shared_jobs AS job"  # noqa: S608
+                " WHERE job.kind = %s AND old.kind = job.kind AND old.run < job.run",
+                [kind],
+            )
 
     def pause(self, connection: Connection[Any], kind: str) -> None:
         """Pause it, unless it is done."""
         connection.execute("UPDATE shared_jobs SET state = 'paused' WHERE kind = %s AND state = 'running'", [kind])
+
+    def cancel(self, connection: Connection[Any], kind: str) -> None:
+        """End the run: pieces that have not ended are no part of it any more, those at work count no more."""
+        job = self._find(connection, kind)
+        if job is None or job.state == "done":
+            return
+        # In the order in which `finish` locks rows.
+        connection.execute("DELETE FROM shared_pieces WHERE kind = %s AND run = %s AND ended IS NULL", [kind, job.run])
+        ended = connection.execute(
+            "UPDATE shared_jobs SET state = 'done', is_planned = true, planned = done + failed"
+            " WHERE kind = %s AND run = %s AND state <> 'done'",
+            [kind, job.run],
+        )
+        if ended.rowcount:
+            connection.execute("INSERT INTO cancelled_runs (kind, run) VALUES (%s, %s)", [kind, job.run])
 
     def running(self, connection: Connection[Any], kind: str, run: int) -> SharedJob | None:
         """The row of a run that is running, locked until the end of the transaction."""
@@ -141,9 +165,29 @@ class SharedJobs:
                 )
                 self._end_if_done(connection, kind)
 
+    def state_of(self, kind: str, run: int, piece: Piece) -> SharedState:
+        """Whether a piece is to be done now, later, or not at all: it has ended, or its run has."""
+        with self._database.transaction() as connection:
+            row = connection.execute(
+                "SELECT state FROM shared_jobs JOIN shared_pieces USING (kind, run)"
+                " WHERE kind = %s AND run = %s AND key = %s AND ended IS NULL",
+                [kind, run, piece.key],
+            ).fetchone()
+        return "done" if row is None else cast(SharedState, row[0])
+
+    def lose(self, kind: str, run: int, piece: Piece) -> int:
+        """A node died that had this piece at work; how often that has happened."""
+        with self._database.transaction() as connection:
+            row = connection.execute(
+                "INSERT INTO lost_pieces AS lost (kind, run, key, times) VALUES (%s, %s, %s, 1)"
+                " ON CONFLICT (kind, run, key) DO UPDATE SET times = lost.times + 1 RETURNING times",
+                [kind, run, piece.key],
+            ).fetchone()
+        return int(row[0]) if row is not None else 0
+
     def _find(self, connection: Connection[Any], kind: str) -> SharedJob | None:
         with connection.cursor(row_factory=class_row(SharedJob)) as cursor:
-            return cursor.execute("SELECT * FROM shared_jobs WHERE kind = %s", [kind]).fetchone()
+            return cursor.execute(f"{_SELECT} WHERE kind = %s", [kind]).fetchone()
 
     def _enter(self, connection: Connection[Any], job: SharedJob, piece: Piece) -> bool:
         entered = connection.execute(

@@ -9,7 +9,8 @@ import time
 from collections.abc import Callable, Sequence
 
 from procrastinate import App
-from procrastinate.exceptions import ConnectorException
+from procrastinate.exceptions import ConnectorException, UniqueViolation
+from procrastinate.jobs import Job, Status
 
 from framecache.cluster.database import Database, DatabaseError
 from framecache.cluster.piece_queue import PieceQueue
@@ -96,9 +97,17 @@ class SharedWork:
         try:
             for job in await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=self._silence_seconds):
                 logger.warning("a node does not answer: another one takes over its work %s", job.id)
-                with contextlib.suppress(ConnectorException):  # another node was faster
-                    await app.job_manager.retry_job(job)
+                await self._take_over_one(app, job)
             for kind in self._queue.kinds:
                 await asyncio.to_thread(self._queue.see_that_it_is_planned, kind)
         except (ConnectorException, DatabaseError) as error:
             logger.warning("looking for the work of dead nodes failed: %s", error)
+
+    async def _take_over_one(self, app: App, job: Job) -> None:
+        try:
+            await app.job_manager.retry_job(job)
+        except UniqueViolation:  # the same waits already, behind this one
+            await app.job_manager.finish_job(job, Status.FAILED, delete_job=True)
+        except ConnectorException:  # another node was faster
+            return
+        await asyncio.to_thread(self._queue.took_over, job)

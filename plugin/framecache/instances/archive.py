@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 _Result = TypeVar("_Result")
 _PATIENCE, _REST_SECONDS, _ABSENT_SECONDS = 10.0, 10.0, 60.0
+# Series Instance UID, Number of Series Related Instances
+_SERIES_UID, _NUMBER = "0020000E", "00201209"
 # Each record has the metadata of its instance.
 _MOST_RECORDS, _MOST_ABSENT = 64, 10_000
 # Orthanc reads shorter files faster than the archive is asked: for one frame of them, and for all.
@@ -133,6 +135,18 @@ class Archive:
         self._metrics.count("archive_reads")
         self._metrics.count("archive_bytes", len(frame))
         return frame
+
+    def numbers(self, study_instance_uid: str) -> dict[str, int] | None:
+        """How many instances of each series, by its UID, the archive shows; None where it does not answer."""
+        if self._clock.monotonic() < self._rests_until:
+            return None
+        try:
+            shown = self._ask(lambda: self.tree().series(study_instance_uid))
+        except NotFound:
+            return {}
+        except OutOfReach:
+            return None
+        return {one[_SERIES_UID]["Value"][0]: int(one[_NUMBER]["Value"][0]) for one in shown}
 
     def forget(self, instance: Instance) -> None:
         """Something of this version was written: what was not there may be there now."""

@@ -91,6 +91,15 @@ class Backfill:
             self.progress.is_paused = True
             self._change("paused", _PAUSED)
 
+    def cancel(self) -> None:
+        """The same: where it was is worth keeping."""
+        self.pause()
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Never."""
+        return False
+
     def others(self) -> Sequence[SharedProgress]:
         """None: this node works alone."""
         return ()
@@ -101,6 +110,12 @@ class Backfill:
     def figures(self) -> ClusterFigures:
         """None: this node works alone."""
         return ClusterFigures()
+
+    def resume_other(self, kind: str) -> None:
+        """There is none."""
+
+    def cancel_other(self, kind: str) -> None:
+        """There is none."""
 
     def _change(self, state: BackfillState, reason: str) -> None:
         """Wait a little until this is saved, so that whoever is answered can rely on it."""

@@ -63,6 +63,7 @@ class SharedProgress:
     kind: str
     is_paused: bool
     has_ended: bool
+    is_cancelled: bool
     done: int
     total: int | None
     size: int
@@ -76,6 +77,10 @@ class BackfillControl(Protocol):
     progress: Progress
     total: int | None
     is_wanted: bool
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether somebody, on any node, has ended it before it was done."""
 
     @property
     def study_date(self) -> str:
@@ -100,6 +105,9 @@ class BackfillControl(Protocol):
     def pause(self) -> None:
         """Pause until `go_on` is called, also over a restart."""
 
+    def cancel(self) -> None:
+        """End it: a shared one begins anew when it is started again; that of one node is only paused."""
+
     def others(self) -> Sequence[SharedProgress]:
         """Other work that is shared in the same way; none where nothing is shared."""
 
@@ -108,6 +116,12 @@ class BackfillControl(Protocol):
 
     def figures(self) -> ClusterFigures:
         """What is shared, for status and metrics; nothing where nothing is shared."""
+
+    def resume_other(self, kind: str) -> None:
+        """End its pause."""
+
+    def cancel_other(self, kind: str) -> None:
+        """End such work on all machines. Who begins it again begins anew."""
 
 
 class Allowance:

@@ -40,7 +40,10 @@ class Site(Harness[ResilientStore, Clock]):
         self.jobs = Jobs(time, self.events)
         self.work = JobWork(self.jobs, self.events)
         archive = Hierarchy(self.api)
-        self.resources = ResourceUsage(archive, self.catalogue, self.store, self.scheduler)
+        self.archived = dict[str, int]()
+        self.resources = ResourceUsage(
+            archive, self.catalogue, self.store, self.scheduler, archived=lambda _study, _series: self.archived
+        )
         self.actions = Actions(
             archive,
             self.catalogue,

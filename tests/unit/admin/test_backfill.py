@@ -31,6 +31,8 @@ class Site:
             is_wanted=starts,
             go_on=lambda: self.move("running"),
             pause=lambda: self.move("paused"),
+            cancel=lambda: self.move("paused"),
+            is_cancelled=False,
         )
         self.filling, self.area = filling, BackfillArea(filling, self.jobs)
 
@@ -98,6 +100,14 @@ def test_to_cancel_the_job_is_a_pause_and_the_end_of_orthanc_is_none(site: Site)
     site.jobs.stop()
     assert eventually(lambda: job.has_ended)
     assert site.filling.state == "running"
+
+
+def test_what_another_node_cancelled_is_a_cancelled_job_here(site: Site) -> None:
+    site.area.start()
+    assert eventually(lambda: site.job().state == "running")
+    site.filling.is_cancelled, site.filling.state = True, "off"
+    assert eventually(lambda: site.job().state == "cancelled")
+    assert site.filling.state == "off"
 
 
 def test_where_the_setting_starts_it_it_is_a_job_from_the_beginning() -> None:

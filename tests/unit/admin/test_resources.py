@@ -41,10 +41,11 @@ def test_studies_are_told_from_the_index_alone(site: Site) -> None:
     assert site.told(STUDIES, ids=orthanc_id(5)) == {"Total": 0, "Studies": []}
 
 
-def test_a_study_tells_what_is_stored_and_announced_beside_what_is_cached(site: Site) -> None:
+def test_a_study_tells_what_is_stored_announced_and_archived_beside_what_is_cached(site: Site) -> None:
     cached = site.take_in(1)
     site.take_in(2, native(bytes(24), NumberOfFrames=1), frames=1, series=OTHER_SERIES)
     site.api.expected[OTHER_SERIES] = 5
+    site.archived = {OTHER_SERIES: 1}
     site.warm(cached)
     answer = site.told(ONE_STUDY, STUDY_ID)
     series = {one["ID"]: one for one in answer["SeriesList"]}
@@ -57,12 +58,14 @@ def test_a_study_tells_what_is_stored_and_announced_beside_what_is_cached(site: 
         "StoredInstances": 1,
         "ExpectedInstances": None,
         "CachedInstances": 1,
+        "ArchivedInstances": None,
         "Frames": 3,
         "CachedFrames": 3,
         "Bytes": answer["Bytes"],
     }
     other = series[OTHER_SERIES]
     assert (other["ExpectedInstances"], other["CachedInstances"], other["Frames"], other["Bytes"]) == (5, 0, 1, 0)
+    assert other["ArchivedInstances"] == site.told(ONE_SERIES, OTHER_SERIES)["ArchivedInstances"] == 1
 
 
 def test_a_study_of_which_nothing_is_cached_is_told_all_the_same(site: Site) -> None:

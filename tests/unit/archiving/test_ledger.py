@@ -78,3 +78,10 @@ def test_nobody_else_may_read_it(tmp_path: Path) -> None:
 
 def test_a_new_ledger_has_no_position(ledger: Ledger) -> None:
     assert ledger.position is None
+
+
+def test_what_was_written_is_counted_among_any_number_of_instances(ledger: Ledger) -> None:
+    for name in (ONE, TWO):
+        ledger.note(name, PATH, UUID)
+    assert ledger.written_among([]) == 0
+    assert ledger.written_among([TWO, THREE, *map(orthanc_id, range(100, 1200))]) == 1

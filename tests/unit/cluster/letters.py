@@ -28,11 +28,16 @@ class Letters:
         self.broken: dict[str, int] = {}
         self.attempts: list[str] = []
         self.settled: list[str] = []
+        self.plans_to_fail = 0
 
     def total(self) -> int | None:
         return self._number
 
     def plan(self, bookmark: str) -> Plan | None:
+        if self.plans_to_fail > 0:
+            self.plans_to_fail -= 1
+            time.sleep(1)  # longer than nodes look for plans that were lost
+            raise SourceError("nobody answers")
         first = int(bookmark or 0)
         if first >= self._number:
             return None
@@ -66,7 +71,13 @@ class Node:
     def __init__(self, dsn: str, letters: Letters, name: str, *, most_waiting: int = 2000) -> None:
         self.letters, self.database = letters, Database(dsn)
         self.queue = PieceQueue(
-            self.database, {LETTERS: letters}, name, most_waiting=most_waiting, wait_seconds=1, settle_seconds=1
+            self.database,
+            {LETTERS: letters},
+            name,
+            most_waiting=most_waiting,
+            wait_seconds=1,
+            settle_seconds=1,
+            retry_seconds=1,
         )
         self._may_take = True
         self.work = SharedWork(

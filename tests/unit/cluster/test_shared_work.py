@@ -11,7 +11,9 @@ from pathlib import Path
 import psycopg
 import pytest
 from framecache.cluster.database import Database, DatabaseError
+from framecache.cluster.piece import Piece
 from framecache.cluster.shared_jobs import SharedJob
+from procrastinate.jobs import Job
 
 from tests.unit.cluster.letters import LETTERS, Letters, Node
 from tests.unit.fakes import eventually
@@ -110,6 +112,66 @@ def test_a_pause_on_one_node_holds_all_and_ends_on_any(new_node: NewNode, tmp_pa
 def stirs(node: Node) -> bool:
     before = job_of(node).done
     return eventually(lambda: job_of(node).done > before, seconds=0.5)
+
+
+def test_what_is_cancelled_on_one_node_ends_on_all_and_begins_anew(new_node: NewNode, tmp_path: Path) -> None:
+    a, b = new_node("a", number=40, seconds=0.05), new_node("b", number=40, seconds=0.05)
+    a.letters.broken = {"id0": 1}
+    a.work.start()
+    assert eventually(lambda: len(signatures(tmp_path)) > 3, seconds=20)
+    b.queue.cancel(LETTERS)
+    cancelled = job_of(a)
+    assert (cancelled.state, cancelled.is_cancelled, cancelled.unfinished) == ("done", True, 0)
+    assert cancelled.done < 40
+    b.work.start()
+    assert eventually(lambda: not is_anything_queued(a), seconds=20)
+    assert job_of(a).done == cancelled.done
+
+    b.queue.begin(LETTERS, resume=True)
+    assert eventually(lambda: is_done(a), seconds=20)
+    job = job_of(a)
+    assert (job.run, job.is_cancelled, job.done) == (2, False, 40)
+
+
+def is_anything_queued(node: Node) -> bool:
+    with node.database.transaction() as connection:
+        query = "SELECT FROM procrastinate_jobs WHERE queue_name IN ('letters/plan', 'letters/piece')"
+        return connection.execute(query).fetchone() is not None
+
+
+def test_planning_goes_on_after_a_failure_though_others_looked_for_it_meanwhile(new_node: NewNode) -> None:
+    a, b = new_node("a", number=5), new_node("b", number=5)
+    a.letters.plans_to_fail = b.letters.plans_to_fail = 1
+    a.work.start()
+    b.work.start()
+    assert eventually(lambda: is_done(a), seconds=20)
+
+
+def test_a_piece_with_which_every_node_dies_is_given_up(new_node: NewNode, tmp_path: Path) -> None:
+    node = new_node(number=2)
+    node.letters.broken = {"id0": -1}  # it never comes to that
+    node.database.open()
+    node.queue.begin(LETTERS, resume=True)
+    with node.database.transaction() as connection:
+        node.queue.jobs.plan(connection, job_of(node), node.letters.plan(""))
+    piece = Piece("id0", "uuid0", 5, subject="page0").to_json()
+    stalled = Job(
+        id=1,
+        queue="letters/piece",
+        lock=None,
+        queueing_lock=None,
+        task_name="framecache.piece",
+        task_kwargs={"kind": LETTERS, "run": 1, "piece": piece},
+    )
+    for deaths in range(3):
+        assert (job_of(node).failed, deaths) == (0, deaths)
+        node.queue.took_over(stalled)
+    assert job_of(node).failed == 1
+    with node.database.transaction() as connection:
+        assert connection.execute("SELECT error FROM shared_pieces WHERE key = 'uuid0/'").fetchone() == (
+            "each process that had it at work has died",
+        )
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_node_that_may_take_nothing_takes_nothing(new_node: NewNode, tmp_path: Path) -> None:

@@ -65,8 +65,11 @@ export class Work {
 
   #jobLine(job) {
     const cancel = element("button", { type: "button", textContent: "Cancel" });
-    const { node, show } = line(cancel);
-    cancel.addEventListener("click", () => this.#cancel(job));
+    const pause = element("button", { type: "button", textContent: "Pause" });
+    const { node, show } = line(pause, cancel);
+    let isPaused = false;
+    pause.addEventListener("click", () => this.#act(job, isPaused ? "resume" : "pause", isPaused ? "resumed" : "paused"));
+    cancel.addEventListener("click", () => this.#act(job, "cancel", "cancelled"));
     let name = "";
     if (job.Level === "studies") {
       this.#archive.study(job.Subject).then((study) => (name = study?.name ?? ""), () => {});
@@ -74,9 +77,13 @@ export class Work {
     const update = (told) => {
       const subject = name || (told.Subject ? `${told.Level ?? ""} ${shortId(told.Subject)}`.trim() : "");
       const title = `${KINDS[told.Kind] ?? told.Kind} ${subject}`.trim();
-      if (ended(told) && document.activeElement === cancel) node.closest("[tabindex]").focus({ preventScroll: true });
+      if (ended(told) && [cancel, pause].includes(document.activeElement)) node.closest("[tabindex]").focus({ preventScroll: true });
       cancel.hidden = ended(told);
       cancel.setAttribute("aria-label", `Cancel: ${title}`);
+      isPaused = told.State === "paused";
+      pause.hidden = ended(told) || !told.CanPause;
+      write(pause, isPaused ? "Resume" : "Pause");
+      pause.setAttribute("aria-label", `${isPaused ? "Resume" : "Pause"}: ${title}`);
       node.dataset.state = told.State;
       show(title, { done: told.Done, total: told.Total, hidden: ended(told) }, this.#state(told));
     };
@@ -90,12 +97,12 @@ export class Work {
     return parts.filter(Boolean).join(" · ");
   }
 
-  async #cancel(job) {
+  async #act(job, action, done) {
     try {
-      await act(`jobs/${job.ID}/cancel`);
-      announce("The job is cancelled.");
+      await act(`jobs/${job.ID}/${action}`);
+      announce(`The job is ${done}.`);
     } catch (error) {
-      announce(`Not cancelled: ${error.message}`, "bad");
+      announce(`Not ${done}: ${error.message}`, "bad");
     }
     this.#changed();
   }
