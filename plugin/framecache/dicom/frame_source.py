@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from framecache.dicom.byte_reader import ByteReader
-from framecache.dicom.frame_table import Extents, FramePlace, FrameTable
+from framecache.dicom.frame_table import Extents, FramePlace, FrameTable, Loaded
 
 
 class FrameSource(Protocol):
@@ -64,6 +64,8 @@ class LocatedFrames:
     def frame_bytes(self, frame_index: int) -> bytes:
         """A frame as an object of its own, with one copy less where it lies in one piece. Raises SourceError."""
         place = self._place(frame_index)
+        if isinstance(place, Loaded):
+            return bytes(place.content)
         if isinstance(place, Extents) and len(place.runs) == 1:
             (run,) = place.runs
             content = self._reader.read_at(run.offset, run.length)

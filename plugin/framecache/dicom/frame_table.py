@@ -68,6 +68,20 @@ class Extents:
 
 
 @dataclass(frozen=True, slots=True)
+class Loaded:
+    """A frame that is in memory."""
+
+    content: memoryview
+
+    @property
+    def length(self) -> int:
+        return len(self.content)
+
+    def read_into(self, reader: Fills, target: memoryview) -> None:  # noqa: ARG002 - nothing has to be read
+        target[:] = self.content
+
+
+@dataclass(frozen=True, slots=True)
 class PackedBits:
     """A frame of single bits that begins at bit `first_bit`, counted from the least significant one of byte `offset`.
 

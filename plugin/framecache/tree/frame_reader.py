@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from struct import error
@@ -27,11 +27,20 @@ class FrameReader:
 
     def read(self, record: Record, numbers: Sequence[int]) -> list[memoryview]:
         """Several frames, several at once: those in one object by ranges, near ones in one request."""
-        if any(not 1 <= number <= record.number_of_frames for number in numbers):
-            raise NotFound(f"the instance has {record.number_of_frames} frames")
+        _check(record, numbers)
         if record.together:
             return self._from_one_object(record, numbers)
-        return list(self.pool.map(lambda number: self.read_one(record, number), numbers))
+        if len(numbers) == 1:
+            return [self.read_one(record, numbers[0])]
+        return self.begin(record, numbers)()
+
+    def begin(self, record: Record, numbers: Sequence[int]) -> Callable[[], list[memoryview]]:
+        """Begin to read; what is returned waits for them, as often as it is called."""
+        _check(record, numbers)
+        if record.together:
+            return self.pool.submit(self._from_one_object, record, numbers).result
+        futures = [self.pool.submit(self.read_one, record, number) for number in numbers]
+        return lambda: [future.result() for future in futures]
 
     def lengths(self, record: Record) -> list[int]:
         """The bytes of each frame; of those in one object, by its table."""
@@ -47,7 +56,7 @@ class FrameReader:
         keys = (layout.frame(record.path, number), layout.version(record.origin.sha256, number))
         for key in keys if record.version == 1 else reversed(keys):
             try:
-                return frame_within(self.objects.read(key), record, number)
+                return frame_within(self.objects.view(key), record, number)
             except (Missing, Damaged):
                 continue
         raise Damaged(f"frame {number} of {record.path} is missing, or is not the one that was stored")
@@ -66,3 +75,8 @@ class FrameReader:
             if len(frame) != length or xxhash.xxh3_64_intdigest(frame) != checksum:
                 raise Damaged(f"a frame of {record.path} is not the one that was stored")
         return frames
+
+
+def _check(record: Record, numbers: Sequence[int]) -> None:
+    if any(not 1 <= number <= record.number_of_frames for number in numbers):
+        raise NotFound(f"the instance has {record.number_of_frames} frames")

@@ -84,6 +84,11 @@ class Objects:
         with _errors(key):
             return obstore.get(self.store, key).bytes().to_bytes()
 
+    def view(self, key: str) -> memoryview:
+        """The same without a copy."""
+        with _errors(key):
+            return memoryview(obstore.get(self.store, key).bytes())
+
     def read_range(self, key: str, start: int, length: int) -> bytes:
         """Up to `length` bytes from `start`; fewer only at the end."""
         with _errors(key):

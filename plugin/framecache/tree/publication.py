@@ -102,7 +102,7 @@ def _moved_bulk_data(shown: Shown) -> list[tuple[str, str]]:
     return [(layout.bulk_data(home, name), layout.bulk_data(study, name)) for name in names]
 
 
-def frame_within(content: bytes, record: Record, number: int) -> memoryview:
+def frame_within(content: bytes | memoryview, record: Record, number: int) -> memoryview:
     """The frame in the bytes of its object. Raises Damaged if it is not the one that the record has."""
     known = record.frames[number - 1]
     head = part_header(record.frames_transfer_syntax_uid, known.length)

@@ -282,6 +282,10 @@ class Tree:
         """The same for whoever keeps the record: no list is asked for then."""
         return self._reader.read(record, numbers)
 
+    def begin_frames(self, record: Record, numbers: Sequence[int]) -> Callable[[], list[memoryview]]:
+        """The same for whoever uses others meanwhile: what is returned waits for them, and raises."""
+        return self._reader.begin(record, numbers)
+
     def frame_lengths(self, record: Record) -> list[int]:
         """The bytes of each frame. Raises Damaged."""
         return self._reader.lengths(record)

@@ -71,8 +71,9 @@ class ArchiveCollection:
         """Its file; `numbers` are those of the frames that will be read."""
         record, tree = record_of(instance), self.tree
 
-        def frames(indices: Sequence[int]) -> list[memoryview]:
-            return self._read(instance, lambda: tree.frames_of(record, [index + 1 for index in indices]))
+        def frames(indices: Sequence[int]) -> Callable[[], list[memoryview]]:
+            wait = tree.begin_frames(record, [index + 1 for index in indices])
+            return lambda: self._read(instance, wait)
 
         content = Content(
             instance.transfer_syntax_uid,

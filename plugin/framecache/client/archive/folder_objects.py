@@ -21,6 +21,9 @@ class FolderObjects(Objects):
         with _errors(key):
             return self._path(key).read_bytes()
 
+    def view(self, key: str) -> memoryview:
+        return memoryview(self.read(key))
+
     def read_range(self, key: str, start: int, length: int) -> bytes:
         return bytes(self.read_ranges(key, [start], [length])[0])
 

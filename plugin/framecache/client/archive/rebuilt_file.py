@@ -18,40 +18,31 @@ from framecache.client.archive.encoding import (
     pixel_data,
     whole_pixel_data,
 )
-from framecache.dicom.byte_reader import ByteReader, Fills
-from framecache.dicom.frame_table import FramePlace
+from framecache.client.retrieval.reading_ahead import ReadingAhead
+from framecache.dicom.byte_reader import ByteReader
+from framecache.dicom.frame_table import FramePlace, Loaded
 from framecache.errors import SourceError
 
-_FRAMES_AT_ONCE, _BYTES_AT_ONCE = 64, 64 << 20
+# Small frames are read together: where they lie in one object, near ones are one request.
+_FRAMES_AT_ONCE, _BYTES_AT_ONCE = 64, 8 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What an instance consists of. The functions may raise SourceError; frames are by their index from 0."""
+    """What an instance consists of. The functions may raise SourceError.
+
+    `frames` begins to read those of these indices, from 0, and returns what waits for them.
+    """
 
     transfer_syntax_uid: str
     metadata: Callable[[], Mapping[str, Any]]
     bulk_data: ReadBulkData
     lengths: Callable[[], Sequence[int]]
-    frames: Callable[[Sequence[int]], list[memoryview]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Fetched:
-    """A frame that is in memory."""
-
-    content: memoryview
-
-    @property
-    def length(self) -> int:
-        return len(self.content)
-
-    def read_into(self, reader: Fills, target: memoryview) -> None:  # noqa: ARG002 - nothing has to be read
-        target[:] = self.content
+    frames: Callable[[Sequence[int]], Callable[[], list[memoryview]]]
 
 
 class RebuiltFile:
-    """A file that is made as far as it is read; frames are fetched several at once. For one thread.
+    """A file that is made as far as it is read; frames are fetched before they are asked for. For one thread.
 
     It is a FrameTable, too: frames are had without the header, which takes longer to make.
     """
@@ -59,8 +50,8 @@ class RebuiltFile:
     def __init__(self, content: Content, number_of_frames: int, wanted: Sequence[int] | None = None) -> None:
         """`wanted` are the indices of the frames that will be read, in this order; all of them if None."""
         self._content, self.number_of_frames = content, number_of_frames
-        self._wanted = range(number_of_frames) if wanted is None else wanted
-        self._fetched: dict[int, memoryview] = {}
+        self._wanted = range(number_of_frames) if wanted is None else list(dict.fromkeys(wanted))
+        self._other: tuple[int, memoryview] | None = None
 
     @property
     def frames_present(self) -> int:
@@ -72,7 +63,7 @@ class RebuiltFile:
         return len(self._encoded.header)
 
     def place(self, frame_index: int, reader: ByteReader) -> FramePlace:  # noqa: ARG002
-        return _Fetched(self.frame(frame_index))
+        return Loaded(self.frame(frame_index))
 
     @property
     def size(self) -> int:
@@ -95,26 +86,43 @@ class RebuiltFile:
 
     def close(self) -> None:
         """Forget the frames."""
-        self._fetched.clear()
+        self.__dict__.pop("_ahead", None)
+        self._other = None
 
     def frame(self, frame_index: int) -> memoryview:
-        """A frame, fetched with those that are wanted next. Raises SourceError."""
-        if frame_index not in self._fetched:
-            indices = self._next(frame_index)
-            self._fetched = dict(zip(indices, self._content.frames(indices), strict=True))
-        return self._fetched[frame_index]
+        """A frame, and those that are wanted next are begun. Raises SourceError."""
+        if frame_index in self._group_of:
+            group = self._group_of[frame_index]
+            return self._ahead.part(group)[self._groups[group].index(frame_index)]
+        if self._other is None or self._other[0] != frame_index:
+            [content] = self._content.frames([frame_index])()
+            self._other = frame_index, content
+        return self._other[1]
 
-    def _next(self, frame_index: int) -> list[int]:
-        try:
-            start = self._wanted.index(frame_index)
-        except ValueError:
-            return [frame_index]
-        most = _FRAMES_AT_ONCE
-        if self._fetched:  # frames of one instance have about the same length
-            most = max(1, min(most, _BYTES_AT_ONCE // max(1, *map(len, self._fetched.values()))))
-        elif len(self._wanted) > 1:
-            most = min(most, max(1, _BYTES_AT_ONCE // max(1, self._lengths[frame_index])))
-        return list(dict.fromkeys(self._wanted[start : start + most]))
+    @cached_property
+    def _groups(self) -> list[list[int]]:
+        """The wanted frames, small ones several together."""
+        if len(self._wanted) == 1:
+            return [list(self._wanted)]
+        groups: list[list[int]] = []
+        room = 0
+        for index in self._wanted:
+            room -= self._lengths[index]
+            if not groups or room < 0 or len(groups[-1]) == _FRAMES_AT_ONCE:
+                groups.append([])
+                room = _BYTES_AT_ONCE - self._lengths[index]
+            groups[-1].append(index)
+        return groups
+
+    @cached_property
+    def _group_of(self) -> dict[int, int]:
+        return {index: number for number, group in enumerate(self._groups) for index in group}
+
+    @cached_property
+    def _ahead(self) -> ReadingAhead[list[memoryview]]:
+        is_one = len(self._wanted) == 1  # its length is not known, and does not matter
+        lengths = [0] if is_one else [sum(self._lengths[index] for index in group) for group in self._groups]
+        return ReadingAhead(lengths, lambda number: self._content.frames(self._groups[number]))
 
     def _bytes(self, part: Part) -> memoryview:
         return memoryview(part.content) if part.frame_index is None else self.frame(part.frame_index)

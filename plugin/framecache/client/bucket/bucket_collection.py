@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 from framecache.client.archive.obstore_forks import check_fork
@@ -78,7 +78,9 @@ class BucketCollection(ForkAware):
 
     @contextmanager
     def open(self, instance: StoredInstance, wanted: Sequence[Extent] | None = None) -> Iterator[ByteReader]:
-        yield ObjectReader(self._open()[0], instance.location, instance.size, instance.version, wanted)
+        objects = self._open()[0]
+        with closing(ObjectReader(objects, instance.location, instance.size, instance.version, wanted)) as reader:
+            yield reader
 
     def remember_frames(self, instance: StoredInstance, frame_index: bytes) -> None:
         """In this process; what could be indexed is in the segments."""

@@ -15,7 +15,7 @@ from framecache.client.index.database import Database
 from framecache.client.index.entries import Entry
 from framecache.client.index.reading import Record
 from framecache.client.index.results import Results, computed_attributes
-from framecache.client.index.schema import TABLES, columns, has_key, stored_attributes
+from framecache.client.index.schema import TABLES, has_key, stored_attributes
 from framecache.client.index.statements import select, selected
 from framecache.dicom.identity import InstancePath
 from framecache.dicomweb.attributes import Level
@@ -37,6 +37,7 @@ FROM studies JOIN series ON series.study_id = studies.id JOIN instances ON insta
 WHERE instances.id > ? ORDER BY instances.id LIMIT 500
 """  # noqa: S608 - our names
 INSTANCE, DUPLICATE, OTHER = "instance", "duplicate", "other"
+_UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +153,7 @@ class IndexWriter:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._ids: dict[tuple[str, ...], tuple[int, list[Any]]] = {}
+        self._directories: dict[str, int] = {}
 
     def put(self, directory: str, name: str, file: IndexedFile, record: Record | None) -> str:
         """Write what a file is now, in the place of what it was; the kind that it was found to be."""
@@ -189,6 +191,7 @@ class IndexWriter:
             ).fetchall()
         ]
         self.remove(directory, names)
+        self._directories.pop(directory, None)
         self._connection.execute("DELETE FROM directories WHERE path = ?", [_column(directory)])
         return len(names)
 
@@ -228,15 +231,17 @@ class IndexWriter:
             self._connection.execute(
                 "SELECT 1 FROM instances JOIN series ON series.id = series_id JOIN studies ON studies.id = study_id "
                 "WHERE SOPInstanceUID = ? AND SeriesInstanceUID = ? AND StudyInstanceUID = ?",
-                [record.values[name] for name in ("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID")],
+                [record.values[name] for name in reversed(_UIDS)],
             ).fetchone()
             is not None
         )
 
     def _directory(self, path: str) -> int:
-        self._connection.execute("INSERT OR IGNORE INTO directories (path) VALUES (?)", [_column(path)])
-        row = self._connection.execute("SELECT id FROM directories WHERE path = ?", [_column(path)]).fetchone()
-        return int(row[0])
+        if path not in self._directories:
+            self._connection.execute("INSERT OR IGNORE INTO directories (path) VALUES (?)", [_column(path)])
+            row = self._connection.execute("SELECT id FROM directories WHERE path = ?", [_column(path)]).fetchone()
+            self._directories[path] = int(row[0])
+        return self._directories[path]
 
     def _put_instance(self, record: Record, file_id: int) -> None:
         study_id = self._parent(Level.STUDY, record, {})
@@ -253,25 +258,26 @@ class IndexWriter:
 
     def _parent(self, level: Level, record: Record, above: dict[str, Any]) -> int:
         """The row of a study or series, with the values of the instance that was read last."""
-        row = {**_row(level, record), **above}
-        uid = ("StudyInstanceUID", "SeriesInstanceUID")[level]
-        key = (uid, str(row[uid]), str(above.get("study_id")))
-        known = self._ids.get(key) or self._known(level, row[uid], above)
+        values = [record.values.get(one.keyword) for one in stored_attributes(level)]
+        uid = str(record.values[_UIDS[level]])
+        key = (uid, str(above.get("study_id")))
+        known = self._ids.get(key) or self._known(level, uid, above)
         if known is None:
-            known = self._insert(TABLES[level], row), list(row.values())
-        elif known[1] != list(row.values()):
+            known = self._insert(TABLES[level], {**_row(level, record), **above}), values
+        elif known[1] != values:
+            row = _row(level, record)
             assignments = ", ".join(f"{name} = ?" for name in row)
             self._connection.execute(
                 f"UPDATE {TABLES[level]} SET {assignments} WHERE id = ?",  # noqa: S608 - names of columns
                 [*row.values(), known[0]],
             )
-            known = known[0], list(row.values())
+            known = known[0], values
         self._ids[key] = known
         return known[0]
 
     def _known(self, level: Level, uid: str, above: dict[str, Any]) -> tuple[int, list[Any]] | None:
-        names = [*columns(level), *above]
-        where = " AND ".join([f"{('StudyInstanceUID', 'SeriesInstanceUID')[level]} = ?", *(f"{n} = ?" for n in above)])
+        names = [one.keyword for one in stored_attributes(level)]
+        where = " AND ".join([f"{_UIDS[level]} = ?", *(f"{name} = ?" for name in above)])
         row = self._connection.execute(
             f"SELECT id, {', '.join(names)} FROM {TABLES[level]} WHERE {where}",  # noqa: S608 - names of columns
             [uid, *above.values()],

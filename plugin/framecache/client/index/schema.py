@@ -7,6 +7,7 @@ a key of another form, one with that: `PatientName` and `PatientName_key`. Sever
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 
 from framecache.dicomweb.attributes import ATTRIBUTES, KeyAttribute, Level
 from framecache.dicomweb.matching import NUMBERS, RANGED
@@ -28,6 +29,7 @@ _INDEXED = (
 )
 
 
+@cache  # asked for each row that is written
 def stored_attributes(level: Level) -> tuple[KeyAttribute, ...]:
     """Those that a table has columns for."""
     return tuple(one for one in ATTRIBUTES if one.level is level and not one.is_computed)
@@ -48,6 +50,7 @@ def may_have_several(attribute: KeyAttribute) -> bool:
     return attribute.is_multiple or attribute.vr == "PN"
 
 
+@cache
 def columns(level: Level) -> tuple[str, ...]:
     """The columns of the attributes of a level, keys after values."""
     attributes = stored_attributes(level)

@@ -253,7 +253,7 @@ def test_a_bucket_is_read_by_few_requests(s3_server: S3Server, tmp_path: Path, m
 
 def counted_requests(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     requests: list[str] = []
-    for name in ("read", "read_range", "read_ranges", "head", "listed", "folders"):
+    for name in ("read", "view", "read_range", "read_ranges", "head", "listed", "folders"):
         method = getattr(Objects, name)
 
         def count(self: Objects, *arguments: Any, _method: Any = method, _name: str = name) -> Any:
