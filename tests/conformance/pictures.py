@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import imagecodecs
 import numpy as np
@@ -11,7 +12,7 @@ from framecache.dicom.transfer_syntax import Encoding
 
 from tests.conformance.checks import about_error
 from tests.conformance.client import Client, Reply, accepting
-from tests.conformance.stored import Pixels, Stored
+from tests.conformance.stored import STORED, Pixels, Stored
 
 JPEG, PNG = "image/jpeg", "image/png"
 GREY_LEVELS = 2  # that a picture may differ from the stock plugin's
@@ -95,6 +96,8 @@ def _invalid() -> Iterator[PictureCase]:
 
 
 CASES = (*_negotiated(), *_with_parameters(), *_invalid())
+Asked = Sequence[tuple[str, PictureCase]]
+ALL_PAIRS: Asked = tuple(product(ROUTES, CASES))
 
 
 def path_of(stored: Stored, route: str) -> str:
@@ -108,12 +111,17 @@ def ask(client: Client, stored: Stored, route: str, case: PictureCase) -> Reply:
     return client.get(path_of(stored, route) + query, accepting(case.accept))
 
 
-def complaints(client: Client, stored: Stored) -> Iterator[str]:
-    """All routes and all cases for one instance that can be drawn."""
-    for route in ROUTES:
-        for case in CASES:
-            for complaint in _complaints(ask(client, stored, route, case), stored, case):
-                yield f"{stored.name}, {route}, {case.name}: {complaint}"
+def some_pairs(stored: Stored) -> Asked:
+    """Each case by one of the routes: over the instances of the table, each case comes by each route."""
+    first = STORED.index(stored)
+    return [(ROUTES[(first + position) % len(ROUTES)], case) for position, case in enumerate(CASES)]
+
+
+def complaints(client: Client, stored: Stored, asked: Asked = ALL_PAIRS) -> Iterator[str]:
+    """About what one instance that can be drawn is asked for."""
+    for route, case in asked:
+        for complaint in _complaints(ask(client, stored, route, case), stored, case):
+            yield f"{stored.name}, {route}, {case.name}: {complaint}"
 
 
 def _complaints(reply: Reply, stored: Stored, case: PictureCase) -> Iterator[str]:

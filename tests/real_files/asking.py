@@ -1,16 +1,17 @@
-"""All requests for all images, to three Orthancs at once: with copies of the frames, in index mode, and without us."""
+"""All requests for all images, to Orthancs at once: with copies of the frames, in index mode, and without us."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import requests
 
+from dev.orthanc_folder import SUITES
 from dev.orthanc_server import OrthancServer
 from tests.conformance import stock
 from tests.conformance.client import HttpClient, Reply
@@ -54,19 +55,23 @@ class Server:
 
 @dataclass(frozen=True)
 class Servers:
-    """Three of one suite."""
+    """Those of one suite. `indexing` is there once: that mode reads stored files by itself, whichever Orthanc it is."""
 
     suite: str
     copying: Server
-    indexing: Server
     stock: Server
+    indexing: Server | None = None
+
+    @property
+    def _with_plugin(self) -> list[Server]:
+        return [self.copying, self.indexing] if self.indexing else [self.copying]
 
     def findings(self, images: Sequence[Image], truth: Truth) -> list[Finding]:
         with ThreadPoolExecutor(THREADS) as pool:
             return [finding for found in pool.map(lambda image: self._of(image, truth), images) for finding in found]
 
     def _of(self, image: Image, truth: Truth) -> list[Finding]:
-        taken = [server.takes(image) for server in (self.copying, self.indexing, self.stock)]
+        taken = [server.takes(image) for server in (*self._with_plugin, self.stock)]
         if not all(taken):
             return []
         forms = [form for form in FORMS if form.cheap or not image.is_large]
@@ -74,7 +79,7 @@ class Servers:
 
     def _ask(self, image: Image, form: Form) -> Answers:
         first = self.copying.get(image, form)
-        again = [server.get(image, form) for server in (self.copying, self.indexing)]
+        again = [server.get(image, form) for server in self._with_plugin]
         asked = may_be_asked(self.suite, image, form)
         return Answers(image, form, first, tuple(again), self.stock.get(image, form) if asked else None)
 
@@ -82,9 +87,10 @@ class Servers:
 @contextmanager
 def servers(suite: str, folder: Path) -> Iterator[Servers]:
     """They have to end in order, those with the plugin."""
-    with (
-        running(suite, folder / "copy", COPY) as copying,
-        running(suite, folder / "index", INDEX) as indexing,
-        OrthancServer(suite, folder / "stock", stock.CONFIGURATION, plugins=stock.PLUGINS) as without,
-    ):
-        yield Servers(suite, *(Server(server.url) for server in (copying.server, indexing.server, without)))
+    with ExitStack() as stack:
+        urls = [stack.enter_context(running(suite, folder / "copy", COPY)).server.url]
+        stock_plugin = OrthancServer(suite, folder / "stock", stock.CONFIGURATION, plugins=stock.PLUGINS)
+        urls.append(stack.enter_context(stock_plugin).url)
+        if suite == SUITES[-1]:
+            urls.append(stack.enter_context(running(suite, folder / "index", INDEX)).server.url)
+        yield Servers(suite, *map(Server, urls))

@@ -19,7 +19,7 @@ def test_there_are_images_of_all_kinds(corpus: list[Image]) -> None:
 
 @pytest.mark.parametrize("form", FORMS, ids=lambda form: form.name)
 def test_answers_are_right(findings: list[Finding], form: Form) -> None:
-    """Those of the plugin with a miss and with a hit, in copy and in index mode."""
+    """Those of the plugin with a miss and with a hit, in copy mode and, of one suite, in index mode."""
     of_the_form = [finding for finding in findings if finding.form == form]
     expected = [finding for finding in of_the_form if any(row.covers(finding) for row in DIFFERENCES)]
     assert [str(finding) for finding in of_the_form if finding not in expected] == []
