@@ -133,16 +133,12 @@ class FakeLog:
 
 
 class _Recorder(logging.Handler):
-    """Threads that were at work before, of a test that has ended, are not heard."""
-
     def __init__(self, log: FakeLog) -> None:
         super().__init__()
         self._log = log
-        self._others = {thread.ident for thread in threading.enumerate()} - {threading.get_ident()}
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.thread not in self._others:
-            self._log.lines.append((record.levelname.lower(), record.getMessage()))
+        self._log.lines.append((record.levelname.lower(), record.getMessage()))
 
 
 @contextmanager
@@ -550,7 +546,7 @@ def _as_orthanc_takes_it(text: str) -> str:
     return text
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 5.0) -> bool:
+def eventually(condition: Callable[[], bool], seconds: float = 30.0) -> bool:
     """Whether `condition` comes true in time; for what other threads do."""
     return any(condition() for _ in _ticks(seconds))
 

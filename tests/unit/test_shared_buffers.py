@@ -51,7 +51,7 @@ def test_who_may_wait_gets_the_room_of_those_who_end() -> None:
 
     with ThreadPoolExecutor(1) as pool:
         reading = pool.submit(read_for_a_while)
-        assert opened.wait(5)
+        assert opened.wait(30)
         with pytest.raises(Overloaded), contents.hold("b", Loader(contents, 60)):
             pass
         with contents.hold("b", Loader(contents, 60, patience=5.0)) as content:
@@ -65,14 +65,14 @@ def test_a_failure_is_told_to_all_who_wait_and_takes_no_room() -> None:
 
     def fail(content: SharedBuffer) -> bytes:
         contents.take(60, content)
-        both.wait(5)
+        both.wait(30)
         while contents.users < 2:
             time.sleep(0.001)
         raise InstanceGone("replaced")
 
     def read(is_first: bool) -> str:  # noqa: FBT001 - called by map
         if not is_first:
-            both.wait(5)
+            both.wait(30)
         with pytest.raises(InstanceGone) as error, contents.hold("a", fail):
             pass
         return str(error.value)

@@ -23,7 +23,7 @@ class Work:
     def __call__(self) -> bytes:
         self.times += 1
         self.begun.set()
-        assert self.may_end.wait(10)
+        assert self.may_end.wait(30)
         if self.fails:
             raise SourceError("the disk")
         return b"frame"
@@ -38,7 +38,7 @@ def many(work: Work, one: Callable[[], bytes]) -> list[bytes | str]:
     come = threading.Barrier(MANY + 1)
 
     def attempt(_: int) -> bytes | str:
-        come.wait(10)
+        come.wait(30)
         try:
             return one()
         except SourceError as error:
@@ -46,8 +46,8 @@ def many(work: Work, one: Callable[[], bytes]) -> list[bytes | str]:
 
     with ThreadPoolExecutor(MANY) as pool:
         answers = pool.map(attempt, range(MANY))
-        come.wait(10)
-        assert work.begun.wait(10)
+        come.wait(30)
+        assert work.begun.wait(30)
         time.sleep(0.2)  # all of them are there, and have but to ask
         work.may_end.set()
         return list(answers)
@@ -90,11 +90,11 @@ def test_the_first_does_not_wait_for_who_lost_patience() -> None:
     reads, work = SharedReads(0.05), Work()
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(read, reads, work)
-        assert work.begun.wait(10)
+        assert work.begun.wait(30)
         with pytest.raises(Overloaded):
             read(reads, work)
         work.may_end.set()
-        assert first.result(5) == b"frame"
+        assert first.result(30) == b"frame"
 
 
 def test_the_memory_of_the_first_is_his_until_all_have_copied_it() -> None:

@@ -15,7 +15,7 @@ from framecache.threads import Desk, lower_priority, side_by_side, start_thread
 
 def test_threads_are_daemons() -> None:
     thread = start_thread("test", lambda: None)
-    thread.join(5)
+    thread.join(30)
 
     assert thread.daemon, "others hang Orthanc's shutdown"
 
@@ -49,7 +49,7 @@ def test_a_closed_desk_ends_after_the_calls_that_wait() -> None:
         desk.call(lambda number=number: order.append(number))  # type: ignore[misc]
     desk.close()
     for thread in threads:
-        thread.join(5)
+        thread.join(30)
 
     assert order == [0, 1, 2, 3, 4]
     with pytest.raises(Stopping):
@@ -60,7 +60,7 @@ def test_a_closed_desk_ends_after_the_calls_that_wait() -> None:
 def test_making_way_changes_no_other_thread() -> None:
 
     before = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
-    start_thread("test", lower_priority).join(5)
+    start_thread("test", lower_priority).join(30)
     time.sleep(0)
 
     assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == before
@@ -73,7 +73,7 @@ def test_work_side_by_side_is_done_once_each_and_by_no_more_threads_than_allowed
 
     def work(value: int) -> None:
         if value < most:
-            together.wait(5)  # each thread has one of them
+            together.wait(30)  # each thread has one of them
         done.append(value)
         by.add(threading.get_ident())
 

@@ -53,7 +53,7 @@ def bench() -> Iterator[Bench]:
     made = Bench()
     yield made
     made.worker.stop()
-    made.worker.join(5)
+    made.worker.join(30)
 
 
 def test_it_begins_does_its_turns_and_ends_on_one_daemon_thread(bench: Bench) -> None:
@@ -62,7 +62,7 @@ def test_it_begins_does_its_turns_and_ends_on_one_daemon_thread(bench: Bench) ->
     assert eventually(lambda: bench.turns >= 3)
     assert bench.worker.is_alive()
     bench.worker.stop()
-    bench.worker.join(5)
+    bench.worker.join(30)
 
     assert not bench.worker.is_alive()
     assert (bench.steps[0], bench.steps[-1], bench.steps.count("end")) == ("begin", "end", 1)
@@ -78,7 +78,7 @@ def test_it_waits_until_it_is_woken_or_stopped(bench: Bench, pause: float | None
     bench.worker.wake()
     assert eventually(lambda: bench.turns == 2)
     bench.worker.stop()
-    bench.worker.join(5)
+    bench.worker.join(30)
     assert not bench.worker.is_alive()
 
 
@@ -95,7 +95,7 @@ def test_an_error_is_logged_and_ends_nothing(bench: Bench, log: FakeLog, step: s
     bench.worker.start()
     assert eventually(lambda: bench.turns >= 3)
     bench.worker.stop()
-    bench.worker.join(5)
+    bench.worker.join(30)
 
     assert bench.steps[-1] == "end"
     assert bench.errors[0] is error
@@ -116,7 +116,7 @@ def test_a_turn_that_sees_the_stop_fails_nothing(bench: Bench, log: FakeLog) -> 
     bench.worker.start()
     assert eventually(lambda: bench.turns >= 1)
     bench.worker.stop()
-    bench.worker.join(5)
+    bench.worker.join(30)
 
     assert (bench.errors, log.lines, bench.worker.is_alive()) == ([], [], False)
 
@@ -136,6 +136,6 @@ def test_it_rests_between_turns_however_often_it_is_woken() -> None:
 def test_who_was_stopped_before_the_start_does_nothing(bench: Bench) -> None:
     bench.worker.stop()
     bench.worker.start()
-    bench.worker.join(5)
+    bench.worker.join(30)
 
     assert (bench.steps, bench.worker.is_alive()) == ([], False)

@@ -49,13 +49,13 @@ def test_a_purge_ends_the_fill_of_what_is_purged_and_nothing_is_left(
     def held_up(*args: Any, **options: Any) -> object:
         row = keep(*args, **options)
         at_work.set()
-        assert may_go_on.wait(5)
+        assert may_go_on.wait(30)
         return row
 
     monkeypatch.setattr(site.store.blocks, "keep", held_up)
     site.scheduler.submit(name, Priority.ARRIVED)
     site.start(2)
-    assert at_work.wait(5)
+    assert at_work.wait(30)
     site.do(PURGE, "instances", name)
     site.scheduler.submit(name, Priority.VIEWER)  # somebody wants it again at once: the other worker has to wait
     assert files(site) == []
@@ -74,13 +74,13 @@ def test_a_block_that_is_written_behind_a_purge_is_taken_back(site: Site, monkey
 
     def late(*args: Any, **options: Any) -> object:
         at_work.set()
-        assert may_go_on.wait(5)
+        assert may_go_on.wait(30)
         return keep(*args, **options)
 
     monkeypatch.setattr(site.store.blocks, "keep", late)
     site.scheduler.submit(name, Priority.ARRIVED)
     site.start()
-    assert at_work.wait(5)
+    assert at_work.wait(30)
     site.do(PURGE, "instances", name)
     may_go_on.set()
 

@@ -109,6 +109,7 @@ def test_the_number_of_jobs_is_bounded() -> None:
 
     assert [ended(job) for job in made] == ["done"] * 3
     assert [job.id for job in site.jobs.all()] == [made[2].id, made[1].id]
+    site.jobs.stop()
 
 
 def test_the_end_of_the_server_ends_jobs_and_takes_no_more(site: Site) -> None:

@@ -44,7 +44,7 @@ def test_brackets_in_strings_and_side_by_side_are_not_deep(text: str) -> None:
     ],
 )
 def test_what_is_too_deep_too_long_or_no_json_is_refused_at_once(text: str) -> None:
-    begun = time.monotonic()
+    begun = time.thread_time()
     with pytest.raises(ValueError):  # noqa: PT011 - of whatever kind
         read_json(text)
-    assert time.monotonic() - begun < 2
+    assert time.thread_time() - begun < 2

@@ -19,7 +19,7 @@ def test_a_task_that_fails_does_not_keep_the_others_from_their_turn(log: FakeLog
     assert eventually(lambda: len(done) > 2)
     assert "KeyError" in log.of("info")[0]
     pulse.stop()
-    pulse.join(5)
+    pulse.join(30)
     ended = len(done)
     assert not eventually(lambda: len(done) > ended, 0.1)
 

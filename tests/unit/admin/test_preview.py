@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -89,9 +89,25 @@ class Bench:
         return json.loads(json.dumps(job.to_json()))["Result"]
 
 
+NewBench = Callable[..., Bench]
+
+
 @pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    return Bench(tmp_path)
+def new_bench(tmp_path: Path) -> Iterator[NewBench]:
+    benches: list[Bench] = []
+
+    def new(**values: Any) -> Bench:
+        benches.append(Bench(tmp_path, **values))
+        return benches[-1]
+
+    yield new
+    for bench in benches:
+        bench.jobs.stop()
+
+
+@pytest.fixture
+def bench(new_bench: NewBench) -> Bench:
+    return new_bench()
 
 
 def test_each_rule_is_told_with_what_it_would_bring_into_the_cache(bench: Bench) -> None:
@@ -128,15 +144,17 @@ def test_what_this_server_has_never_made_is_not_guessed(bench: Bench) -> None:
     assert (result["Total"]["CacheBytes"], result["Total"]["CPUSeconds"], result["DaysKept"]) == (None, None, None)
 
 
-def test_without_rules_it_is_about_those_in_force(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, Rules=[{"Modality": "CT"}])
+def test_without_rules_it_is_about_those_in_force(new_bench: NewBench) -> None:
+    bench = new_bench(Rules=[{"Modality": "CT"}])
     for arguments in ({}, {"Rules": None}):
         assert [row["Written"] for row in bench.result(**arguments)["Rules"]] == [{"Modality": "CT"}]
     assert bench.result(Rules=[])["Rules"] == []
 
 
-def test_an_archive_is_read_page_by_page_and_what_goes_meanwhile_is_passed_over(tmp_path: Path, log: FakeLog) -> None:
-    bench = Bench(tmp_path, study_page=10)
+def test_an_archive_is_read_page_by_page_and_what_goes_meanwhile_is_passed_over(
+    new_bench: NewBench, log: FakeLog
+) -> None:
+    bench = new_bench(study_page=10)
     for number in range(25):
         bench.api.put(number, number % 20, {"StudyDate": "unknown"} if number == 3 else {})
     bench.api.on_page = lambda: bench.api.delete(orthanc_id(24))
@@ -147,8 +165,8 @@ def test_an_archive_is_read_page_by_page_and_what_goes_meanwhile_is_passed_over(
     assert not log.lines
 
 
-def test_a_dry_run_ends_when_it_is_cancelled(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, batch=1, pause=60)
+def test_a_dry_run_ends_when_it_is_cancelled(new_bench: NewBench) -> None:
+    bench = new_bench(batch=1, pause=60)
     for number in range(5):
         bench.api.put(number, 1)
     job = bench.begin()

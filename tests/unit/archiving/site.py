@@ -114,7 +114,7 @@ class Site:
     def stop(self) -> None:
         for part in (self.inbox, self.writer):
             part.stop()
-            part.join(5)
+            part.join(30)
         self.ledger.close()
 
     def resume(self) -> None:
@@ -127,7 +127,7 @@ class Site:
     def close(self) -> None:
         for part in (self.inbox, self.writer):
             part.stop()
-            part.join(5)
+            part.join(30)
         self.harness.close()
         self.tree.close()
         self.ledger.close()

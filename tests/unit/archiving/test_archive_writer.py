@@ -263,7 +263,7 @@ def test_the_bookmark_survives_a_restart(tmp_path: Path) -> None:
     site.store(1)
     assert eventually(lambda: site.archive.figures().error != "")
     site.writer.stop()
-    site.writer.join(5)
+    site.writer.join(30)
 
     site.is_away = False
     site.writer = site.new_writer()
@@ -284,7 +284,7 @@ def test_an_archive_that_stalls_in_the_middle_holds_up_no_event(site: Site, monk
     monkeypatch.setattr(Objects, "create", wait)
     site.store(1)
     site.start()
-    assert stalled.wait(5)
+    assert stalled.wait(30)
 
     tracemalloc.start()
     for number in range(2, 20_000):

@@ -314,11 +314,11 @@ def damaged_files(draw: st.DrawFn) -> tuple[str, bytes]:
 @given(damaged_files(), st.none() | st.integers(0, 2000))
 def test_damage_is_a_header_or_one_of_our_errors(file: tuple[str, bytes], offset: int | None) -> None:
     syntax, content = file
-    started = time.monotonic()
+    started = time.thread_time()
     with contextlib.suppress(FrameCacheError):
         header = read_header(MemoryReader(content), syntax, offset)
         assert 0 < header.length <= header.pixel_data.offset <= len(content)
-    assert time.monotonic() - started < 1
+    assert time.thread_time() - started < 1
 
 
 @given(st.binary(max_size=300))

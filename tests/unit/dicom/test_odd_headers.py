@@ -172,7 +172,7 @@ def test_a_header_of_nothing_but_tiny_elements_ends_with_an_error_of_ours(kind: 
         tiny = implicit(0x00091010, implicit(0xFFFEE000, tiny, length=UNDEFINED), length=UNDEFINED)
     content = WHOLE[IMPLICIT][:start] + tiny
     tracemalloc.start()
-    started = time.monotonic()
+    started = time.thread_time()
     try:
         with pytest.raises(UnreadableHeader):
             read_header(MemoryReader(content), IMPLICIT)
@@ -180,7 +180,7 @@ def test_a_header_of_nothing_but_tiny_elements_ends_with_an_error_of_ours(kind: 
     finally:
         tracemalloc.stop()
     assert peak < 4 * len(content) + (32 << 20)
-    assert time.monotonic() - started < 60
+    assert time.thread_time() - started < 60
 
 
 @st.composite

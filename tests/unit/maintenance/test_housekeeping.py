@@ -31,6 +31,6 @@ def test_an_error_ends_neither_the_start_nor_the_rounds(monkeypatch: pytest.Monk
     assert begun == [1]
     assert "housekeeping failed: TypeError" in log.of("error")[0]
     looking.stop()
-    looking.join(5)
+    looking.join(30)
     ended = len(rounds)
     assert not eventually(lambda: len(rounds) > ended, 0.1)

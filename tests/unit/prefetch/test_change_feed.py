@@ -128,17 +128,25 @@ def test_what_arrived_before_the_start_is_asked_for_in_batches(bench: Bench) -> 
 
 
 def test_one_instance_is_looked_at_at_once_and_those_of_a_burst_together(bench: Bench) -> None:
-    bench.begin(poll_seconds=10.0, gather_seconds=0.5)
+    gather = 0.5
+    bench.begin(poll_seconds=600.0, gather_seconds=gather)
     bench.change_feed.start()
-    time.sleep(0.6)  # it has looked at the log once and waits
-    names = [bench.arrive(1)]
-    assert eventually(lambda: bench.queue.names == names, 0.3)
-    for number in range(2, 12):
+
+    def arrives(number: int) -> bool:
+        time.sleep(gather + 0.1)  # it has looked at the log, and waits
+        names.append(bench.arrive(number))
+        return eventually(lambda: bench.queue.names == names, gather - 0.2)
+
+    names: list[str] = []
+    assert any(arrives(number) for number in range(5)), "at once; a busy machine may hold it up now and then"
+    before, began = bench.api.calls.count("POST /tools/bulk-content"), time.monotonic()
+    for number in range(5, 15):
         names.append(bench.arrive(number))
         time.sleep(0.01)
+    windows = (time.monotonic() - began) // gather
 
     assert eventually(lambda: bench.queue.names == names)
-    assert bench.api.calls.count("POST /tools/bulk-content") <= 3
+    assert bench.api.calls.count("POST /tools/bulk-content") - before <= 2 + windows
 
 
 def test_what_another_orthanc_stored_in_the_same_database_is_found_without_an_event(bench: Bench) -> None:

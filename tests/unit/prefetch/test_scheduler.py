@@ -726,9 +726,9 @@ def test_the_stop_does_not_wait_for_memory(bench: Bench, monkeypatch: pytest.Mon
     monkeypatch.setattr(bench.pool, "take", take)
     bench.scheduler.submit(bench.take_in(1), Priority.ARRIVED)
     bench.start()
-    assert asked.wait(5)
+    assert asked.wait(30)
     bench.workers.stop()
-    assert (bench.workers.join(2), bench.done) == (True, [])
+    assert (bench.workers.join(30), bench.done) == (True, [])
 
 
 def test_an_older_version_s_blocks_go_when_the_new_one_is_filled(bench: Bench) -> None:
@@ -747,15 +747,15 @@ def test_stopping_ends_after_the_block_that_is_being_written(bench: Bench) -> No
 
     def wait() -> None:
         writing.set()
-        go_on.wait(5)
+        go_on.wait(30)
 
     bench.store.before_keep = wait
     bench.scheduler.submit(name, Priority.ARRIVED)
     bench.start(2)
-    assert writing.wait(5)
+    assert writing.wait(30)
     bench.workers.stop()
     go_on.set()
-    assert bench.workers.join(5)
+    assert bench.workers.join(30)
 
     assert len(bench.store.rows) == 1
     assert bench.scheduler.state(name) == ExtractionState("queued")
@@ -782,7 +782,7 @@ def test_what_was_interrupted_or_stored_again_meanwhile_is_not_done(bench: Bench
     bench.scheduler.submit(name, Priority.ARRIVED)
     bench.start()
     if event == "stop":
-        assert bench.workers.join(5)
+        assert bench.workers.join(30)
         assert bench.done == []
     else:
         assert eventually(lambda: bench.done == [name])
@@ -794,7 +794,7 @@ def test_a_full_queue_does_not_hold_up_the_stop(bench: Bench) -> None:
         bench.scheduler.submit(orthanc_id(number), Priority.ARRIVED)
     bench.workers.stop()
     bench.workers.start()
-    assert bench.workers.join(5)
+    assert bench.workers.join(30)
 
 
 @pytest.mark.parametrize("priority", [Priority.VIEWER, Priority.BACKFILL])

@@ -82,7 +82,7 @@ def test_the_backfill_waits_for_what_is_at_work_and_leaves_for_what_comes() -> N
     worker.join(0.1)
     assert not taken
     queue.leave(new)
-    worker.join(5)
+    worker.join(30)
     assert len(taken) == 1
     (old,) = taken
     assert old is not None

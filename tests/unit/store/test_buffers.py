@@ -57,11 +57,11 @@ def test_a_lease_waits_for_room_as_long_as_it_has_patience() -> None:
     def hold() -> None:
         with pool.lease(MB):
             held.set()
-            release.wait(5)
+            release.wait(30)
 
     holder = threading.Thread(target=hold)
     holder.start()
-    held.wait(5)
+    held.wait(30)
     started = time.monotonic()
     with pytest.raises(Overloaded), pool.lease(MB, patience=0.05):
         pass

@@ -71,12 +71,12 @@ def test_a_damaged_entry_is_reported_and_is_written_when_its_files_are_added_aga
     add(tree, file())
     [entry] = tree.objects.listed(f"log/{STUDY}/{SERIES}")
     tree.objects.replace(entry.key, b"\x1f\x8b nonsense")
-    with_new_memory = Tree(tree.objects)
-
-    assert [finding.kind for finding in with_new_memory.verify()] == ["entry"]
-    assert with_new_memory.gc(NOW).deleted == 0
-    assert add(with_new_memory, file()) == ["added"]
-    assert Tree(tree.objects).frame(PATH, 1)[0] == 0
+    with Tree(tree.objects) as with_new_memory:
+        assert [finding.kind for finding in with_new_memory.verify()] == ["entry"]
+        assert with_new_memory.gc(NOW).deleted == 0
+        assert add(with_new_memory, file()) == ["added"]
+    with Tree(tree.objects) as newest:
+        assert newest.frame(PATH, 1)[0] == 0
 
 
 def test_collection_leaves_nothing_of_replaced_and_deleted_instances(tree: Tree) -> None:

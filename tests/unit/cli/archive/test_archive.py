@@ -172,10 +172,10 @@ def serving(archive: str) -> Iterator[str]:
 
 def test_a_browser_gets_compressed_lists_and_frames_from_any_origin(archive: str) -> None:
     with serving(archive) as url:
-        metadata = requests.get(f"{url}/studies/{STUDY}/series/{SERIES}/metadata", timeout=5)
-        frames = requests.get(f"{url}/studies/{STUDY}/series/{SERIES}/instances/{INSTANCE}/frames/3,1", timeout=5)
-        missing = requests.get(f"{url}/studies/9.9/series", timeout=5)
-        head = requests.head(f"{url}/studies", timeout=5)
+        metadata = requests.get(f"{url}/studies/{STUDY}/series/{SERIES}/metadata", timeout=30)
+        frames = requests.get(f"{url}/studies/{STUDY}/series/{SERIES}/instances/{INSTANCE}/frames/3,1", timeout=30)
+        missing = requests.get(f"{url}/studies/9.9/series", timeout=30)
+        head = requests.head(f"{url}/studies", timeout=30)
     assert metadata.headers["Content-Encoding"] == "gzip"
     assert metadata.headers["Access-Control-Allow-Origin"] == "*"
     assert len(metadata.json()) == 2
