@@ -23,8 +23,8 @@ from dev.orthanc_folder import OrthancFolder, orthanc_folder
 # The Python plugin first: of two plugins that want a route, the one that was loaded first answers it.
 PLUGINS = ("OrthancPython", "OrthancDicomWeb", "OrthancGdcm")
 
-START_SECONDS = 30.0
-STOP_SECONDS = 30.0
+START_SECONDS = 60.0
+STOP_SECONDS = 60.0
 
 
 class OrthancFailed(SetupError):

@@ -29,7 +29,7 @@ ANY = settings(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 REFUSED = (400, 404, 406, 413, 414, 431)
-MOST_SECONDS = 2.0
+MOST_SECONDS = 15.0  # on a busy machine; what grows with the square of the length takes minutes
 
 
 @dataclass(frozen=True)

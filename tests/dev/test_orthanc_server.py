@@ -51,7 +51,7 @@ def is_running(pid: int) -> bool:
 
 @pytest.mark.orthanc
 def test_plugins_are_loaded_and_helpers_run_the_embedded_python(server: OrthancServer) -> None:
-    assert {"python", "dicom-web", "gdcm"} <= set(requests.get(f"{server.url}/plugins", timeout=10).json())
+    assert {"python", "dicom-web", "gdcm"} <= set(requests.get(f"{server.url}/plugins", timeout=30).json())
 
     told = requests.get(f"{server.url}/python", timeout=30).json()
 
@@ -61,19 +61,19 @@ def test_plugins_are_loaded_and_helpers_run_the_embedded_python(server: OrthancS
 
 @pytest.mark.orthanc
 def test_orthanc_is_reached_by_loopback_only(server: OrthancServer) -> None:
-    assert requests.get(f"{server.url}/system", timeout=10).json()["DicomPort"] is not None
+    assert requests.get(f"{server.url}/system", timeout=30).json()["DicomPort"] is not None
     assert '"RemoteAccessAllowed": false' in (server.folder / "orthanc.json").read_text()
     assert "remote access is not allowed" in server.log_path.read_text()
 
 
 @pytest.mark.orthanc
 def test_a_restart_keeps_the_address_and_the_storage(server: OrthancServer) -> None:
-    before, pid = requests.get(f"{server.url}/system", timeout=10).json()["DatabaseServerIdentifier"], server.pid
+    before, pid = requests.get(f"{server.url}/system", timeout=30).json()["DatabaseServerIdentifier"], server.pid
 
     server.restart()
 
     assert server.pid != pid
-    assert requests.get(f"{server.url}/system", timeout=10).json()["DatabaseServerIdentifier"] == before
+    assert requests.get(f"{server.url}/system", timeout=30).json()["DatabaseServerIdentifier"] == before
 
 
 @pytest.mark.orthanc
@@ -106,7 +106,7 @@ def test_a_killed_orthanc_starts_again_on_its_storage(server: OrthancServer) -> 
 
     assert not is_running(pid)
     server.start()
-    assert requests.get(f"{server.url}/system", timeout=10).ok
+    assert requests.get(f"{server.url}/system", timeout=30).ok
 
 
 @pytest.mark.orthanc

@@ -29,11 +29,11 @@ class Deployment:
         return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
     def get(self, path: str) -> requests.Response:
-        return requests.get(self.url + path, auth=(USER, self.password), timeout=10)
+        return requests.get(self.url + path, auth=(USER, self.password), timeout=30)
 
     def upload(self, dicom: bytes) -> str:
         """Store an instance and return its Orthanc identifier."""
-        answer = requests.post(f"{self.url}/instances", data=dicom, auth=(USER, self.password), timeout=10)
+        answer = requests.post(f"{self.url}/instances", data=dicom, auth=(USER, self.password), timeout=30)
         answer.raise_for_status()
         return str(answer.json()["ID"])
 

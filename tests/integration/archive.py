@@ -187,7 +187,7 @@ class Endings:
             end.result()
 
 
-def stop(server: OrthancServer, timeout: float = 30.0) -> float:
+def stop(server: OrthancServer, timeout: float = 60.0) -> float:
     """Stop Orthanc, see that it ended in order, and return the seconds it took."""
     process = server.process
     seconds = server.stop(timeout)

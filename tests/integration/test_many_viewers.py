@@ -23,6 +23,7 @@ from dev.pixel_data_writer import write_native
 from dev.sample import Sample
 from dev.upload import Instance
 from tests.integration.archive import AS_STORED, Archive, instance_of, running, wait_until
+from tests.integration.processes import children_of, command_of
 
 pytestmark = pytest.mark.orthanc
 
@@ -94,6 +95,15 @@ class Viewers:
             return list(pool.map(whole_answer, self.connections))
 
 
+def held_up(archive: Archive, stack: ExitStack, path: str, accept: str = AS_STORED) -> Viewers:
+    """Viewers whose requests Orthanc sees when all of them are there."""
+    os.kill(archive.server.pid, signal.SIGSTOP)
+    try:
+        return Viewers(archive, stack, path, accept)
+    finally:
+        os.kill(archive.server.pid, signal.SIGCONT)
+
+
 def whole_answer(connection: socket.socket) -> bytes:
     return b"".join(iter(lambda: connection.recv(1 << 20), b""))
 
@@ -118,12 +128,12 @@ def test_a_cold_instance_is_cut_out_once(archive: Archive) -> None:
 
 
 def test_a_deflated_instance_is_inflated_once(archive: Archive) -> None:
-    """Those who come behind the first ones inflate it once more: an instance of one small frame is never cached."""
-    stored = store(archive, 2, frames=1, deflated=True)
+    """They come together, as Orthanc is held up. An instance of one small frame is never cached."""
+    stored, orthanc = store(archive, 2, frames=1, deflated=True), archive.server.pid
+    begin = bytes_read(orthanc)
     with ExitStack() as stack:
-        begin = bytes_read(archive.server.pid)
-        answers = Viewers(archive, stack, f"{stored.instance.path}/frames/1", EXPLICIT).answers()
-        read = bytes_read(archive.server.pid) - begin
+        answers = held_up(archive, stack, f"{stored.instance.path}/frames/1", EXPLICIT).answers()
+    read = bytes_read(orthanc) - begin
     assert all(stored.frames[0] in answer for answer in answers)
     assert read < VIEWERS / 2 * FRAME_LENGTH
 
@@ -135,12 +145,7 @@ def test_a_cold_native_frame_is_read_for_many_at_once(archive: Archive) -> None:
     archive.frames(stored.instance, "1").raise_for_status()  # where it lies is found
     begin = bytes_read(orthanc)
     with ExitStack() as stack:
-        os.kill(orthanc, signal.SIGSTOP)
-        try:
-            viewers = Viewers(archive, stack, f"{stored.instance.path}/frames/1")
-        finally:
-            os.kill(orthanc, signal.SIGCONT)
-        answers = viewers.answers()
+        answers = held_up(archive, stack, f"{stored.instance.path}/frames/1").answers()
     read = bytes_read(orthanc) - begin
     assert all(stored.frames[0] in answer for answer in answers)
     assert length <= read < VIEWERS / 2 * length
@@ -169,10 +174,9 @@ def test_a_frame_is_transcoded_or_drawn_once(archive: Archive, resource: str, ac
 
 
 def helper_of(archive: Archive) -> int:
-    for task in Path(f"/proc/{archive.server.pid}/task").iterdir():
-        for child in (task / "children").read_text().split():
-            if b"--niceness\x000\x00" in Path(f"/proc/{child}/cmdline").read_bytes():
-                return int(child)
+    for child in children_of(archive.server.pid):
+        if b"--niceness\x000\x00" in b"\0".join(command_of(child)):
+            return child
     raise AssertionError("no process draws")
 
 

@@ -24,6 +24,7 @@ from dev.pixel_data_writer import write_native
 from dev.sample import Sample
 from dev.upload import Instance
 from tests.integration.archive import CONFIGURATION, Archive, instance_of, wait_until
+from tests.integration.processes import children_of, command_of
 
 pytestmark = pytest.mark.orthanc
 
@@ -214,14 +215,8 @@ def hang_the_codec_of_fills(archive: Archive) -> int:
     return found[0]
 
 
-def children_of(pid: int) -> Iterator[int]:
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        with suppress(OSError):
-            yield from map(int, (task / "children").read_text().split())
-
-
 def niceness_of(pid: int) -> bytes | None:
-    words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    words = command_of(pid)
     return words[words.index(b"--niceness") + 1] if b"--niceness" in words else None
 
 

@@ -17,6 +17,7 @@ from dev.upload import Instance
 from tests.integration.archive import Archive, Endings, running, stop, wait_until
 from tests.integration.collector import Collector, attributes, collecting
 from tests.integration.documents import store_document
+from tests.integration.processes import children_of, command_of
 
 pytestmark = pytest.mark.orthanc
 
@@ -88,9 +89,8 @@ def span_of(collector: Collector, archive: Archive, path: str, **headers: str) -
 
 def tracing_processes(archive: Archive) -> list[int]:
     """Those that this Orthanc has started."""
-    children = Path(f"/proc/{archive.server.pid}/task").glob("*/children")
-    pids = [int(pid) for told in children for pid in told.read_text().split()]
-    return [pid for pid in pids if b"framecache.telemetry.tracing.process" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    children = children_of(archive.server.pid)
+    return [pid for pid in children if b"framecache.telemetry.tracing.process" in command_of(pid)]
 
 
 def test_an_upload_is_one_trace_from_stored_to_extracted(collector: Collector, instance: Instance) -> None:

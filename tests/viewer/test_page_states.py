@@ -136,11 +136,11 @@ def test_a_silent_server_is_told_and_what_is_shown_is_called_old(chromium: Brows
     told = usual()
     with shown(chromium, told) as page:
         told.is_silent = True
-        expect(page.locator("#silence")).to_contain_text("No answer since", timeout=10000)
+        expect(page.locator("#silence")).to_contain_text("No answer since", timeout=30000)
         expect(page.locator("#state")).to_contain_text("No answer")
         expect(page.locator("#main")).to_have_class("stale")
         told.is_silent = False
-        expect(page.locator("#silence")).to_be_hidden(timeout=10000)
+        expect(page.locator("#silence")).to_be_hidden(timeout=30000)
         expect(page.locator("#state")).to_contain_text("Working")
 
 
@@ -157,11 +157,11 @@ def test_a_server_that_refuses_is_not_called_silent(chromium: Browser, status: i
     told = usual()
     with shown(chromium, told) as page:
         before, told.routes["/frame-cache/status"] = told.routes["/frame-cache/status"], status
-        expect(page.locator("#silence")).to_contain_text(reason, timeout=10000)
+        expect(page.locator("#silence")).to_contain_text(reason, timeout=30000)
         expect(page.locator("#silence")).to_contain_text("The figures below are older")
         expect(page.locator("#state")).to_contain_text(verdict)
         told.routes["/frame-cache/status"] = before
-        expect(page.locator("#state")).to_contain_text("Working", timeout=10000)
+        expect(page.locator("#state")).to_contain_text("Working", timeout=30000)
 
 
 def test_a_plugin_that_is_off_and_then_started_anew_shows_all_it_has(chromium: Browser) -> None:
@@ -170,7 +170,7 @@ def test_a_plugin_that_is_off_and_then_started_anew_shows_all_it_has(chromium: B
     with shown(chromium, told) as page:
         expect(page.locator("#state")).to_contain_text("Off")
         told.routes.update(usual().routes)
-        expect(page.locator("#traffic")).to_be_visible(timeout=10000)
+        expect(page.locator("#traffic")).to_be_visible(timeout=30000)
         expect(page.locator("#activity")).to_be_visible()
 
 

@@ -157,9 +157,9 @@ def test_nginx_sends_one_study_compressed_or_not_and_any_origin_may_read_it(web:
     study = SAMPLES[1].study_instance_uid
     asked = f"{web}/dicom-web/studies?StudyInstanceUID={study}&limit=101&offset=0"
     packed, plain = (
-        requests.get(asked, headers={"Accept-Encoding": coding}, timeout=5) for coding in ("gzip", "identity")
+        requests.get(asked, headers={"Accept-Encoding": coding}, timeout=30) for coding in ("gzip", "identity")
     )
-    unknown = requests.get(f"{web}/dicom-web/studies?StudyInstanceUID=9.9", timeout=5)
+    unknown = requests.get(f"{web}/dicom-web/studies?StudyInstanceUID=9.9", timeout=30)
 
     assert (packed.headers.get("Content-Encoding"), plain.headers.get("Content-Encoding")) == ("gzip", None)
     assert [one["0020000D"]["Value"] for one in packed.json()] == [[study]]
@@ -183,4 +183,4 @@ def test_nginx_sends_nothing_else(web: str, path: str) -> None:
     session = requests.Session()
     request = session.prepare_request(requests.Request("GET", web))
     request.url = f"{web}/{path}"
-    assert session.send(request, timeout=5).status_code == 404
+    assert session.send(request, timeout=30).status_code == 404
