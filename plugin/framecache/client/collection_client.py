@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from framecache.client.arguments import checked
 from framecache.client.collection import Collection, DicomJson
-from framecache.client.errors import InvalidRequestError, as_client_errors
+from framecache.client.errors import as_client_errors
 from framecache.client.retrieval import frames, instances
 from framecache.client.retrieval.frames import FrameRetrieval
 from framecache.client.retrieval.instances import InstanceRetrieval
@@ -29,6 +30,7 @@ BULK_DATA_THRESHOLD = 1024  # bytes
 _Result = TypeVar("_Result")
 
 
+@checked
 class CollectionClient:
     """A DICOMClient: 22 methods and 8 attributes, whose semantics are those of dicomweb-client's protocol and PS3.18.
 
@@ -146,7 +148,7 @@ class CollectionClient:
     ) -> Iterator[bytes]:
         """As `retrieve_bulkdata`, one after the other."""
         with as_client_errors(url):
-            accept_parts(media_types, "")
+            del media_types  # bulk data is sent as it lies
             return self._metadata.bulk_data(url, byte_range)
 
     def retrieve_study(self, study_instance_uid: str, media_types: MediaTypes | None = None) -> list[Dataset]:
@@ -323,7 +325,6 @@ class CollectionClient:
         parameters: dict[str, Any] = {**(search_filters or {}), "includefield": fields or ()}
         paging = {"fuzzymatching": fuzzymatching, "limit": None if get_remaining else limit, "offset": offset}
         parameters |= {name: value for name, value in paging.items() if value is not None}
-        self._check_uids(*(uid for uid in below.values() if uid is not None))
         with as_client_errors(f"{self.base_url}/{('studies', 'series', 'instances')[level]}"):
             return self._searching.search(level, parameters, **below)
 
@@ -343,18 +344,11 @@ class CollectionClient:
                 raise NotFound("there is nothing to delete")
             self._collection.remove(found)
 
-    def _check_uids(self, *uids: object) -> None:
-        """None or "" would stand for anything: a deletion of it takes the whole collection."""
-        if not all(isinstance(uid, str) and uid for uid in uids):
-            raise InvalidRequestError("a study, series or instance is named by its UID, a text", self.base_url)
-
     def _path(self, study_instance_uid: str, series_instance_uid: str, sop_instance_uid: str) -> InstancePath:
-        self._check_uids(study_instance_uid, series_instance_uid, sop_instance_uid)
         with as_client_errors(self.base_url):
             return InstancePath(study_instance_uid, series_instance_uid, sop_instance_uid)
 
     def _url(self, *parts: str) -> str:
-        self._check_uids(*parts)
         names = ("studies", "series", "instances")
         uids = [part for part in parts if part not in ("metadata", "rendered")]
         path = "/".join(f"{name}/{uid}" for name, uid in zip(names, uids, strict=False))

@@ -2,7 +2,7 @@
 
 requests.HTTPError
 └── ClientError
-    ├── InvalidRequestError  400  the call itself is wrong: an attribute that cannot be searched, frame 0; a ValueError
+    ├── InvalidRequestError  400  the call itself is wrong: an attribute that cannot be searched, frame 0
     ├── ForbiddenError       403  the collection is read-only, or its files may not be read
     ├── NotFoundError        404  there is no such study, series, instance, frame or bulk data
     ├── NotAcceptableError   406  it cannot be had in any of the media types asked for; `available` lists what can
@@ -11,7 +11,8 @@ requests.HTTPError
     └── UnreachableError     503  the folder, bucket or server does not answer now; a later try may help
 
 Each has a `response` with that `status_code`, so that programs written for dicomweb-client catch them as before:
-`except requests.HTTPError as error: error.response.status_code`.
+`except requests.HTTPError as error: error.response.status_code`. InvalidRequestError is a ValueError and a TypeError,
+and NotAcceptableError a ValueError, as dicomweb-client raises these before it asks a server.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class ClientError(requests.HTTPError):
         return f"{self.status}: {self.message}" + (f" ({self.url})" if self.url else "")
 
 
-class InvalidRequestError(ClientError, ValueError):
+class InvalidRequestError(ClientError, ValueError, TypeError):
     """No collection could answer this call."""
 
     status = 400
@@ -61,7 +62,7 @@ class NotFoundError(ClientError):
     status = 404
 
 
-class NotAcceptableError(ClientError):
+class NotAcceptableError(ClientError, ValueError):
     """The resource cannot be had in any of the media types asked for; `available` are those in which it can."""
 
     status = 406

@@ -26,14 +26,14 @@ def encoded(datasets: Sequence[Dataset], study_instance_uid: str | None) -> tupl
             refused.append(Outcome(*uids, 409, "it is of another study"))
             continue
         try:
-            files.append(_file(data_set))
+            files.append(file_of(data_set))
         except Exception as error:  # noqa: BLE001 - pydicom raises what it meets; its message may hold values
             refused.append(Outcome(*uids, 400, f"it cannot be written ({type(error).__name__})"))
     return files, refused
 
 
-def _file(data_set: Dataset) -> bytes:
-    """In the transfer syntax of its File Meta Information, or as it was read, or in Explicit VR Little Endian."""
+def file_of(data_set: Dataset) -> bytes:
+    """The file of a data set, in the transfer syntax that it names, else in Explicit VR Little Endian."""
     from pydicom import dcmwrite  # noqa: PLC0415 - numpy comes with it
     from pydicom.dataset import FileMetaDataset  # noqa: PLC0415
     from pydicom.uid import ExplicitVRLittleEndian  # noqa: PLC0415

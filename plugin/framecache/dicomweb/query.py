@@ -77,7 +77,7 @@ def parse_query(
     was not asked for.
     """
     switches = {name: _is_true(name, parameters.get(name, "false")) for name in _SWITCHES}
-    searched = [(name, _text(name, value)) for name, value in parameters.items() if name not in _PARAMETERS]
+    searched = [(name, text_of(name, value)) for name, value in parameters.items() if name not in _PARAMETERS]
     below = (("StudyInstanceUID", study_instance_uid), ("SeriesInstanceUID", series_instance_uid))
     searched += [(name, uid) for name, uid in below if uid is not None]
     conditions = _joined([one for name, value in searched for one in _condition(level, name, value, switches)])
@@ -122,8 +122,8 @@ def _moment(day: Condition, clock: Condition) -> Condition:
     return Condition((day.attribute, clock.attribute), Range(first, dates.last + times.last))
 
 
-def _text(name: str, value: object) -> str:
-    """As a URL would have it."""
+def text_of(name: str, value: object) -> str:
+    """The value that is searched for, as a URL would have it. Raises BadRequest."""
     if isinstance(value, datetime):
         return value.strftime("%Y%m%d%H%M%S.%f%z")
     if isinstance(value, date):
@@ -131,7 +131,7 @@ def _text(name: str, value: object) -> str:
     if isinstance(value, time):
         return value.strftime("%H%M%S.%f")
     if isinstance(value, Iterable) and not isinstance(value, str | bytes):
-        return ",".join(_text(name, one) for one in value)
+        return ",".join(text_of(name, one) for one in value)
     if isinstance(value, str | int | float):
         return str(value)
     raise BadRequest(f"{name} is searched by text")

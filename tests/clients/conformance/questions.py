@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
 import imagecodecs
@@ -221,6 +222,8 @@ def search_questions() -> Iterator[Question]:
     yield Question("from a day", studies(StudyDate="20211201-"), {ABDOMEN})
     yield Question("a time of any day", studies(StudyTime="0800-0959"), {CHEST, ABDOMEN})
     yield Question("a modality within studies", studies(ModalitiesInStudy="DOC"), {CHEST})
+    yield Question("a list", studies(StudyInstanceUID=[CHEST, HEAD]), {CHEST, HEAD})
+    yield Question("a date", studies(StudyDate=date(2021, 3, 15)), {HEAD})
     yield Question("two conditions", studies(PatientID="P1", StudyDate="20210101-"), {ABDOMEN})
     yield Question("wildcards in a date", studies(StudyDate="2021*"), Refusal(400))
     yield Question("conditions of which one fails", studies(PatientID="P1", AccessionNumber="A2"), set())
@@ -341,11 +344,23 @@ def frame_questions() -> Iterator[Question]:
         lambda client: client.retrieve_instance_frames(*SLICES[0].uids[:2], VOLUME.uids[2], [1]),
         Refusal(404),
     )
+    yield Question("letters in a UID", _frame_of("1.2a"), Refusal(404))
+    yield Question("a UID that is too long", _frame_of(f"1.{'2' * 80}"), Refusal(404))
+    yield Question("a media type of no frame", frames(VOLUME, [1], "foo/bar"), Refusal(406))
+    yield Question("a media type of no picture", lambda client: _rendered_as(client, "text/plain"), Refusal(406))
     yield Question(
         "an instance that is not there",
         lambda client: client.retrieve_instance_frames("1.2", "1.3", "1.4", [1]),
         Refusal(404),
     )
+
+
+def _frame_of(sop_instance_uid: str) -> Callable[[DICOMClient], Any]:
+    return lambda client: client.retrieve_instance_frames(*VOLUME.uids[:2], sop_instance_uid, [1])
+
+
+def _rendered_as(client: DICOMClient, media_type: str) -> bytes:
+    return client.retrieve_instance_rendered(*VOLUME.uids, (media_type,))
 
 
 def picture_questions() -> Iterator[Question]:

@@ -46,8 +46,15 @@ def test_errors_have_the_status_that_a_server_would_answer_with(
     assert URL in str(caught.value)
 
 
-def test_a_call_that_is_wrong_is_a_value_error_as_well() -> None:
-    assert issubclass(InvalidRequestError, ValueError)
+@pytest.mark.parametrize(
+    ("kind", "other"),
+    [(InvalidRequestError, ValueError), (InvalidRequestError, TypeError), (NotAcceptableError, ValueError)],
+)
+def test_what_dicomweb_client_raises_before_it_asks_is_caught_as_such(
+    kind: type[ClientError], other: type[Exception]
+) -> None:
+    with pytest.raises(other):
+        raise kind("so")
 
 
 def test_what_is_acceptable_is_told_and_survives_a_process_boundary() -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import requests
 
+from framecache.client.arguments import checked
 from framecache.client.collection import DicomJson
 from framecache.client.composed.merging import merged, uids_of, without_known
 from framecache.client.composed.sources import OnFailure, SourceFailure, Sources, is_absence, most_telling
@@ -26,6 +27,7 @@ _SEARCHES = ("search_for_studies", "search_for_series", "search_for_instances")
 _FORBIDDEN = 403
 
 
+@checked
 class ComposedClient:
     """A DICOMClient whose answers are those of other clients, composed ones among them.
 

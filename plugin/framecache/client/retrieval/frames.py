@@ -15,7 +15,7 @@ from framecache.dicom.frame_source import LocatedFrames, read_frame
 from framecache.dicom.identity import InstancePath
 from framecache.dicom.transfer_syntax import Encoding, Representation, lookup, stored_representation
 from framecache.dicomweb.negotiation import asks_as_stored, choose
-from framecache.errors import BadRequest, BrokenPixelData, NotFound
+from framecache.errors import BrokenPixelData, NotFound
 from framecache.plurals import counted
 
 DEFAULT_ACCEPT = 'multipart/related; type="*/*"'  # Explicit VR Little Endian (PS3.18 section 8.7.8)
@@ -39,12 +39,11 @@ class FrameRetrieval:
     def frames(self, path: InstancePath, numbers: Sequence[int], accept: str) -> Iterator[FramePayload]:
         """The frames in the order of `numbers`, the first of them made before this returns.
 
-        Raises BadRequest, NotFound, NotAcceptable, CodecError, SourceError; NotFound past the last frame.
+        Numbers count from 1. Raises NotAcceptable, CodecError, SourceError; NotFound past the last frame, too.
         """
-        asked = checked_numbers(numbers)
 
         def begin(instance: StoredInstance) -> Iterator[FramePayload]:
-            frames = self._frames(instance, asked, accept)
+            frames = self._frames(instance, numbers, accept)
             return _chained(next(frames), frames)
 
         return self._opener.with_instance(path, begin)
@@ -100,16 +99,6 @@ def _available(syntax: str, accept: str) -> list[Representation]:
     if lookup(syntax).encoding is Encoding.UNKNOWN and asks_as_stored(accept):
         return [Representation(syntax)]
     return available_representations(syntax, can_transcode=True)
-
-
-def checked_numbers(numbers: Sequence[int]) -> Sequence[int]:
-    """Frame numbers count from 1. Raises BadRequest."""
-    asked = list(numbers)
-    if not asked:
-        raise BadRequest("no frame number is given")
-    if any(isinstance(one, bool) or not isinstance(one, int) or one < 1 for one in asked):
-        raise BadRequest("frames are numbered from 1")
-    return asked
 
 
 def check_exist(source: LocatedFrames, numbers: Sequence[int]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from framecache.client.collection import StoredInstance
-from framecache.client.retrieval.frames import check_exist, checked_numbers
+from framecache.client.retrieval.frames import check_exist
 from framecache.client.retrieval.opening import Opener
 from framecache.codecs.direct_codecs import DirectCodecs
 from framecache.dicom.frame_source import read_frame
@@ -30,9 +30,8 @@ class PictureRetrieval:
         `arguments` are `window`, `viewport` and `quality` as in a URL. Raises BadRequest, NotFound, NotAcceptable,
         CodecError, SourceError.
         """
-        asked = checked_numbers(numbers)
-        parameters = parse_rendering(arguments, accept, several=len(asked) > 1)
-        return self._opener.with_instance(path, lambda instance: self._picture(instance, asked, parameters))
+        parameters = parse_rendering(arguments, accept, several=len(numbers) > 1)
+        return self._opener.with_instance(path, lambda instance: self._picture(instance, numbers, parameters))
 
     def series_picture(
         self, study_instance_uid: str, series_instance_uid: str, arguments: Mapping[str, str], accept: str | None

@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+import io
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import dicomweb_client
 import requests
+from pydicom import dcmread
 
+from framecache.client.arguments import checked
 from framecache.client.forks import FORKS, ForkAware
+from framecache.client.storing import file_of
+from framecache.client.web.refusals import with_client_errors
 from framecache.client.web.session import ClientSession, leave_connections
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
 
 CONCURRENCY = 4
 _MOST_FRAMES_OF_REQUEST = 16
 _DEFAULT_PORTS = (80, 443)
+_POSITION_OF_PERMISSIVE_UID = 9  # among dicomweb-client's arguments behind url and session
 
 
+@checked
+@with_client_errors
 class DICOMwebClient(dicomweb_client.DICOMwebClient, ForkAware):
     """With dicomweb-client's arguments, and `concurrency`, how many requests a long list of frames is split into.
 
@@ -35,6 +46,8 @@ class DICOMwebClient(dicomweb_client.DICOMwebClient, ForkAware):
     ) -> None:
         """Without a `session`, requests are repeated with jitter (framecache.client.web.session), and errors are
         ClientErrors; of a given session they are as that has it."""
+        if len(arguments) < _POSITION_OF_PERMISSIVE_UID:
+            named = {"permissive_uid": True, **named}  # servers have identifiers that are no UIDs; ours are checked
         super().__init__(url.rstrip("/"), session or ClientSession(), *arguments, **named)
         self._concurrency = max(1, concurrency)
         if session is None:
@@ -62,6 +75,17 @@ class DICOMwebClient(dicomweb_client.DICOMwebClient, ForkAware):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def store_instances(
+        self,
+        datasets: Sequence[Dataset],
+        study_instance_uid: str | None = None,
+        additional_params: dict[str, Any] | None = None,
+    ) -> Dataset:
+        """Store instances; those without a preamble or File Meta Information get them, which PS3.18 section 8.7.3.1
+        asks for."""
+        files = [_as_file(one) for one in datasets]
+        return super().store_instances(files, study_instance_uid, additional_params)
 
     def retrieve_instance_frames(
         self,
@@ -108,3 +132,10 @@ class DICOMwebClient(dicomweb_client.DICOMwebClient, ForkAware):
     def _split(self, numbers: list[int]) -> list[list[int]]:
         size = min(_MOST_FRAMES_OF_REQUEST, max(1, -(-len(numbers) // self._concurrency)))
         return [numbers[start : start + size] for start in range(0, len(numbers), size)] or [numbers]
+
+
+def _as_file(data_set: Dataset) -> Dataset:
+    """As dicomweb-client writes it: with what it has, be it a file of PS3.10 or not."""
+    if getattr(data_set, "preamble", None) and "TransferSyntaxUID" in getattr(data_set, "file_meta", ()):
+        return data_set
+    return dcmread(io.BytesIO(file_of(data_set)))
