@@ -1,4 +1,4 @@
-"""What has happened, told to whoever subscribed: parts that act on each other do not have to know each other."""
+"""Publishes what has happened to subscribers: parts that act on each other do not have to know each other."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ def test_what_waited_when_orthanc_was_killed_is_cached_after_the_next_start(suit
     with running(suite, tmp_path, {"FrameCache": {"Workers": 1}}, in_order=False) as archive:
         with burst(archive, replace(SMALL, frames=64)):
             wait_until(lambda: archive.status()["QueueLength"] >= LONG_QUEUE and noted(archive) > 0)
-            done = archive.status()["FilledInstances"]
+            done = archive.status()["ExtractedInstances"]
             archive.server.kill()
         archive.server.start()
         archive.wait_until_checked()
@@ -90,7 +90,7 @@ def test_what_waited_when_orthanc_was_killed_is_cached_after_the_next_start(suit
         for orthanc_id in stored:
             wait_until(lambda known=orthanc_id: state(archive, known) == "cached")  # type: ignore[misc]
         status = archive.status()
-        assert (status["Failures"], status["FilledInstances"] < len(stored)) == (0, done > 0)
+        assert (status["Failures"], status["ExtractedInstances"] < len(stored)) == (0, done > 0)
 
 
 def noted(archive: Archive) -> int:

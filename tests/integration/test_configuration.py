@@ -209,7 +209,7 @@ def test_the_status_tells_versions_settings_and_numbers(suite: str, tmp_path: Pa
         assert section.items() <= status["Settings"].items()
         assert {"Orthanc", "python", "dicom-web"} <= set(status["Versions"])
         assert (status["Hits"], status["Misses"], status["Failures"], status["QueueLength"]) == (1, 0, 0, 0)
-        assert status["FilledFrames"] == SMALL.frames
+        assert status["ExtractedFrames"] == SMALL.frames
         assert status["Bytes"] > sum(map(len, FRAMES))
 
 

@@ -123,8 +123,8 @@ def test_a_cold_instance_is_cut_out_once(archive: Archive) -> None:
         archive.wait_until_cached(stored.instance)
     assert all(stored.frames[-1] in answer for answer in answers)
     status = archive.status()
-    assert status["FilledInstances"] - before["FilledInstances"] == 1
-    assert status["FilledFrames"] - before["FilledFrames"] == SAMPLE.frames
+    assert status["ExtractedInstances"] - before["ExtractedInstances"] == 1
+    assert status["ExtractedFrames"] - before["ExtractedFrames"] == SAMPLE.frames
 
 
 def test_a_deflated_instance_is_inflated_once(archive: Archive) -> None:

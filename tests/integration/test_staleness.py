@@ -227,7 +227,7 @@ def test_a_fill_that_was_running_meanwhile_leaves_nothing_behind(
 ) -> None:
     new, before = replace(SMALL, seed=LONG.seed), archive.cached_files()
     for _ in range(ATTEMPTS):
-        frames = archive.status()["FilledFrames"]
+        frames = archive.status()["ExtractedFrames"]
         instance = instance_of(LONG, archive.upload(long_file))
         wait_until_more_than(archive, before)
         if event == "deleted":
@@ -238,7 +238,7 @@ def test_a_fill_that_was_running_meanwhile_leaves_nothing_behind(
             assert payloads(archive, instance) == frames_of(new)
             archive.delete(f"/instances/{instance.orthanc_id}")
         wait_until_only(archive, before)
-        if archive.status()["FilledFrames"] < frames + LONG.frames:
+        if archive.status()["ExtractedFrames"] < frames + LONG.frames:
             return  # it did not come to its end
     pytest.fail("no fill was under way when it happened")
 

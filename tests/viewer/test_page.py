@@ -109,7 +109,7 @@ def act(page: Page, name: str, button: str) -> None:
     """Press a button of a study, and confirm."""
     row_of(page, name).get_by_role("button", name=re.compile(f"^{button}:")).click()
     page.get_by_role("dialog").get_by_role("button", name=button, exact=True).click()
-    expect(page.locator("#told")).to_contain_text(name)
+    expect(page.locator("#announcement")).to_contain_text(name)
 
 
 def is_cached(archive: Archive, name: str) -> bool:

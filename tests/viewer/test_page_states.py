@@ -1,4 +1,4 @@
-"""What the page shows of each state, in a real Chromium; the server is made up (told.py), the page's files are not."""
+"""What the page shows of each state, in a real Chromium: the server is made up, the files of the page are not."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any, Literal, get_args
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.viewer import told as make
-from tests.viewer.told import ADDRESS, Told, orthanc_id, patient, usual
+from tests.viewer import made_up_server as make
+from tests.viewer.made_up_server import ADDRESS, MadeUpServer, orthanc_id, patient, usual
 
 pytestmark = [pytest.mark.viewer, pytest.mark.slow]
 
@@ -21,10 +21,10 @@ SIZES: list[tuple[int, Scheme]] = [(width, scheme) for width in (360, 768, 1440)
 
 
 @contextmanager
-def shown(chromium: Browser, told: Told, address: str = ADDRESS) -> Iterator[Page]:
-    """The page of `told` in a new window; it may ask for nothing elsewhere and break no rule of its policy."""
+def shown(chromium: Browser, server: MadeUpServer, address: str = ADDRESS) -> Iterator[Page]:
+    """The page of `server` in a new window; it may ask for nothing elsewhere and break no rule of its policy."""
     context = chromium.new_context(locale="en-GB", timezone_id="UTC")
-    told.serve(context)
+    server.serve(context)
     page = context.new_page()
     complaints: list[str] = []
     page.on("pageerror", lambda error: complaints.append(str(error)))
@@ -33,7 +33,7 @@ def shown(chromium: Browser, told: Told, address: str = ADDRESS) -> Iterator[Pag
     expect(page.locator("#state")).not_to_have_text("Loading…")
     yield page
     context.close()
-    assert (complaints, told.elsewhere) == ([], [])
+    assert (complaints, server.elsewhere) == ([], [])
 
 
 def row(page: Page, number: int) -> Locator:
@@ -94,8 +94,8 @@ STATES = [
 def test_it_says_whether_it_works_and_what_to_change(
     chromium: Browser, status: dict[str, Any], verdict: str, advice: str | None
 ) -> None:
-    told = usual(status=status) if status["Serving"] else Told(routes={"/frame-cache/status": status})
-    with shown(chromium, told) as page:
+    server = usual(status=status) if status["Serving"] else MadeUpServer(routes={"/frame-cache/status": status})
+    with shown(chromium, server) as page:
         expect(page.locator("#state")).to_have_text(re.compile(rf"^\S {verdict}$"))
         if advice is None:
             expect(page.locator("#advice")).to_be_hidden()
@@ -133,13 +133,13 @@ def test_a_chart_is_read_by_keyboard_for_the_hour_and_the_day(chromium: Browser)
 
 
 def test_a_silent_server_is_told_and_what_is_shown_is_called_old(chromium: Browser) -> None:
-    told = usual()
-    with shown(chromium, told) as page:
-        told.is_silent = True
+    server = usual()
+    with shown(chromium, server) as page:
+        server.is_silent = True
         expect(page.locator("#silence")).to_contain_text("No answer since", timeout=30000)
         expect(page.locator("#state")).to_contain_text("No answer")
         expect(page.locator("#main")).to_have_class("stale")
-        told.is_silent = False
+        server.is_silent = False
         expect(page.locator("#silence")).to_be_hidden(timeout=30000)
         expect(page.locator("#state")).to_contain_text("Working")
 
@@ -154,22 +154,22 @@ REFUSALS = [
 
 @pytest.mark.parametrize(("status", "verdict", "reason"), REFUSALS)
 def test_a_server_that_refuses_is_not_called_silent(chromium: Browser, status: int, verdict: str, reason: str) -> None:
-    told = usual()
-    with shown(chromium, told) as page:
-        before, told.routes["/frame-cache/status"] = told.routes["/frame-cache/status"], status
+    server = usual()
+    with shown(chromium, server) as page:
+        before, server.routes["/frame-cache/status"] = server.routes["/frame-cache/status"], status
         expect(page.locator("#silence")).to_contain_text(reason, timeout=30000)
         expect(page.locator("#silence")).to_contain_text("The figures below are older")
         expect(page.locator("#state")).to_contain_text(verdict)
-        told.routes["/frame-cache/status"] = before
+        server.routes["/frame-cache/status"] = before
         expect(page.locator("#state")).to_contain_text("Working", timeout=30000)
 
 
 def test_a_plugin_that_is_off_and_then_started_anew_shows_all_it_has(chromium: Browser) -> None:
     off = {"Version": "0.1.0", "Versions": {}, "Serving": False, "Checks": []}
-    told = Told(routes={"/frame-cache/status": off})
-    with shown(chromium, told) as page:
+    server = MadeUpServer(routes={"/frame-cache/status": off})
+    with shown(chromium, server) as page:
         expect(page.locator("#state")).to_contain_text("Off")
-        told.routes.update(usual().routes)
+        server.routes.update(usual().routes)
         expect(page.locator("#traffic")).to_be_visible(timeout=30000)
         expect(page.locator("#activity")).to_be_visible()
 
@@ -178,10 +178,10 @@ def test_a_plugin_that_is_off_and_then_started_anew_shows_all_it_has(chromium: B
 def test_who_pins_by_keyboard_goes_on_at_the_button_that_takes_its_place(
     chromium: Browser, button: str, next_one: str
 ) -> None:
-    told = usual()
-    with shown(chromium, told) as page:
+    server = usual()
+    with shown(chromium, server) as page:
         page.get_by_role("button", name=re.compile(f"^{button}")).press("Enter")
-        for study in told.studies:
+        for study in server.studies:
             study["Pinned"] = button.startswith("Pin")
         page.get_by_role("dialog").get_by_role("button", name=button.partition(":")[0], exact=True).press("Enter")
         expect(page.get_by_role("button", name=re.compile(f"^{next_one}"))).to_be_focused()
@@ -189,10 +189,10 @@ def test_who_pins_by_keyboard_goes_on_at_the_button_that_takes_its_place(
 
 def test_the_legend_of_times_says_of_when_they_are(chromium: Browser) -> None:
     """A median has no sum: figures of the last minute beside sums of an hour were taken for those of the hour."""
-    told = usual()
-    times = told.routes["/frame-cache/statistics"]["Hour"]
+    server = usual()
+    times = server.routes["/frame-cache/statistics"]["Hour"]
     times["MedianSeconds"][-1] = times["P99Seconds"][-1] = None  # nobody asked in the minute under way
-    with shown(chromium, told) as page:
+    with shown(chromium, server) as page:
         chart = page.locator("figure", has_text="Time to answer")
         expect(chart.locator(".when")).to_have_text("latest, 11:58–11:59")
         expect(chart.locator("dd").first).to_have_text(re.compile(r"2\sms"))
@@ -209,18 +209,18 @@ def test_events_name_the_patient_where_orthanc_does(chromium: Browser) -> None:
         {"Sequence": 2, "Kind": "cached", "Level": "instances", "ID": orthanc_id(5), **of},
         {"Sequence": 3, "Kind": "deleted", "Level": "instances", "ID": orthanc_id(6), **of},
     ]
-    told = usual(events={"Events": events, "Last": 3, "Done": True})
-    told.series, told.names[orthanc_id(8)] = {orthanc_id(5): orthanc_id(8)}, patient("Roe^Rita")
-    with shown(chromium, told) as page:
+    server = usual(events={"Events": events, "Last": 3, "Done": True})
+    server.series, server.names[orthanc_id(8)] = {orthanc_id(5): orthanc_id(8)}, patient("Roe^Rita")
+    with shown(chromium, server) as page:
         lines = page.locator("#event-list li")
         for place, text in enumerate(["deleted instance 00000006", "Roe, Rita, 2026-03-01, instance 0", "Doe, Jane"]):
             expect(lines.nth(place)).to_contain_text(text)
 
 
 def test_who_may_see_no_names_sees_the_uid_alone(chromium: Browser) -> None:
-    told = usual()
-    del told.names[orthanc_id(1)]
-    with shown(chromium, told) as page:
+    server = usual()
+    del server.names[orthanc_id(1)]
+    with shown(chromium, server) as page:
         expect(page.locator("#rows")).to_contain_text("Roe, Rita")
         denied = page.locator("#rows tr", has_text="1.2.1")
         expect(denied).to_have_count(1)
@@ -232,13 +232,13 @@ NASTY = "<script>alert(1)</script><img onerror>"
 
 
 def test_text_is_text_wherever_it_comes_from(chromium: Browser) -> None:
-    told = usual(
+    server = usual(
         status=make.status(Degraded={"Since": make.NOW, "Reason": NASTY}),
         jobs={"Jobs": [make.job(State="failed", Error=NASTY)]},
         events={"Events": [{"Sequence": 1, "Time": make.NOW, "Kind": "failed", "Text": NASTY}], "Last": 1},
     )
-    told.names = {orthanc_id(1): patient(NASTY, StudyDescription=NASTY), orthanc_id(2): patient(NASTY)}
-    with shown(chromium, told) as page:
+    server.names = {orthanc_id(1): patient(NASTY, StudyDescription=NASTY), orthanc_id(2): patient(NASTY)}
+    with shown(chromium, server) as page:
         page.on("dialog", lambda dialog: pytest.fail(dialog.message))
         expect(row(page, 1).locator("strong")).to_have_text(NASTY)
         row(page, 1).get_by_role("button", name="Purge").click()
@@ -257,8 +257,8 @@ def test_text_is_text_wherever_it_comes_from(chromium: Browser) -> None:
     ],
 )
 def test_nothing_is_changed_before_it_was_confirmed(chromium: Browser, button: str, path: str) -> None:
-    told = usual()
-    with shown(chromium, told) as page:
+    server = usual()
+    with shown(chromium, server) as page:
         rita = page.locator("#rows tr", has_text="Roe, Rita")
         opener = rita.get_by_role("button", name=re.compile(f"^{button}:"))
         for refusal in ("Escape", "Cancel"):
@@ -270,29 +270,29 @@ def test_nothing_is_changed_before_it_was_confirmed(chromium: Browser, button: s
                 page.get_by_role("button", name="Cancel", exact=True).click()
             expect(page.get_by_role("dialog")).to_have_count(0)
             expect(opener).to_be_focused()
-        assert told.acted == []
+        assert server.acted == []
         opener.press("Enter")
         page.get_by_role("dialog").get_by_role("button", name=button, exact=True).press("Enter")
-        expect(page.locator("#told")).to_contain_text("Roe, Rita")
-        assert told.acted == [(path, "1")]
+        expect(page.locator("#announcement")).to_contain_text("Roe, Rita")
+        assert server.acted == [(path, "1")]
 
 
 def test_a_refusal_is_told(chromium: Browser) -> None:
-    told = usual()
-    told.routes[f"/frame-cache/studies/{orthanc_id(1)}/pin"] = 403
-    with shown(chromium, told) as page:
+    server = usual()
+    server.routes[f"/frame-cache/studies/{orthanc_id(1)}/pin"] = 403
+    with shown(chromium, server) as page:
         page.get_by_role("button", name="Pin: Doe, Jane").click()
         page.get_by_role("dialog").get_by_role("button", name="Pin", exact=True).click()
-        expect(page.locator("#told")).to_contain_text("refused for a test")
+        expect(page.locator("#announcement")).to_contain_text("refused for a test")
 
 
 def test_a_search_shows_what_is_not_in_the_cache_too(chromium: Browser) -> None:
-    told = usual()
-    told.found = [
+    server = usual()
+    server.found = [
         {"ID": orthanc_id(1), **patient("Doe^Jane", StudyInstanceUID="1.2.1")},
         {"ID": orthanc_id(9), **patient("Doe^Old", StudyInstanceUID="1.2.9", StudyDate="20200101")},
     ]
-    with shown(chromium, told) as page:
+    with shown(chromium, server) as page:
         page.get_by_role("searchbox").fill("doe")
         page.keyboard.press("Enter")
         expect(page.locator("#found")).to_contain_text("2 studies of the archive for “doe”")
@@ -310,10 +310,10 @@ def test_an_address_leads_to_one_study(chromium: Browser) -> None:
 
 
 def test_many_studies_are_turned_over_and_ordered(chromium: Browser) -> None:
-    told = usual()
-    told.studies = [make.study(number) for number in range(1, 46)]
-    told.names = {row["ID"]: patient(f"Number {row['Bytes'] >> 20}") for row in told.studies}
-    with shown(chromium, told) as page:
+    server = usual()
+    server.studies = [make.study(number) for number in range(1, 46)]
+    server.names = {row["ID"]: patient(f"Number {row['Bytes'] >> 20}") for row in server.studies}
+    with shown(chromium, server) as page:
         page.get_by_label("Order").select_option("Bytes")
         expect(row(page, 1)).to_contain_text("Number 45")
         page.get_by_role("button", name="Next").click()
@@ -325,11 +325,11 @@ def test_many_studies_are_turned_over_and_ordered(chromium: Browser) -> None:
 
 
 def test_a_job_shows_how_far_it_is_and_can_be_cancelled(chromium: Browser) -> None:
-    told = usual(jobs={"Jobs": [make.job(), make.job(ID="old", State="done", Done=12, Ended=make.NOW)]})
+    server = usual(jobs={"Jobs": [make.job(), make.job(ID="old", State="done", Done=12, Ended=make.NOW)]})
     work = {"ID": orthanc_id(7), "Priority": "ARRIVED", "NumberOfFrames": 48, "CachedFrames": 12, "Seconds": 1.5}
     queue = {"Length": 4, "OldestSeconds": 90, "AtWork": [work]}
-    told.routes["/frame-cache/statistics"] = make.statistics(Queue=queue)
-    with shown(chromium, told) as page:
+    server.routes["/frame-cache/statistics"] = make.statistics(Queue=queue)
+    with shown(chromium, server) as page:
         expect(page.locator("#work")).to_contain_text("12 of 48 frames")
         expect(page.locator("#overview")).to_contain_text("instances wait, the oldest for 90 s")
         running = page.locator("#jobs li").first
@@ -337,33 +337,35 @@ def test_a_job_shows_how_far_it_is_and_can_be_cancelled(chromium: Browser) -> No
         expect(running.get_by_role("progressbar")).to_have_js_property("position", 0.25)
         expect(page.get_by_role("button", name=re.compile("^Cancel: "))).to_have_count(1)
         page.get_by_role("button", name=re.compile("^Cancel: ")).click()
-        expect(page.locator("#told")).to_have_text("The job is cancelled.")
-        assert told.acted == [("/frame-cache/jobs/job-1/cancel", "1")]
+        expect(page.locator("#announcement")).to_have_text("The job is cancelled.")
+        assert server.acted == [("/frame-cache/jobs/job-1/cancel", "1")]
 
 
 def test_the_backfill_is_begun_and_paused(chromium: Browser) -> None:
     backfill = {"State": "running", "Reason": "", "Done": 250, "Total": 1000, "Unit": "instances", "Bytes": 3 << 30}
     backfill |= {"CachedInstances": 200, "StudyDate": "20250102", "SecondsLeft": 5400}
-    told = usual(backfill=backfill)
-    with shown(chromium, told) as page:
+    server = usual(backfill=backfill)
+    with shown(chromium, server) as page:
         card = page.locator("#backfill")
         for text in ("Running", "250 of 1,000 instances", "200 cached, 3 GiB", "studies of 2025-01-02", "90 min left"):
             expect(card).to_contain_text(text)
         expect(card.get_by_role("progressbar")).to_have_js_property("position", 0.25)
-        told.routes["/frame-cache/backfill"] = {**backfill, "State": "paused", "Reason": "by an administrator"}
+        server.routes["/frame-cache/backfill"] = {**backfill, "State": "paused", "Reason": "by an administrator"}
         card.get_by_role("button", name="Pause").click()
         page.get_by_role("dialog").get_by_role("button", name="Pause").click()
         expect(card).to_contain_text("Paused: by an administrator")
         card.get_by_role("button", name="Start").click()
         page.get_by_role("dialog").get_by_role("button", name="Start").click()
-        expect(page.locator("#told")).to_have_text("The backfill has started.")
-        assert told.acted == [("/frame-cache/backfill/pause", "1"), ("/frame-cache/backfill/start", "1")]
+        expect(page.locator("#announcement")).to_have_text("The backfill has started.")
+        assert server.acted == [("/frame-cache/backfill/pause", "1"), ("/frame-cache/backfill/start", "1")]
 
 
 def test_it_fits_every_width_in_light_and_dark(chromium: Browser, artifacts: Path) -> None:
-    told = usual(jobs={"Jobs": [make.job()]})
-    told.names[orthanc_id(2)] = patient("Wolfeschlegelsteinhausenbergerdorff^Hubert Blaine", StudyDescription="x" * 64)
-    with shown(chromium, told) as page:
+    server = usual(jobs={"Jobs": [make.job()]})
+    server.names[orthanc_id(2)] = patient(
+        "Wolfeschlegelsteinhausenbergerdorff^Hubert Blaine", StudyDescription="x" * 64
+    )
+    with shown(chromium, server) as page:
         expect(page.locator("#rows")).to_contain_text("Wolfeschlegel")
         for width, scheme in SIZES:
             page.set_viewport_size({"width": width, "height": 900})

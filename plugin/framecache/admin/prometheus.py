@@ -83,10 +83,10 @@ _COUNTERS: Mapping[CounterName, tuple[str, str]] = {
     "errors": ("errors", "Internal errors of the plugin."),
     "overloaded": ("overloaded", "Requests answered with 503: too many bytes were in flight."),
     "damaged_blocks": ("damaged_blocks", "Damaged blocks that were dropped."),
-    "filled_instances": ("filled_instances", "Instances extracted."),
-    "filled_frames": ("filled_frames", "Frames written to the cache."),
-    "filled_bytes": ("filled_bytes", "Bytes written to the cache."),
-    "failed_fills": ("failed_fills", "Instances that could not be extracted."),
+    "extracted_instances": ("extracted_instances", "Instances extracted."),
+    "extracted_frames": ("extracted_frames", "Frames written to the cache."),
+    "extracted_bytes": ("extracted_bytes", "Bytes written to the cache."),
+    "failed_extractions": ("failed_extractions", "Instances that could not be extracted."),
     "dropped_from_queue": ("dropped_from_queue", "Instances dropped because the queue was full."),
     "archive_written": ("archive_written", "Instances written to the archive."),
     "archive_skipped": ("archive_skipped", "Instances that the archive cannot take."),
@@ -213,8 +213,10 @@ def _times(metrics: Metrics) -> Iterator[Family]:
         for sample in histogram(reading, {"route": route, "outcome": outcome})
     ]
     yield Family("frame_cache_serve_seconds", "histogram", "Seconds until an answer was ready to send.", samples)
-    filling = list(histogram(metrics.filling(), {}))
-    yield Family("frame_cache_fill_seconds", "histogram", "Seconds to extract one form of an instance.", filling)
+    extraction = list(histogram(metrics.extraction(), {}))
+    yield Family(
+        "frame_cache_extraction_seconds", "histogram", "Seconds to extract one form of an instance.", extraction
+    )
 
 
 def _gauge(name: str, meaning: str, value: float) -> Family:

@@ -16,7 +16,7 @@ from framecache.telemetry.metrics import CounterName, Metrics, MissCause
 
 _SERIES: tuple[CounterName, ...] = (
     *("hits", "misses", "bypasses", "errors"),
-    *("filled_frames", "filled_bytes", "evicted_instances"),
+    *("extracted_frames", "extracted_bytes", "evicted_instances"),
 )
 
 
@@ -61,7 +61,7 @@ class Statistics:
 
     def _totals(self) -> dict[str, Any]:
         counters: dict[str, Any] = {_name(event): self._metrics[event] for event in sorted(get_args(CounterName))}
-        counters["FillSeconds"] = round(self._metrics.filling().total, 3)
+        counters["ExtractionSeconds"] = round(self._metrics.extraction().total, 3)
         counters["MissesByCause"] = by_cause(get_args(MissCause), self._metrics.causes("misses"))
         counters["BypassesByCause"] = by_cause(get_args(HandOverCause), self._metrics.causes("bypasses"))
         evictions = self._metrics.causes("evicted_instances")

@@ -148,9 +148,9 @@ class BackfillArea:
         """GET /frame-cache/backfill."""
         if self._backfill.state == "running":  # another node that shares it may have started it
             self._follow_it()
-        return self._told()
+        return self._as_json()
 
-    def _told(self) -> dict[str, Any]:
+    def _as_json(self) -> dict[str, Any]:
         backfill, progress = self._backfill, self._backfill.progress
         left = backfill.seconds_left
         return {
@@ -191,7 +191,7 @@ class BackfillArea:
             job.state = _STATES.get(self._backfill.state, "paused")
             job.pause(_FOLLOW_SECONDS)
         self._update(job)
-        job.result = self._told()
+        job.result = self._as_json()
         if job.is_cancelled and not self._jobs.is_stopping and not self._backfill.is_cancelled:
             self._backfill.cancel()
 

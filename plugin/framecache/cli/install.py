@@ -79,7 +79,7 @@ def _advise(session: Session, configuration: Configuration, packages: Path) -> E
     library = orthanc_python.find_plugin(files)
     version = orthanc_python.embedded_version(library) if library else None
     if version is None:
-        session.output.note("The Python inside Orthanc cannot be told: see `framecache doctor` after the start.")
+        session.output.note("The Python inside Orthanc is unknown: see `framecache doctor` after the start.")
         return ExitCode.DONE
     program = session.arguments.python or orthanc_python.find_program(version)
     folders = [packages, *package_folders(configuration)]
@@ -88,9 +88,9 @@ def _advise(session: Session, configuration: Configuration, packages: Path) -> E
         session.output.note(f"Orthanc's Python is {version}, and {program} finds all packages.")
         return ExitCode.DONE
     if found is None or found.version != version:
-        told = f"no Python {version} on PATH could be asked for the packages (--python names one)"
+        state = f"no Python {version} on PATH could be asked for the packages (--python names one)"
     else:
-        told = f"Python {version} cannot import {', '.join(found.missing)}"
+        state = f"Python {version} cannot import {', '.join(found.missing)}"
     command = orthanc_python.pip_command(version, packages)
-    session.output.note(f"Orthanc's Python is {version}; {told}. If they are missing, run: {command}")
+    session.output.note(f"Orthanc's Python is {version}; {state}. If they are missing, run: {command}")
     return ExitCode.REFUSED

@@ -16,8 +16,8 @@ _COUNTERS = (
     "Bypasses",
     "NotModified",
     "Errors",
-    "FilledInstances",
-    "FilledFrames",
+    "ExtractedInstances",
+    "ExtractedFrames",
     "QueueLength",
     "Failures",
 )

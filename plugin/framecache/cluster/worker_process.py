@@ -95,9 +95,9 @@ def _progress(queue: PieceQueue) -> str:
         jobs = [job for kind in queue.kinds if (job := queue.jobs.find(kind)) is not None]
     except DatabaseError as error:
         return str(error)
-    return "; ".join(map(_told, jobs)) or "waiting: nobody has begun anything"
+    return "; ".join(map(_described, jobs)) or "waiting: nobody has begun anything"
 
 
-def _told(job: SharedJob) -> str:
+def _described(job: SharedJob) -> str:
     failed = f", {job.failed} failed" if job.failed else ""
     return f"{job.kind} {job.state}: {job.looked_at - job.unfinished} of {job.total or '?'}{failed}"

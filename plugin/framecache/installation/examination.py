@@ -132,9 +132,9 @@ def _script_check(configuration: Configuration) -> Check:
 
 
 def _package_check(found: Interpreter, folder: Path, wanted: Sequence[str]) -> Check:
-    told = "; ".join(f"{name} ({why})" for name, why in found.missing.items())
+    missing = "; ".join(f"{name} ({why})" for name, why in found.missing.items())
     command = orthanc_python.pip_command(found.version, folder, wanted)
-    return Check("Packages", not found.missing, f"Python {found.version} cannot import {told}: {command}")
+    return Check("Packages", not found.missing, f"Python {found.version} cannot import {missing}: {command}")
 
 
 def extras(settings: Settings) -> list[str]:

@@ -94,8 +94,8 @@ class Completeness:
         return self._look_seconds
 
     def _next(self, watched: _Watched, now: float) -> float:
-        told_of = watched.since + self._seconds
-        return told_of if now < told_of else now + self._seconds / 4
+        due = watched.since + self._seconds
+        return due if now < due else now + self._seconds / 4
 
     def _is_over(self, series_id: str, watched: _Watched, now: float) -> bool:
         """Whether there is nothing left to wait for."""

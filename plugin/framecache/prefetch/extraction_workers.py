@@ -107,7 +107,7 @@ class ExtractionWorkers:
         return ExtractionState("skipped", GONE if is_gone else str(error), at)
 
     def _failed(self, task: Task, error: Exception) -> ExtractionState:
-        self._metrics.count("failed_fills")
+        self._metrics.count("failed_extractions")
         logger.warning("caching instance %s failed: %s", task.orthanc_id, reason(error))
         failed_frames = error.frames if isinstance(error, FrameCacheError) else ()
         return ExtractionState("failed", reason(error), self._clock.monotonic(), failed_frames)

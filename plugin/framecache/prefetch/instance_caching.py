@@ -96,7 +96,7 @@ class InstanceCaching:
 
     def _report(self, task: Task, done: ExtractionResult, seconds: float) -> None:
         if task.ticket.step == 0:
-            self._metrics.count("filled_instances")
-        self._metrics.filled(done.frames, done.size, seconds)
+            self._metrics.count("extracted_instances")
+        self._metrics.extracted(done.frames, done.size, seconds)
         frames = counted(done.frames, "frame")
         logger.info("cached %s of %s: %d bytes in %.2f s", frames, task.orthanc_id, done.size, seconds)

@@ -46,9 +46,9 @@ class QueuedInstance:
     def from_text(cls, text: str | None) -> Self:
         """The other way; what cannot be read is left out."""
         try:
-            told: Any = json.loads(text or "{}")
-            instances = [(str(one), Priority[name]) for one, name in told["Instances"] if is_orthanc_id(one)]
-            notes = [RelatedNote(what, one) for what, one in told["Notes"] if is_note(what) and is_orthanc_id(one)]
+            kept: Any = json.loads(text or "{}")
+            instances = [(str(one), Priority[name]) for one, name in kept["Instances"] if is_orthanc_id(one)]
+            notes = [RelatedNote(what, one) for what, one in kept["Notes"] if is_note(what) and is_orthanc_id(one)]
         except (ValueError, TypeError, KeyError, RecursionError):
             return cls()
         return cls(instances, notes)

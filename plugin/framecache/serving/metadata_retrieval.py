@@ -187,9 +187,9 @@ class _Members:
 
 def _entity_tag(metadata: Sequence[InstanceMetadata], shape: _Shape, made_by: str) -> str:
     """Strong (RFC 9110 section 8.8.3): an attachment's UUID changes whenever the stored file does."""
-    told = "\n".join([made_by, shape.base, *(one.attachment_uuid for one in metadata)])
+    parts = "\n".join([made_by, shape.base, *(one.attachment_uuid for one in metadata)])
     coding = "-gzip" if shape.is_gzip else ""
-    return f'"{METADATA_VERSION}-{xxhash.xxh3_128_hexdigest(told.encode())}-{shape.form}{coding}"'
+    return f'"{METADATA_VERSION}-{xxhash.xxh3_128_hexdigest(parts.encode())}-{shape.form}{coding}"'
 
 
 def _media_type(shape: _Shape, entity_tag: str) -> str:

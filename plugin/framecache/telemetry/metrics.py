@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Literal, get_args
 
 from framecache.errors import HandOverCause
-from framecache.telemetry.histogram import FILLING_BOUNDS, SERVING_BOUNDS, Histogram, Reading
+from framecache.telemetry.histogram import EXTRACTION_BOUNDS, SERVING_BOUNDS, Histogram, Reading
 from framecache.telemetry.history import Sums
 
 _Bucket = Literal["bucket_reads", "bucket_bytes", "bucket_faults"]
@@ -26,15 +26,15 @@ Counted = Literal[
     "errors",
     "overloaded",
     "damaged_blocks",
-    "filled_instances",
-    "failed_fills",
+    "extracted_instances",
+    "failed_extractions",
     "dropped_from_queue",
     _Bucket,
     _Archive,
 ]
 # All readable counters: also those derived from answers, extracted instances and removed rows.
 Found = Literal["hits", "misses", "bypasses", "not_modified"]
-CounterName = Literal[Counted, Found, "filled_frames", "filled_bytes", "evicted_instances", "evicted_bytes"]
+CounterName = Literal[Counted, Found, "extracted_frames", "extracted_bytes", "evicted_instances", "evicted_bytes"]
 # Why a frame did not come from the cache: it was not in it; its instance is queued; its extraction failed; the settings
 # exclude it; it is cached in another form than the requested one; its block was damaged; its block was evicted.
 MissCause = Literal["not_cached", "queued", "failed", "left_out", "other_form", "damaged", "evicted"]
@@ -61,7 +61,7 @@ class Metrics:
         self._counter: Counter[str] = Counter()
         self._causes: dict[str, Counter[str]] = {}
         self._serving = {kind: Histogram(SERVING_BOUNDS) for kind in possible_outcomes()}
-        self._filling = Histogram(FILLING_BOUNDS)
+        self._extraction = Histogram(EXTRACTION_BOUNDS)
         self._lock = threading.Lock()
 
     def count(self, event: Counted, amount: int = 1) -> None:
@@ -87,12 +87,12 @@ class Metrics:
         with self._lock:
             self._add("bypasses", 1, cause)
 
-    def filled(self, frames: int, size: int, seconds: float) -> None:
+    def extracted(self, frames: int, size: int, seconds: float) -> None:
         """One form of an instance was extracted and cached, `size` bytes."""
         with self._lock:
-            self._counter["filled_frames"] += frames
-            self._counter["filled_bytes"] += size
-            self._filling.add(seconds)
+            self._counter["extracted_frames"] += frames
+            self._counter["extracted_bytes"] += size
+            self._extraction.add(seconds)
 
     def removed(self, cause: str, instances: int, size: int) -> None:
         """All or some of what was cached of `instances` was removed, `size` bytes."""
@@ -121,10 +121,10 @@ class Metrics:
         with self._lock:
             return {kind: histogram.reading() for kind, histogram in self._serving.items()}
 
-    def filling(self) -> Reading:
+    def extraction(self) -> Reading:
         """The durations of extracting one form of an instance."""
         with self._lock:
-            return self._filling.reading()
+            return self._extraction.reading()
 
     def sums(self) -> Sums:
         """The totals for the history."""

@@ -47,7 +47,7 @@ class Bench(Harness[ResilientStore, FakeClock]):
     def fill(self) -> None:
         self.scheduler.submit(self.name, Priority.ARRIVED)
         self.workers.start()
-        assert eventually(lambda: self.metrics["filled_instances"] == 1)
+        assert eventually(lambda: self.metrics["extracted_instances"] == 1)
 
     def scraped(self) -> dict[str, float]:
         """By name and cause."""
@@ -90,7 +90,7 @@ def test_sums_and_series_have_the_names_of_the_contract(bench: Bench) -> None:
     told = bench.statistics.statistics()
 
     totals = told["Totals"]
-    assert (totals["Hits"], totals["Misses"], totals["FilledFrames"], totals["EvictedBytes"]) == (1, 1, 3, 500)
+    assert (totals["Hits"], totals["Misses"], totals["ExtractedFrames"], totals["EvictedBytes"]) == (1, 1, 3, 500)
     assert (totals["MissesByCause"]["Queued"], totals["EvictionsByCause"]["FreeDisk"]) == (1, 2)
     assert sum(totals["MissesByCause"].values()) == totals["Misses"]
     assert sum(totals["EvictionsByCause"].values()) == totals["EvictedInstances"]
@@ -127,7 +127,7 @@ def test_a_scrape_tells_the_same_and_every_cause_from_the_start(bench: Bench) ->
     assert scraped["frame_cache_serve_seconds_count rendered miss"] == 1
     assert scraped["frame_cache_serve_seconds_bucket rendered miss 0.3"] == 0
     assert scraped["frame_cache_serve_seconds_bucket rendered miss 0.5"] == 1
-    assert (scraped["frame_cache_fill_seconds_count"], scraped["frame_cache_frames"]) == (1, 3)
+    assert (scraped["frame_cache_extraction_seconds_count"], scraped["frame_cache_frames"]) == (1, 3)
     assert (scraped["frame_cache_serving"], scraped["frame_cache_degraded"]) == (1, 0)
     assert scraped["frame_cache_free_disk_bytes"] > 0
 

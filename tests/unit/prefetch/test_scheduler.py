@@ -62,7 +62,7 @@ def test_all_frames_of_an_instance_are_kept(bench: Bench) -> None:
     assert bench.scheduler.state(name) == ExtractionState("cached")
     ((_, row),) = bench.store.rows.values()
     assert b"".join(read_frame(row, number) for number in row.frame_numbers) == pixels
-    assert (bench.metrics["filled_instances"], bench.metrics["filled_frames"]) == (1, 3)
+    assert (bench.metrics["extracted_instances"], bench.metrics["extracted_frames"]) == (1, 3)
     entry = bench.catalogue.describe(name)
     assert set(entry.blocks) == {(EXPLICIT, 1), (EXPLICIT, 2), (EXPLICIT, 3)}
     assert bench.pool.leased == 0
@@ -79,7 +79,7 @@ def test_who_looks_on_is_told_of_the_work_and_of_what_was_kept(bench: Bench) -> 
     assert (work.orthanc_id, work.priority, work.since - work.queued) == (name, Priority.ARRIVED, 2.0)
     assert work.entry is not None
     assert (work.entry.instance.orthanc_id, work.form_key) == (name, EXPLICIT)
-    assert (state.state, state.frames, state.size) == ("cached", 3, bench.metrics["filled_bytes"])
+    assert (state.state, state.frames, state.size) == ("cached", 3, bench.metrics["extracted_bytes"])
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_what_a_file_that_was_cut_short_still_has_is_kept(bench: Bench, content:
         "cached", "the stored file lacks the last 1 of 3 frames", failed_frames=range(3, 4)
     )
     assert set(bench.catalogue.describe(name).blocks) == {(syntax, 1), (syntax, 2)}
-    assert bench.metrics["failed_fills"] == 0
+    assert bench.metrics["failed_extractions"] == 0
 
 
 def test_nothing_is_cut_out_twice(bench: Bench) -> None:
@@ -107,7 +107,7 @@ def test_nothing_is_cut_out_twice(bench: Bench) -> None:
     bench.scheduler.submit(name, Priority.ARRIVED)
     assert eventually(lambda: bench.done == [name, name])
 
-    assert (bench.metrics["filled_instances"], bench.metrics["filled_frames"]) == (1, 3)
+    assert (bench.metrics["extracted_instances"], bench.metrics["extracted_frames"]) == (1, 3)
 
 
 def test_large_frames_have_a_block_each_and_the_nearest_goes_first(bench: Bench) -> None:
@@ -141,7 +141,7 @@ def test_who_scrolls_elsewhere_meanwhile_is_followed_there(bench: Bench) -> None
 
     assert bench.first_frames() == [2, 3, 1, 8, 9, 7, 6, 5, 4]
     assert bench.scheduler.queue_length == 0
-    assert bench.metrics["filled_frames"] == 9
+    assert bench.metrics["extracted_frames"] == 9
 
 
 def test_a_second_touch_of_an_instance_that_waits_moves_the_frame_that_goes_first(bench: Bench) -> None:
@@ -186,8 +186,8 @@ def test_the_stored_forms_of_a_burst_are_warm_before_the_first_small_form(small_
     stored, small = [(uuid(n), EXPLICIT) for n in range(3)], [(uuid(n), HTJ2K_LOSSLESS_RPCL) for n in range(3)]
     assert forms_kept(bench) == stored + small
     assert {bench.scheduler.state(name) for name in names} == {ExtractionState("cached")}
-    assert eventually(lambda: bench.metrics["filled_frames"] == 18)  # counted behind the last row
-    assert bench.metrics["filled_instances"] == 3
+    assert eventually(lambda: bench.metrics["extracted_frames"] == 18)  # counted behind the last row
+    assert bench.metrics["extracted_instances"] == 3
 
 
 def test_an_instance_is_cached_while_its_small_form_is_made_and_is_not_queued_anew(small_forms: Bench) -> None:
@@ -313,7 +313,7 @@ def test_one_bad_instance_stops_nothing(bench: Bench, log: FakeLog) -> None:
         bad: "the pixel data ends within its first frame",
         noise: "the stored file is not in DICOM File Format",
     }
-    assert bench.metrics["failed_fills"] == 2
+    assert bench.metrics["failed_extractions"] == 2
     assert len(log.of("warning")) == 2
 
 
@@ -390,7 +390,7 @@ def test_the_mode_says_what_is_kept(tmp_path: Path, mode: Mode, syntax: str, kep
     assert (bool(bench.store.rows), bool(bench.store.indexes)) == (kept == "blocks", kept == "index")
     assert (bench.catalogue.describe(name).index is not None) == (kept == "index")
     assert state.state == ("skipped" if kept == "nothing" else "cached")
-    assert bench.metrics["filled_frames"] == (0 if kept == "nothing" else 3)
+    assert bench.metrics["extracted_frames"] == (0 if kept == "nothing" else 3)
     bench.workers.stop()
     bench.desk.close()
 
@@ -599,7 +599,7 @@ def test_what_was_found_damaged_is_cut_out_anew_and_counted_once(bench: Bench, d
     bench.scheduler.submit(name, Priority.VIEWER, 2)
     assert eventually(lambda: bench.done == [name] * 3)
 
-    assert bench.metrics["filled_instances"] == 2
+    assert bench.metrics["extracted_instances"] == 2
     assert {key for key in old if bench.store.rows[key] != old[key]} == {row.key}
     assert len(read_frame(entry.blocks[EXPLICIT, 2], 2)) == BIG
     assert bench.metrics["damaged_blocks"] == (damage != "gone")
@@ -673,7 +673,7 @@ def test_a_fill_of_an_older_version_is_left_for_the_newer_which_loses_nothing_by
     assert {key.split("/")[0] for key in bench.store.rows} == {uuid(77)}
     assert InstancePath(STUDY, SERIES, "1.9") in bench.store.known
     assert bench.scheduler.state(name) == ExtractionState("cached")
-    assert bench.metrics["failed_fills"] == 0
+    assert bench.metrics["failed_extractions"] == 0
 
 
 def test_an_instance_at_work_that_is_asked_for_again_is_not_cut_out_by_two(bench: Bench) -> None:
@@ -711,7 +711,7 @@ def test_an_instance_that_there_is_no_memory_for_is_tried_again_soon(
     found = bench.scheduler.state(name)
     assert found is not None
     assert (found.state, found.error is None) == (state, state == "cached")
-    assert (len(refused), bench.metrics["failed_fills"]) == (min(times, 3), 0)
+    assert (len(refused), bench.metrics["failed_extractions"]) == (min(times, 3), 0)
     assert bench.scheduler.queue_missed(bench.catalogue.describe(name), 1) == "not_cached"  # and not "failed"
 
 
@@ -736,7 +736,7 @@ def test_an_older_version_s_blocks_go_when_the_new_one_is_filled(bench: Bench) -
     bench.run(name)
     bench.api.store(native(bytes(72)), orthanc_id=name, uuid=uuid(77), path=InstancePath(STUDY, SERIES, "1.9"))
     bench.scheduler.submit(name, Priority.ARRIVED)
-    assert eventually(lambda: bench.metrics["filled_instances"] == 2)
+    assert eventually(lambda: bench.metrics["extracted_instances"] == 2)
 
     assert {key.split("/")[0] for key in bench.store.rows} == {uuid(77)}
 
@@ -897,7 +897,7 @@ def test_several_workers_share_the_work(bench: Bench) -> None:
     names = [bench.take_in(number) for number in range(20)]
     bench.run(*names, workers=4)
 
-    assert bench.metrics["filled_frames"] == 60
+    assert bench.metrics["extracted_frames"] == 60
     assert len(bench.store.rows) == 20
 
 
@@ -970,7 +970,7 @@ def test_the_backfill_stops_within_an_instance_for_what_arrives_and_goes_on_wher
     assert owners == [old, old, new, old, old]  # the block that was being written when it came is finished
     assert gave_way == [True]
     assert (bench.done, bench.scheduler.state(old)) == ([new, old], ExtractionState("cached"))
-    assert bench.metrics["filled_instances"] == 2
+    assert bench.metrics["extracted_instances"] == 2
     assert bench.store.in_background == {old}
 
 

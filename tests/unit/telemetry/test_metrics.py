@@ -29,13 +29,13 @@ def test_hits_and_misses_follow_from_how_answers_were_found() -> None:
 
 def test_what_was_filled_and_what_left_is_counted_with_its_bytes() -> None:
     metrics = Metrics()
-    metrics.filled(3, 300, 0.5)
-    metrics.filled(2, 200, 0.25)
+    metrics.extracted(3, 300, 0.5)
+    metrics.extracted(2, 200, 0.25)
     metrics.removed("size", 2, 450)
     metrics.removed("purged", 1, 50)
 
-    assert (metrics["filled_frames"], metrics["filled_bytes"]) == (5, 500)
-    assert (metrics.filling().count, metrics.filling().total) == (2, 0.75)
+    assert (metrics["extracted_frames"], metrics["extracted_bytes"]) == (5, 500)
+    assert (metrics.extraction().count, metrics.extraction().total) == (2, 0.75)
     assert (metrics["evicted_instances"], metrics["evicted_bytes"]) == (3, 500)
     assert metrics.causes("evicted_instances") == {"size": 2, "purged": 1}
     assert metrics.causes("evicted_bytes") == {"size": 450, "purged": 50}

@@ -32,11 +32,11 @@ export class Backfill {
     byId("backfill-act").addEventListener("click", () => this.#act());
   }
 
-  /** `told` as the plugin tells it; null where it knows no backfill. */
-  show(told) {
-    byId("backfill").hidden = !told;
-    if (!told) return;
-    const { State: state, Reason: why, Done: done, Total: total, CachedInstances: cached, Bytes: size, StudyDate: date, SecondsLeft: left } = told;
+  /** `backfill` as the plugin reports it; null where it knows no backfill. */
+  show(backfill) {
+    byId("backfill").hidden = !backfill;
+    if (!backfill) return;
+    const { State: state, Reason: why, Done: done, Total: total, CachedInstances: cached, Bytes: size, StudyDate: date, SecondsLeft: left } = backfill;
     this.#goesOn = GOES_ON.has(state);
     write(byId("backfill-state"), [STATES[state] ?? state, why].filter(Boolean).join(": "));
     const bar = byId("backfill-bar");
@@ -48,7 +48,7 @@ export class Backfill {
       date ? `at studies of ${day(date)}` : "",
       left === null ? "" : `${duration(left)} left`,
     ];
-    write(byId("backfill-told"), state === "off" ? "" : parts.filter(Boolean).join(" · "));
+    write(byId("backfill-progress"), state === "off" ? "" : parts.filter(Boolean).join(" · "));
     write(byId("backfill-act"), this.#goesOn ? "Pause" : "Start");
   }
 

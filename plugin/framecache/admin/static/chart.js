@@ -46,8 +46,8 @@ export class Chart {
 
   /**
    * `kind` is "bars" (stacked, from 0) or "lines" (in powers of ten); `format` makes a text of a mark of the scale.
-   * Each of `series` has a `label`, a `key` in the points and the `name` of its colour, or neither where it is told and
-   * not drawn; `tell(points, index)` is the text of one moment, or of all when `index` is null. What has no sum gives
+   * Each of `series` has a `label`, a `key` in the points and the `name` of its colour, or neither where it is text and
+   * not drawn; `describe(points, index)` is the text of one moment, or of all when `index` is null. What has no sum gives
    * `latest(points)`, the index of the last moment with a figure, or -1: the legend tells that one instead of all.
    */
   constructor(title, series, { kind = "bars", format, latest = null }) {
@@ -121,7 +121,7 @@ export class Chart {
       ...(this.#kind === "bars" ? this.#bars(drawn, x, y) : this.#curves(drawn, x, y)),
       ...this.#cursor(x, inner),
     );
-    this.#tell();
+    this.#describe();
   }
 
   #scale(drawn) {
@@ -188,16 +188,16 @@ export class Chart {
   }
 
   /** The legend tells the moment that is pointed at, else all of the time shown, or its latest moment. */
-  #tell() {
+  #describe() {
     const latest = this.#latest?.(this.#shown) ?? null;
-    const told = this.#series.map((one) => one.tell(this.#shown, this.#index ?? latest));
-    told.forEach((text, index) => write(this.#entries[index], text));
+    const texts = this.#series.map((one) => one.describe(this.#shown, this.#index ?? latest));
+    texts.forEach((text, index) => write(this.#entries[index], text));
     const moment = this.#index ?? (latest >= 0 ? latest : null) ?? this.#length - 1;
     const period = `${clock(this.#moment(moment))}–${clock(this.#moment(moment + 1))}`;
     const when = this.#index === null && latest !== null ? (latest < 0 ? "" : `latest, ${period}`) : period;
     const isOfAll = this.#index === null && latest === null;
     write(this.#when, isOfAll ? "" : when);
-    const text = `${isOfAll || !when ? "in all" : when}: ${this.#series.map((one, index) => `${one.label} ${told[index]}`).join(", ")}`;
+    const text = `${isOfAll || !when ? "in all" : when}: ${this.#series.map((one, index) => `${one.label} ${texts[index]}`).join(", ")}`;
     const state = { min: 0, max: this.#length - 1, now: moment, text };
     for (const [name, value] of Object.entries(state)) this.#plot.setAttribute(`aria-value${name}`, value);
   }

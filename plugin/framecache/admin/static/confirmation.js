@@ -34,9 +34,9 @@ export class Confirmation {
 
 /** Tell for some seconds what was done, or why it was not. */
 export function announce(text, level = "good") {
-  const told = byId("told");
-  told.className = `told ${level}`;
-  write(told, text);
+  const place = byId("announcement");
+  place.className = `announcement ${level}`;
+  write(place, text);
   clearTimeout(announce.timer);
-  announce.timer = setTimeout(() => write(told, ""), 8000);
+  announce.timer = setTimeout(() => write(place, ""), 8000);
 }

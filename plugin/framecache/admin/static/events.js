@@ -2,7 +2,7 @@
 
 import { byId, element, KeyedList, write } from "./element.js";
 import { clock, shortId } from "./format.js";
-import { tellIfAny } from "./server.js";
+import { getIfAny } from "./server.js";
 import { title } from "./study.js";
 
 const KEPT = 50;
@@ -15,13 +15,13 @@ function line({ Time: time, Kind: kind, Level: level, ID: id, Text: text }) {
   const when = element("time", { dateTime: time, textContent: clock(time, { hour: "2-digit", minute: "2-digit", second: "2-digit" }) });
   const what = element("span");
   const node = element("li", {}, when, " ", element("span", { className: `kind ${kind}`, textContent: kind }), " ", what);
-  const tell = (name) => {
+  const show = (name) => {
     const resource = id ? `${ONE[level] ?? level} ${shortId(id)}` : "";
     const subject = name && level === "studies" ? name : [name, resource].filter(Boolean).join(", ");
     write(what, [subject, text].filter(Boolean).join(": "));
   };
-  tell("");
-  return { node, update: ({ name = "" }) => tell(name) };
+  show("");
+  return { node, update: ({ name = "" }) => show(name) };
 }
 
 export class Events {
@@ -39,15 +39,15 @@ export class Events {
   async refresh() {
     let heard = false;
     for (let isEnd = false; !isEnd; ) {
-      const told = await tellIfAny("events", { since: this.#last, limit: MOST });
-      byId("events").hidden = !told;
-      if (!told) return true;
+      const answer = await getIfAny("events", { since: this.#last, limit: MOST });
+      byId("events").hidden = !answer;
+      if (!answer) return true;
       // A server that was started anew has begun to count anew.
-      if (told.Last < this.#last) this.#events = [];
-      heard ||= told.Last < this.#last || Boolean(told.Missed) || told.Events.some((event) => NEWS_OF_STUDIES.has(event.Kind));
-      this.#events = [...told.Events.toReversed(), ...this.#events].slice(0, KEPT);
-      this.#last = told.Last;
-      isEnd = told.Done ?? true;
+      if (answer.Last < this.#last) this.#events = [];
+      heard ||= answer.Last < this.#last || Boolean(answer.Missed) || answer.Events.some((event) => NEWS_OF_STUDIES.has(event.Kind));
+      this.#events = [...answer.Events.toReversed(), ...this.#events].slice(0, KEPT);
+      this.#last = answer.Last;
+      isEnd = answer.Done ?? true;
     }
     this.#list.show(this.#events);
     byId("events-none").hidden = this.#events.length > 0;

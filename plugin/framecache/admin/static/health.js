@@ -54,7 +54,7 @@ export class Health {
   #advice = new KeyedList(byId("advice"), (one) => one.title, advice);
   #silentSince = null;
 
-  /** The server has told `status`. */
+  /** The server has answered `status`. */
   show(status) {
     this.#silentSince = null;
     byId("silence").hidden = true;

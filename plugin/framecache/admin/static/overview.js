@@ -44,13 +44,13 @@ const FIGURES = {
     detail: `median since the start; 99 of 100 within ${duration(statistics.Latency.P99)}`,
   },
   "Throughput": ({ status, statistics }) => {
-    if (!statistics) return { value: counted(status.FilledFrames, "frame"), detail: `cached since the start, ${bytes(status.FilledBytes)}` };
-    const { FilledFrames: frames, FilledBytes: size, Seconds: seconds } = statistics.Hour;
+    if (!statistics) return { value: counted(status.ExtractedFrames, "frame"), detail: `cached since the start, ${bytes(status.ExtractedBytes)}` };
+    const { ExtractedFrames: frames, ExtractedBytes: size, Seconds: seconds } = statistics.Hour;
     const per = (values) => sum(values.slice(-LATELY)) / (LATELY * seconds);
     const rate = per(frames).toLocaleString(undefined, { maximumFractionDigits: 1 });
     return {
       value: `${bytes(per(size))}/s`,
-      detail: `into the cache, last ${LATELY} minutes, ${rate} frames/s; ${bytes(statistics.Totals.FilledBytes)} since the start`,
+      detail: `into the cache, last ${LATELY} minutes, ${rate} frames/s; ${bytes(statistics.Totals.ExtractedBytes)} since the start`,
     };
   },
   "Queue": ({ status, statistics }) => {

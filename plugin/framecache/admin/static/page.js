@@ -9,7 +9,7 @@ import { Health } from "./health.js";
 import { Overview } from "./overview.js";
 import { Poll } from "./poll.js";
 import { Preview } from "./preview.js";
-import { forgetAbsent, json, ORTHANC, tell, tellIfAny } from "./server.js";
+import { forgetAbsent, json, ORTHANC, get, getIfAny } from "./server.js";
 import { Studies } from "./studies.js";
 import { Traffic } from "./traffic.js";
 import { Work } from "./work.js";
@@ -48,7 +48,7 @@ class Page {
 
   async #ask() {
     try {
-      const [status, ...others] = await Promise.all([tell("status"), ...["statistics", "jobs", "backfill"].map((path) => tellIfAny(path))]);
+      const [status, ...others] = await Promise.all([get("status"), ...["statistics", "jobs", "backfill"].map((path) => getIfAny(path))]);
       const [statistics, jobs, backfill] = others;
       // One that stands aside has few routes; started anew it may have all of them.
       if (!status.Serving) forgetAbsent();

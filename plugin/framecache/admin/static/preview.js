@@ -2,7 +2,7 @@
 
 import { byId, element, write } from "./element.js";
 import { count, counted, duration } from "./format.js";
-import { ORTHANC, reason, request, tell } from "./server.js";
+import { ORTHANC, reason, request, get } from "./server.js";
 
 const SIDE = 768; // pixels
 const SOURCES = {
@@ -39,7 +39,7 @@ export class Preview {
     this.#clear();
     this.#dialog.showModal();
     await this.#orTellWhy(async () => {
-      const study = await tell(`studies/${id}`);
+      const study = await get(`studies/${id}`);
       this.#uids.study = study.StudyInstanceUID;
       this.#series = study.SeriesList;
       const names = await Promise.all(this.#series.map((one) => this.#archive.series(one.ID)));
@@ -50,7 +50,7 @@ export class Preview {
 
   async #chooseSeries(id) {
     await this.#orTellWhy(async () => {
-      const series = await tell(`series/${id}`);
+      const series = await get(`series/${id}`);
       this.#uids.series = series.SeriesInstanceUID;
       this.#instances = series.InstancesList;
       fill(byId("instance"), this.#instances, (one, index) => `${index + 1}: ${count(one.CachedFrames)} of ${count(one.NumberOfFrames)} cached`);

@@ -29,15 +29,15 @@ export async function json(url, options) {
 export function reason(text) {
   try {
     const body = JSON.parse(text);
-    const told = body.Error ?? body;
-    return typeof told === "string" ? told : (told.Details || told.Message) ?? null;
+    const error = body.Error ?? body;
+    return typeof error === "string" ? error : (error.Details || error.Message) ?? null;
   } catch {
     return null;
   }
 }
 
 /** GET of one of the plugin's routes. */
-export const tell = (path, query = {}) => {
+export const get = (path, query = {}) => {
   const url = new URL(path, FRAME_CACHE);
   for (const [key, value] of Object.entries(query)) url.searchParams.set(key, value);
   return json(url);
@@ -48,11 +48,11 @@ const absent = new Set();
 /** Ask for all routes again: another configuration may be in force. */
 export const forgetAbsent = () => absent.clear();
 
-/** As `tell`, but null where this server has no such route; it is not asked for again. */
-export async function tellIfAny(path, query) {
+/** As `get`, but null where this server has no such route; it is not asked for again. */
+export async function getIfAny(path, query) {
   if (absent.has(path)) return null;
   try {
-    return await tell(path, query);
+    return await get(path, query);
   } catch (error) {
     if (!(error instanceof Refused) || error.status !== 404) throw error;
     absent.add(path);

@@ -3,7 +3,7 @@
 import { announce } from "./confirmation.js";
 import { byId, KeyedList, write } from "./element.js";
 import { counted } from "./format.js";
-import { act, tellIfAny } from "./server.js";
+import { act, getIfAny } from "./server.js";
 import { ACTIONS, StudyRow, title } from "./study.js";
 
 const PAGE = 20;
@@ -48,30 +48,30 @@ export class Studies {
   async refresh(now) {
     this.#now = now ?? this.#now;
     const asked = ++this.#asked;
-    const told = await this.#page();
+    const answer = await this.#page();
     // Meanwhile something else was asked for.
     if (asked !== this.#asked) return;
-    byId("studies").hidden = !told;
-    if (!told) return;
-    const { Total: total, Studies: rows } = told;
+    byId("studies").hidden = !answer;
+    if (!answer) return;
+    const { Total: total, Studies: rows } = answer;
     if (!rows.length && this.#offset) {
       await this.#turn(this.#offset - PAGE);
       return;
     }
     this.#list.show(rows);
-    this.#tell(total, rows);
+    this.#summarize(total, rows);
   }
 
   async #page() {
     const sort = byId("sort").value;
-    if (!this.#found) return tellIfAny("studies", { limit: PAGE, offset: this.#offset, sort });
+    if (!this.#found) return getIfAny("studies", { limit: PAGE, offset: this.#offset, sort });
     const ids = this.#found.slice(this.#offset, this.#offset + PAGE);
     if (!ids.length) return { Total: 0, Studies: [] };
-    const told = await tellIfAny("studies", { ids: ids.join(","), limit: PAGE, sort });
-    if (!told) return null;
-    const known = new Set(told.Studies.map((row) => row.ID));
+    const answer = await getIfAny("studies", { ids: ids.join(","), limit: PAGE, sort });
+    if (!answer) return null;
+    const known = new Set(answer.Studies.map((row) => row.ID));
     const others = await Promise.all(ids.filter((id) => !known.has(id)).map((id) => this.#absent(id)));
-    return { Total: this.#found.length, Studies: [...told.Studies, ...others.filter(Boolean)] };
+    return { Total: this.#found.length, Studies: [...answer.Studies, ...others.filter(Boolean)] };
   }
 
   /** A row for a study of the archive that is not in the cache; null where Orthanc does not show it. */
@@ -81,17 +81,17 @@ export class Studies {
   }
 
   #row() {
-    const row = new StudyRow((action, study, told) => this.#begin(action, study, told));
-    const update = (told) => {
-      row.show(told, this.#now);
+    const row = new StudyRow((action, study, answer) => this.#begin(action, study, answer));
+    const update = (study) => {
+      row.show(study, this.#now);
       // A name that does not come leaves the UID.
-      const named = told.ID ? this.#archive.study(told.ID) : Promise.resolve(null);
+      const named = study.ID ? this.#archive.study(study.ID) : Promise.resolve(null);
       named.then((study) => row.name(study), () => row.name(null));
     };
     return { node: row.node, update };
   }
 
-  #tell(total, rows) {
+  #summarize(total, rows) {
     const what = this.#found ? `of the archive for “${this.#sought}”` : "in the cache";
     write(byId("found"), total ? `${counted(total, "study", "studies")} ${what}` : `No study ${what}.`);
     byId("rows").parentElement.hidden = !rows.length;

@@ -11,7 +11,7 @@ export const ACTIONS = {
     label: "Warm",
     question: "Warm this study?",
     consequence: "Its frames are cached. New arrivals have priority.",
-    done: (told) => `${counted(told.Instances, "instance")} queued`,
+    done: (answer) => `${counted(answer.Instances, "instance")} queued`,
   },
   pin: {
     label: "Pin",
@@ -29,7 +29,7 @@ export const ACTIONS = {
     label: "Purge",
     question: "Purge this study from the cache?",
     consequence: "Its frames are removed from the cache. The images stay in Orthanc; the next viewer waits as without a cache.",
-    done: (told) => `${counted(told.PurgedInstances, "instance")} purged`,
+    done: (answer) => `${counted(answer.PurgedInstances, "instance")} purged`,
     dangerous: true,
   },
 };

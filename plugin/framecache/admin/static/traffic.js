@@ -15,15 +15,15 @@ export function ratio(points, index = null) {
   return percent(hits, hits + misses);
 }
 
-const counted = (key, label, name) => ({ key, label, name, tell: total(key, count) });
-const timed = (key, label, name) => ({ key, label, name, tell: at(key) });
+const counted = (key, label, name) => ({ key, label, name, describe: total(key, count) });
+const timed = (key, label, name) => ({ key, label, name, describe: at(key) });
 
 const requests = () => new Chart("Requests", [
   counted("Hits", "from the cache", "hits"),
   counted("Misses", "read from files", "misses"),
   counted("Bypasses", "handed to Orthanc", "bypasses"),
   counted("Errors", "errors", "errors"),
-  { label: "hit ratio", tell: ratio },
+  { label: "hit ratio", describe: ratio },
 ], { format: count });
 
 const answers = () => new Chart("Time to answer", [
@@ -32,8 +32,8 @@ const answers = () => new Chart("Time to answer", [
 ], { kind: "lines", format: duration, latest: (points) => points.MedianSeconds.findLastIndex((value) => (value ?? null) !== null) });
 
 const filling = () => new Chart("Frames cached", [
-  counted("FilledFrames", "frames", "filled"),
-  { label: "size", tell: total("FilledBytes", bytes) },
+  counted("ExtractedFrames", "frames", "filled"),
+  { label: "size", describe: total("ExtractedBytes", bytes) },
 ], { format: count });
 
 const evictions = () => new Chart("Instances evicted", [counted("EvictedInstances", "evicted", "evicted")], { format: count });

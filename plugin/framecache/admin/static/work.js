@@ -9,14 +9,14 @@ const ENDED = new Set(["done", "failed", "cancelled"]);
 const KEPT = 20; // jobs that have ended
 const KINDS = { warm: "Warm", verify: "Verify", backfill: "Backfill", preview: "Dry run of rules" };
 
-/** A line with a name, a bar, and what is told beside it. */
+/** A line with a name, a bar, and a note beside it. */
 function line(...actions) {
-  const [name, told] = [element("span", { className: "name" }), element("span", { className: "quiet" })];
+  const [name, note] = [element("span", { className: "name" }), element("span", { className: "quiet" })];
   const bar = element("progress");
-  const node = element("li", { className: "work" }, name, bar, told, ...actions);
+  const node = element("li", { className: "work" }, name, bar, note, ...actions);
   const show = (title, { done = null, total = null, hidden = false }, text) => {
     write(name, title);
-    write(told, text);
+    write(note, text);
     bar.hidden = hidden;
     bar.setAttribute("aria-label", title);
     // Without a value a bar says that nobody knows how far it is.
@@ -74,18 +74,18 @@ export class Work {
     if (job.Level === "studies") {
       this.#archive.study(job.Subject).then((study) => (name = study?.name ?? ""), () => {});
     }
-    const update = (told) => {
-      const subject = name || (told.Subject ? `${told.Level ?? ""} ${shortId(told.Subject)}`.trim() : "");
-      const title = `${KINDS[told.Kind] ?? told.Kind} ${subject}`.trim();
-      if (ended(told) && [cancel, pause].includes(document.activeElement)) node.closest("[tabindex]").focus({ preventScroll: true });
-      cancel.hidden = ended(told);
+    const update = (job) => {
+      const subject = name || (job.Subject ? `${job.Level ?? ""} ${shortId(job.Subject)}`.trim() : "");
+      const title = `${KINDS[job.Kind] ?? job.Kind} ${subject}`.trim();
+      if (ended(job) && [cancel, pause].includes(document.activeElement)) node.closest("[tabindex]").focus({ preventScroll: true });
+      cancel.hidden = ended(job);
       cancel.setAttribute("aria-label", `Cancel: ${title}`);
-      isPaused = told.State === "paused";
-      pause.hidden = ended(told) || !told.CanPause;
+      isPaused = job.State === "paused";
+      pause.hidden = ended(job) || !job.CanPause;
       write(pause, isPaused ? "Resume" : "Pause");
       pause.setAttribute("aria-label", `${isPaused ? "Resume" : "Pause"}: ${title}`);
-      node.dataset.state = told.State;
-      show(title, { done: told.Done, total: told.Total, hidden: ended(told) }, this.#state(told));
+      node.dataset.state = job.State;
+      show(title, { done: job.Done, total: job.Total, hidden: ended(job) }, this.#state(job));
     };
     return { node, update };
   }

@@ -47,7 +47,7 @@ class Tracer:
             try:
                 route(watched, uri, **request)
             finally:
-                told, headers = watched, request["headers"]
+                headers = request["headers"]
                 journal.note(
                     RequestRecord(
                         request["method"],
@@ -56,11 +56,11 @@ class Tracer:
                         headers.get("traceparent", "")[:_LONGEST],
                         headers.get("tracestate", "")[:_LONGEST],
                         began,
-                        told.sending,
+                        watched.sending,
                         now(),
-                        told.status,
-                        told.length,
-                        told.found,
+                        watched.status,
+                        watched.length,
+                        watched.found,
                         journal.cause(),
                     )
                 )

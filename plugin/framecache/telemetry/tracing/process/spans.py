@@ -102,16 +102,16 @@ def _of_instance(last: ExtractionRecord) -> Attributes:
 
 def _of_work(extraction: ExtractionRecord) -> Attributes:
     """`form` is a transfer syntax UID."""
-    told: Attributes = {
+    attributes: Attributes = {
         "frame_cache.state": extraction.state,
         "frame_cache.frames": extraction.frames,
         "frame_cache.bytes": extraction.length,
     }
     if extraction.form:
-        told["frame_cache.form"] = extraction.form
+        attributes["frame_cache.form"] = extraction.form
     if extraction.error and extraction.state != "failed":
-        told["frame_cache.reason"] = extraction.error
-    return told
+        attributes["frame_cache.reason"] = extraction.error
+    return attributes
 
 
 _PICTURES = ("rendered", "thumbnail")
@@ -151,16 +151,16 @@ def _kind(path: str) -> str:
 
 def _attributes(request: RequestRecord) -> Attributes:
     """The attributes of a request. Text in the path that is not a UID may be anything, and is not exported."""
-    told: Attributes = {"http.request.method": request.method}
+    attributes: Attributes = {"http.request.method": request.method}
     if request.groups and all(is_uid(group) or group in _PICTURES for group in request.groups[:3]):
-        told |= {"url.path": request.path, **of_uids([group for group in request.groups[:3] if is_uid(group)])}
+        attributes |= {"url.path": request.path, **of_uids([group for group in request.groups[:3] if is_uid(group)])}
     values = {
         "http.response.status_code": request.status,
         "http.response.body.size": request.length,
         "frame_cache.outcome": _outcome(request),
         "frame_cache.miss_cause": request.cause,
     }
-    return told | {name: value for name, value in values.items() if value is not None}
+    return attributes | {name: value for name, value in values.items() if value is not None}
 
 
 def _outcome(request: RequestRecord) -> str | None:
@@ -180,7 +180,7 @@ class Spans:
     """Turns records into spans."""
 
     def __init__(self, tracer: Tracer, clock: Clock = time, *, most_instances: int = 100_000) -> None:
-        """Of `most_instances` at most it is remembered what was told."""
+        """Of `most_instances` at most it remembers what was sent."""
         self._clock, self._requests, self._instances = clock, Requests(tracer), Instances(tracer, most_instances)
 
     def add(self, record: Record) -> None:

@@ -1,4 +1,4 @@
-"""A server of the page that tells what a test wants: states that a real Orthanc is seldom in."""
+"""A server of the page that answers what a test wants: states that a real Orthanc is seldom in."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def series_of(range_name: str) -> dict[str, Any]:
         "Misses": rise,
         "Bypasses": [0] * length,
         "Errors": [0] * length,
-        "FilledFrames": rise,
-        "FilledBytes": [value << 20 for value in rise],
+        "ExtractedFrames": rise,
+        "ExtractedBytes": [value << 20 for value in rise],
         "EvictedInstances": [0] * length,
         "MedianSeconds": [0.002 if value else none[0] for value in rise],
         "P99Seconds": [0.2 if value else none[0] for value in rise],
@@ -52,7 +52,7 @@ def series_of(range_name: str) -> dict[str, Any]:
 
 
 def status(**values: Any) -> dict[str, Any]:
-    told: dict[str, Any] = {
+    answer: dict[str, Any] = {
         "Version": "0.1.0",
         "Versions": {"Orthanc": "1.12.7"},
         "Serving": True,
@@ -63,29 +63,53 @@ def status(**values: Any) -> dict[str, Any]:
         "Degraded": None,
         "DicomWeb": {"Root": "/dicom-web/", "PublicRoot": "/dicom-web/"},
     }
-    counters = ("Hits", "Misses", "Errors", "DamagedBlocks", "Failures", "FilledFrames", "FilledBytes", "QueueLength")
-    return {**told, **dict.fromkeys(counters, 0), **values}
+    counters = (
+        "Hits",
+        "Misses",
+        "Errors",
+        "DamagedBlocks",
+        "Failures",
+        "ExtractedFrames",
+        "ExtractedBytes",
+        "QueueLength",
+    )
+    return {**answer, **dict.fromkeys(counters, 0), **values}
 
 
 def statistics(**values: Any) -> dict[str, Any]:
     cache = {"Bytes": 5 << 30, "MaximumBytes": 20 << 30, "Studies": 2, "Frames": 192, "PinnedStudies": 1}
-    told = {
+    answer = {
         "Now": NOW,
         "Since": NOW,
         "Cache": cache,
-        "Totals": {"FilledBytes": 0, "EvictedInstances": 0, "EvictedBytes": 0},
+        "Totals": {"ExtractedBytes": 0, "EvictedInstances": 0, "EvictedBytes": 0},
         "Queue": {"Length": 0, "OldestSeconds": None, "AtWork": []},
         "Latency": {"Median": 0.002, "P99": 0.2},
         "Hour": series_of("Hour"),
         "Day": series_of("Day"),
     }
-    return {**told, **values}
+    return {**answer, **values}
 
 
 def job(**values: Any) -> dict[str, Any]:
-    told = {"ID": "job-1", "Kind": "warm", "Level": "studies", "Subject": orthanc_id(1), "State": "running", "Done": 3}
-    told |= {"Total": 12, "Unit": "instances", "Bytes": 0, "Created": NOW, "Ended": None, "Error": None, "Result": None}
-    return {**told, **values}
+    answer = {
+        "ID": "job-1",
+        "Kind": "warm",
+        "Level": "studies",
+        "Subject": orthanc_id(1),
+        "State": "running",
+        "Done": 3,
+    }
+    answer |= {
+        "Total": 12,
+        "Unit": "instances",
+        "Bytes": 0,
+        "Created": NOW,
+        "Ended": None,
+        "Error": None,
+        "Result": None,
+    }
+    return {**answer, **values}
 
 
 def patient(name: str, **tags: str) -> dict[str, Any]:
@@ -98,7 +122,7 @@ def patient(name: str, **tags: str) -> dict[str, Any]:
 
 
 @dataclass
-class Told:
+class MadeUpServer:
     """What each route tells; a number is a status without more. `asked` are the requests, `elsewhere` the others."""
 
     routes: dict[str, Any] = field(default_factory=dict)
@@ -127,7 +151,7 @@ class Told:
         elif self.is_silent:
             route.abort()
         else:
-            self._json(route, self._told(request, path))
+            self._json(route, self._content(request, path))
 
     def _file(self, route: Route, name: str) -> None:
         try:
@@ -137,12 +161,12 @@ class Told:
         else:
             route.fulfill(body=file.content, headers={**HEADERS, "Content-Type": file.content_type})
 
-    def _json(self, route: Route, told: Any) -> None:
-        code = told if isinstance(told, int) else 200
-        body = {"HttpStatus": told, "Message": "refused for a test"} if isinstance(told, int) else told
+    def _json(self, route: Route, answer: Any) -> None:
+        code = answer if isinstance(answer, int) else 200
+        body = {"HttpStatus": answer, "Message": "refused for a test"} if isinstance(answer, int) else answer
         route.fulfill(status=code, json=body)
 
-    def _told(self, request: Request, path: str) -> Any:
+    def _content(self, request: Request, path: str) -> Any:
         if request.method == "POST" and path.startswith("/frame-cache/"):
             self.acted.append((path, request.headers.get("x-frame-cache")))
             return self.routes.get(path, {"Instances": 2, "PurgedInstances": 2})
@@ -170,16 +194,16 @@ class Told:
         return {"Total": len(rows), "Studies": rows[first : first + int(query["limit"][0])]}
 
 
-def usual(**routes: Any) -> Told:
+def usual(**routes: Any) -> MadeUpServer:
     """A cache in which all is well, with two studies."""
-    told = Told(studies=[study(1), study(2, Pinned=True, CachedFrames=48)])
-    told.names = {orthanc_id(1): patient("Doe^Jane"), orthanc_id(2): patient("Roe^Rita")}
-    told.routes = {
+    server = MadeUpServer(studies=[study(1), study(2, Pinned=True, CachedFrames=48)])
+    server.names = {orthanc_id(1): patient("Doe^Jane"), orthanc_id(2): patient("Roe^Rita")}
+    server.routes = {
         "/frame-cache/status": status(),
         "/frame-cache/statistics": statistics(),
         "/frame-cache/jobs": {"Jobs": []},
         "/frame-cache/events": {"Events": [], "Last": 0, "Done": True},
         "/system": {"Name": "Test PACS"},
     }
-    told.routes |= {f"/frame-cache/{name}": value for name, value in routes.items()}
-    return told
+    server.routes |= {f"/frame-cache/{name}": value for name, value in routes.items()}
+    return server
