@@ -270,9 +270,10 @@ def _index(titles: dict[str, str]) -> Iterator[Row]:
 
 def _folder(titles: dict[str, str]) -> Iterator[Row]:
     """The Python client over files, against dicomweb-client's own on the same files."""
+    small = folder.SmallFiles("small files")
     for what, probe, bound in (
-        ("a folder of small files: first index", folder.first_index(), 2),
-        ("a folder of small files: index, nothing changed", folder.unchanged(), 20),
+        ("a folder of small files: first index", small.probe(folder.FIRST), 2),
+        ("a folder of small files: index, nothing changed", small.probe(folder.UNCHANGED), 20),
         (f"a frame from the folder, disk cold: {titles[NATIVE]}", folder.cold_frame(NATIVE), AS_GOOD),
         (f"a frame from the folder, disk cold: {titles[JPEG_2000]}", folder.cold_frame(JPEG_2000), AS_GOOD),
     ):

@@ -10,7 +10,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from dev.console import CACHE, CHECKOUT, SetupError, exit_code, run, say
+from dev.console import CACHE, CHECKOUT, exit_code, run, say
 from dev.debian_pip import DebianPip, install
 from dev.once import make_once, one_at_a_time
 from dev.orthanc_folder import EXTRAS, OrthancFolder, orthanc_folder, unpack
@@ -18,8 +18,6 @@ from dev.orthanc_folder import EXTRAS, OrthancFolder, orthanc_folder, unpack
 VENV = CACHE / "venv"
 PYTHON = VENV / "bin/python"
 REQUIREMENTS = CHECKOUT / "requirements"
-
-OLDEST_PYTHON = (3, 11)
 
 # Not sys.executable, which may be the very venv that is to be replaced.
 BASE_PYTHON = f"python{sys.version_info.major}.{sys.version_info.minor}"
@@ -64,8 +62,6 @@ def bootstrap(suites: list[str]) -> None:
 
 
 def main() -> None:
-    if sys.version_info < OLDEST_PYTHON:
-        raise SetupError("Python 3.11 or later is needed: name one with make PYTHON=python3.11")
     parser = argparse.ArgumentParser(prog="python3 -m dev.bootstrap", description=__doc__)
     parser.add_argument(
         "suites", nargs="*", metavar="SUITE", help="Debian suites whose Orthanc is wanted; none: the tools only"

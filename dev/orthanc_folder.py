@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from dev.console import CACHE, SetupError, say
@@ -29,7 +29,7 @@ class OrthancFolder:
 
     suite: str
     root: Path
-    others: tuple[Path, ...] = ()
+    others: tuple[Path, ...] = field(default=(), kw_only=True)
 
     @property
     def loader(self) -> Path:

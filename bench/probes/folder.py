@@ -7,7 +7,7 @@ import os
 import shutil
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -24,36 +24,26 @@ from pydicom import dcmread
 from bench.figure import Figure, of_seconds
 from bench.lab import Lab
 from bench.plain import SmallFile
-from bench.probe import Probe
+from bench.probe import Probe, Together
 from bench.process import bytes_read, drop_pages
 from bench.subject import FILE_CLIENT, Subject
 
 FILES_OF_SERIES, SERIES_OF_STUDY = 50, 4
 INSTANCES_OF_STUDY = 100
+FIRST, UNCHANGED = "first index of a folder", "index of an unchanged folder"
 FRAMES = (11, 17, 3, 23, 29, 7, 19)
 AS_STORED = (("application/octet-stream", "*"),)
 
 
-def first_index() -> Probe:
-    """From nothing to an index of all files."""
+class SmallFiles(Together):
+    """Very many small files. FIRST: from nothing to an index of all. UNCHANGED: it is brought up to date."""
 
-    def measure(lab: Lab, subject: Subject) -> Figure:
+    def _measure(self, lab: Lab, subject: Subject) -> Mapping[str, Figure]:
         with _indexes(lab) as indexes:
-            return of_seconds([_seconds(subject, _small_files(lab), indexes)])
-
-    return Probe("first index of a folder", measure)
-
-
-def unchanged() -> Probe:
-    """The index brought up to date where nothing has changed."""
-
-    def measure(lab: Lab, subject: Subject) -> Figure:
-        with _indexes(lab) as indexes:
-            folder = _small_files(lab)
-            _seconds(subject, folder, indexes)
-            return of_seconds([_seconds(subject, folder, indexes) for _ in range(lab.size.slow_repeats)])
-
-    return Probe("index of an unchanged folder", measure)
+            folder = small_files(lab)
+            first = _seconds(subject, folder, indexes)
+            again = [_seconds(subject, folder, indexes) for _ in range(lab.size.slow_repeats)]
+        return {FIRST: of_seconds([first]), UNCHANGED: of_seconds(again)}
 
 
 def cold_frame(data_set: str) -> Probe:
@@ -70,7 +60,7 @@ def study_search() -> Probe:
     """The slowest of some searches for studies in a large index, each the median of several."""
 
     def measure(lab: Lab, subject: Subject) -> Figure:  # noqa: ARG001 - there is one
-        index = LocalIndex(_large_index(lab))
+        index = LocalIndex(large_index(lab))
         figures = [_searched(index, asked, lab.size.repeats) for asked in SEARCHES]
         index.close()
         return max(figures, key=lambda figure: figure.value)
@@ -123,7 +113,7 @@ def _indexes(lab: Lab) -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
-def _small_files(lab: Lab) -> Path:
+def small_files(lab: Lab) -> Path:
     """A folder of small files, made once and kept."""
     folder = lab.places.samples / f"small-files-{lab.size.small_files}"
     if not folder.exists():
@@ -157,7 +147,7 @@ def _cold(lab: Lab, subject: Subject, data_set: str) -> tuple[Figure, Figure]:
         return of_seconds(seconds), replace(of_seconds(read), unit="×", median=None, p99=None)
 
 
-def _large_index(lab: Lab) -> Path:
+def large_index(lab: Lab) -> Path:
     """An index without files, made once and kept."""
     path = lab.places.samples / f"index-{lab.size.indexed_instances}.sqlite"
     if not path.exists():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import struct
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 from framecache.errors import NestedTooDeeply, UnreadableHeader
@@ -19,6 +19,7 @@ SHORT_VRS = frozenset({b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FD", b
     frozenset({b"SH", b"SL", b"SS", b"ST", b"TM", b"UI", b"UL", b"US"})
 )
 KNOWN_VRS = _LONG_VRS | SHORT_VRS
+_PLAIN = struct.Struct("<HH2xH")  # tag, VR and length of SHORT_VRS
 _DEEPEST_NESTING = 64
 # A whole slide's header has millions of elements in its items; a crafted one could occupy a thread for minutes.
 _MOST_ELEMENTS, _MOST_AT_TOP = 10_000_000, 50_000
@@ -68,6 +69,29 @@ class ElementWalker:
             number, self.position = number + 1, self.end(element)
             if number > _MOST_AT_TOP:
                 raise UnreadableHeader("the header has too many elements")
+
+    def values(self, position: int, tags: Collection[int]) -> dict[int, bytes]:
+        """The values of these elements from `position` on. Elements are in ascending order (PS3.5 section 7.1)."""
+        content, last, found = self._content, max(tags), dict[int, bytes]()
+        for _ in range(_MOST_AT_TOP):
+            if position >= len(content):
+                return found
+            tag, offset, position = self._extent(position)
+            if tag > last:
+                return found
+            if tag in tags:
+                found[tag] = content[offset:position]
+        raise UnreadableHeader("the header has too many elements")
+
+    def _extent(self, position: int) -> tuple[int, int, int]:
+        """The tag of the element at `position`, where its value begins, and where it ends. Raises as `end`."""
+        content, offset = self._content, position + 8
+        if self.is_plain and content[position + 4 : position + 6] in SHORT_VRS and offset <= len(content):
+            # Nearly all elements, in a third of the time of what is below.
+            high, low, length = _PLAIN.unpack_from(content, position)
+            return high << 16 | low, offset, offset + length
+        element = self.element(position)
+        return element.tag, element.offset, self.end(element)
 
     def element(self, position: int) -> Element:
         """The element at `position`. Raises Incomplete."""

@@ -25,8 +25,7 @@ from framecache.store.metadata import InstanceMetadata
 from framecache.store.parts import Metadata
 from framecache.threads import side_by_side
 
-_SOP_INSTANCE_UID, _STUDY_INSTANCE_UID, _SERIES_INSTANCE_UID = 0x00080018, 0x0020000D, 0x0020000E
-_UIDS = (_STUDY_INSTANCE_UID, _SERIES_INSTANCE_UID, _SOP_INSTANCE_UID)
+_UIDS = (0x0020000D, 0x0020000E, 0x00080018)  # of study, series and instance
 _BATCH = 200  # instances in one question to Orthanc
 _READERS = 4  # headers that are read at once: a disk or a bucket is waited for, the interpreter works on one at a time
 _MOST_CONFIRMED = 50_000
@@ -69,16 +68,11 @@ class MetadataMaker:
 
 def path_of(header: StoredHeader) -> InstancePath:
     """The UIDs in a header. Raises UnreadableHeader where they are not there, NotFound where they identify nothing."""
-    start, found = start_of_data_set(header.content), dict[int, str]()
-    for element in walker_of(header.content, start, header.transfer_syntax_uid).top_level(start):
-        if element.tag > _SERIES_INSTANCE_UID:
-            break
-        if element.tag in _UIDS:
-            value = header.content[element.offset : element.offset + element.length]
-            found[element.tag] = value.decode("iso8859-1").strip(" \0")
+    start = start_of_data_set(header.content)
+    found = walker_of(header.content, start, header.transfer_syntax_uid).values(start, _UIDS)
     if len(found) < len(_UIDS):
         raise UnreadableHeader("the header lacks a UID")
-    return InstancePath(*(found[tag] for tag in _UIDS))
+    return InstancePath(*(found[tag].decode("iso8859-1").strip(" \0") for tag in _UIDS))
 
 
 class StoredFiles(Protocol):
