@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from pydicom import dcmread
 
+from dev.orthanc_folder import SUITES
 from dev.orthanc_server import PLUGINS
 from dev.sample import Sample
 from dev.upload import Instance
@@ -28,16 +29,23 @@ CONFIGURATIONS: dict[str, dict[str, object]] = {
     },
 }
 EXTRA_PLUGINS = {"deletion delayed": ["DelayedDeletion"]}
+# What the storage does to files, the plugin sees by one API of both Orthancs: each is asked once with one of them.
+STORAGES = [
+    *((suite, "storage in a folder") for suite in SUITES),
+    (SUITES[0], "storage compressed"),
+    (SUITES[-1], "deletion delayed"),
+]
 
 
-@pytest.fixture(scope="module", params=CONFIGURATIONS)
+@pytest.fixture(scope="module", params=STORAGES, ids="-".join)
 def archive(
-    suite: str, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest, endings: Endings
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, endings: Endings
 ) -> Iterator[Archive]:
-    folder, plugins = tmp_path_factory.mktemp(suite) / "orthanc", [*PLUGINS, *EXTRA_PLUGINS.get(request.param, [])]
+    suite, storage = request.param
+    folder, plugins = tmp_path_factory.mktemp(suite) / "orthanc", [*PLUGINS, *EXTRA_PLUGINS.get(storage, [])]
     # DelayedDeletion waits for its delay before it lets Orthanc end.
-    in_order = request.param not in EXTRA_PLUGINS
-    configuration = CONFIGURATIONS[request.param]
+    in_order = storage not in EXTRA_PLUGINS
+    configuration = CONFIGURATIONS[storage]
     with running(suite, folder, configuration, plugins=plugins, in_order=in_order, endings=endings) as archive:
         yield archive
 
