@@ -30,7 +30,7 @@ FLAGS = [
 ]
 # The tour that OHIF gives at the first visit would lie over the picture.
 NO_TOUR = "localStorage.setItem('shownTours', '[\"basicViewerTour\"]')"
-PATIENCE = 60.0  # seconds
+PATIENCE = 120.0  # seconds; a busy machine draws slowly
 
 
 def find_chromium() -> None:
