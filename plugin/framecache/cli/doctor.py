@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from framecache.admin.checks import Check
 
 CONFIGURATION = "/etc/orthanc"
+# The image orthancteam/orthanc makes it of /etc/orthanc and of its environment, and starts Orthanc with it.
+_OF_IMAGE, _VARIABLES = Path("/tmp/orthanc.json"), "ORTHANC__"  # noqa: S108 - it is read only
 _CLOCKS_DIFFER = 60.0  # seconds
 
 
@@ -41,10 +44,21 @@ def _outside(session: Session) -> list[Check]:
     from framecache.installation.machine import Machine  # noqa: PLC0415
 
     named = session.arguments.configuration
-    if named is None and not Path(CONFIGURATION).exists() and not session.arguments.offline:
-        session.output.note(f"{CONFIGURATION} is not on this machine: only the server is asked")
+    path = Path(named) if named else configuration_in_use(os.environ)
+    if named is None and not path.exists() and not session.arguments.offline:
+        session.output.note(f"{path} is not on this machine: only the server is asked")
         return []
-    return Examination(Path(named or CONFIGURATION), Machine(), session.arguments.python).checks()
+    return Examination(path, Machine(), session.arguments.python).checks()
+
+
+def configuration_in_use(environment: Mapping[str, str], of_image: Path = _OF_IMAGE) -> Path:
+    """Orthanc's configuration where nobody names one: `of_image` in a container that is configured by variables."""
+    return of_image if is_configured_by(environment) and of_image.exists() else Path(CONFIGURATION)
+
+
+def is_configured_by(environment: Mapping[str, str]) -> bool:
+    """Whether variables override the files of the configuration."""
+    return any(name.startswith(_VARIABLES) for name in environment)
 
 
 def _inside(session: Session) -> Iterator[Check]:

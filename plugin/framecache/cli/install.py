@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from framecache.cli.confirmation import confirm
+from framecache.cli.doctor import is_configured_by
 from framecache.cli.errors import CommandError, ExitCode
 from framecache.cli.output import table
 from framecache.cli.session import Session
@@ -44,6 +47,8 @@ def _install(session: Session) -> ExitCode:
     files = Files.planned(wanted, before.folder / _RECORD)
     if not session.output.is_json:
         session.output.show(None, table(("change", "reason"), ((".".join(c.keys), c.reason) for c in needed)))
+    if is_configured_by(os.environ):
+        session.output.note("The variables ORTHANC__… override these files: docker/README.md has those that matter.")
     _write(session, files)
     return _advise(session, after, packages)
 
@@ -54,7 +59,8 @@ def _write(session: Session, files: Files) -> None:
     if files.after:
         confirm(session, "Make these changes?", unchanged="nothing was changed")
         files.write()
-        session.output.note(f"Written. `framecache install --undo` takes it back ({files.record}). Restart Orthanc.")
+        undo = shlex.join(["framecache", "install", session.arguments.configuration, "--undo"])
+        session.output.note(f"Written. `{undo}` takes it back ({files.record}). Restart Orthanc.")
 
 
 def _undo(session: Session) -> ExitCode:

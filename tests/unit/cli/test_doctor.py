@@ -8,6 +8,7 @@ from typing import Any
 
 import framecache
 import pytest
+from framecache.cli.doctor import configuration_in_use
 
 from tests.unit.cli.conftest import Command
 from tests.unit.cli.server import FakeOrthanc
@@ -77,3 +78,21 @@ def test_the_files_are_examined_without_a_server(tmp_path: Path, command: Comman
     done = command("doctor", str(site.configuration), "--offline")
     assert done.code == 1
     assert '"AllowThreads": true' in done.output
+
+
+@pytest.mark.parametrize(
+    ("environment", "made", "found"),
+    [
+        ({"ORTHANC__NAME": "pacs"}, ["made.json"], "made.json"),
+        ({"ORTHANC__NAME": "pacs"}, [], "etc"),
+        ({"HOME": "/root"}, ["made.json"], "etc"),
+    ],
+)
+def test_in_a_container_that_is_configured_by_variables_their_outcome_is_examined(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], made: list[str], found: str
+) -> None:
+    monkeypatch.setattr("framecache.cli.doctor.CONFIGURATION", str(tmp_path / "etc"))
+    for name in made:
+        (tmp_path / name).write_text("{}")
+
+    assert configuration_in_use(environment, tmp_path / "made.json") == tmp_path / found
