@@ -34,11 +34,11 @@ soak: ## run mixed load, faults and restarts for MINUTES=20; writes docs/soak
 	$(BOOTSTRAP) $(ORTHANC_SUITE)
 	@$(BIN)/python -m tests.soak --suite $(ORTHANC_SUITE) --minutes $(MINUTES)
 
-bench: ## measure against the stock plugin and nginx, half an hour or more; writes docs/benchmarks
+bench: ## measure against the stock plugin and nginx, 40 minutes or more; writes docs/benchmarks
 	$(BOOTSTRAP) trixie forky
 	@$(BIN)/python -m bench
 
-bench-quick: ## the same in about 3 minutes, with less data
+bench-quick: ## the same in some minutes, with less data
 	$(BOOTSTRAP) forky
 	@$(BIN)/python -m bench --quick
 

@@ -64,7 +64,7 @@ def main() -> None:
 
 def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    made.add_argument("--quick", action="store_true", help="fewer frames, rows and seconds: about 3 minutes")
+    made.add_argument("--quick", action="store_true", help="fewer frames, rows and seconds")
     made.add_argument(
         "--only", default="", metavar="PATTERN", help="only rows whose names match (a regular expression)"
     )

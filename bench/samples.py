@@ -53,7 +53,7 @@ class Size:
     archived_series: int = 10_000
 
 
-FULL = Size("full", 69, 4, 200, 20_000, 1000, 220, 50, 5, 20, 5, 60, 5, 1)
+FULL = Size("full", 69, 4, 200, 20_000, 1000, 220, 50, 5, 12, 5, 30, 5, 1)
 # 30 native frames are 279 MB: Orthanc 1.13 forgets files of more than 256 MiB after each request.
 QUICK = Size(
     "quick",
