@@ -74,7 +74,12 @@ def _collection(
     except NotFound:
         if url.startswith("file:"):
             raise
-        return BucketCollection(url, options, is_read_only=is_read_only)
+        return BucketCollection(url, options, _beside(index_path), is_read_only=is_read_only)
+
+
+def _beside(path: Path | None) -> Path | None:
+    """Where the index of bare objects is: what is there may become an archive."""
+    return path and path.with_name(f"{path.stem}-objects.sqlite")
 
 
 def _index_path(url: str, db_dir: Path | str | None) -> Path | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any
 
 from framecache.client.archive.obstore_forks import check_fork
@@ -30,11 +31,14 @@ _UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 
 
 class BucketCollection(ForkAware):
-    """It pickles: a copy reads the index anew, and so does a process that was forked."""
+    """It pickles: a copy, as a forked process, uses the same index, or reads it anew if it is in memory."""
 
-    def __init__(self, url: str, options: Mapping[str, Any], *, is_read_only: bool) -> None:
-        """`options` are obstore's."""
+    def __init__(
+        self, url: str, options: Mapping[str, Any], index_path: Path | None = None, *, is_read_only: bool
+    ) -> None:
+        """`options` are obstore's. What was read of the index is kept in the file `index_path`, or in memory."""
         self._url, self._options, self._is_read_only = url, options, is_read_only
+        self._index_path = index_path
         self._opened: tuple[Objects, BucketIndex] | None = None
         self.after_fork()
         FORKS.tell(self)
@@ -43,7 +47,7 @@ class BucketCollection(ForkAware):
         self._lock, self._opened = threading.Lock(), None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: self.__dict__[name] for name in ("_url", "_options", "_is_read_only")}
+        return {name: self.__dict__[name] for name in ("_url", "_options", "_index_path", "_is_read_only")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -83,7 +87,7 @@ class BucketCollection(ForkAware):
             yield reader
 
     def remember_frames(self, instance: StoredInstance, frame_index: bytes) -> None:
-        """In this process; what could be indexed is in the segments."""
+        """On this machine; what could be indexed is in the segments."""
         with self.index.local.writing() as writer:
             writer.remember_frames(instance, frame_index)
 
@@ -136,5 +140,6 @@ class BucketCollection(ForkAware):
             if self._opened is None:
                 check_fork()
                 objects = open_objects(self._url, self._options)
-                self._opened = objects, BucketIndex(objects, _REFRESH_SECONDS, is_read_only=self._is_read_only)
+                index = BucketIndex(objects, _REFRESH_SECONDS, self._index_path, is_read_only=self._is_read_only)
+                self._opened = objects, index
             return self._opened

@@ -1,16 +1,19 @@
-"""The index of a bucket in memory, in step with its segments; and what brings the segments up to date."""
+"""The index of a bucket on this machine, in step with its segments; and what brings the segments up to date."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC
 from itertools import islice
+from pathlib import Path
 
 from framecache.client.bucket.object_reader import ObjectReader
 from framecache.client.bucket.segment import FOLDER, Statement, decode, encode
+from framecache.client.bucket.stated_objects import StatedObjects
 from framecache.client.index.local_index import IndexedFile, IndexWriter, LocalIndex
 from framecache.client.index.reading import read_record
 from framecache.errors import FrameCacheError, InstanceGone
@@ -20,7 +23,8 @@ from framecache.tree.layout import OWN_JSON
 from framecache.tree.objects import Listed, Objects
 
 _OF_SEGMENT, _MOST_SEGMENTS, _THREADS, _MOST_ATTEMPTS = 500, 16, 8, 20
-_LARGEST_INFLATED = 1 << 30
+_OF_MERGED = _OF_SEGMENT * _MOST_SEGMENTS
+_LARGEST_INFLATED, _LATE_SECONDS = 1 << 30, 60.0
 _OWN = ".framecache/"
 
 
@@ -31,26 +35,31 @@ class BucketIndex:
         self,
         objects: Objects,
         refresh_seconds: float,
+        path: Path | None = None,
         *,
         is_read_only: bool = False,
         most_segments: int = _MOST_SEGMENTS,
+        late_seconds: float = _LATE_SECONDS,
     ) -> None:
-        """The list of segments is believed for `refresh_seconds`: looking again is one request if nothing changed.
+        """What was read of the segments is kept in the file `path`, which several processes may use, or in memory.
 
-        With `is_read_only`, what is found is in this index alone. More than `most_segments` are merged.
+        The list of segments is believed for `refresh_seconds`: looking again is one request if nothing changed. With
+        `is_read_only`, what is found is in this index alone. More than `most_segments` small ones are merged. What
+        only segments stated that are gone is forgotten after `late_seconds`.
         """
+        self._late_seconds = late_seconds
         self._most_segments = most_segments
         self._is_read_only = is_read_only
         self._objects, self._refresh_seconds = objects, refresh_seconds
-        self.local = LocalIndex(None)
+        self.local = LocalIndex(path)
         self._lock, self._refreshed = threading.RLock(), float("-inf")
-        self._segments: set[str] = set()
-        self._statements: dict[str, Statement] = {}
+        with self.local.database.writing() as connection:
+            StatedObjects(connection).make()
 
     @property
     def has_segments(self) -> bool:
         """Whether there is an index in the bucket."""
-        return bool(self._segments)
+        return bool(self._segments())
 
     def refresh(self, seconds: float | None = None) -> None:
         """See what others have indexed, unless that was done within the last `seconds`."""
@@ -69,13 +78,14 @@ class BucketIndex:
     def update(self) -> None:
         """Look at all objects; read those that are new or changed, and let everybody know."""
         self.refresh(0)
-        with self._lock:
-            known = dict(self._statements)
         listed = {one.key: one for one in self._objects.listed("") if not one.key.startswith(_OWN)}
-        self.look_at([one for one in listed.values() if self._is_news(one)])
-        missing = [one for key, one in known.items() if key not in listed and not one.is_removed]
+        with self.local.database.reading() as connection:
+            stated = StatedObjects(connection)
+            news = [one for one in listed.values() if _is_news(one, stated.get(one.key))]
+            missing = [key for key in stated.present() if key not in listed]
+        self.look_at(news)
         # Some stores list late what was written.
-        self.state_removed([one.key for one in missing if self._objects.head(one.key) is None])
+        self.state_removed([key for key in missing if self._objects.head(key) is None])
         self.compact()
 
     def look_at(self, objects: Iterable[Listed]) -> None:
@@ -87,70 +97,128 @@ class BucketIndex:
 
     def state(self, statements: list[Statement]) -> None:
         """Write a segment of these."""
-        with self._lock:
-            statements = [one.after(self._statements.get(one.key)) for one in statements]
+        statements = [one.after(self._known(one.key)) for one in statements]
         if statements:
             key, content = encode(statements)
             if not self._is_read_only:
                 self._objects.create(key, content, OWN_JSON)
-            with self._lock:
-                self._apply(statements)
-                self._segments.add(key.rpartition("/")[2])
+            self._apply(statements, None if self._is_read_only else key.rpartition("/")[2])
+            self._read_stale()
 
     def state_removed(self, keys: list[str]) -> None:
         """State that these objects are gone."""
-        with self._lock:
-            known = [self._statements[key] for key in keys if key in self._statements]
+        known = [one for one in map(self._known, keys) if one is not None]
         self.state([Statement(one.key, one.modified, one.e_tag, 0, is_removed=True) for one in known])
 
     def compact(self) -> None:
-        """Merge segments where there are many: what is merged is written before what it was made of is deleted."""
+        """Merge small segments where there are many, and all where most of what they state is out of date."""
         self.refresh(0)
-        with self._lock:
-            names, statements = sorted(self._segments), sorted(self._statements.values(), key=lambda one: one.key)
-        most = self._most_segments + len(statements) // (_OF_SEGMENT * _MOST_SEGMENTS)
-        if self._is_read_only or len(names) <= most:
+        segments = self._segments()
+        with self.local.database.reading() as connection:
+            most = 2 * StatedObjects(connection).count() + _OF_MERGED
+        small = [name for name, statements in segments.items() if statements < _OF_MERGED // 2]
+        merged = sorted(segments if sum(segments.values()) > most else small)
+        if self._is_read_only or len(merged) <= self._most_segments:
             return
-        size = _OF_SEGMENT * _MOST_SEGMENTS
-        made = [encode(statements[start : start + size]) for start in range(0, len(statements), size)]
-        for key, content in made:
-            self._objects.create(key, content, OWN_JSON)
-        kept = {key for key, _ in made}
-        self._objects.delete([f"{FOLDER}/{name}" for name in names if f"{FOLDER}/{name}" not in kept])
+        try:
+            made = {self._create(statements) for statements in self._in_force(merged)}
+        except Missing:  # somebody else merges them
+            return
+        # What is merged is written before what it was made of is deleted.
+        self._objects.delete([f"{FOLDER}/{name}" for name in merged if f"{FOLDER}/{name}" not in made])
         self.refresh(0)
+
+    def _in_force(self, names: list[str]) -> Iterator[list[Statement]]:
+        """What these segments state that is true, each once, as new segments. Raises Missing."""
+        seen: set[str] = set()
+        found: list[Statement] = []
+        for name in names:
+            for one in decode(self._objects.read(f"{FOLDER}/{name}"), name):
+                if one.key not in seen and self._is_known(one):
+                    seen.add(one.key)
+                    found.append(one)
+            while len(found) >= _OF_MERGED:
+                yield found[:_OF_MERGED]
+                del found[:_OF_MERGED]
+        if found:
+            yield found
+
+    def _create(self, statements: list[Statement]) -> str:
+        key, content = encode(statements)
+        self._objects.create(key, content, OWN_JSON)
+        return key
 
     def _read_new(self) -> None:
         names = {one.name for one in self._objects.listed(FOLDER)}
-        for name in sorted(names - self._segments):
+        known = self._segments()
+        for name in sorted(names - known.keys()):
             try:
-                self._apply(decode(self._objects.read(f"{FOLDER}/{name}"), name))
+                self._apply(decode(self._objects.read(f"{FOLDER}/{name}"), name), name)
             except Damaged:
                 continue  # what it stated is read anew by the next update
-            self._segments.add(name)
-        self._segments &= names
+        if known.keys() - names:
+            self._forget_segments(names)
+        self._read_stale()
 
-    def _apply(self, statements: Iterable[Statement]) -> None:
-        known = self._statements
-        news = [one for one in statements if one.key not in known or known[one.key].rank < one.rank]
-        with self.local.writing() as writer:
-            for one in news:
-                self._statements[one.key] = one
-                directory, _, name = one.key.rpartition("/")
-                if one.is_removed:
-                    writer.remove(directory, [name])
-                else:
-                    writer.put(directory, name, IndexedFile(one.size, one.e_tag, ""), one.record)
-            self._apply_duplicates(writer)
+    def _forget_segments(self, present: set[str]) -> None:
+        """What those that are gone stated is stated by others, as a rule by that which they were merged into."""
+        with self.local.database.writing() as connection:
+            unstated = StatedObjects(connection).forget_segments(present, self._late_seconds)
+        again: dict[str, tuple[Statement, str]] = {}
+        for name in sorted(present) if unstated else ():
+            with suppress(Damaged):
+                statements = decode(self._objects.read(f"{FOLDER}/{name}"), name)
+                again |= {one.key: (one, name) for one in statements if one.key in unstated and self._is_known(one)}
+        with self.local.database.writing() as connection:
+            stated, writer = StatedObjects(connection), IndexWriter(connection)
+            for one, name in again.values():
+                stated.restate(one, name)
+            for key in unstated - again.keys():
+                stated.forget(key)
+                writer.remove(*_place(key))
 
-    def _apply_duplicates(self, writer: IndexWriter) -> None:
+    def _apply(self, statements: Sequence[Statement], segment: str | None) -> None:
+        with self.local.database.writing() as connection:
+            stated, writer = StatedObjects(connection), IndexWriter(connection)
+            segment_id = None if segment is None else stated.add_segment(segment, len(statements))
+            if segment is not None and segment_id is None:
+                return
+            for one in statements:
+                known = stated.get(one.key)
+                if known is not None and one.rank < known.rank:
+                    continue
+                stated.put(one, segment_id)
+                if known is None or known.rank < one.rank:
+                    _write(writer, one)
+
+    def _read_stale(self) -> None:
         """Another object of an instance that is gone has its place now."""
-        for directory, name in self.local.stale_files(_OF_SEGMENT):
-            one = self._statements[f"{directory}/{name}" if directory else name]
-            writer.put(directory, name, IndexedFile(one.size, one.e_tag, ""), one.record)
+        last: list[tuple[str, str]] = []
+        while (stale := self.local.stale_files(_OF_SEGMENT)) and stale != last:
+            last = stale
+            with self.local.database.reading() as connection:
+                stated = StatedObjects(connection)
+                listed = {place: stated.listed(_key(*place)) for place in stale}
+            read = {place: None if one is None else self._read(one) for place, one in listed.items()}
+            with self.local.writing() as writer:
+                for (directory, name), one in read.items():
+                    if one is None:
+                        writer.remove(directory, [name])
+                    else:
+                        _write(writer, one)
 
-    def _is_news(self, listed: Listed) -> bool:
-        known = self._statements.get(listed.key)
-        return known is None or known.is_removed or (known.e_tag, known.size) != (listed.e_tag, listed.size)
+    def _segments(self) -> dict[str, int]:
+        with self.local.database.reading() as connection:
+            return StatedObjects(connection).segments()
+
+    def _is_known(self, one: Statement) -> bool:
+        """Whether that is what is known of its object."""
+        known = self._known(one.key)
+        return known is not None and known.rank == one.rank
+
+    def _known(self, key: str) -> Statement | None:
+        with self.local.database.reading() as connection:
+            return StatedObjects(connection).get(key)
 
     def _read(self, listed: Listed) -> Statement | None:
         """None where it is gone by now."""
@@ -167,3 +235,25 @@ class BucketIndex:
         except (FrameCacheError, ValueError):
             record = None  # no DICOM instance
         return Statement(listed.key, modified, listed.e_tag, listed.size, record)
+
+
+def _is_news(listed: Listed, known: Statement | None) -> bool:
+    return known is None or known.is_removed or (known.e_tag, known.size) != (listed.e_tag, listed.size)
+
+
+def _write(writer: IndexWriter, one: Statement) -> None:
+    directory, [name] = _place(one.key)
+    if one.is_removed:
+        writer.remove(directory, [name])
+    else:
+        writer.put(directory, name, IndexedFile(one.size, one.e_tag, ""), one.record)
+
+
+def _place(key: str) -> tuple[str, list[str]]:
+    """The directory and the name that an index has of a key."""
+    directory, _, name = key.rpartition("/")
+    return directory, [name]
+
+
+def _key(directory: str, name: str) -> str:
+    return f"{directory}/{name}" if directory else name

@@ -57,6 +57,11 @@ class LocalIndex:
         self._database = Database(path)
 
     @property
+    def database(self) -> Database:
+        """Its database, for whoever keeps more in it."""
+        return self._database
+
+    @property
     def path(self) -> Path | None:
         """The file; None in memory."""
         return self._database.path

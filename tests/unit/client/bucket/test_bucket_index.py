@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 from datetime import UTC, datetime
+from pathlib import Path
 
+import pytest
 from framecache.client.bucket.bucket_index import BucketIndex
 from framecache.client.bucket.segment import FOLDER, Statement, decode, encode
 from framecache.dicomweb.attributes import Level
@@ -20,6 +22,13 @@ def index(objects: Objects) -> BucketIndex:
     return BucketIndex(objects, 0.0, most_segments=2)
 
 
+def written(objects: Objects, writer: BucketIndex, *numbers: int) -> None:
+    """Each in a segment of its own."""
+    for number in numbers:
+        objects.replace(f"any/{number}", stored(1, 1, number), BINARY)
+        writer.look_at([one for one in [objects.head(f"any/{number}")] if one is not None])
+
+
 def found(index: BucketIndex) -> set[str]:
     index.refresh()
     return set(values(index.local.search(Query(Level.INSTANCE), "memory://"), "00080018"))
@@ -29,8 +38,7 @@ def test_merged_segments_have_all_that_several_writers_stated() -> None:
     objects = open_objects("memory://")
     writers = [index(objects) for _ in range(3)]
     for number, writer in enumerate(itertools.chain(writers, writers), 1):
-        objects.replace(f"any/{number}", stored(1, 1, number), BINARY)
-        writer.look_at([one for one in [objects.head(f"any/{number}")] if one is not None])
+        written(objects, writer, number)
     objects.delete(["any/2"])
     writers[0].update()
     assert len(objects.listed(FOLDER)) == 1
@@ -70,3 +78,55 @@ def test_a_segment_is_read_as_it_was_written_and_a_damaged_one_is_passed_over() 
     objects = open_objects("memory://")
     objects.create(f"{FOLDER}/{64 * '0'}", content)
     assert found(index(objects)) == set()
+
+
+def test_an_index_on_disk_reads_what_is_new_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    objects = open_objects("memory://")
+    written(objects, index(objects), 1, 2)
+    assert len(found(BucketIndex(objects, 0.0, tmp_path / "index.sqlite"))) == 2
+    written(objects, index(objects), 3)
+    read, method = list[str](), Objects.read
+
+    def noted(self: Objects, key: str) -> bytes:
+        read.append(key)
+        return method(self, key)
+
+    monkeypatch.setattr(Objects, "read", noted)
+    for segments in (1, 0):
+        read.clear()
+        assert len(found(BucketIndex(objects, 0.0, tmp_path / "index.sqlite"))) == 3
+        assert len(read) == segments
+
+
+def test_merging_changes_nothing_for_readers_that_know_the_merged(tmp_path: Path) -> None:
+    objects = open_objects("memory://")
+    reader = BucketIndex(objects, 0.0, tmp_path / "index.sqlite", late_seconds=0.0)
+    writer, other = index(objects), index(objects)
+    written(objects, writer, 1, 2, 3)
+    other.look_at(objects.listed("any"))  # states the same once more
+    assert len(found(reader)) == 3
+    writer.compact()
+    assert len(objects.listed(FOLDER)) == 1
+    assert len(found(reader)) == len(found(index(objects))) == 3
+
+
+@pytest.mark.parametrize(("late_seconds", "left"), [(0.0, 1), (60.0, 2)], ids=["gone", "listed late"])
+def test_what_no_segment_states_any_more_is_forgotten_in_time(late_seconds: float, left: int) -> None:
+    objects = open_objects("memory://")
+    written(objects, index(objects), 1, 2)
+    reader = BucketIndex(objects, 0.0, late_seconds=late_seconds)
+    assert len(found(reader)) == 2
+    objects.delete([objects.listed(FOLDER)[0].key])
+    assert len(found(reader)) == left
+
+
+def test_statements_that_are_out_of_date_are_left_out_when_segments_are_merged() -> None:
+    objects = open_objects("memory://")
+    writer = index(objects)
+    writer.state([Statement("key", EARLY, "a", 1)])
+    writer.state([Statement("key", LATE, "b", 2)])
+    writer.state([Statement("other", LATE, "c", 3)])
+    writer.compact()
+    [segment] = objects.listed(FOLDER)
+    stated = decode(objects.read(segment.key), segment.name)
+    assert {(one.key, one.e_tag) for one in stated} == {("key", "b"), ("other", "c")}
