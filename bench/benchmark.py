@@ -14,6 +14,7 @@ from bench.archive import make_archive
 from bench.chart import draw
 from bench.documents import write_documents
 from bench.lab import Lab, Places
+from bench.probes import objects
 from bench.probes.folder import large_index, small_files
 from bench.report import Report, keys, lines
 from bench.results import Key, Results
@@ -94,6 +95,7 @@ class Benchmark:
         for suite in self.suites:
             with self.lab(suite, tools, port) as lab:
                 say(f"Stored in {lab.archive.folder}, {small_files(lab)} and {large_index(lab)}")
+                objects.large_index(lab).local.close()
 
     def results(self) -> Results:
         """What was measured so far, as far as rows need it."""

@@ -19,6 +19,7 @@ from bench.c_store import dicom_server
 from bench.client import NotAvailable
 from bench.load import Load, load
 from bench.nginx import NginxServer
+from bench.objects import ObjectsLab
 from bench.process import drop_pages
 from bench.samples import DataSet, Size
 from bench.subject import NGINX, TRIVIAL, Subject
@@ -30,6 +31,7 @@ MOST_BODIES = 2000
 SLOW_SECONDS = 0.5  # of one answer; what takes longer is measured for longer
 IDLE_SECONDS = 300.0
 IN_BUCKET = "native"
+IN_OBJECTS = ("native", "jpeg-2000")
 POLL_SECONDS = 0.02
 
 
@@ -86,6 +88,13 @@ class Lab:
         files = self.data[IN_BUCKET].files(self.places.samples)[:1]
         lab = BucketLab(self.suite, self.places.temporary / "bucket", files, self.places.port + 2)
         return self._stack.enter_context(lab)
+
+    @cached_property
+    def objects(self) -> ObjectsLab:
+        """Files in a bucket, beside which no Orthanc runs."""
+        self.stop()
+        files = {name: self.data[name].files(self.places.samples)[0] for name in IN_OBJECTS}
+        return self._stack.enter_context(ObjectsLab(self.places.temporary / "objects", files))
 
     def server(self, subject: Subject) -> OrthancServer:
         """The subject's Orthanc on the archive; started when another one is running, or none."""

@@ -17,6 +17,7 @@ from bench.probes import (
     folder,
     forms,
     metadata,
+    objects,
     opening,
     scale,
     upload,
@@ -26,6 +27,8 @@ from bench.probes import (
 from bench.samples import DataSet
 from bench.subject import (
     ARCHIVE,
+    ARCHIVE_CLIENT,
+    BARE_READ,
     BUCKET,
     BUCKET_NOT_FILLING,
     COPY,
@@ -39,6 +42,7 @@ from bench.subject import (
     NGINX,
     NGINX_VIEWER,
     NOT_FILLING,
+    OBJECTS_CLIENT,
     PUTTING,
     READING,
     STOCK,
@@ -95,7 +99,21 @@ class Row:
 def rows(data: dict[str, DataSet]) -> list[Row]:
     """All rows, in the order of the table."""
     titles = {name: one.title for name, one in data.items()}
-    kinds = (_warm, _shapes, _cold, _bucket, _metadata, _forms, _viewer, _filling, _scale, _index, _folder, _archive)
+    kinds = (
+        _warm,
+        _shapes,
+        _cold,
+        _bucket,
+        _metadata,
+        _forms,
+        _viewer,
+        _filling,
+        _scale,
+        _index,
+        _folder,
+        _archive,
+        _objects,
+    )
     return [row for kind in kinds for row in kind(titles)]
 
 
@@ -300,3 +318,20 @@ def _archive(titles: dict[str, str]) -> Iterator[Row]:
         yield Row(what, probe, ARCHIVE, None, Wanted(Rule.AT_MOST, 64))
     what, few, many = "a series added to an archive of many", archive.series_among_few(), archive.series_among_many()
     yield Row(what, many, ARCHIVE, ARCHIVE, Wanted(Rule.AT_MOST_TIMES, 1.5), few)
+
+
+def _objects(titles: dict[str, str]) -> Iterator[Row]:
+    """The Python client over a bucket, against bare reads of the same bytes."""
+    for data_set in (NATIVE, JPEG_2000):
+        one, whole, holes = objects.one_frame(data_set), objects.all_frames(data_set), objects.all_frames(data_set, 2)
+        for client in (ARCHIVE_CLIENT, OBJECTS_CLIENT):
+            what = f"a frame from a bucket, index at hand: {titles[data_set]}"
+            yield Row(what, one, client, BARE_READ, Wanted(Rule.AT_MOST_TIMES, 1.5))
+            what = f"all frames from a bucket, against the whole object: {titles[data_set]}"
+            yield Row(what, whole, client, BARE_READ, Wanted(Rule.AT_MOST_TIMES, 1.2))
+        what = f"each other frame from a bucket, against the whole object: {titles[data_set]}"
+        yield Row(what, holes, ARCHIVE_CLIENT, BARE_READ, Wanted(Rule.AT_MOST_TIMES, 1.2), whole)
+    what = "slowest of seven study searches in a large index of a bucket, seconds"
+    yield Row(what, objects.study_search(), OBJECTS_CLIENT, None, Wanted(Rule.AT_MOST, 0.01))
+    what = "opening a large index of a bucket, seconds"
+    yield Row(what, objects.opening(), OBJECTS_CLIENT, None, Wanted(Rule.AT_MOST))

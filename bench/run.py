@@ -17,6 +17,8 @@ from bench.results import Key, Measurement, Results, Run
 from bench.rows import Row
 from bench.subject import (
     ARCHIVE,
+    ARCHIVE_CLIENT,
+    BARE_READ,
     BUCKET,
     BUCKET_NOT_FILLING,
     COPY,
@@ -30,6 +32,7 @@ from bench.subject import (
     NGINX,
     NGINX_VIEWER,
     NOT_FILLING,
+    OBJECTS_CLIENT,
     PUTTING,
     READING,
     STOCK,
@@ -58,6 +61,7 @@ GROUPS = (
     (STOCK_BUCKET,),
     (FILE_CLIENT, DICOMWEB_FILE_CLIENT),
     (ARCHIVE, COPYING, READING, PUTTING),
+    (ARCHIVE_CLIENT, OBJECTS_CLIENT, BARE_READ),
 )
 LONGEST_SECONDS = 400  # of one measurement: what hangs does not keep the others from being measured
 

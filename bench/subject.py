@@ -113,4 +113,6 @@ BUCKET_NOT_FILLING = Subject(
 FILE_CLIENT = Subject("framecache's file client")
 ARCHIVE = Subject("framecache's archive")
 COPYING, READING, PUTTING = (Subject(name) for name in ("cp", "pydicom's dcmread", "obstore's put"))
+ARCHIVE_CLIENT, OBJECTS_CLIENT = Subject("framecache's client, archive"), Subject("framecache's client, objects")
+BARE_READ = Subject("obstore's get")
 DICOMWEB_FILE_CLIENT = Subject("dicomweb-client's file client")
