@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
+from framecache.client.addresses import BUCKETS, folder_of
 from framecache.client.errors import InvalidRequestError
-from framecache.client.files.file_client import DICOMfileClient, folder_of
+from framecache.client.files.file_client import DICOMfileClient
 
 if TYPE_CHECKING:
     from dicomweb_client.protocol import DICOMClient
-
-_BUCKETS = ("s3", "s3a", "gs", "az", "azure", "abfs", "abfss")
 
 
 def open_client(url: str | Path, **options: Any) -> DICOMClient:
@@ -21,13 +20,22 @@ def open_client(url: str | Path, **options: Any) -> DICOMClient:
     `az://…`), or of a DICOMweb server (`https://…/dicom-web`).
 
     `options` are the arguments of DICOMfileClient, DICOMs3Client or DICOMwebClient. Raises InvalidRequestError for
-    another scheme, NotFoundError where there is no such folder or archive.
+    another scheme, or an option that this client does not have, NotFoundError where there is no such folder or archive.
     """
+    try:
+        return _opened(url, options)
+    except InvalidRequestError:
+        raise
+    except TypeError as error:
+        raise InvalidRequestError(str(error), str(url)) from error
+
+
+def _opened(url: str | Path, options: dict[str, Any]) -> DICOMClient:
     scheme = urlsplit(str(url)).scheme
     if scheme in ("", "file"):
         folder = folder_of(url)
         return _archive(folder.as_uri(), options) if _is_archive(folder) else DICOMfileClient(url, **options)
-    if scheme in _BUCKETS:
+    if scheme in BUCKETS:
         return _archive(str(url), options)
     if scheme in ("http", "https"):
         from framecache.client.web.web_client import DICOMwebClient  # noqa: PLC0415 - it imports numpy

@@ -7,12 +7,14 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+from framecache.client.addresses import BUCKETS, folder_of
 from framecache.client.archive.archive_collection import ArchiveCollection
 from framecache.client.archive.retrieval import ArchiveMetadata, ArchiveOpener
 from framecache.client.bucket.bucket_collection import BucketCollection
 from framecache.client.collection_client import BULK_DATA_THRESHOLD, CollectionClient
-from framecache.client.errors import as_client_errors
+from framecache.client.errors import InvalidRequestError, as_client_errors
 from framecache.client.files.file_collection import default_index_path
 from framecache.errors import NotFound
 
@@ -34,19 +36,25 @@ class DICOMs3Client(CollectionClient):
         readonly: bool = False,  # noqa: FBT001, FBT002
         options: Mapping[str, Any] | None = None,
         bulk_data_threshold: int = BULK_DATA_THRESHOLD,
+        *,
+        update_db: bool = True,
     ) -> None:
         """Open the archive at `url`. Credentials come from the environment, as obstore reads them, or from `options`.
 
         What is read of its index is kept on this machine, in `db_dir`, else among the user's caches, or in memory.
-        Raises NotFoundError where there is no archive, ForbiddenError, UnreachableError.
+        A bucket without an archive that nobody has indexed is indexed, unless `update_db` is False; the index of an
+        archive is always up to date. Raises InvalidRequestError for a path or another URL, NotFoundError where there
+        is no archive, ForbiddenError, UnreachableError.
         """
+        check_url(url)
         path = None if in_memory else _index_path(url, db_dir)
         base_url = url.rstrip("/")
         with as_client_errors(url):
             self._objects = _collection(base_url, path, options or {}, is_read_only=readonly)
         if isinstance(self._objects, BucketCollection):
             super().__init__(base_url, self._objects, bulk_data_threshold=bulk_data_threshold)
-            self._index_once()
+            if update_db:
+                self._index_once()
             return
         opener = ArchiveOpener(self._objects)
         metadata = ArchiveMetadata(opener, base_url, bulk_data_threshold, self._objects)
@@ -63,6 +71,18 @@ class DICOMs3Client(CollectionClient):
         with as_client_errors(self.base_url):
             if not self._objects.has_index():
                 self._objects.update()
+
+
+def check_url(url: str) -> None:
+    """Raises InvalidRequestError unless it names a folder, or a bucket."""
+    parts = urlsplit(url) if isinstance(url, str) else urlsplit("")
+    if parts.scheme == "file":
+        folder_of(url)
+    elif parts.scheme not in BUCKETS:
+        message = f"an archive or bucket is named by a URL: file:///folder, {', '.join(BUCKETS[:3])}://bucket/prefix"
+        raise InvalidRequestError(message, str(url))
+    elif not parts.netloc:
+        raise InvalidRequestError("the URL names no bucket", url)
 
 
 def _collection(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -11,11 +11,11 @@ import requests
 
 from framecache.client.arguments import checked
 from framecache.client.collection import DicomJson
+from framecache.client.composed.kept import AS_STORED, DEFAULT, is_in
 from framecache.client.composed.merging import merged, uids_of, without_known
 from framecache.client.composed.sources import OnFailure, SourceFailure, Sources, is_absence, most_telling
 from framecache.client.errors import InvalidRequestError, NotFoundError
 from framecache.client.retrieval.media_types import MediaTypes
-from framecache.dicom.transfer_syntax import EXPLICIT_VR_LITTLE_ENDIAN
 from framecache.dicomweb.attributes import Level
 
 if TYPE_CHECKING:
@@ -213,9 +213,9 @@ class ComposedClient:
     ) -> Dataset:
         """One instance."""
         uids = (study_instance_uid, series_instance_uid, sop_instance_uid)
-        client, data_set = self._sources.first(lambda one: (one, one.retrieve_instance(*uids, media_types)))  # type: ignore[arg-type]
-        self._keep(client, data_set, media_types)
-        return data_set
+        asked = self._asked_of(media_types)
+        client, data_set = self._sources.first(lambda one: (one, one.retrieve_instance(*uids, asked(one))))
+        return self._kept(client, data_set, media_types or AS_STORED)
 
     def retrieve_instance_metadata(
         self, study_instance_uid: str, series_instance_uid: str, sop_instance_uid: str
@@ -355,9 +355,9 @@ class ComposedClient:
             new = [uids_of({**_named(uids), **result}, Level.INSTANCE) for result in found]
             new = [one for one in new if one not in seen]
             seen.update(new)
-            for data_set in self._of_client(client, new, media_types, method if len(new) == len(found) else None, uids):
-                self._keep(client, data_set, media_types)
-                yield data_set
+            asked = self._asked_of(media_types)(client)
+            for data_set in self._of_client(client, new, asked, method if len(new) == len(found) else None, uids):
+                yield self._kept(client, data_set, media_types or DEFAULT)
 
     def _of_client(
         self,
@@ -383,15 +383,29 @@ class ComposedClient:
     def _first(self, method: str, *arguments: Any, **named: Any) -> Any:
         return self._sources.first(lambda client: getattr(client, method)(*arguments, **named))
 
-    def _keep(self, client: DICOMClient, data_set: Dataset, media_types: MediaTypes | None) -> None:
-        """Store in the first client what another one had; that it cannot be stored is no reason not to return it."""
+    def _asked_of(self, media_types: MediaTypes | None) -> Callable[[DICOMClient], Any]:
+        """What each client is asked for: those before which there is a cache, for what it may keep."""
+        return lambda client: AS_STORED if self._writes_back and client is not self.clients[0] else media_types
+
+    def _kept(self, client: DICOMClient, data_set: Dataset, media_types: MediaTypes) -> Dataset:
+        """What was asked for, of a data set that another client than the first has as it is stored."""
         cache = self.clients[0]
-        if not self._writes_back or client is cache or not _is_original(media_types):
-            return
+        if not self._writes_back or client is cache:
+            return data_set
+        made_by = cache if self._is_stored(cache, data_set) else client
+        if is_in(data_set, media_types):
+            return data_set
+        study, series = str(data_set.StudyInstanceUID), str(data_set.SeriesInstanceUID)
+        return made_by.retrieve_instance(study, series, str(data_set.SOPInstanceUID), media_types)  # type: ignore[arg-type]
+
+    def _is_stored(self, cache: DICOMClient, data_set: Dataset) -> bool:
+        """That it cannot be stored is no reason not to return it."""
         try:
             cache.store_instances([data_set])
         except (requests.RequestException, OSError) as error:
             self._sources.report(cache, error)
+            return False
+        return True
 
     def _delete(self, method: str, *uids: str) -> None:
         done, errors = False, list[Exception]()
@@ -432,9 +446,3 @@ def _some(results: list[_Item]) -> list[_Item]:
 def _named(uids: tuple[str, ...]) -> DicomJson:
     """The UIDs that were asked for, which results below a study or series need not repeat."""
     return {tag: {"vr": "UI", "Value": [uid]} for tag, uid in zip(("0020000D", "0020000E"), uids, strict=False)}
-
-
-def _is_original(media_types: MediaTypes | None) -> bool:
-    """Whether what was asked for has all that was stored: no cache may keep a picture of worse quality."""
-    pairs = [() if isinstance(one, str) else one[1:] for one in media_types or ()]
-    return all(syntax in ("*", EXPLICIT_VR_LITTLE_ENDIAN) for pair in pairs for syntax in pair)

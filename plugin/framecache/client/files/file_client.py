@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 import os
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
+from framecache.client.addresses import folder_of
 from framecache.client.collection_client import BULK_DATA_THRESHOLD, CollectionClient
-from framecache.client.errors import ForbiddenError, InvalidRequestError, NotFoundError, as_client_errors
+from framecache.client.errors import ForbiddenError, NotFoundError, as_client_errors
 from framecache.client.files.file_collection import FileCollection, default_index_path
 from framecache.client.files.importing import Imported
 from framecache.client.files.scanning import Progress, Report
@@ -104,16 +104,3 @@ def _index_path(folder: Path, db_dir: Path | str | None) -> Path | None:
     except (OSError, RuntimeError):  # the latter where the user has no home, as in containers
         return None
     return path if path.exists() or os.access(path.parent, os.W_OK) else None
-
-
-def folder_of(url_or_path: str | Path) -> Path:
-    """The folder of a file URL, or of a path. Raises InvalidRequestError."""
-    text = str(url_or_path)
-    if not text:  # as a variable of a shell that is not set; it would be the current folder
-        raise InvalidRequestError("the path of the folder is empty")
-    if not text.startswith("file:"):
-        return Path(text).absolute()
-    address = urlsplit(text)
-    if address.netloc not in ("", "localhost") or not address.path.startswith("/"):  # RFC 8089 section 2
-        raise InvalidRequestError("a file URL names a folder of this machine: file:///path", text)
-    return Path(unquote(address.path))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -80,12 +81,18 @@ class FileStore:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file that is there as a whole or not at all, whenever the machine stops. Raises OSError."""
+    """Write a file that is there as a whole or not at all, whenever the machine stops. Raises OSError.
+
+    One that is replaced keeps its permissions, as whoever could read it goes on; a new one is the user's alone, as
+    there are names of patients in it.
+    """
     descriptor, name = tempfile.mkstemp(prefix=".framecache-", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(content)
             stream.flush()
+            with contextlib.suppress(FileNotFoundError):
+                os.fchmod(stream.fileno(), stat.S_IMODE(path.stat().st_mode))
             os.fsync(stream.fileno())
         Path(name).replace(path)
     except BaseException:

@@ -213,7 +213,8 @@ def _frame(client: DICOMs3Client) -> bytes:
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_a_copy_works_in_another_process(client: DICOMs3Client, method: str) -> None:
     expected = _frame(client)
-    assert _frame(pickle.loads(pickle.dumps(client))) == expected  # noqa: S301 - its own
+    with pickle.loads(pickle.dumps(client)) as copy:  # noqa: S301 - its own
+        assert _frame(copy) == expected
     with multiprocessing.get_context(method).Pool(2) as pool:
         assert pool.map_async(_frame, [client] * 4).get(60) == [expected] * 4
 

@@ -6,6 +6,7 @@ import multiprocessing
 import pickle
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,13 @@ from framecache.client import (
     SourceFailure,
     UnreachableError,
 )
+from pydicom import dcmread
 
 from tests.unit.client.instances import data_set_of, stored, uids, values, write
+from tests.unit.dicom_files import EXPLICIT, IMPLICIT
 
 STUDY, INSTANCE = "0020000D", "00080018"
+RLE, AS_STORED = "1.2.840.10008.1.2.5", (("application/dicom", "*"),)
 
 
 @pytest.fixture
@@ -168,11 +172,44 @@ def test_what_was_fetched_is_kept_in_the_first(folder_client: Make) -> None:
     assert [type(one.error) for one in offline.failures] == [UnreachableError]
 
 
-def test_what_was_made_in_another_transfer_syntax_is_not_kept(folder_client: Make) -> None:
-    cache, web = folder_client("a"), folder_client("b", (1, 1, 1))
-    client = composed(cache, web, write_back=True)
-    client.retrieve_instance(*uids(1, 1, 1), (("application/dicom", "1.2.840.10008.1.2.4.50"),))
-    assert cache.search_for_instances() == []
+EXPLICIT_TYPES = ("application/dicom",), (("application/dicom", EXPLICIT),)
+
+
+@pytest.mark.parametrize(
+    ("media_types", "expected"),
+    [(None, EXPLICIT), *((one, EXPLICIT) for one in EXPLICIT_TYPES), ((("application/dicom", IMPLICIT),), IMPLICIT)],
+)
+@pytest.mark.parametrize("is_writable", [True, False])
+def test_what_is_asked_for_in_another_form_is_kept_as_it_is_stored(
+    folder_client: Make,
+    order: Order,
+    media_types: Any,
+    expected: str,
+    is_writable: bool,  # noqa: FBT001
+) -> None:
+    cache, web = folder_client("a", readonly=not is_writable), folder_client("b")
+    rle = compressed(RLE)
+    write(Path(web.base_url.removeprefix("file://")), {"rle": rle})
+    web.update()
+    client = composed(cache, web, write_back=True, **order)
+    [found] = client.retrieve_series(*uids(1, 1, 1)[:2], media_types)
+    assert found.file_meta.TransferSyntaxUID == expected
+    assert found.pixel_array.tolist() == dcmread(BytesIO(rle)).pixel_array.tolist()
+    if media_types is not None:
+        one = client.retrieve_instance(*uids(1, 1, 1), media_types)
+        assert one.file_meta.TransferSyntaxUID == expected
+    assert client.retrieve_instance(*uids(1, 1, 1)).file_meta.TransferSyntaxUID == RLE
+    if is_writable:
+        assert [one.file_meta.TransferSyntaxUID for one in cache.iter_study(uids(1, 1, 1)[0], AS_STORED)] == [RLE]
+        assert cache.retrieve_instance(*uids(1, 1, 1)).PixelData == dcmread(BytesIO(rle)).PixelData
+
+
+def compressed(syntax: str) -> bytes:
+    data_set = dcmread(BytesIO(stored(1, 1, 1)))
+    data_set.compress(syntax, generate_instance_uid=False)
+    stream = BytesIO()
+    data_set.save_as(stream)
+    return stream.getvalue()
 
 
 def test_a_cache_that_cannot_keep_it_is_reported_only(folder_client: Make) -> None:

@@ -298,6 +298,15 @@ def test_storing_an_instance_again_replaces_it_where_it_is(folder: Folder) -> No
     assert values(client.search_for_studies(), PATIENT_NAME) == [{"Alphabetic": "New^Name"}]
 
 
+def test_a_file_that_is_replaced_keeps_its_permissions_and_a_new_one_is_private(folder: Folder) -> None:
+    folder.write(a=stored(1, 1, 1))
+    (folder.path / "a").chmod(0o640)
+    client = folder.client()
+    client.store_instances([data_set_of(1, 1, 1, PatientName="New^Name"), data_set_of(1, 1, 2)])
+    modes = {path.name: oct(path.stat().st_mode & 0o777) for path in folder.path.rglob("*") if path.is_file()}
+    assert modes == {"a": "0o640", f"{uids(1, 1, 2)[2]}.dcm": "0o600"}
+
+
 def test_what_cannot_be_stored_is_reported_and_the_rest_is_stored(folder: Folder) -> None:
     client = folder.client()
     without_uid = data_set_of(1, 1, 2)
