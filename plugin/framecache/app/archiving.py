@@ -12,12 +12,15 @@ from framecache.admin import checks
 from framecache.admin.resources import ArchivedInstances
 from framecache.app.core import Core
 from framecache.app.site import Site
+from framecache.codecs.lossless_form import LosslessForm
 from framecache.instances.archive import Archive, ArchiveFigures
 from framecache.orthanc.events import InstanceDeleted, InstanceStored
 from framecache.orthanc.hierarchy import StoredSeries
 from framecache.plurals import counted
+from framecache.policy.policy import gains_by_htj2k
 from framecache.prefetch.events import InstanceOpened
 from framecache.prefetch.scheduler import Scheduler
+from framecache.tree.layout import FORMS
 
 if TYPE_CHECKING:
     from framecache.archiving.archiving import Archiving
@@ -46,10 +49,17 @@ def make_archiving(site: Site, core: Core, scheduler: Scheduler) -> Archiving | 
             site.clock,
             usually=settings.archive_write,
             revives=settings.archive_revive,
+            form=_form(site, core),
         )
     except (OSError, sqlite3.Error) as error:
         site.findings.note(checks.check_archive(f"its ledger cannot be opened: {error}"))
         return None
+
+
+def _form(site: Site, core: Core) -> LosslessForm | None:
+    """What makes HTJ2K beside the stored frames, where that is wanted and there are helper processes."""
+    codecs = core.codecs.background
+    return LosslessForm(codecs, FORMS[0], gains_by_htj2k) if site.settings.archive_htj2k and codecs else None
 
 
 def connect_archiving(site: Site, archiving: Archiving) -> None:

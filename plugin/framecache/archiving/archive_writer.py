@@ -19,6 +19,7 @@ from framecache.archiving.stored_source import source_of
 from framecache.batches import batches
 from framecache.errors import (
     BrokenPixelData,
+    FrameCacheError,
     NestedTooDeeply,
     NotFound,
     SourceError,
@@ -37,12 +38,16 @@ from framecache.ports import Clock, PropertyApi
 from framecache.prefetch.late_changes import LateChanges
 from framecache.prefetch.scheduler import Scheduler
 from framecache.telemetry.metrics import Metrics
+from framecache.tree.errors import ArchiveError
+from framecache.tree.forms import FormMaker
+from framecache.tree.source import Source
 from framecache.tree.tree import Tree
-from framecache.tree.writer import Added, Skipped
+from framecache.tree.writer import Added, Skipped, Unchanged
 from framecache.worker import Worker
 
 logger = logging.getLogger(__name__)
 
+_Written = Added | Unchanged
 _BATCH = 200
 _POLL_SECONDS, _RETRY_SECONDS, _AUDIT_SECONDS = 10.0, 10.0, 0.5
 # So long a batch gives way to the local cache; where that is never idle, the archive must not wait for ever.
@@ -69,16 +74,18 @@ class ArchiveWriter:
         *,
         usually: ArchiveWrite = "arrival",
         revives: bool = False,
+        form: FormMaker | None = None,
         retry_seconds: float = _RETRY_SECONDS,
         make_way_seconds: float = _MAKE_WAY_SECONDS,
         late_seconds: float = _POLL_SECONDS,
     ) -> None:
         """`usually` is when an instance is written whose rule does not say so. What was deleted and is sent again is
-        written again if it `revives`."""
+        written again if it `revives`. `form` is added to instances that a rule wants in a small form."""
         self._changes, self._index, self._archive, self._ledger = Changes(api), InstanceIndex(api), archive, ledger
         self._catalogue, self._files, self._scheduler = catalogue, files, scheduler
         self._metrics, self._clock, self._audit = metrics, clock, DeletionAudit(self._index, ledger, clock)
         self._usually, self._revives, self._make_way_seconds = usually, revives, make_way_seconds
+        self._form = form
         self._ownership, self._reconstruction = Ownership(api, ledger, clock), Reconstruction(self._index, ledger)
         self._late = LateChanges(self._changes, late_seconds)
         self._announced, self._behind, self._has_begun = 0, 0, False
@@ -184,22 +191,38 @@ class ArchiveWriter:
         entries = {entry.instance.orthanc_id: entry for entry in self._wanted(orthanc_ids, task)}
         database = self._ledger.database
         sources = (source_of(entry, self._files, self._worker, database) for entry in entries.values())
+        formed = list[tuple[_Written, Entry]]()
         for outcome in tree.add(sources, revive=self._revives) if entries else ():
             if self._worker.is_stopping:  # then what could not be read is not skipped for good
                 raise Stopping
             entry = entries[outcome.source.name]
+            self._archive.forget(entry.instance)
             if isinstance(outcome, Skipped):
                 is_final = outcome.error is None or isinstance(outcome.error, _FOR_GOOD)
                 self._skip(entry.instance.orthanc_id, task, outcome.reason, is_final=is_final)
+            elif self._form is not None and entry.treatment.has_small_form:
+                formed.append((outcome, entry))
             else:
-                self._ledger.note(
-                    entry.instance.orthanc_id,
-                    outcome.path,
-                    entry.instance.attachment_uuid,
-                    is_made=isinstance(outcome, Added),
-                )
-                self._metrics.count("archive_written")
-            self._archive.forget(entry.instance)
+                self._note(outcome, entry)
+        for written, entry in formed:  # when viewers can see them all: it takes long
+            self._add_form(tree, written.source, entry)
+            self._note(written, entry)
+
+    def _note(self, outcome: _Written, entry: Entry) -> None:
+        instance = entry.instance
+        is_made = isinstance(outcome, Added)
+        self._ledger.note(instance.orthanc_id, outcome.path, instance.attachment_uuid, is_made=is_made)
+        self._metrics.count("archive_written")
+
+    def _add_form(self, tree: Tree, source: Source, entry: Entry) -> None:
+        """Before it is noted: what is broken off by a stop is done at the next start."""
+        try:
+            if self._form is not None:
+                tree.add_form(source, self._form)
+        except (ArchiveError, Stopping):
+            raise
+        except FrameCacheError as error:
+            logger.warning("instance %s is archived as it is stored only: %s", entry.instance.orthanc_id, reason(error))
 
     def _skip(self, orthanc_id: str, task: Task, why: str, *, is_final: bool = False) -> None:
         """It is tried again later, unless that is of no use."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from framecache.archiving.archive_inbox import ArchiveInbox
 from framecache.archiving.archive_writer import ArchiveWriter
@@ -16,6 +17,7 @@ from framecache.policy.rule import ArchiveWrite
 from framecache.ports import Clock, PropertyApi
 from framecache.prefetch.scheduler import Scheduler
 from framecache.telemetry.metrics import Metrics
+from framecache.tree.forms import FormMaker
 
 
 class Archiving:
@@ -34,12 +36,12 @@ class Archiving:
         *,
         usually: ArchiveWrite,
         revives: bool,
+        form: FormMaker | None,
     ) -> None:
         """As ArchiveWriter. Raises sqlite3.Error, OSError if the ledger cannot be opened."""
         self._ledger = ledger = Ledger(ledger_path)
-        self._writer = ArchiveWriter(
-            api, archive, ledger, catalogue, files, scheduler, metrics, clock, usually=usually, revives=revives
-        )
+        rules: dict[str, Any] = {"usually": usually, "revives": revives, "form": form}
+        self._writer = ArchiveWriter(api, archive, ledger, catalogue, files, scheduler, metrics, clock, **rules)
         self._inbox = ArchiveInbox(ledger, metrics, self._writer.wake)
         self.stored, self.deleted, self.opened = self._writer.announce, self._inbox.deleted, self._inbox.wanted
 

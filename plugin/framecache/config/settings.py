@@ -109,6 +109,15 @@ class Settings:
             "ArchiveRevive", Flag(), False, "Write an instance to `Archive` again that was deleted and is sent again."
         )
     )
+    archive_htj2k: bool = field(
+        metadata=_declared(
+            "ArchiveHTJ2K",
+            Flag(),
+            False,
+            "Add HTJ2K lossless to `Archive`, beside the stored frames, for instances that a rule with `Form` HTJ2K or "
+            "`Transcode` selects.",
+        )
+    )
     mode: Mode = field(
         metadata=_declared(
             "Mode",

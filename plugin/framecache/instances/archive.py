@@ -16,6 +16,7 @@ from framecache.ports import Clock
 from framecache.telemetry.metrics import Metrics
 from framecache.threads import Desk, TooSlow
 from framecache.tree.errors import Unreachable
+from framecache.tree.layout import FORMS
 from framecache.tree.record import Record
 
 if TYPE_CHECKING:
@@ -147,6 +148,18 @@ class Archive:
         except OutOfReach:
             return None
         return {one[_SERIES_UID]["Value"][0]: int(one[_NUMBER]["Value"][0]) for one in shown}
+
+    def frame_in(self, record: Record, transfer_syntax_uid: str, number: int) -> bytes | None:
+        """The frame in another form than the stored one; None where the archive has it not, or not now."""
+        if transfer_syntax_uid not in FORMS:
+            return None
+        try:
+            [frame] = self._ask(lambda: self.tree().frames_in(record, transfer_syntax_uid, [number]))
+        except (NotFound, OutOfReach):
+            return None
+        self._metrics.count("archive_reads")
+        self._metrics.count("archive_bytes", len(frame))
+        return bytes(frame)
 
     def forget(self, instance: Instance) -> None:
         """Something of this version was written: what was not there may be there now."""

@@ -42,6 +42,13 @@ class FrameSources:
             record = archive.record(entry.instance, whole=whole) if archive else None
             yield ArchivedFrames(record, archive.frame, stored) if archive and record else stored()
 
+    def made(self, entry: Entry, transfer_syntax_uid: str, number: int) -> bytes | None:
+        """A frame in another form than the stored one, where the archive has it, and the stored file is far away."""
+        if self._archive is None or self._files.has_parts(entry):
+            return None
+        record = self._archive.record(entry.instance)
+        return self._archive.frame_in(record, transfer_syntax_uid, number) if record else None
+
     def _stored(self, entry: Entry, opened: ExitStack, *, whole: bool) -> FrameSource:
         reader = opened.enter_context(self._files.open(entry, whole=whole))
         return LocatedFrames(reader, self._table(entry, reader))

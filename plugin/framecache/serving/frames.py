@@ -86,7 +86,9 @@ class Frames:
     def _make(self, entry: Entry, source: FrameSource, form: Form, number: int) -> bytes:
         if self._codecs is None:
             raise CodecUnavailable('there are no helper processes: "CodecProcesses" is 0')
-        made = form.make(self._codecs, source.header(), read_frame(source, number), number)
+        made = self._sources.made(entry, form.key, number)
+        if made is None:
+            made = form.make(self._codecs, source.header(), read_frame(source, number), number)
         self._keeping.keep(entry, form.key, number, made)
         return made
 

@@ -98,6 +98,8 @@ class Collection:
 
     def _has_own_place(self, listed: Listed, records: list[Record]) -> bool:
         """Whether the same frame lies at the instance's own place, for all that need it."""
+        if listed.name in layout.FORMS:
+            return False
         if not listed.name.isdecimal():
             return True
         publication, number = self.derivation.publication, int(listed.name)

@@ -6,6 +6,7 @@ Studies and series are given by the names that `file_name` gives them.
     log/<study>/<series>/<digest>                     records of instances: immutable, created only
     log/<study>/changes/<digest>                      deletions, corrections, retractions: immutable, created only
     versions/<sha256>/<n>, all, table                 frames of a source that have no place of their own below studies/
+    versions/<sha256>/<transfer syntax>               all frames of a source in another form
     contested/<study>/<series>/<instance>             several versions of it were written, or it was moved
     summaries/<xx>/<study>/<digest>                   derived: what is known of a study
     index/<xx>-<digest>                               derived: the studies whose names hash to xx
@@ -34,6 +35,8 @@ OWN_JSON = Headers("application/json", "gzip")
 BOUNDARY = "frame-d3c1c4c07f2b4a0f9c5e"
 TRAILER = f"\r\n--{BOUNDARY}--\r\n".encode()
 BULK_DATA = Headers(f'multipart/related; type="application/octet-stream"; boundary={BOUNDARY}')
+# Of frames beside the stored ones: HTJ2K without loss, whose decoders show it while it comes (RPCL).
+FORMS = ("1.2.840.10008.1.2.4.202",)
 _BULK_DATA_PART = f"--{BOUNDARY}\r\nContent-Type: application/octet-stream\r\nContent-Length: %d\r\n\r\n".encode()
 
 
@@ -123,6 +126,11 @@ def pixel_data_uri(series: str, instance: str) -> str:
 
 def version(sha256: str, part: str | int) -> str:
     return f"versions/{sha256}/{part}"
+
+
+def form(sha256: str, transfer_syntax_uid: str) -> str:
+    """All frames of a source in another transfer syntax."""
+    return version(sha256, transfer_syntax_uid)
 
 
 def contested(path: InstancePath) -> str:

@@ -19,7 +19,7 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 from obstore.store import LocalStore, MemoryStore, ObjectStore, from_url
 
-from framecache.tree.errors import ArchiveError, Missing, Replaced, Unreachable
+from framecache.tree.errors import ArchiveError, Damaged, Missing, Replaced, Unreachable
 from framecache.tree.headers import Headers
 
 CHUNK = 5 << 20  # bytes: the smallest part of a multipart upload to S3
@@ -91,8 +91,13 @@ class Objects:
 
     def read_range(self, key: str, start: int, length: int) -> bytes:
         """Up to `length` bytes from `start`; fewer only at the end."""
-        with _errors(key):
-            return obstore.get_range(self.store, key, start=start, length=length).to_bytes()
+        try:
+            with _errors(key):
+                return obstore.get_range(self.store, key, start=start, length=length).to_bytes()
+        except Unreachable:  # so a store answers for a range behind the end (RFC 9110 section 15.5.17), too
+            if self._has(key, start + 1):
+                raise
+            return b""
 
     def read_range_of(self, key: str, start: int, length: int, e_tag: str) -> bytes:
         """The same of the version with this ETag (RFC 9110 section 13.1.1). Raises Replaced."""
@@ -104,11 +109,32 @@ class Objects:
                 raise Replaced(f"{key} was replaced") from None
 
     def read_ranges(self, key: str, starts: Sequence[int], lengths: Sequence[int]) -> list[memoryview]:
-        """Several ranges at once; near ones in one request."""
-        with _errors(key):
-            return [
-                memoryview(content) for content in obstore.get_ranges(self.store, key, starts=starts, lengths=lengths)
-            ]
+        """Several ranges at once; near ones in one request. Raises Damaged where the object cannot have them."""
+        try:
+            with _errors(key):
+                return self._ranges(key, starts, lengths)
+        except Unreachable:
+            if self._has(key, max(start + length for start, length in zip(starts, lengths, strict=True))):
+                raise
+            raise Damaged(f"{key} is cut off") from None
+
+    def _ranges(self, key: str, starts: Sequence[int], lengths: Sequence[int]) -> list[memoryview]:
+        try:
+            found = obstore.get_ranges(self.store, key, starts=starts, lengths=lengths)
+        except (ValueError, OverflowError) as error:
+            raise Damaged(f"{key} is not what its table says: {_first_line(error)}") from error
+        except BaseException as error:
+            if type(error).__name__ != "PanicException":  # no Exception, and in no module that can be imported
+                raise
+            raise Damaged(f"{key} is cut off") from None
+        return [memoryview(content) for content in found]
+
+    def _has(self, key: str, size: int) -> bool:
+        """Whether the object has so many bytes. Raises Missing, Unreachable."""
+        found = self.head(key)
+        if found is None:
+            raise Missing(f"{key} is not there")
+        return found.size >= size
 
     def chunks(self, key: str) -> Iterator[memoryview]:
         """An object of any size, chunk by chunk."""

@@ -16,6 +16,7 @@ from framecache.dicom.byte_reader import ByteReader, FileReader, MemoryReader
 from framecache.dicom.data_set import Header, read_header, read_transfer_syntax_uid
 from framecache.dicom.deflated import readable
 from framecache.dicom.fragments import item_at, read_fragments
+from framecache.dicom.frame_source import LocatedFrames
 from framecache.dicom.frame_table import Extent, Extents, FramePlace, FrameTable
 from framecache.dicom.identity import InstancePath, is_identifier
 from framecache.dicom.model.character_sets import LATIN_1
@@ -129,6 +130,11 @@ class StoredInstance:
         if table.frames_present < table.number_of_frames:
             raise BrokenPixelData(f"{table.number_of_frames - table.frames_present} frames are missing")
         return table.number_of_frames
+
+    @property
+    def frames(self) -> LocatedFrames:
+        """Its frames as they are stored. Raises NoPixelData, SourceError."""
+        return LocatedFrames(self._reader, self._located())
 
     def place(self, index: int) -> FramePlace:
         """Of the frame with this index, from 0."""

@@ -24,6 +24,7 @@ from framecache.tree.changes import Change, Correction, Dead, Deletion, Retracti
 from framecache.tree.collection import Collected, Collection
 from framecache.tree.derivation import Derivation
 from framecache.tree.errors import ArchiveError, Damaged, Missing
+from framecache.tree.forms import FormMaker, Forms
 from framecache.tree.frame_reader import FrameReader
 from framecache.tree.frame_writer import FrameWriter
 from framecache.tree.headers import Headers
@@ -60,6 +61,7 @@ class Tree:
         publication = Publication(objects, self._pool)
         self.derivation = Derivation(objects, self.layout, self.log, publication, self._pool)
         self.index = StudyIndex(objects, self.layout, self._pool)
+        self._forms = Forms(objects)
         self._reader, self._frames = FrameReader(objects, self._pool), FrameWriter(objects, self._pool)
 
     @classmethod
@@ -120,6 +122,13 @@ class Tree:
         yield from writer.add(sources)
         if derive:
             self.derive_studies(writer.studies)
+
+    def add_form(self, source: Source, maker: FormMaker) -> bool:
+        """Add the frames of a source that was added in another form, if `maker` wants them; whether that was done.
+
+        Raises SourceError, CodecError, Overloaded; nothing is written then.
+        """
+        return self._forms.write(source, maker)
 
     def delete(self, study: str, series: str = "", instance: str = "", *, reason: str) -> int:
         """Delete what is shown under these UIDs; how many instances. Raises NotFound if there are none."""
@@ -185,7 +194,8 @@ class Tree:
     def verify(self, *studies: str, find_source: FindSource = lambda _: None) -> Iterator[Finding]:
         """Read all of these studies, or of all, and compare; what is damaged is repaired from its source, and derived
         files are made anew if they are not what they should be. The findings, as they are found."""
-        verification = Verification(self.objects, self.log, self.derivation, self._reader, self._frames, self._pool)
+        parts = (self._reader, self._frames, self._forms, self._pool)
+        verification = Verification(self.objects, self.log, self.derivation, *parts)
         for study in sorted(self._named(studies)):
             yield from verification.verify(study, find_source)
             self.derive_studies({study})
@@ -285,6 +295,10 @@ class Tree:
     def begin_frames(self, record: Record, numbers: Sequence[int]) -> Callable[[], list[memoryview]]:
         """The same for whoever uses others meanwhile: what is returned waits for them, and raises."""
         return self._reader.begin(record, numbers)
+
+    def frames_in(self, record: Record, transfer_syntax_uid: str, numbers: Sequence[int]) -> list[memoryview]:
+        """Frames in another form than the stored one. Raises NotFound if the archive has none in it, Damaged."""
+        return self._forms.read(record, transfer_syntax_uid, numbers)
 
     def frame_lengths(self, record: Record) -> list[int]:
         """The bytes of each frame. Raises Damaged."""

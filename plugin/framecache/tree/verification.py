@@ -12,6 +12,7 @@ from framecache.errors import FrameCacheError, reason
 from framecache.tree import layout
 from framecache.tree.derivation import Derivation
 from framecache.tree.errors import Damaged, Missing, Unreachable
+from framecache.tree.forms import Forms
 from framecache.tree.frame_reader import FrameReader
 from framecache.tree.frame_writer import FrameWriter
 from framecache.tree.json_object import decompressed
@@ -50,6 +51,7 @@ class Verification:
     derivation: Derivation
     reader: FrameReader
     writer: FrameWriter
+    forms: Forms
     pool: Executor
 
     def verify(self, study: str, find_source: FindSource) -> Iterator[Finding]:
@@ -89,6 +91,8 @@ class Verification:
         wrong = self._what_is_wrong(record)
         if wrong:
             yield Finding("frames", key, wrong, is_repaired=self._repair(record, find_source))
+        for form in self.forms.remove_damaged(record):
+            yield Finding("frames", form, "frames in another form were damaged: they are removed", is_repaired=True)
         study = layout.file_name(record.path.study_instance_uid)
         for name in sorted(bulk_data_names(record)):
             key = layout.bulk_data(study, name)

@@ -19,6 +19,7 @@ from framecache.policy.policy import Policy
 from framecache.policy.rule import ArchiveWrite, Rule
 from framecache.shared_buffers import SharedBuffers
 from framecache.tree.errors import Unreachable
+from framecache.tree.forms import FormMaker
 from framecache.tree.tree import Tree
 
 from tests.unit.dicom_files import INSTANCE, SERIES, STUDY, native
@@ -59,7 +60,9 @@ class Site:
         *,
         usually: ArchiveWrite = "arrival",
         revives: bool = False,
+        form: FormMaker | None = None,
     ) -> None:
+        self.form = form
         self.harness = Harness(folder, WatchedStore(), FakeClock(), Policy(rules, "copy"))
         self.tree, self.is_away = Tree.open("memory://"), False
         self.ledger_path = folder / "archive.sqlite"
@@ -88,6 +91,7 @@ class Site:
             harness.clock,
             usually=usually,
             revives=revives,
+            form=self.form,
             retry_seconds=0.02,
             late_seconds=0.02,
         )

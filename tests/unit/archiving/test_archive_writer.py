@@ -24,6 +24,7 @@ from framecache.tree.tree import Tree
 from tests.unit.archiving.site import PIXELS, Site, content, path
 from tests.unit.dicom_files import INSTANCE, SERIES, STUDY
 from tests.unit.fakes import eventually, orthanc_id, uuid
+from tests.unit.tree.forms import Reversed
 
 
 @pytest.fixture
@@ -221,6 +222,35 @@ def test_a_deletion_reaches_what_a_correction_moved(site: Site, to_study: str) -
     assert site.has(2)
     site.store(1)
     assert eventually(lambda: site.harness.metrics["archive_skipped"] == 1)
+
+
+@pytest.mark.parametrize(
+    ("rule", "form", "is_added"),
+    [
+        (Rule(form="HTJ2K"), Reversed(), True),
+        (Rule(form="stored"), Reversed(), False),
+        (Rule(form="HTJ2K"), Reversed(fails_at=2), False),
+    ],
+)
+def test_a_form_is_added_where_a_rule_wants_it_and_it_can_be_made(
+    tmp_path: Path,
+    rule: Rule,
+    form: Reversed,
+    is_added: bool,  # noqa: FBT001
+) -> None:
+    site = Site(tmp_path, (rule,), form=form)
+    site.start()
+    site.store(1)
+    assert eventually(lambda: site.harness.metrics["archive_written"] == 1)
+    assert site.has(1)
+    record = site.tree.record(path(1))
+    if is_added:
+        [frame] = site.tree.frames_in(record, form.transfer_syntax_uid, [2])
+        assert bytes(frame) == PIXELS[24:48][::-1]
+    else:
+        with pytest.raises(NotFound):
+            site.tree.frames_in(record, form.transfer_syntax_uid, [2])
+    site.close()
 
 
 def test_the_local_cache_goes_first(site: Site) -> None:

@@ -14,12 +14,14 @@ from framecache.instances.frame_sources import FrameSources
 from framecache.orthanc.instance import Instance
 from framecache.telemetry.metrics import Metrics
 from framecache.threads import Desk
+from framecache.tree import layout
 from framecache.tree.errors import Unreachable
 from framecache.tree.source import Source
 from framecache.tree.tree import Tree
 
 from tests.unit.dicom_files import INSTANCE, native
 from tests.unit.fakes import PATH, UUID, FakeApi, FakeClock, stored_files, uuid
+from tests.unit.tree.forms import Reversed
 
 PIXELS = bytes(range(72))
 CONTENT = native(PIXELS)
@@ -29,7 +31,7 @@ MD5 = "0123456789abcdef0123456789abcdef"
 class Site:
     """An Orthanc without a folder, and an archive that has its instance as it was written from `attachment`."""
 
-    def __init__(self, *, together_from: int = 100) -> None:
+    def __init__(self, *, together_from: int = 100, patience: float = 10.0) -> None:
         self.api, self.clock, self.metrics, self.desk = FakeApi(), FakeClock(), Metrics(), Desk("test", 2)
         self.api.store(CONTENT)
         self.tree = Tree.open("memory://")
@@ -41,7 +43,7 @@ class Site:
             self.desk,
             self.clock,
             self.metrics,
-            patience=0.2,
+            patience=patience,
             least_for_a_frame=len(CONTENT),
             least_for_all=len(CONTENT) + 1,
         )
@@ -122,12 +124,15 @@ def test_an_archive_that_does_not_answer_is_asked_once_in_a_while(site: Site) ->
     assert site.archive.figures().error == ""
 
 
-def test_nobody_waits_long_for_a_slow_archive(site: Site) -> None:
+def test_nobody_waits_long_for_a_slow_archive() -> None:
+    site = Site(patience=0.2)
     site.opens.clear()
     assert site.frames() == FRAMES
     assert site.frames() == FRAMES
     assert not site.opens.is_set()
     site.opens.set()
+    site.tree.close()
+    site.desk.close()
 
 
 def test_an_instance_that_is_not_there_is_asked_for_once_in_a_while(site: Site) -> None:
@@ -174,3 +179,16 @@ def test_a_frame_out_of_reach_is_an_error_of_the_archive(site: Site) -> None:
     assert record is not None
     with pytest.raises(OutOfReach):
         site.archive.frame(record, 99)
+
+
+def test_a_form_comes_from_the_archive_if_it_is_there_and_whole(site: Site) -> None:
+    entry = Entry(site.instance, None, 0.0)
+    form = Reversed.transfer_syntax_uid
+    assert site.sources.made(entry, form, 2) is None
+    source = Source("one", Source.content(CONTENT).open, UUID, MD5)
+    site.tree.add_form(source, Reversed())
+    assert site.sources.made(entry, form, 2) == FRAMES[1][::-1]
+    assert site.sources.made(entry, "1.2.840.10008.1.2.5", 2) is None
+
+    site.tree.objects.replace(layout.form(site.tree.record(PATH).origin.sha256, form), b"damaged")
+    assert site.sources.made(entry, form, 2) is None

@@ -40,13 +40,19 @@ def with_document(value: int, path: InstancePath = PATH) -> Source:
     return file(value, path, EncapsulatedDocument=b"%PDF" * 10_000)
 
 
-@pytest.mark.parametrize(
-    "key", ["studies", f"studies/{STUDY}/series", f"{FRAMES}/2", "versions/", "studies/1.2.3/bulk"]
-)
-def test_what_is_damaged_is_found_and_repaired(tree: Tree, key: str) -> None:
-    add(tree, with_document(5), with_document(6, instance(6)), together_from=3 if key == "versions/" else 9)
+def cut_off(tree: Tree, key: str) -> None:
+    tree.objects.replace(key, tree.objects.read(key)[:30])
+
+
+def empty(tree: Tree, key: str) -> None:
+    """As a loss of power leaves what was just written."""
+    tree.objects.replace(key, b"")
+
+
+def check_repair(tree: Tree, key: str, spoil: Callable[[Tree, str], None], together_from: int) -> None:
+    add(tree, with_document(5), with_document(6, instance(6)), together_from=together_from)
     before = contents(tree)
-    damage(tree, next(found for found in sorted(before) if found.startswith(key)))
+    spoil(tree, next(found for found in sorted(before) if found.startswith(key) or found.endswith(f"/{key}")))
 
     findings = list(tree.verify(find_source=source_of))
     tree.gc(NOW)
@@ -55,6 +61,20 @@ def test_what_is_damaged_is_found_and_repaired(tree: Tree, key: str) -> None:
     assert all(finding.is_repaired for finding in findings)
     assert list(tree.verify()) == []
     assert contents(tree) == before
+
+
+@pytest.mark.parametrize(
+    "key", ["studies", f"studies/{STUDY}/series", f"{FRAMES}/2", "versions/", "studies/1.2.3/bulk"]
+)
+def test_what_is_damaged_is_found_and_repaired(tree: Tree, key: str) -> None:
+    check_repair(tree, key, damage, 3 if key == "versions/" else 9)
+
+
+@pytest.mark.parametrize("spoil", [cut_off, empty])
+@pytest.mark.parametrize("key", ["metadata", f"{FRAMES}/2", "all", "table", "studies/1.2.3/bulk"])
+def test_what_is_cut_off_is_found_and_repaired(tree: Tree, key: str, spoil: Callable[[Tree, str], None]) -> None:
+    key = f"{key}.gz" if key == "metadata" and tree.objects.is_folder else key
+    check_repair(tree, key, spoil, 3 if key in ("all", "table") else 9)
 
 
 def test_without_a_source_damage_is_reported(tree: Tree) -> None:

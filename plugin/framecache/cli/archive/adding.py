@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from framecache.cli.archive.forms import forms
 from framecache.cli.archive.opening import archive
 from framecache.cli.archive.outcomes import Outcomes
 from framecache.cli.errors import CommandError, ExitCode
@@ -22,7 +23,11 @@ def add(session: Session) -> ExitCode:
         if not path.exists():
             raise CommandError(f"{path} is not there", ExitCode.USAGE)
     outcomes = Outcomes()
-    with archive(session) as tree, session.output.progress() as progress:
+    with (
+        archive(session) as tree,
+        forms(tree, outcomes, wanted=session.arguments.htj2k) as add_form,
+        session.output.progress() as progress,
+    ):
         bar = progress.add_task("adding", total=None if session.output.is_json else _number(paths), unit="files")
 
         def sources() -> Iterator[Source]:
@@ -35,6 +40,7 @@ def add(session: Session) -> ExitCode:
 
         for outcome in tree.add(sources(), revive=session.arguments.revive):
             outcomes.count(outcome)
+            add_form(outcome)
     return outcomes.show(session)
 
 

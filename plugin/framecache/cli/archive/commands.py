@@ -56,6 +56,8 @@ def _imported(module: str, name: str) -> Callable[[Session], ExitCode]:
 def _add_adding(below: _Below) -> None:
     made = below.add("add", "adding", "add DICOM files, and those of folders", url=False)
     made.add_argument("paths", nargs="+", metavar="FOLDER|FILE", help="DICOM files, or folders of any shape")
+    help_ = "add HTJ2K lossless beside frames that are smaller or quicker to decode in it, too"
+    made.add_argument("--htj2k", action="store_true", help=help_)
     _to(made)
 
 

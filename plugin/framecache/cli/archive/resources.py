@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -12,6 +13,8 @@ from typing import Any
 from framecache.client.archive.archive_index import ArchiveIndex
 from framecache.client.index.local_index import LocalIndex
 from framecache.client.searching import Searching
+from framecache.codecs.same_stream import kept_as
+from framecache.codecs.targets import HTJ2K, HTJ2K_LOSSLESS, HTJ2K_LOSSLESS_RPCL
 from framecache.dicom.identity import InstancePath
 from framecache.dicom.transfer_syntax import lookup
 from framecache.dicomweb.attributes import Level
@@ -19,6 +22,7 @@ from framecache.dicomweb.frame_list import parse_frame_list
 from framecache.dicomweb.multipart import Multipart
 from framecache.dicomweb.query import parse_query
 from framecache.errors import NotFound
+from framecache.tree.record import Record
 from framecache.tree.tree import Tree
 
 _JSON = "application/dicom+json"
@@ -103,16 +107,25 @@ class Resources:
     def _metadata(self, _: Arguments, *uids: str) -> Content:
         return _json([self._tree.metadata(InstancePath(*uids))])
 
-    def _frames(self, _: Arguments, study: str, series: str, instance: str, numbers: str) -> Content:
+    def _frames(self, arguments: Arguments, study: str, series: str, instance: str, numbers: str) -> Content:
         path, wanted = InstancePath(study, series, instance), parse_frame_list(numbers)
         record = self._tree.record(path)
-        uid = record.frames_transfer_syntax_uid
+        uid, frames = self._chosen(record, wanted, str(arguments.get("accept", "")))
         part_type = f"{lookup(uid).media_type}; transfer-syntax={uid}"
         multipart = Multipart(part_type, record.origin.sha256)
         body = bytearray()
-        for frame in self._tree.frames_of(record, wanted):
+        for frame in frames:
             body += multipart.header("", len(frame), first=not body) + frame
         return Content(bytes(body + multipart.closing), multipart.content_type)
+
+    def _chosen(self, record: Record, numbers: Sequence[int], accept: str) -> tuple[str, Sequence[memoryview]]:
+        """Frames as they are stored, or in another form that the archive has, if the client names only that."""
+        stored = record.frames_transfer_syntax_uid
+        for uid in (HTJ2K_LOSSLESS_RPCL, HTJ2K_LOSSLESS, HTJ2K):
+            if uid in accept and stored not in accept:
+                with suppress(NotFound):
+                    return uid, self._tree.frames_in(record, kept_as(stored, uid), numbers)
+        return stored, self._tree.frames_of(record, numbers)
 
     def _bulk_data(self, _: Arguments, study: str, name: str) -> Content:
         return Content(self._tree.bulk_data(study, f"bulkdata/{name}"), "application/octet-stream")

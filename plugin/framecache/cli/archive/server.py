@@ -47,6 +47,8 @@ class _Request(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         address = urlsplit(self.path)
         arguments = {name: ",".join(values) for name, values in parse_qs(address.query).items()}
+        if "/frames/" in address.path:  # the header says what the parameter may say instead (PS3.18 section 8.3.3.1)
+            arguments.setdefault("accept", self.headers.get("Accept", ""))
         try:
             content = cast(ArchiveServer, self.server).resources.get(unquote(address.path), arguments)
             self._send(HTTPStatus.OK, content)

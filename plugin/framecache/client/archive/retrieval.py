@@ -9,12 +9,14 @@ from contextlib import contextmanager
 from typing import Any
 
 from framecache.client.archive.archive_collection import ArchiveCollection
+from framecache.client.archive.records import record_of
 from framecache.client.collection import DicomJson, StoredInstance
 from framecache.client.retrieval.metadata import MetadataRetrieval, part_of, range_of
 from framecache.client.retrieval.opening import Opener
 from framecache.dicom.frame_source import LocatedFrames
 from framecache.errors import NotFound
-from framecache.tree.errors import Missing
+from framecache.tree.errors import Damaged, Missing
+from framecache.tree.layout import FORMS
 
 _BULK_DATA = re.compile(r"studies/(?P<study>[^/]+)/(?P<uri>bulkdata/[0-9a-f]{64})")
 _PIXEL_DATA = frozenset({"7FE00008", "7FE00009", "7FE00010"})
@@ -42,6 +44,15 @@ class ArchiveOpener(Opener):
         del header  # it is made when it is read
         file = self._archive.rebuilt(instance, numbers)
         yield LocatedFrames(file, file)
+
+    def made(self, instance: StoredInstance, transfer_syntax_uid: str, number: int) -> bytes | None:
+        """What is damaged is made anew from the stored frame."""
+        if transfer_syntax_uid not in FORMS:
+            return None
+        try:
+            return bytes(self._archive.tree.frames_in(record_of(instance), transfer_syntax_uid, [number])[0])
+        except (NotFound, Damaged):
+            return None
 
 
 class ArchiveMetadata(MetadataRetrieval):

@@ -62,10 +62,11 @@ class FrameRetrieval:
                 for number in numbers:
                     yield FramePayload(number, form.transfer_syntax_uid, source.frame_bytes(number - 1))
                 return
-            yield from self._made(source, stored, numbers, accept, available)
+            yield from self._made(instance, source, stored, numbers, accept, available)
 
     def _made(
         self,
+        instance: StoredInstance,
         source: LocatedFrames,
         stored: Representation | None,
         numbers: Sequence[int],
@@ -80,7 +81,9 @@ class FrameRetrieval:
                 form = choose(accept, remaining, several=len(numbers) > 1).representation
                 target = kept_as(stored_uid, form.transfer_syntax_uid)
                 try:
-                    content = self._make(source, header, number, target, is_stored=target == stored_uid)
+                    content = self._opener.made(instance, target, number) or self._make(
+                        source, header, number, target, is_stored=target == stored_uid
+                    )
                     break
                 except Unwritable:
                     if position:

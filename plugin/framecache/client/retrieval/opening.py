@@ -51,6 +51,10 @@ class Opener(ForkAware):
         """The collection."""
         return self._collection
 
+    def made(self, instance: StoredInstance, transfer_syntax_uid: str, number: int) -> bytes | None:  # noqa: ARG002
+        """The frame in another form than the stored one, if the collection has that as well."""
+        return None
+
     def with_instance(self, path: InstancePath, answer: Callable[[StoredInstance], _Result]) -> _Result:
         """What `answer` makes of the instance; of what is there now, if it was replaced. Raises NotFound."""
         for attempt in range(_ATTEMPTS):

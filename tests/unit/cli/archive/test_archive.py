@@ -12,6 +12,7 @@ import pytest
 import requests
 from framecache.cli.archive.resources import Resources
 from framecache.cli.archive.server import ArchiveServer
+from framecache.codecs.targets import HTJ2K_LOSSLESS, HTJ2K_LOSSLESS_RPCL
 from framecache.dicom.identity import InstancePath
 from framecache.errors import BadRequest, NotFound
 from framecache.tree.layout import frame
@@ -57,6 +58,24 @@ def test_dicom_files_of_folders_are_added_and_others_are_counted(files: Path, tm
         0,
         {"Added": 2, "Replaced": 0, "Unchanged": 0, "NotDicom": 1, "Skipped": {}},
     )
+
+
+def test_htj2k_is_added_beside_the_stored_frames_and_served_to_who_asks_for_it(
+    files: Path, archive: str, command: Command
+) -> None:
+    assert command("archive", "add", str(files), "--to", archive, "--htj2k", "--json").json["HTJ2K"] == 2
+    again = command("archive", "add", str(files), "--to", archive, "--htj2k", "--json").json
+    assert (again["Unchanged"], "HTJ2K" in again) == (2, False)
+    frames = f"studies/{STUDY}/series/{SERIES}/instances/{INSTANCE}/frames/2"
+    with serving(archive) as url:
+        types = {
+            uid: requests.get(
+                f"{url}/{frames}", headers={"Accept": f"multipart/related; transfer-syntax={uid}"}, timeout=5
+            )
+            for uid in (HTJ2K_LOSSLESS, HTJ2K_LOSSLESS_RPCL, "*")
+        }
+    assert [uid.encode() in answer.content for uid, answer in types.items()] == [True, True, False]
+    assert [b"\xff\x4f\xff\x51" in answer.content for answer in types.values()] == [True, True, False]
 
 
 def test_what_is_there_is_not_added_again(archive: str, files: Path, command: Command) -> None:

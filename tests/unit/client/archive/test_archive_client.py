@@ -35,6 +35,7 @@ from pydicom.uid import JPEG2000Lossless
 from dev.s3 import S3Server
 from tests.unit.client.instances import data_set_of, stored, uids, values
 from tests.unit.dicom_files import EXPLICIT, IMPLICIT, encoded
+from tests.unit.tree.forms import Reversed
 
 INSTANCE = "00080018"
 
@@ -276,3 +277,17 @@ def test_the_same_is_found_as_in_a_folder(client: DICOMs3Client, tmp_path: Path)
             for result in (*found, *expected):
                 result.pop("00081190"), result.pop("00083002", None)
             assert sorted(found, key=str) == sorted(expected, key=str)
+
+
+def test_frames_are_taken_in_another_form_that_the_archive_has(url: str, client: DICOMs3Client) -> None:
+    form = Reversed.transfer_syntax_uid
+    [stored_frame] = client.retrieve_instance_frames(*uids(1, 1, 1), [1])
+    with open_tree(url) as tree:
+        tree.add_form(Source.content(stored(1, 1, 1)), Reversed())
+    frames = {
+        instance: client.retrieve_instance_frames(*instance, [1], media_types=(("image/jphc", form),))[0]
+        for instance in (uids(1, 1, 1), uids(2, 1, 1))
+    }
+    archived, made = frames.values()
+    assert archived == stored_frame[::-1]
+    assert made.startswith(b"\xff\x4f\xff\x51")
