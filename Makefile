@@ -55,7 +55,7 @@ audit: ## look for known advisories about the pinned packages
 
 lock: ## pin the newest versions of all requirements
 	$(BOOTSTRAP)
-	@cd requirements && for name in plugin otel archive cluster dev clients s3; do \
+	@cd requirements && for name in plugin otel archive cluster cli dev clients s3; do \
 	  UV_CUSTOM_COMPILE_COMMAND='make lock' ../$(BIN)/uv pip compile --quiet --upgrade --universal --fork-strategy fewest \
 	    --python-version 3.11 --generate-hashes --no-emit-index-url $$name.in --output-file $$name.txt || exit 1; \
 	done

@@ -1,7 +1,7 @@
 """Download the wheels that docker/Dockerfile installs, for an image build that reaches no package index.
 
 Run by `make wheels` with the virtual environment's Python, whose pip does the work: for each Python that an Orthanc
-image may embed, what requirements/plugin.txt and otel.txt lock, checked against their hashes, into docker/wheels.
+image may embed, what the lock files below requirements pin, checked against their hashes, into docker/wheels.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-LOCKS = (CHECKOUT / "requirements/plugin.txt", CHECKOUT / "requirements/otel.txt")
+LOCKS = tuple(CHECKOUT / f"requirements/{name}.txt" for name in ("plugin", "archive", "cli", "cluster", "otel"))
 WHEELS = CHECKOUT / "docker/wheels"
 
 PYTHON_VERSIONS = ("3.13", "3.14")

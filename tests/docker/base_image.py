@@ -1,4 +1,7 @@
-"""The image that the tests deploy on: Debian's Orthanc in the shape of orthancteam/orthanc (see orthancteam/)."""
+"""The images that the tests deploy on: one of Debian's packages, in the shape of orthancteam/orthanc and others.
+
+The folders beside this file (orthancteam, postgres, nginx) say what stands in for what.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +21,14 @@ CLUSTER = ("orthanc-postgresql", "postgresql-18", "nginx-light", "curl")
 PACKAGES = (*ORTHANC, *CLUSTER)
 
 
-def base_image() -> str:
-    """Build the image, from Debian's packages if the engine does not have them already, and return its tag."""
-    tag = "framecache-test-base"
+def stand_in(name: str) -> str:
+    """Build the image of the folder `name`, from Debian's packages if the engine does not have them already.
+
+    Returns its tag.
+    """
+    tag = f"framecache-test-{name}"
     build = ["docker", "build", "--quiet", "--build-arg", f"DEBIAN_IMAGE={debian_image()}", "--tag", tag]
-    run([*build, str(Path(__file__).parent / "orthancteam")], failure="the test's base image cannot be built")
+    run([*build, str(Path(__file__).parent / name)], failure=f"the test's image {name} cannot be built")
     return tag
 
 
@@ -38,7 +44,7 @@ def debian_image() -> str:
 
 
 def unpack_debian(archive: Path) -> None:
-    """Put a minimal Debian with Orthanc into the tar file `archive`, about 420 MB."""
+    """Put a minimal Debian with Orthanc, PostgreSQL and nginx into the tar file `archive`, about 570 MB."""
     # The Release file of a suite in the making may be past its Valid-Until.
     options = ["--variant=minbase", '--aptopt=Acquire::Check-Valid-Until "false"', f"--include={','.join(PACKAGES)}"]
     failure = f"the Debian mirror {mirror()} did not give {SUITE}: check the network or set DEBIAN_MIRROR"

@@ -13,7 +13,7 @@ from pytest_docker.plugin import Services
 
 from dev.console import CHECKOUT, SetupError
 from dev.orthanc_server import free_port
-from tests.docker.base_image import base_image
+from tests.docker.base_image import stand_in
 from tests.docker.deployment import Deployment
 from tests.docker.engine import compose_command, docker_engine, in_ci
 
@@ -37,10 +37,11 @@ def choose_settings() -> dict[str, str]:
     """ORTHANC_IMAGE may name an image that the engine can pull, to test that one."""
     subprocess.run([sys.executable, str(CHECKOUT / "docker/wheels.py")], check=True)
     return {
-        "ORTHANC_IMAGE": os.environ.get("ORTHANC_IMAGE") or base_image(),
+        "ORTHANC_IMAGE": os.environ.get("ORTHANC_IMAGE") or stand_in("orthancteam"),
         "ORTHANC_PASSWORD": secrets.token_urlsafe(),
         "HTTP_PORT": str(free_port()),
-        "FRAMECACHE_EXTRA": "otel",
+        # The same as the cluster's: Docker makes one layer for both.
+        "FRAMECACHE_EXTRA": "archive cluster cli otel",
         "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9",
     }
 

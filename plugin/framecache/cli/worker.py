@@ -23,6 +23,7 @@ def worker(session: Session) -> ExitCode:
         storage=Path(arguments.storage) if arguments.storage else None,
         bucket=arguments.bucket,
         concurrency=arguments.concurrency,
+        alive=Path(arguments.alive) if arguments.alive else None,
         begins=[kind for kind in ("export", "verify", "gc") if getattr(arguments, kind)],
     )
     stopping = threading.Event()

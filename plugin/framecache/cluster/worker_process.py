@@ -34,7 +34,8 @@ _PATIENCE = 300.0  # seconds for the pieces at work
 class WorkerOptions:
     """Where it reads and writes. `storage` and `bucket` are where Orthanc's files are; without, Orthanc is asked.
 
-    `begins` are the kinds of work that it begins if nobody has, or once more if they are done.
+    `begins` are the kinds of work that it begins if nobody has, or once more if they are done. The file `alive` is
+    touched while the shared database answers.
     """
 
     orthanc: Sequence[str]
@@ -44,6 +45,7 @@ class WorkerOptions:
     bucket: str
     concurrency: int
     begins: Sequence[str]
+    alive: Path | None = None
 
 
 def work_until(
@@ -68,7 +70,7 @@ def work_until(
             queue.begin(kind, resume=True)
         work = SharedWork(database, queue, concurrency=options.concurrency)
         work.start()
-        _report_until(stopping, queue, report)
+        _report_until(stopping, queue, report, options.alive)
         work.stop()
         work.join(_PATIENCE)
     database.close()
@@ -81,20 +83,24 @@ def _bucket(options: WorkerOptions) -> StorageBucket | None:
     return StorageBucket(ObjectStore(options.bucket), desk, time, Metrics())
 
 
-def _report_until(stopping: threading.Event, queue: PieceQueue, report: Callable[[str], None]) -> None:
+def _report_until(
+    stopping: threading.Event, queue: PieceQueue, report: Callable[[str], None], alive: Path | None
+) -> None:
     """A line whenever something has changed."""
     last = ""
     while not stopping.wait(_LOOK_SECONDS if last else 0.1):
-        if (line := _progress(queue)) != last:
+        if (line := _progress(queue, alive)) != last:
             report(line)
             last = line
 
 
-def _progress(queue: PieceQueue) -> str:
+def _progress(queue: PieceQueue, alive: Path | None) -> str:
     try:
         jobs = [job for kind in queue.kinds if (job := queue.jobs.find(kind)) is not None]
     except DatabaseError as error:
         return str(error)
+    if alive is not None:
+        alive.touch()
     return "; ".join(map(_described, jobs)) or "waiting: nobody has begun anything"
 
 

@@ -27,9 +27,13 @@ ENABLING = {
     "DICOM_WEB_PLUGIN_ENABLED": ("libOrthancDicomWeb.so", "DicomWeb"),
     "GDCM_PLUGIN_ENABLED": ("libOrthancGdcm.so", "Gdcm"),
     "OHIF_PLUGIN_ENABLED": ("libOrthancOHIF.so", "Ohif"),
+    "POSTGRESQL_PLUGIN_ENABLED": ("libOrthancPostgreSQLIndex.so", "PostgreSQL"),
     "PYTHON_PLUGIN_ENABLED": ("libOrthancPython.so", "PythonScript"),
 }
 """Environment variable: the plugin's library, and the key of the configuration that enables it too."""
+
+SPELLED = {"Postgresql": "PostgreSQL"}
+"""The image knows the keys of this section by name that docker-compose.cluster.yml sets, and no others."""
 
 Configuration = dict[str, Any]
 
@@ -50,7 +54,8 @@ def from_environment(environment: Mapping[str, str]) -> Iterator[Configuration]:
     for name, text in environment.items():
         if name.startswith("ORTHANC__"):
             words = name.removeprefix("ORTHANC__").split("__")
-            yield nested(["".join(part.capitalize() for part in word.split("_")) for word in words], parsed(text))
+            keys = ["".join(part.capitalize() for part in word.split("_")) for word in words]
+            yield nested([SPELLED.get(key, key) for key in keys], parsed(text))
 
 
 def nested(keys: list[str], value: object) -> Configuration:
