@@ -198,8 +198,9 @@ class SharedBackfill:
 
 def _counts(job: SharedJob, at_work: Mapping[str, int]) -> PieceCounts:
     """A piece that has just ended may still be at work, and one that is done twice counts once."""
-    running = min(at_work.get(job.kind, 0), job.unfinished)
-    return PieceCounts(job.kind, job.unfinished - running, running, job.done, job.failed)
+    unfinished = 0 if job.state == "done" else job.unfinished  # a cancelled run is done
+    running = min(at_work.get(job.kind, 0), unfinished)
+    return PieceCounts(job.kind, unfinished - running, running, job.done, job.failed)
 
 
 def _progress(job: SharedJob) -> SharedProgress:
