@@ -79,3 +79,4 @@ def stock(suite: str, folder: Path) -> Iterator[HttpClient]:
         for stored in STORED:
             client.store(stored.file()).raise_for_status()
         yield client
+        server.kill()  # an end takes seconds, and is not the point

@@ -46,7 +46,6 @@ def test_what_happened_while_the_plugin_was_off_is_caught_up(suite: str, tmp_pat
         assert archive.store(with_other_pixels(samples[1]), cached=False) == overwritten
         archive.post(f"/instances/{compressed.orthanc_id}/attachments/dicom/compress", {})
         archive.delete(f"/instances/{deleted.orthanc_id}")
-        stop(archive.server)
     with running(suite, tmp_path, in_order=False) as archive:
         for instance in (stored, overwritten):
             archive.wait_until_cached(instance)
@@ -130,7 +129,6 @@ def test_an_older_copy_of_the_database_is_taken_as_it_is(suite: str, tmp_path: P
 def test_the_archive_from_before_the_plugin_is_left_alone_until_it_is_warmed(suite: str, tmp_path: Path) -> None:
     with running(suite, tmp_path, OFF, in_order=False) as archive:
         old = [archive.store(replace(SMALL, seed=seed), cached=False) for seed in range(40, 43)]
-        stop(archive.server)
     with running(suite, tmp_path, in_order=False) as archive:
         archive.store(replace(SMALL, seed=49))
         assert [archive.progress(instance)["State"] for instance in old] == ["not cached"] * 3

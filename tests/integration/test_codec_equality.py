@@ -78,6 +78,7 @@ class Transcoder:
 def orthanc(suite: str, folder: Path) -> Iterator[Transcoder]:
     with OrthancServer(suite, folder / "transcoder", CONFIGURATION, plugins=("OrthancGdcm",)) as server:
         yield Transcoder(server.url)
+        server.kill()  # an end takes seconds, and is not the point
 
 
 def to_explicit(frame: Frame) -> bytes:

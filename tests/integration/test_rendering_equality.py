@@ -85,6 +85,7 @@ def stock(suite: str, folder: Path, instances: dict[str, Dataset]) -> Iterator[S
         for data_set in instances.values():
             stock.store(data_set)
         yield stock
+        server.kill()  # an end takes seconds, and is not the point
 
 
 class Stock:

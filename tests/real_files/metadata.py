@@ -146,6 +146,7 @@ class StockServer:
 def stock_server(suite: str, folder: Path) -> Iterator[StockServer]:
     with OrthancServer(suite, folder, CONFIGURATION, plugins=stock.PLUGINS) as server:
         yield StockServer(server.url)
+        server.kill()  # an end takes seconds, and is not the point
 
 
 def _findings(name: str, stocks: Mapping[str, Any], own: Mapping[str, Any], place: str) -> Iterator[Finding]:

@@ -55,6 +55,7 @@ def orthanc(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     configuration["BuiltinDecoderTranscoderOrder"] = "Before"
     with OrthancServer(request.param, tmp_path_factory.mktemp(request.param), configuration) as server:
         yield server
+        server.kill()  # an end takes seconds, and is not the point
 
 
 @pytest.fixture(scope="module")
