@@ -25,14 +25,15 @@ OTHERS = ("stock", "without the plugin")
 
 
 def readme_table(lines: Sequence[Line]) -> str:
-    """The README's figures."""
-    rows = [
-        [name, *_figures(line)]
+    """The README's figures; "" as long as one of them is missing."""
+    chosen = {
+        name: line
         for name, beginning in IN_README.items()
         for line in lines
         if line.suite == "forky" and line.row.what.startswith(beginning) and _is_of_stock(line)
-    ]
-    return table([HEAD, "cache", "stock plugin", ""], rows)
+    }
+    rows = [[name, *_figures(line)] for name, line in chosen.items() if line.ratio is not None]
+    return table([HEAD, "cache", "stock plugin", ""], rows) if len(rows) == len(IN_README) else ""
 
 
 def _is_of_stock(line: Line) -> bool:
@@ -45,7 +46,7 @@ def metadata_table(lines: Iterable[Line]) -> str:
     rows = [
         [line.row.what.removeprefix("metadata of "), line.suite, *_figures(line)]
         for line in lines
-        if line.row.what.startswith("metadata of ")
+        if line.row.what.startswith("metadata of ") and line.ratio is not None
     ]
     return table(["metadata of", "Orthanc", "cache", "stock plugin", ""], rows)
 
@@ -71,7 +72,9 @@ TABLES: dict[Path, Callable[[Sequence[Line]], str]] = {README: readme_table, MET
 
 
 def with_figures(document: str, content: str) -> str:
-    """The document with `content` between the marks."""
+    """The document with `content` between the marks, if there is any."""
+    if not content:
+        return document
     place = re.compile(r"(<!-- bench: [^\n]*-->\n).*?(\n<!-- end of bench -->)", re.DOTALL)
     return place.sub(lambda found: f"{found[1]}{content}{found[2]}", document)
 

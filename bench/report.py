@@ -89,8 +89,12 @@ class Report:
         return "\n\n".join(parts) + "\n"
 
     def _runs(self) -> Iterator[str]:
+        known = dict[str, str]()
         for number, run in enumerate(self.results.runs, 1):
-            facts = [f"- {name}: {value}" for name, value in {**run.machine, **run.versions}.items()]
+            found = {**run.machine, **run.versions}
+            # Of a later run, what is no longer as before.
+            facts = [f"- {name}: {value}" for name, value in found.items() if known.get(name) != value]
+            known = found
             head = f"Run {number}: {run.date}, {self.results.minutes(run):.0f} minutes"
             yield "\n".join([head, "", *facts])
 
