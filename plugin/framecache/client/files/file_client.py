@@ -67,10 +67,10 @@ class DICOMfileClient(CollectionClient):
             return self._files.update(progress)
 
     def export_index(self, path: Path | str) -> int:
-        """Write the index to the file `path`, as JSON lines (.jsonl) or Parquet (.parquet); of how many instances.
+        """Write the index to the file `path`, as JSON lines (.jsonl), Parquet (.parquet) or a DICOM Inventory (.dcm).
 
-        Raises InvalidRequestError for another suffix, UnreachableError where it cannot be written, ImportError where
-        pyarrow, which is in the extra `parquet`, is missing.
+        Returns of how many instances. Raises InvalidRequestError for another suffix, UnreachableError where it cannot
+        be written, ImportError where pyarrow, which is in the extra `parquet`, is missing.
         """
         with as_client_errors(self.base_url):
             return self._files.export_index(Path(path))

@@ -17,6 +17,7 @@ from framecache.client.files.importing import Imported, Importer
 from framecache.client.files.scanning import Progress, Report, Scanner, version_of
 from framecache.client.files.storing import FileStore
 from framecache.client.forks import FORKS, ForkAware
+from framecache.client.index import inventory
 from framecache.client.index.entries import entry_of, row_of
 from framecache.client.index.exchange import read_rows, write_rows
 from framecache.client.index.local_index import LocalIndex, is_unicode
@@ -85,8 +86,13 @@ class FileCollection(ForkAware):
             return Scanner(self._folder, self._index, self._contents, report).scan()
 
     def export_index(self, path: Path) -> int:
-        """Write the index to a file of rows; how many. Raises BadRequest, ImportError, OSError, as write_rows."""
+        """Write the index to a file of rows, or as a DICOM Inventory; of how many instances.
+
+        Raises BadRequest, ImportError, OSError, as write_rows.
+        """
         entries = (one for one in self._index.entries() if is_unicode(one.location))
+        if path.suffix == inventory.SUFFIX:
+            return inventory.write_inventory(path, entries, self._folder.as_uri())
         return write_rows(path, map(row_of, entries))
 
     def import_index(self, path: Path) -> Imported:

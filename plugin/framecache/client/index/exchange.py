@@ -25,7 +25,7 @@ def write_rows(path: Path, rows: Iterable[Row]) -> int:
     another suffix, ImportError without pyarrow, OSError.
     """
     write: Callable[[Path, Iterable[Row]], int] = _format_of(path, {".jsonl": _write_json, ".parquet": _write_parquet})
-    with _replaced(path) as written:
+    with replaced(path) as written:
         return write(written, rows)
 
 
@@ -42,7 +42,8 @@ def _format_of(path: Path, formats: dict[str, Any]) -> Any:
 
 
 @contextmanager
-def _replaced(path: Path) -> Iterator[Path]:
+def replaced(path: Path) -> Iterator[Path]:
+    """A file to write, which becomes `path` when it is complete; with mode 0600."""
     descriptor, name = tempfile.mkstemp(prefix=".framecache-", dir=path.parent)
     os.close(descriptor)
     try:
