@@ -6,6 +6,7 @@ import fcntl
 import http.client
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -173,9 +174,12 @@ def hold(lock: IO[str], folder: Path) -> None:
 
 
 def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    """One below those that the system gives to connections and to who asks for any: they do not take it meanwhile."""
+    while True:
+        port = 10_000 + secrets.randbelow(22_768)
+        with socket.socket() as listener, suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            return port
 
 
 def refuse_taken_port(port: int) -> None:

@@ -142,6 +142,6 @@ def test_it_serves_until_it_is_told_to_end(end: signal.Signals, tmp_path: Path) 
     assert answers(port)
     process.send_signal(end)
 
-    assert "Orthanc is stopped." in process.communicate(timeout=30)[0]
+    assert "Orthanc is stopped." in process.communicate(timeout=120)[0]
     assert process.returncode == 0
     assert not answers(port)

@@ -15,7 +15,7 @@ from tests.unit.fakes import orthanc_id
 
 STUDY, SERIES = orthanc_id(1), orthanc_id(2)
 FRAME = b"x" * 1000
-STOCK_SECONDS = 0.05
+STOCK_SECONDS = 0.1
 
 Answer = Callable[[Request], Reply]
 
@@ -53,7 +53,7 @@ def test_both_routes_are_asked_and_compared(orthanc: FakeOrthanc, command: Comma
     told = done.json
     assert done.code == 0
     assert (told["Study"], told["Frames"], told["AnswerBytes"]) == (STUDY, 3, len(FRAME))
-    assert told["Cache"]["Hits"] == told["Cache"]["Answers"] > told["Stock"]["Answers"] >= 20
+    assert told["Cache"]["Hits"] == told["Cache"]["Answers"] > told["Stock"]["Answers"] > 0
     assert told["Stock"]["MedianSeconds"] >= STOCK_SECONDS > told["Cache"]["MedianSeconds"]
     assert told["Ratio"]["Median"] == pytest.approx(
         told["Stock"]["MedianSeconds"] / told["Cache"]["MedianSeconds"], abs=0.01
