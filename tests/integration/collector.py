@@ -21,6 +21,7 @@ class Collector:
     service: str
     spans: list[Span] = field(default_factory=list)
     services: set[str] = field(default_factory=set)
+    nodes: set[str] = field(default_factory=set)
     headers: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -41,7 +42,9 @@ class Collector:
 
     def take(self, body: bytes) -> None:
         for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
-            self.services |= {a.value.string_value for a in resource.resource.attributes if a.key == "service.name"}
+            told = {one.key: one.value.string_value for one in resource.resource.attributes}
+            self.services.add(told["service.name"])
+            self.nodes.add(told["service.instance.id"])
             self.spans += [span for scope in resource.scope_spans for span in scope.spans]
 
 

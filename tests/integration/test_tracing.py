@@ -153,6 +153,7 @@ def test_the_environment_is_heeded_and_orthanc_itself_imports_nothing(collector:
     arrived(collector, "GET frames")
 
     assert (collector.services, collector.headers["x-tenant"]) == ({collector.service}, "radiology")
+    assert [name.rpartition("@")[2] for name in collector.nodes] == [socket.gethostname()]
     assert [name for name in archive.get_json("/modules") if name.partition(".")[0] in SDK] == []
     assert "tracing" not in archive.log
 
