@@ -47,7 +47,7 @@ class DICOMs3Client(CollectionClient):
         is no archive, ForbiddenError, UnreachableError.
         """
         check_url(url)
-        path = None if in_memory else _index_path(url, db_dir)
+        path = None if in_memory else _index_path(url, db_dir, options or {})
         base_url = url.rstrip("/")
         with as_client_errors(url):
             self._objects = _collection(base_url, path, options or {}, is_read_only=readonly)
@@ -102,12 +102,20 @@ def _beside(path: Path | None) -> Path | None:
     return path and path.with_name(f"{path.stem}-objects.sqlite")
 
 
-def _index_path(url: str, db_dir: Path | str | None) -> Path | None:
+def _servers(options: Mapping[str, Any]) -> list[str]:
+    """What the same URL means different buckets by: the servers and accounts that obstore is told."""
+    told = {name.lower(): value for name, value in {**os.environ, **options}.items()}
+    named = {name: value for name, value in told.items() if name.endswith(("endpoint", "endpoint_url", "account_name"))}
+    return [f"{name}={value}" for name, value in sorted(named.items())]
+
+
+def _index_path(url: str, db_dir: Path | str | None, options: Mapping[str, Any]) -> Path | None:
     """One for each archive; None where no folder for it can be written."""
     try:
         folder = Path(db_dir) if db_dir is not None else default_index_path(Path()).parent
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except (OSError, RuntimeError):  # the latter where the user has no home, as in containers
         return None
-    name = hashlib.sha256(f"archive {url.rstrip('/')}".encode()).hexdigest()[:32]
+    place = " ".join(["archive", url.rstrip("/"), *([] if url.startswith("file:") else _servers(options))])
+    name = hashlib.sha256(place.encode()).hexdigest()[:32]
     return folder / f"{name}.sqlite" if os.access(folder, os.W_OK) else None

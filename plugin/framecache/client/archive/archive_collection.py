@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -65,7 +65,8 @@ class ArchiveCollection:
     def open(self, instance: StoredInstance, wanted: Sequence[Extent] | None = None) -> Iterator[ByteReader]:
         """Its file, rebuilt; where its frames lie in it is not known before."""
         del wanted
-        yield self.rebuilt(instance)
+        with closing(self.rebuilt(instance)) as file:
+            yield file
 
     def rebuilt(self, instance: StoredInstance, numbers: Sequence[int] | None = None) -> RebuiltFile:
         """Its file; `numbers` are those of the frames that will be read."""

@@ -54,12 +54,15 @@ class ArchiveIndex:
         self._shards: dict[str, tuple[str, Mapping[str, _Listed]]] = {}
         self._studies: dict[str, _Listed] = {}
         self._loaded: dict[str, str] = {}
+        self._stale: dict[str, str] = {}  # studies that are not known to be read, and what they consist of
         self._views: BoundedDict[str, tuple[str, Mapping[InstancePath, Shown]]] = BoundedDict(_MOST_VIEWS)
 
     def search(self, query: Query, base_url: str) -> list[DicomJson]:
         """The results, after all studies that may match were read."""
         self.refresh(self._refresh_seconds)
-        self._load([study for study, listed in self._studies.items() if _may_match(query, listed["attributes"])])
+        with self._lock:
+            stale = [study for study in self._stale if _may_match(query, self._studies[study]["attributes"])]
+        self._load(stale)
         return self._index.search(query, base_url)
 
     def find(self, study: str | None, series: str | None, instance: str | None) -> Iterator[StoredInstance]:
@@ -67,10 +70,11 @@ class ArchiveIndex:
         self.refresh(self._refresh_seconds)
         if study is not None and file_name(study) not in self._studies:
             self.refresh(0)
-        self._load(list(self._studies) if study is None else [file_name(study)])
+        self._load(list(self._stale) if study is None else [file_name(study)])
         found = list(self._index.find(study, series, instance)) if instance else None
         if found == []:
             self.refresh(0)
+            self._doubt(file_name(study or ""))  # another process may have forgotten it
             self._load([file_name(study or "")])
             found = None
         return iter(found) if found is not None else self._index.find(study, series, instance)
@@ -92,10 +96,16 @@ class ArchiveIndex:
         with self._lock:
             if time.monotonic() - self._refreshed < seconds:
                 return
-            self._shards = self._current_shards()
-            self._studies = {study: one for _, listed in self._shards.values() for study, one in listed.items()}
-            self._forget(self._index.directories() - self._studies.keys())
+            shards = self._current_shards()
+            if shards != self._shards or not self._refreshed > float("-inf"):
+                self._take(shards)
             self._refreshed = time.monotonic()
+
+    def _take(self, shards: dict[str, tuple[str, Mapping[str, _Listed]]]) -> None:
+        self._shards = shards
+        self._studies = {study: one for _, listed in shards.values() for study, one in listed.items()}
+        self._forget(self._index.directories() - self._studies.keys())
+        self._stale = {study: one["of"] for study, one in self._studies.items() if self._loaded.get(study) != one["of"]}
 
     def _current_shards(self) -> dict[str, tuple[str, Mapping[str, _Listed]]]:
         """No shard is empty: one that was read as such was replaced after it was listed."""
@@ -120,13 +130,23 @@ class ArchiveIndex:
             return
         with self._index.writing() as writer:
             for study in studies:
-                self._loaded.pop(study, None)
+                self._doubt(study)
                 writer.remove_directory(study)
 
-    def _load(self, studies: list[str]) -> None:
+    def _doubt(self, study: str) -> None:
         with self._lock:
-            stale = {study: self._studies[study]["of"] for study in studies if study in self._studies}
-            stale = {study: of for study, of in stale.items() if self._version(study) != of}
+            self._loaded.pop(study, None)
+            if study in self._studies:
+                self._stale[study] = self._studies[study]["of"]
+
+    def _load(self, studies: list[str]) -> None:
+        if self._stale.keys().isdisjoint(studies):  # without a lock, as of nearly all that many threads ask for
+            return
+        with self._lock:
+            unsure = {study: self._stale[study] for study in studies if study in self._stale}
+            stale = {study: of for study, of in unsure.items() if self._version(study) != of}
+            for study in unsure.keys() - stale.keys():
+                del self._stale[study]
             with ThreadPoolExecutor(_READS_AT_ONCE, "framecache-archive-index") as pool:
                 views = pool.map(self._tree.derivation.view, stale) if stale else iter(())
                 for (study, of), view in zip(stale.items(), views, strict=True):
@@ -147,6 +167,7 @@ class ArchiveIndex:
                 name = f"{file_name(one.path.series_instance_uid)}:{file_name(one.path.sop_instance_uid)}"
                 writer.put(study, name, IndexedFile(one.record.origin.size, of, ""), row_of(one))
         self._loaded[study] = of
+        self._stale.pop(study, None)
 
 
 def _may_match(query: Query, attributes: Mapping[str, Any]) -> bool:

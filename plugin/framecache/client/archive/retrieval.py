@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 from framecache.client.archive.archive_collection import ArchiveCollection
@@ -42,8 +42,8 @@ class ArchiveOpener(Opener):
     ) -> Iterator[LocatedFrames]:
         """The frames of an instance. Raises SourceError, NoPixelData."""
         del header  # it is made when it is read
-        file = self._archive.rebuilt(instance, numbers)
-        yield LocatedFrames(file, file)
+        with closing(self._archive.rebuilt(instance, numbers)) as file:
+            yield LocatedFrames(file, file)
 
     def made(self, instance: StoredInstance, transfer_syntax_uid: str, number: int) -> bytes | None:
         """What is damaged is made anew from the stored frame."""
