@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
@@ -17,14 +16,15 @@ from framecache.dicom.frame_table import FramePlace
 from framecache.dicom.identity import InstancePath
 from framecache.dicom.transfer_syntax import lookup
 from framecache.tree import layout
+from framecache.tree.buffers import Buffers
 from framecache.tree.headers import Headers
 from framecache.tree.layout import TRAILER, part_header
 from framecache.tree.objects import Listed, Objects
 from framecache.tree.record import StoredFrame
 from framecache.tree.source import StoredInstance
 
-LARGE = 12 << 20  # bytes: frames from this length on are streamed, one at a time
-IN_FLIGHT = 24 << 20  # bytes of objects that are being written
+LARGE = 40 << 20  # bytes: frames from this length on are streamed
+IN_FLIGHT = 32 << 20  # bytes of objects that are being written
 # Of a table: where the frame begins in the object of all frames, its length, its xxh3-64, and where it begins in the
 # stored file if it lies there in one run.
 ROW = Struct("<QQQQ")
@@ -33,29 +33,22 @@ NOWHERE = 2**64 - 1
 _OLD = timedelta(hours=6)
 
 
-class Budget:
-    """So many bytes at once; more than all of them only alone."""
-
-    def __init__(self, most: int) -> None:
-        self._most, self._taken, self._changed = most, 0, threading.Condition()
-
-    def take(self, size: int) -> None:
-        with self._changed:
-            self._changed.wait_for(lambda: self._taken == 0 or self._taken + size <= self._most)
-            self._taken += size
-
-    def give_back(self, size: int) -> None:
-        with self._changed:
-            self._taken -= size
-            self._changed.notify_all()
-
-
 @dataclass(frozen=True, slots=True)
 class Written:
-    """Frames whose objects are being written: all that is pending has to be done before a record names them."""
+    """Objects that are being written: frames, then others. All has to be done before a record names them.
 
-    frames: tuple[StoredFrame, ...]
-    pending: tuple[Future[None], ...]
+    `is_at_place` if the frames were to lie below the instance's own path.
+    """
+
+    frames: tuple[Future[StoredFrame], ...] = ()
+    others: tuple[Future[None], ...] = ()
+    is_at_place: bool = False
+
+    def result(self) -> tuple[StoredFrame, ...]:
+        """The frames. Raises SourceError, Unreachable, whatever went wrong."""
+        for other in self.others:
+            other.result()
+        return tuple(frame.result() for frame in self.frames)
 
 
 class FrameWriter:
@@ -63,26 +56,24 @@ class FrameWriter:
     is noted as contested, and keeps its frame under its own checksum."""
 
     def __init__(self, objects: Objects, pool: Executor) -> None:
-        self._objects, self._pool, self._budget = objects, pool, Budget(IN_FLIGHT)
+        self._objects, self._pool = objects, pool
+        self._buffers = Buffers(IN_FLIGHT, reuse=objects.is_folder)
 
     def write(self, instance: StoredInstance, *, is_first: bool) -> Written:
         """Each frame an object; below the instance's own path if it is the `is_first` version that is known of it.
 
-        Raises SourceError, Unreachable.
+        Stores create an object only where there is none if they get it at once. Frames that are too large for that
+        have no place of their own from the start: whoever derives the study puts them there. Raises SourceError,
+        Unreachable.
         """
-        frames: list[StoredFrame] = []
-        pending: list[Future[None]] = []
-        if not is_first:
+        places = [instance.place(index) for index in range(instance.number_of_frames)]
+        is_at_place = is_first and all(place.length < LARGE for place in places)
+        if not is_at_place:
             self._contest(instance.path)
-        for number in range(1, instance.number_of_frames + 1):
-            place = instance.place(number - 1)
-            if place.length >= LARGE:
-                frames.append(self._stream(instance, number, place, is_first=is_first))
-                continue
-            frame, body = _body(instance, place)
-            frames.append(frame)
-            pending.append(self._put(instance, number, body, is_first=is_first))
-        return Written(tuple(frames), tuple(pending))
+        put = self._put_at_place if is_at_place else self._put
+        return Written(
+            tuple(put(instance, number, place) for number, place in enumerate(places, 1)), is_at_place=is_at_place
+        )
 
     def write_together(self, instance: StoredInstance) -> None:
         """All frames in one object, and their table. Nothing is done if they are there."""
@@ -120,42 +111,61 @@ class FrameWriter:
             self.write_together(instance)
             return
         for number in range(1, instance.number_of_frames + 1):
-            headers = layout.frame_headers(instance.frames_transfer_syntax_uid)
-            _, body = _body(instance, instance.place(number - 1))
-            self._objects.replace(layout.version(sha256, number), body, headers)
+            self._rewrite(instance, number, instance.place(number - 1))
+
+    def _rewrite(self, instance: StoredInstance, number: int, place: FramePlace) -> None:
+        if place.length >= LARGE:
+            self._stream(instance, number, place)
+            return
+        key = layout.version(instance.origin.sha256, number)
+        self._submit(instance, place, partial(self._objects.replace, key)).result()
 
     def write_bulk_data(self, instance: StoredInstance) -> tuple[Future[None], ...]:
         study = layout.file_name(instance.path.study_instance_uid)
         bodies = {
             layout.bulk_data(study, name): layout.bulk_data_body(value) for name, value in instance.bulk_data.items()
         }
-        return tuple(
-            self._submit(len(body), partial(self._mend, key, body, layout.BULK_DATA)) for key, body in bodies.items()
-        )
+        return tuple(self._pool.submit(self._mend, key, body, layout.BULK_DATA) for key, body in bodies.items())
 
-    def _put(self, instance: StoredInstance, number: int, body: bytearray, *, is_first: bool) -> Future[None]:
-        path, headers = instance.path, layout.frame_headers(instance.frames_transfer_syntax_uid)
+    def _put_at_place(self, instance: StoredInstance, number: int, place: FramePlace) -> Future[StoredFrame]:
+        key = layout.frame(instance.path, number)
 
-        def put() -> None:
-            if not (is_first and self._keep(layout.frame(path, number), body, headers)):
-                if is_first:
-                    self._contest(path)
+        def put(body: memoryview, headers: Headers) -> None:
+            if not self._keep(key, body, headers):
+                self._contest(instance.path)
                 self._mend(layout.version(instance.origin.sha256, number), body, headers)
 
-        return self._submit(len(body), put)
+        return self._submit(instance, place, put)
 
-    def _submit(self, size: int, write: Callable[[], object]) -> Future[None]:
-        self._budget.take(size)
+    def _put(self, instance: StoredInstance, number: int, place: FramePlace) -> Future[StoredFrame]:
+        if place.length >= LARGE:
+            future = self._pool.submit(self._stream, instance, number, place)
+            instance.read_by(future)
+            return future
 
-        def run() -> None:
-            try:
-                write()
-            finally:
-                self._budget.give_back(size)
+        def put(body: memoryview, headers: Headers) -> None:
+            self._mend(layout.version(instance.origin.sha256, number), body, headers)
 
-        return self._pool.submit(run)
+        return self._submit(instance, place, put)
 
-    def _keep(self, key: str, body: bytes | bytearray, headers: Headers) -> bool:
+    def _submit(
+        self, instance: StoredInstance, place: FramePlace, put: Callable[[memoryview, Headers], None]
+    ) -> Future[StoredFrame]:
+        """Read the frame and write its object, beside others; not more of them at once than there is memory for."""
+        head = part_header(instance.frames_transfer_syntax_uid, place.length)
+        body = self._buffers.take(len(head) + place.length + len(TRAILER))
+
+        def run() -> StoredFrame:
+            frame = _lay_out(instance, place, head, body)
+            put(body, layout.frame_headers(instance.frames_transfer_syntax_uid))
+            return frame
+
+        future = self._pool.submit(run)
+        instance.read_by(future)
+        future.add_done_callback(lambda _: self._buffers.give_back(body))
+        return future
+
+    def _keep(self, key: str, body: bytes | memoryview, headers: Headers) -> bool:
         """Create it; whether it is there now with this content."""
         if self._objects.create(key, body, headers):
             return True
@@ -166,7 +176,7 @@ class FrameWriter:
             self._objects.replace(key, body, headers)
         return True
 
-    def _mend(self, key: str, body: bytes | bytearray, headers: Headers) -> None:
+    def _mend(self, key: str, body: bytes | memoryview, headers: Headers) -> None:
         """The same of an object that is named by its content: another content is a damaged one."""
         if not self._keep(key, body, headers):
             self._objects.replace(key, body, headers)
@@ -175,23 +185,19 @@ class FrameWriter:
         """Anew, though it is there: a collection takes old marks away, where it finds the right frames."""
         self._objects.replace(layout.contested(path), b"")
 
-    def _stream(self, instance: StoredInstance, number: int, place: FramePlace, *, is_first: bool) -> StoredFrame:
-        """S3 cannot create a large object only where there is none, but it can look before."""
-        path, headers = instance.path, layout.frame_headers(instance.frames_transfer_syntax_uid)
-        key, head = layout.frame(path, number), part_header(instance.frames_transfer_syntax_uid, place.length)
+    def _stream(self, instance: StoredInstance, number: int, place: FramePlace) -> StoredFrame:
+        """Under the checksum of the version: whoever writes the same object writes the same content."""
+        headers = layout.frame_headers(instance.frames_transfer_syntax_uid)
         checksum = xxhash.xxh3_64()
 
         def chunks() -> Iterator[bytes]:
-            yield head
+            yield part_header(instance.frames_transfer_syntax_uid, place.length)
             for chunk in instance.chunks(place):
                 checksum.update(chunk)
                 yield chunk
             yield TRAILER
 
-        if not is_first or self._objects.head(key) is not None:
-            self._contest(path)
-            key = layout.version(instance.origin.sha256, number)
-        self._objects.replace_with_stream(key, chunks(), headers)
+        self._objects.replace_with_stream(layout.version(instance.origin.sha256, number), chunks(), headers)
         return StoredFrame(place.length, checksum.hexdigest(), instance.runs(place))
 
 
@@ -199,16 +205,14 @@ def _is_old(listed: Listed) -> bool:
     return datetime.now(UTC) - listed.modified > _OLD
 
 
-def _body(instance: StoredInstance, place: FramePlace) -> tuple[StoredFrame, bytearray]:
-    """The frame's object, laid out at once: one read into its place."""
-    head = part_header(instance.frames_transfer_syntax_uid, place.length)
+def _lay_out(instance: StoredInstance, place: FramePlace, head: bytes, body: memoryview) -> StoredFrame:
+    """Fill the frame's object: one read into its place."""
     end = len(head) + place.length
-    body = bytearray(end + len(TRAILER))
     body[: len(head)], body[end:] = head, TRAILER
-    with memoryview(body) as view, view[len(head) : end] as target:
+    with body[len(head) : end] as target:
         instance.read_into(place, target)
         checksum = xxhash.xxh3_64_hexdigest(target)
-    return StoredFrame(place.length, checksum, instance.runs(place)), body
+    return StoredFrame(place.length, checksum, instance.runs(place))
 
 
 def _all_frames(instance: StoredInstance, rows: bytearray) -> Iterator[bytes]:

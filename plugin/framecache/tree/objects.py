@@ -20,6 +20,7 @@ from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 from obstore.store import LocalStore, MemoryStore, ObjectStore, from_url
 
 from framecache.tree.errors import ArchiveError, Damaged, Missing, Replaced, Unreachable
+from framecache.tree.folder import Unfit, create_file
 from framecache.tree.headers import Headers
 
 CHUNK = 5 << 20  # bytes: the smallest part of a multipart upload to S3
@@ -57,6 +58,11 @@ class Objects:
     def create(self, key: str, content: bytes | bytearray | memoryview, headers: Headers = BINARY) -> bool:
         """Write an object unless there is one; whether it was written. It is there as a whole, or not at all."""
         with _errors(key):
+            try:
+                if self.folder is not None:
+                    return create_file(f"{self.folder}/{key}", content)
+            except Unfit:
+                pass
             try:
                 obstore.put(self.store, key, content, mode="create", attributes=self._attributes(headers))
             except AlreadyExistsError:

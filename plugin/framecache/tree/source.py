@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future
-from contextlib import closing, contextmanager
+from concurrent.futures import CancelledError, Future
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Self
+from types import TracebackType
+from typing import Any, Self
 
-from framecache.dicom.byte_reader import ByteReader, FileReader, MemoryReader
+from framecache.dicom.byte_reader import ByteReader, FileReader, MemoryReader, read_in_chunks
 from framecache.dicom.data_set import Header, read_header, read_transfer_syntax_uid
 from framecache.dicom.deflated import readable
 from framecache.dicom.fragments import item_at, read_fragments
@@ -45,18 +47,23 @@ _UIDS = ("0020000D", "0020000E", "00080018")
 @dataclass(frozen=True, slots=True)
 class Source:
     """A stored file; `name` is for messages. Orthanc's attachment, its MD5 and a name of Orthanc's `database` are kept
-    with what is made of it."""
+    with what is made of it. One of a known `size` may be opened before its turn, beside others, by any thread."""
 
     name: str
     open: Callable[[], ByteReader]
     attachment_uuid: str = ""
     md5: str = ""
     database: str = ""
+    size: int = 0
 
     @classmethod
     def file(cls, path: Path | str) -> Self:
         """A file on a disk."""
-        return cls(str(path), lambda: FileReader(path))
+        try:
+            size = os.stat(path).st_size
+        except OSError:  # who opens it says why
+            size = 0
+        return cls(str(path), lambda: FileReader(path), size=size)
 
     @classmethod
     def content(cls, content: bytes, name: str = "memory") -> Self:
@@ -65,12 +72,14 @@ class Source:
 
 
 class StoredInstance:
-    """An opened source: who it is, and, once asked for, its metadata and frames."""
+    """An opened source: who it is, and, once asked for, its metadata and frames. To be used as a context manager."""
 
     def __init__(self, reader: ByteReader, source: Source, checksum: Checksum, transfer_syntax_uid: str) -> None:
         self._reader, self._source, self._checksum = reader, source, checksum
         self.transfer_syntax_uid = transfer_syntax_uid
         self.bulk_data: dict[str, bytes] = {}
+        self.resources = ExitStack()
+        self._readers: list[Future[Any]] = []
         self._header: Header | None = None
         try:
             self._header = read_header(reader, transfer_syntax_uid, _USUAL_HEADER)
@@ -85,6 +94,30 @@ class StoredInstance:
             raise UnreadableHeader("it has no usable Study, Series and SOP Instance UID")
         self.path = InstancePath(*uids)
         self._table: FrameTable | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Release what it is read from, once nobody reads it any more."""
+        for reader in self._readers:
+            with suppress(CancelledError):
+                reader.exception()
+        self.resources.close()
+
+    def read_by(self, reader: Future[Any]) -> None:
+        """Stay open until this is done."""
+        self._readers.append(reader)
+
+    @property
+    def is_read(self) -> bool:
+        """Whether closing it would have to wait."""
+        return not all(reader.done() for reader in self._readers)
 
     @property
     def size(self) -> int:
@@ -199,30 +232,32 @@ def _uid(metadata: Metadata, tag: str) -> str:
     return values[0] if isinstance(values[0], str) else ""
 
 
-@contextmanager
-def opened(source: Source) -> Iterator[StoredInstance]:
-    """Raises SourceError, NotFound for one without UIDs, HandOver for what cannot be read."""
-    with closing(source.open()) as reader:
-        in_memory: ByteReader = reader
-        if reader.size <= _IN_MEMORY and not isinstance(reader, MemoryReader):
-            in_memory = MemoryReader(reader.read_at(0, reader.size))
+def opened(source: Source) -> StoredInstance:
+    """Has to be closed. Raises SourceError, NotFound for one without UIDs, HandOver for what cannot be read."""
+    with ExitStack() as resources:
+        reader = resources.enter_context(closing(source.open()))
+        is_small, in_memory = reader.size <= _IN_MEMORY, reader
+        whole = reader.read_at(0, reader.size) if is_small else None
+        if whole is not None and not isinstance(reader, MemoryReader):
+            in_memory = MemoryReader(whole)
         transfer_syntax_uid = read_transfer_syntax_uid(in_memory)
-        with (
-            closing(Checksum(in_memory)) as checksum,
-            readable(in_memory, transfer_syntax_uid, SharedBuffers(_LARGEST_INFLATED), source.name) as content,
-        ):
-            yield StoredInstance(content, source, checksum, transfer_syntax_uid)
+        checksum = resources.enter_context(closing(Checksum(reader, whole)))
+        buffers = SharedBuffers(_LARGEST_INFLATED)
+        content = resources.enter_context(readable(in_memory, transfer_syntax_uid, buffers, source.name))
+        instance = StoredInstance(content, source, checksum, transfer_syntax_uid)
+        instance.resources = resources.pop_all()
+        return instance
 
 
 class Checksum:
-    """The SHA-256 of a source. That of a large one is computed beside the writing of its frames."""
+    """The SHA-256 of a source. Unless it is here as a `whole`, it is computed beside the writing of its frames."""
 
-    def __init__(self, reader: ByteReader) -> None:
+    def __init__(self, reader: ByteReader, whole: bytes | None = None) -> None:
         self.size, self._reader, self._is_closed = reader.size, reader, False
         self._result: Future[str] = Future()
-        self._thread = start_thread("frame-cache-checksum", self._compute) if self.size > _IN_MEMORY else None
-        if self._thread is None:
-            self._compute()
+        self._thread = start_thread("frame-cache-checksum", self._compute) if whole is None else None
+        if whole is not None:
+            self._result.set_result(hashlib.sha256(whole).hexdigest())
 
     def hexdigest(self) -> str:
         """Raises SourceError."""
@@ -235,12 +270,12 @@ class Checksum:
             self._thread.join()
 
     def _compute(self) -> None:
-        checksum = hashlib.sha256()
+        checksum, buffer = hashlib.sha256(), memoryview(bytearray(_READ))
         try:
-            for start in range(0, self.size, _READ):
+            for chunk in read_in_chunks(self._reader, 0, self.size, buffer):
                 if self._is_closed:
                     break
-                checksum.update(self._reader.read_at(start, min(_READ, self.size - start)))
+                checksum.update(chunk)
             self._result.set_result(checksum.hexdigest())
         except Exception as error:  # noqa: BLE001 - whoever waits for it raises it again, or would wait for ever
             self._result.set_exception(error)

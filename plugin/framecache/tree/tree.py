@@ -40,7 +40,7 @@ from framecache.tree.verification import Finding, FindSource, Verification
 from framecache.tree.view import Conflict, Shown, standings
 from framecache.tree.writer import RECORDS_AT_ONCE, TOGETHER_FROM, Outcome, Writer
 
-_THREADS_ON_FOLDER, _THREADS_ON_BUCKET = 4, 16
+_THREADS_ON_FOLDER, _THREADS_ON_BUCKET = 8, 16
 _BULK_DATA = re.compile(r"[0-9a-f]{64}(\.[0-9a-z]{1,8})?")
 GRACE = timedelta(days=1)
 _FORMAT = {"format": layout.FORMAT, "version": layout.FORMAT_VERSION}
@@ -118,7 +118,7 @@ class Tree:
         before its record is written, with `records_at_once`: so many instances an interrupted run has to do again.
         """
         self._keep_format()
-        writer = Writer(self.objects, self.log, self._frames, together_from, revive, records_at_once)
+        writer = Writer(self.objects, self.log, self._frames, self._pool, together_from, revive, records_at_once)
         yield from writer.add(sources)
         if derive:
             self.derive_studies(writer.studies)

@@ -14,12 +14,19 @@ from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+from framecache.dicom.byte_reader import MemoryReader
 from framecache.dicom.identity import InstancePath
+from framecache.errors import SourceError
+from framecache.tree import frame_writer, layout
+from framecache.tree.record import Record
 from framecache.tree.source import Source
 from framecache.tree.tree import Tree
+from framecache.tree.writer import Added, Skipped
 
 from dev.console import CHECKOUT
-from tests.unit.tree.places import PATH, Place, contents, file, value
+from tests.unit.dicom_files import STUDY
+from tests.unit.tree.places import FRAME, PATH, Place, contents, file, kind, value
 
 WRITERS, PATIENCE = 4, 120.0
 
@@ -105,7 +112,11 @@ def test_writers_that_are_killed_make_the_same_archive_in_a_bucket(bucket: Place
     check(bucket, bucket.beside("in-order"), tmp_path / "files", kills=4, pause=3.0)
 
 
-def test_two_versions_that_were_added_at_once_show_the_frames_of_one(place: Place) -> None:
+@pytest.mark.parametrize("large", [frame_writer.LARGE, FRAME], ids=["at once", "as streams"])
+def test_two_versions_that_were_added_at_once_show_the_frames_of_one(
+    place: Place, large: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(frame_writer, "LARGE", large)
     with place.open() as one, place.open() as other:
         first, second = one.add([file(0)], derive=False), other.add([file(100)], derive=False)
         for outcomes in (first, second):
@@ -114,4 +125,45 @@ def test_two_versions_that_were_added_at_once_show_the_frames_of_one(place: Plac
         frames = [frame[0] for frame in one.frames(PATH, [1, 2, 3])]
 
         assert frames in ([0, 1, 2], [100, 101, 102])
+        assert all(
+            bytes([frame]) * FRAME in one.objects.read(layout.frame(PATH, n)) for n, frame in enumerate(frames, 1)
+        )
         assert list(other.verify()) == []
+        assert [_frames_of(one, record) for record in one.log.read_now(STUDY).records] in (
+            [[0, 1, 2], [100, 101, 102]],
+            [[100, 101, 102], [0, 1, 2]],
+        )
+
+
+def _frames_of(tree: Tree, record: Record) -> list[int]:
+    return [frame[0] for frame in tree.frames_of(record, [1, 2, 3])]
+
+
+class Unreadable(MemoryReader):
+    """Has a header; what is behind it cannot be read."""
+
+    def read_into(self, _: int, __: memoryview) -> None:
+        raise SourceError("the disk is broken")
+
+
+def test_a_file_whose_frames_cannot_be_read_is_skipped_and_stops_nothing(place: Place, tmp_path: Path) -> None:
+    [first, second, third] = make_files(tmp_path / "files", 3)
+    broken = Source("broken", lambda: Unreadable(second.read_bytes()))
+    with place.open() as tree:
+        outcomes = list(tree.add([Source.file(first), broken, Source.file(third), Source.file(tmp_path / "none")]))
+        assert [(outcome.source.name, outcome.reason) for outcome in outcomes if isinstance(outcome, Skipped)] == [
+            (f"{tmp_path}/none", "the stored file is not there"),
+            ("broken", "the disk is broken"),
+        ]
+        assert {outcome.source.name for outcome in outcomes if isinstance(outcome, Added)} == {str(first), str(third)}
+        assert [kind(outcome) for outcome in tree.add([Source.file(second)])] == ["added"]
+        assert list(tree.verify()) == []
+
+
+def test_of_small_files_that_are_opened_before_their_turn_the_last_one_counts(place: Place, tmp_path: Path) -> None:
+    paths = [tmp_path / f"{number:02}.dcm" for number in range(20)]
+    for number, path in enumerate(paths):
+        path.write_bytes(file(number).open().read_at(0, 1 << 20))
+    with place.open() as tree:
+        assert len(list(tree.add(map(Source.file, paths)))) == 20
+        assert (tree.record(PATH).version, tree.frame(PATH, 1)[0]) == (20, 19)

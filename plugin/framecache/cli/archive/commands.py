@@ -83,7 +83,12 @@ def _add_upkeep(below: _Below) -> None:
     made = below.add("verify", "upkeep", "read all of it, compare it with its checksums, and repair what can be")
     _studies(made)
     made.add_argument(
-        "--from", dest="sources", nargs="+", default=[], metavar="FOLDER", help="where DICOM files are, to repair from"
+        "--from",
+        dest="sources",
+        action="append",
+        default=[],
+        metavar="FOLDER|FILE",
+        help="where DICOM files are, to repair from; may be repeated",
     )
     made = below.add("index", "upkeep", "make lists, metadata and indexes anew")
     _studies(made)

@@ -131,7 +131,9 @@ def test_a_damaged_frame_is_found_and_repaired_from_its_file(archive: str, files
     found = command("archive", "verify", archive)
     assert (found.code, "NOT repaired" in found.output) == (1, True)
 
-    assert command("archive", "verify", archive, "--from", str(files)).code == 0
+    empty = files.parent / "empty"
+    empty.mkdir()
+    assert command("archive", "verify", "--from", str(empty), "--from", str(files), archive).code == 0
     with Tree.open(f"file://{archive}") as tree:
         assert bytes(tree.frame(PATH, 2)) == b"\x02" * FRAME
     assert command("archive", "verify", archive).output == ""
