@@ -13,6 +13,7 @@ from framecache.tree.entry import Entry
 from framecache.tree.layout import OWN_JSON, file_name
 from framecache.tree.log import Log, StudyLog
 from framecache.tree.objects import Listed, Objects
+from framecache.tree.placing import marks
 from framecache.tree.publication import bulk_data_names
 from framecache.tree.record import Record
 from framecache.tree.view import Shown, standings
@@ -45,6 +46,8 @@ class Collection:
         # Before the log is read: what is copied to a new place has the age of the old one in a folder, and is named by
         # a correction that is older than the copy.
         frames, values = (self.objects.listed(f"studies/{study}/{part}") for part in ("series", "bulkdata"))
+        if any(map(self._is_old, marks(self.objects, study))):
+            self.derivation.derive(study)  # for who was killed at it; the mark goes below
         log = self.log.read_now(study)
         if log.damaged:
             return
@@ -85,7 +88,9 @@ class Collection:
             self.result.studies.add(log.study)
 
     def _settled_markers(self, study: str, shown: tuple[Shown, ...], live: list[Record]) -> list[Listed]:
-        """Of places where the right frames lie, and nothing else."""
+        """Of places where the right frames lie, and nothing else; of none while somebody exchanges frames."""
+        if not all(map(self._is_old, marks(self.objects, study))):
+            return []
         at_place = {layout.contested(one.path): one for one in shown}
         known = {layout.contested(record.path) for record in live}
         publication = self.derivation.publication

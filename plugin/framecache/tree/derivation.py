@@ -29,6 +29,7 @@ from framecache.tree.json_object import (
 from framecache.tree.layout import JSON, OWN_JSON, Layout, file_name, name_of, summaries_of_study
 from framecache.tree.log import Log, Names, StudyLog
 from framecache.tree.objects import Objects
+from framecache.tree.placing import Placing, marks, placing
 from framecache.tree.publication import Publication
 from framecache.tree.record import Record
 from framecache.tree.view import Shown, View, view
@@ -71,16 +72,17 @@ class Derivation:
 
         Raises Unsettled if other writers go on changing its log.
         """
-        for _ in range(_MOST_ATTEMPTS):
-            basis = self._basis(study)
-            try:
-                if anew or not self._is_current(basis):
-                    self._write(basis, anew=anew)
-            except Missing:
-                continue
-            if self._basis(study) == basis:
-                return
-        raise Unsettled("the study is changed all the time: derive it again later")
+        with placing(self.objects, study) as mark:
+            for _ in range(_MOST_ATTEMPTS):
+                basis = self._basis(study)
+                try:
+                    if anew or not self._is_current(basis):
+                        self._write(basis, mark, anew=anew)
+                except Missing:
+                    continue
+                if self._basis(study) == basis:
+                    return
+            raise Unsettled("the study is changed all the time: derive it again later")
 
     def view(self, study: str) -> View:
         """What is shown of a study, and its conflicts."""
@@ -102,6 +104,8 @@ class Derivation:
 
     def _is_current(self, basis: Basis) -> bool:
         present = [listed.name for listed in self.objects.listed(summaries_of_study(basis.study))]
+        if marks(self.objects, basis.study):
+            return False
         if present != [basis.digest]:
             return not present and not any(names.series for names in basis.names.values())
         summary = self._summary(basis.study, basis.digest)
@@ -130,14 +134,14 @@ class Derivation:
     def _files_of_series(self, study: str, series: str) -> tuple[str, str]:
         return self.layout.series_metadata(study, series), self.layout.instances_of_series(study, series)
 
-    def _write(self, basis: Basis, *, anew: bool) -> None:
+    def _write(self, basis: Basis, mark: Placing, *, anew: bool) -> None:
         study, logs = basis.study, self._logs(basis)
         found = view(study, logs)
         present = [listed.name for listed in self.objects.listed(summaries_of_study(study))]
         known: dict[str, Any] = {}
         for name in () if anew else present:
             known |= self._summary(study, name).get("series", {})
-        self._place(found, logs)
+        self._place(found, logs, mark)
         series = self._write_series(basis, found, known)
         self._remove_other_series(study, set(series))
         if series:
@@ -192,7 +196,7 @@ class Derivation:
         for series in sorted(others):
             self.objects.delete(self._files_of_series(study, series))
 
-    def _place(self, found: View, logs: Sequence[StudyLog]) -> None:
+    def _place(self, found: View, logs: Sequence[StudyLog], mark: Placing) -> None:
         """See to it that the frames of each place are those of the instance that is shown there, and no others."""
         at_place: dict[InstancePath, list[Record]] = defaultdict(list)
         for record in (record for log in logs for record in log.records):
@@ -201,10 +205,12 @@ class Derivation:
         for shown in found.shown:
             marker = layout.contested(shown.path)
             if (marker in contested or shown.is_moved) and not self.publication.is_published(shown):
+                mark.begin()
                 self.objects.delete(self._files_of_series(found.study, file_name(shown.path.series_instance_uid)))
                 self.publication.publish(shown, [*at_place[shown.path], shown.record])
         records = [record for log in logs for record in log.records]
-        for path in found.empty:
+        for path in filter(self.publication.is_occupied, found.empty):
+            mark.begin()
             self.publication.retire(
                 path, [one for one in records if one.path.sop_instance_uid == path.sop_instance_uid]
             )

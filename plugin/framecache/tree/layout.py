@@ -8,6 +8,7 @@ Studies and series are given by the names that `file_name` gives them.
     versions/<sha256>/<n>, all, table                 frames of a source that have no place of their own below studies/
     versions/<sha256>/<transfer syntax>               all frames of a source in another form
     contested/<study>/<series>/<instance>             several versions of it were written, or it was moved
+    contested/<study>/placing/<number>                frames at such places are being exchanged
     summaries/<xx>/<study>/<digest>                   derived: what is known of a study
     index/<xx>-<digest>                               derived: the studies whose names hash to xx
     studies…                                          derived, but for frames and bulk data: what web servers send
@@ -136,6 +137,10 @@ def form(sha256: str, transfer_syntax_uid: str) -> str:
 def contested(path: InstancePath) -> str:
     names = (path.study_instance_uid, path.series_instance_uid, path.sop_instance_uid)
     return "/".join(("contested", *map(file_name, names)))
+
+
+def placing(study: str) -> str:
+    return f"contested/{study}/placing"
 
 
 def log_of_study(study: str) -> str:

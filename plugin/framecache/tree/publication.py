@@ -14,6 +14,7 @@ import xxhash
 from framecache.dicom.identity import InstancePath
 from framecache.tree import layout
 from framecache.tree.errors import Damaged, Missing
+from framecache.tree.headers import Headers
 from framecache.tree.layout import TRAILER, part_header
 from framecache.tree.objects import Objects
 from framecache.tree.record import Record
@@ -63,16 +64,16 @@ class Publication:
     def _copy(self, shown: Shown, number: int) -> None:
         record = shown.record
         for key in (layout.version(record.origin.sha256, number), layout.frame(record.path, number)):
-            if self.lies_at(key, record, number):
-                self.objects.copy(key, layout.frame(shown.path, number))
+            content = self._content(key, record, number)
+            if content is not None:
+                self.objects.replace(layout.frame(shown.path, number), content, _headers(record))
                 return
 
     def _retire(self, key: str, number: int, records: list[Record]) -> None:
         for record in records:
-            if self.lies_at(key, record, number):
-                kept = layout.version(record.origin.sha256, number)
-                if self.objects.head(kept) is None:
-                    self.objects.copy(key, kept)
+            content = self._content(key, record, number)
+            if content is not None:
+                self.objects.create(layout.version(record.origin.sha256, number), content, _headers(record))
                 break
         self.objects.delete([key])
 
@@ -80,19 +81,32 @@ class Publication:
         names = (listed.name for listed in self.objects.listed(layout.frames_prefix(path)))
         return {int(name) for name in names if name.isdecimal()}
 
+    def is_occupied(self, path: InstancePath) -> bool:
+        """Whether frames lie there."""
+        return bool(self._numbers(path))
+
     def lies_at(self, key: str, record: Record, number: int) -> bool:
         """Whether it is frame `number` of this record, by its checksum."""
+        return self._content(key, record, number) is not None
+
+    def _content(self, key: str, record: Record, number: int) -> bytes | None:
+        """The object, if it is frame `number` of this record. It is written as it was read: a copy within the store may
+        be one of what somebody has put there meanwhile."""
         if record.together or not 1 <= number <= len(record.frames):
-            return False
+            return None
         try:
             content = self.objects.read(key)
         except Missing:
-            return False
+            return None
         try:
-            frame = frame_within(content, record, number)
+            frame_within(content, record, number)
         except Damaged:
-            return False
-        return frame is not None
+            return None
+        return content
+
+
+def _headers(record: Record) -> Headers:
+    return layout.frame_headers(record.frames_transfer_syntax_uid)
 
 
 def _moved_bulk_data(shown: Shown) -> list[tuple[str, str]]:

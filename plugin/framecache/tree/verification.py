@@ -19,6 +19,7 @@ from framecache.tree.json_object import decompressed
 from framecache.tree.layout import Layout
 from framecache.tree.log import Log, StudyLog
 from framecache.tree.objects import Objects
+from framecache.tree.placing import placing
 from framecache.tree.publication import bulk_data_names
 from framecache.tree.record import Record
 from framecache.tree.source import Source, opened
@@ -144,7 +145,10 @@ class Verification:
         publication = self.derivation.publication
         for shown in self.derivation.view(study).shown:
             if not publication.is_published(shown):
-                publication.publish(shown, [shown.record])
+                with placing(self.objects, study) as mark:
+                    mark.begin()
+                    publication.publish(shown, [shown.record])
+                    self.derivation.derive(study)
                 is_repaired = publication.is_published(shown)
                 yield Finding("place", layout.frames_prefix(shown.path), "other frames were there", is_repaired)
 

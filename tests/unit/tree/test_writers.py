@@ -19,9 +19,11 @@ from framecache.dicom.byte_reader import MemoryReader
 from framecache.dicom.identity import InstancePath
 from framecache.errors import SourceError
 from framecache.tree import frame_writer, layout
+from framecache.tree.publication import Publication
 from framecache.tree.record import Record
 from framecache.tree.source import Source
 from framecache.tree.tree import Tree
+from framecache.tree.view import Shown
 from framecache.tree.writer import Added, Skipped
 
 from dev.console import CHECKOUT
@@ -133,6 +135,40 @@ def test_two_versions_that_were_added_at_once_show_the_frames_of_one(
             [[0, 1, 2], [100, 101, 102]],
             [[100, 101, 102], [0, 1, 2]],
         )
+
+
+class Killed(BaseException):
+    pass
+
+
+def test_frames_that_a_killed_writer_put_there_by_an_old_view_are_exchanged(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish = Publication.publish
+
+    def publish_late(publication: Publication, shown: Shown, others: list[Record]) -> None:
+        monkeypatch.setattr(Publication, "publish", publish)
+        assert len(list(newest.add([file(90)]))) == 1
+        publish(publication, shown, others)
+        raise Killed
+
+    with place.open() as oldest, place.open() as newest, place.open() as next_one:
+        list(oldest.add([file(0)]))
+        monkeypatch.setattr(Publication, "publish", publish_late)
+        with pytest.raises(Killed):
+            list(oldest.add([file(50)]))
+        assert at_place(next_one) == [50, 51, 52]
+        next_one.derive(STUDY)
+        assert at_place(next_one) == [90, 91, 92]
+        next_one.gc(timedelta(0))
+        assert next_one.objects.listed("contested") == []
+        assert list(next_one.verify()) == []
+
+
+def at_place(tree: Tree) -> list[int]:
+    """What web servers send of the first byte of each frame."""
+    bodies = [tree.objects.read(layout.frame(PATH, number)) for number in (1, 2, 3)]
+    return [body.partition(b"\r\n\r\n")[2][0] for body in bodies]
 
 
 def _frames_of(tree: Tree, record: Record) -> list[int]:
