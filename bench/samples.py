@@ -51,6 +51,7 @@ class Size:
     small_files: int = 20_000
     indexed_instances: int = 1_000_000
     archived_series: int = 10_000
+    archived_slices: int = 2000
 
 
 FULL = Size("full", 69, 4, 200, 20_000, 1000, 220, 50, 5, 12, 5, 30, 5, 1)
@@ -73,6 +74,7 @@ QUICK = Size(
     small_files=2000,
     indexed_instances=50_000,
     archived_series=500,
+    archived_slices=200,
 )
 
 DISTINCT_CINE_FRAMES = 10
@@ -158,6 +160,11 @@ def data_sets(size: Size, folder: Path) -> dict[str, DataSet]:
         DataSet("tiles", f"whole-slide tiles, JPEG, {size.tiles:,} × 32 kB", (Slide(size.tiles),)),
         DataSet("huge", f"native tomosynthesis, {size.huge_frames} × 9.3 MB", (huge,)),
         DataSet("slices", f"{size.slices:,} CT slices of 0.5 MB", _numbered(partial(Slice, 106), size.slices)),
+        DataSet(
+            "archived",
+            f"{size.archived_slices:,} CT slices of 0.5 MB",
+            _numbered(partial(Slice, 110), size.archived_slices),
+        ),
         DataSet(
             "enhanced",
             f"enhanced CT of {ENHANCED_FRAMES} frames, 0.3 MB of header",

@@ -30,7 +30,7 @@ from bench.subject import ARCHIVE, COPYING, READING, Subject
 from dev.console import CHECKOUT
 from dev.s3 import S3Server
 
-SLICES = "slices"
+SLICES = "archived"
 THREADS = 16
 FILES_OF_SERIES = 20
 OTHERS = 10
