@@ -159,8 +159,10 @@ class Tree:
         It is about instances by the UIDs of their files. `sequence` and `after` are set here.
         """
         study = file_name(correction.study)
-        known = self.log.read_now(study).corrections
-        latest = max((other.sequence for other in known.values()), default=0)
+        log = self.log.read_now(study)
+        known = log.corrections
+        # Of those that were taken back, too: the same one made again would have the name of the first.
+        latest = max((other.sequence for other in log.changes.values() if isinstance(other, Correction)), default=0)
         correction = replace(correction, sequence=latest + 1, after=tuple(known))
         # First where it only hints that something may come; it counts once it is in the log of its own study.
         for place in dict.fromkeys((correction.to_study, correction.study)):
