@@ -134,8 +134,9 @@ def _switch(value: Any) -> bool:
 
 
 def _fields(value: Any) -> list[str]:
-    fields = [] if isinstance(value, str | bytes) or not isinstance(value, Iterable) else list(value)
-    if (not fields and value not in ([], ())) or not all(isinstance(one, str) for one in fields):
+    is_list = isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping)
+    fields = list(value) if is_list else []
+    if not is_list or not all(isinstance(one, str) for one in fields):
         raise InvalidRequestError("fields is a list of keywords or tags")
     return fields
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from framecache.client.arguments import checked
 from framecache.client.collection import Collection, DicomJson
@@ -18,6 +17,7 @@ from framecache.client.retrieval.opening import Opener
 from framecache.client.retrieval.pictures import PictureRetrieval
 from framecache.client.searching import Searching
 from framecache.client.storing import encoded, store_response
+from framecache.closing import Closing
 from framecache.codecs.direct_codecs import DirectCodecs
 from framecache.dicom.identity import InstancePath
 from framecache.dicomweb.attributes import Level
@@ -31,7 +31,7 @@ _Result = TypeVar("_Result")
 
 
 @checked
-class CollectionClient:
+class CollectionClient(Closing):
     """A DICOMClient: 22 methods and 8 attributes, whose semantics are those of dicomweb-client's protocol and PS3.18.
 
     Its methods may be called from many threads at once. It pickles, and closes at the end of a `with` statement. What
@@ -74,14 +74,6 @@ class CollectionClient:
     def close(self) -> None:
         """Release files and connections. Closing again does nothing."""
         self._collection.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     # Search (PS3.18 section 10.6)
 

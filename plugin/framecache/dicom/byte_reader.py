@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 
+from framecache.closing import Closing
 from framecache.errors import InstanceGone, SourceError
 
 
@@ -32,7 +32,7 @@ class ByteReader(Fills, Protocol):
         """Release the reader's file or memory."""
 
 
-class FileReader:
+class FileReader(Closing):
     """A stored file, with reads by position.
 
     No mmap: a truncated or unreadable file raises SIGBUS, which kills the whole server.
@@ -90,14 +90,6 @@ class FileReader:
 
     def close(self) -> None:
         os.close(self._descriptor)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _rest(targets: Sequence[memoryview], count: int) -> Sequence[memoryview]:

@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
-from types import TracebackType
 from typing import Any, Self
 
+from framecache.closing import Closing
 from framecache.dicom.identity import InstancePath
 from framecache.errors import NotFound
 from framecache.tree import changes, layout
@@ -46,7 +46,7 @@ GRACE = timedelta(days=1)
 _FORMAT = {"format": layout.FORMAT, "version": layout.FORMAT_VERSION}
 
 
-class Tree:
+class Tree(Closing):
     """Safe for several threads, and for any number of writers in other processes and on other machines.
 
     All methods raise Unreachable if the folder or bucket does not answer, and NotFound for what the archive does not
@@ -90,14 +90,6 @@ class Tree:
     def abandon(self) -> None:
         """End the threads without what waits for them: Python would wait for all of it when it ends."""
         self._pool.shutdown(wait=False, cancel_futures=True)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     # Writing
 

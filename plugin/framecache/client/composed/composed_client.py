@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import requests
 
@@ -16,6 +15,7 @@ from framecache.client.composed.merging import merged, uids_of, without_known
 from framecache.client.composed.sources import OnFailure, SourceFailure, Sources, is_absence, most_telling
 from framecache.client.errors import InvalidRequestError, NotFoundError
 from framecache.client.retrieval.media_types import MediaTypes
+from framecache.closing import Closing
 from framecache.dicomweb.attributes import Level
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ _FORBIDDEN = 403
 
 
 @checked
-class ComposedClient:
+class ComposedClient(Closing):
     """A DICOMClient whose answers are those of other clients, composed ones among them.
 
     With `sequential`, clients are asked in order until one has what is asked for; a search, until one finds something.
@@ -78,14 +78,6 @@ class ComposedClient:
     def close(self) -> None:
         """Close all clients."""
         self._sources.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     # Search
 

@@ -6,8 +6,7 @@ import io
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import dicomweb_client
 import requests
@@ -18,6 +17,7 @@ from framecache.client.forks import FORKS, ForkAware
 from framecache.client.storing import file_of
 from framecache.client.web.refusals import with_client_errors
 from framecache.client.web.session import ClientSession, leave_connections
+from framecache.closing import Closing
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -30,7 +30,7 @@ _POSITION_OF_PERMISSIVE_UID = 9  # among dicomweb-client's arguments behind url 
 
 @checked
 @with_client_errors
-class DICOMwebClient(dicomweb_client.DICOMwebClient, ForkAware):
+class DICOMwebClient(dicomweb_client.DICOMwebClient, ForkAware, Closing):
     """With dicomweb-client's arguments, and `concurrency`, how many requests a long list of frames is split into.
 
     It may be used from many threads at once, pickles, and closes at the end of a `with` statement.
@@ -67,14 +67,6 @@ class DICOMwebClient(dicomweb_client.DICOMwebClient, ForkAware):
     def close(self) -> None:
         """Close its connections."""
         self._session.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def store_instances(
         self,
