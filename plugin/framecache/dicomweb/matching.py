@@ -91,10 +91,10 @@ class Similar:
     words: tuple[str, ...]
 
     def matches(self, keys: Sequence[str]) -> bool:
-        return any(self._is_like(_words_of(key)) for key in keys)
+        return any(self._is_like(words_of(key)) for key in keys)
 
     def _is_like(self, found: Sequence[str]) -> bool:
-        return all(any(_is_nearly(word, one) for one in found) for word in self.words)
+        return all(any(is_nearly(word, one) for one in found) for word in self.words)
 
 
 def criterion(vr: str, value: str, *, is_multiple: bool = False) -> Criterion | None:
@@ -207,7 +207,8 @@ def _moment(text: str, padding: str) -> str | None:
 
 
 @lru_cache(1 << 14)  # a search looks at each name of an index
-def _words_of(key: str) -> Sequence[str]:
+def words_of(key: str) -> Sequence[str]:
+    """The words of a name's key, without accents."""
     return _WORDS.split(_without_accents(key))
 
 
@@ -218,7 +219,7 @@ def _without_accents(text: str) -> str:
 _SHORT, _LONG = 3, 8  # letters
 
 
-def _is_nearly(word: str, found: str) -> bool:
+def is_nearly(word: str, found: str) -> bool:
     """Whether `found` begins with `word`, or is it but for a letter, of long words for two."""
     if found.startswith(word):
         return True

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
-from dataclasses import astuple
+from collections.abc import Iterable, Sequence
+from dataclasses import astuple, dataclass
 from functools import lru_cache
 from typing import Any
 
-from framecache.dicomweb.matching import AllOf, Criterion, Empty, OneOf, Range, Similar, Wildcard, key_of
+from framecache.dicomweb.matching import (
+    AllOf,
+    Criterion,
+    Empty,
+    OneOf,
+    Range,
+    Similar,
+    Wildcard,
+    is_nearly,
+    key_of,
+    words_of,
+)
 
 _KINDS: dict[str, Any] = {kind.__name__: kind for kind in (OneOf, AllOf, Wildcard, Range, Empty, Similar)}
 
@@ -24,6 +35,32 @@ def _from_text(text: str) -> Criterion:
     name, *values = json.loads(text)
     criterion: Criterion = _KINDS[name](*(tuple(one) if isinstance(one, list) else one for one in values))
     return criterion
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAs:
+    """A column has one of these values: what `similar_columns` found."""
+
+    values: tuple[str, ...]
+
+    def matches(self, keys: Sequence[str]) -> bool:
+        return "\\".join(keys) in self.values
+
+
+def similar_columns(asked: Similar, columns: Iterable[str]) -> StoredAs:
+    """Those of `columns` that are like `asked`: each word is compared once, whoever bears it."""
+    near: dict[str, int] = {}
+    everything = (1 << len(asked.words)) - 1
+
+    def is_like(key: str) -> bool:
+        found = 0
+        for word in words_of(key):
+            if word not in near:
+                near[word] = sum(1 << i for i, one in enumerate(asked.words) if is_nearly(one, word))
+            found |= near[word]
+        return found == everything
+
+    return StoredAs(tuple(one for one in columns if any(map(is_like, one.split("\\")))))
 
 
 def add_functions(connection: sqlite3.Connection) -> None:

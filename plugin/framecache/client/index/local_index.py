@@ -5,22 +5,23 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from sqlite3 import Connection
 from typing import Any
 
 from framecache.client.collection import DicomJson, StoredInstance
+from framecache.client.index.criteria import similar_columns
 from framecache.client.index.database import Database
 from framecache.client.index.entries import Entry
 from framecache.client.index.reading import Record
 from framecache.client.index.results import Results, computed_attributes
-from framecache.client.index.schema import TABLES, has_key, stored_attributes
+from framecache.client.index.schema import TABLES, has_key, key_column, stored_attributes
 from framecache.client.index.statements import select, selected
 from framecache.dicom.identity import InstancePath
 from framecache.dicomweb.attributes import Level
-from framecache.dicomweb.matching import key_of
-from framecache.dicomweb.query import Query
+from framecache.dicomweb.matching import Similar, key_of
+from framecache.dicomweb.query import Condition, Query
 
 _INSTANCE = """
 SELECT instances.id, StudyInstanceUID, SeriesInstanceUID, SOPInstanceUID, SOPClassUID, transfer_syntax_uid,
@@ -85,9 +86,10 @@ class LocalIndex:
         """The results, each with a RetrieveURL below `base_url`."""
         below = _below(query)
         computed = computed_attributes(query.level, below, query.fields, has_all=query.has_all_fields)
-        statement = select(query, computed)
         results = Results(query.level, computed, base_url, below=below)
         with self._database.reading() as connection:
+            conditions = tuple(_settled(connection, one) for one in query.conditions)
+            statement = select(replace(query, conditions=conditions), computed)
             return [results.result(row) for row in connection.execute(statement.sql, statement.values)]
 
     def find(
@@ -313,6 +315,15 @@ def _key(vr: str, value: str | int | None) -> str | None:
     if vr == "PN":
         keys = list(dict.fromkeys(group for key in keys for group in key.split("=") if group))
     return "\\".join(keys) or None
+
+
+def _settled(connection: Connection, condition: Condition) -> Condition:
+    """A search for similar names as one for those that there are, as a call out of SQL for each row takes longer."""
+    if not isinstance(condition.criterion, Similar) or len(condition.path) > 1:
+        return condition
+    table, column = TABLES[condition.attribute.level], key_column(condition.attribute)
+    found = connection.execute(f"SELECT DISTINCT {column} FROM {table} WHERE {column} IS NOT NULL")  # noqa: S608
+    return replace(condition, criterion=similar_columns(condition.criterion, (key for (key,) in found)))
 
 
 def _below(query: Query) -> Level | None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from framecache.client.index.criteria import as_text
+from framecache.client.index.criteria import StoredAs, as_text
 from framecache.client.index.schema import TABLES, columns, key_column, may_have_several
 from framecache.dicomweb.attributes import KeyAttribute, Level
 from framecache.dicomweb.matching import NUMBERS, AllOf, Criterion, Empty, OneOf, Range, Wildcard
@@ -89,6 +90,8 @@ def _values(level: Level) -> tuple[str, ...]:
 def _condition(condition: Condition) -> Statement:
     attribute, asked = condition.attribute, condition.criterion
     column = f"{TABLES[attribute.level]}.{key_column(attribute)}"
+    if isinstance(asked, StoredAs):
+        return Statement(f"{column} IN (SELECT value FROM json_each(?))", [json.dumps(asked.values)])  # noqa: S608
     if condition.is_moment:
         clock = f"{TABLES[attribute.level]}.{key_column(condition.path[1])}"
         return _compared(f"({column} || coalesce({clock}, ''))", attribute, asked)
