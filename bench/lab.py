@@ -17,6 +17,7 @@ from bench.archive import Archive, Stored
 from bench.bucket import BucketLab
 from bench.c_store import dicom_server
 from bench.client import NotAvailable
+from bench.cluster import ClusterLab
 from bench.load import Load, load
 from bench.nginx import NginxServer
 from bench.objects import ObjectsLab
@@ -95,6 +96,13 @@ class Lab:
         self.stop()
         files = {name: self.data[name].files(self.places.samples)[0] for name in IN_OBJECTS}
         return self._stack.enter_context(ObjectsLab(self.places.temporary / "objects", files))
+
+    @cached_property
+    def cluster(self) -> ClusterLab:
+        """An Orthanc on PostgreSQL beside workers; none of the others runs beside."""
+        self.stop()
+        folder = self.places.temporary / "cluster"
+        return self._stack.enter_context(ClusterLab(self.suite, folder, self.size.shared_pieces, self.places.port + 2))
 
     def server(self, subject: Subject) -> OrthancServer:
         """The subject's Orthanc on the archive; started when another one is running, or none."""

@@ -11,6 +11,7 @@ from bench.probes import (
     archive,
     beside,
     bucket,
+    cluster,
     cold,
     filling,
     first_picture,
@@ -43,13 +44,17 @@ from bench.subject import (
     NGINX_VIEWER,
     NOT_FILLING,
     OBJECTS_CLIENT,
+    ONE_WORKER,
+    OTHER_NODE,
     PUTTING,
     READING,
+    SHARED_WORK,
     STOCK,
     STOCK_BUCKET,
     STOCK_VIEWER,
     TRIVIAL,
     TUNED,
+    TWO_WORKERS,
     WITHOUT,
     Subject,
 )
@@ -113,6 +118,7 @@ def rows(data: dict[str, DataSet]) -> list[Row]:
         _folder,
         _archive,
         _objects,
+        _cluster,
     )
     return [row for kind in kinds for row in kind(titles)]
 
@@ -335,3 +341,16 @@ def _objects(titles: dict[str, str]) -> Iterator[Row]:
     yield Row(what, objects.study_search(), OBJECTS_CLIENT, None, Wanted(Rule.AT_MOST, 0.01))
     what = "opening a large index of a bucket, seconds"
     yield Row(what, objects.opening(), OBJECTS_CLIENT, None, Wanted(Rule.AT_MOST))
+
+
+def _cluster(titles: dict[str, str]) -> Iterator[Row]:
+    """Work and archive that several machines share."""
+    what = "instances exported by two workers, one core each, against one"
+    yield Row(what, cluster.export(), TWO_WORKERS, ONE_WORKER, Wanted(Rule.TIMES_AS_MANY, 1.6))
+    what = "pieces lost or done twice with effect: a worker is killed in the middle"
+    yield Row(what, cluster.killed(), SHARED_WORK, None, Wanted(Rule.AT_MOST, 0))
+    what = f"first frame on a node of what another one archived, files in a bucket: {titles[NATIVE]}"
+    probe, wanted = cluster.warmed_elsewhere(), Wanted(Rule.TIMES_FASTER, 20)
+    yield Row(what, probe, OTHER_NODE, STOCK_BUCKET, wanted, bucket.first_frame())
+    what = f"a new task is seen while {cluster.JOBS:,} are queued, the longest of {cluster.LOOKS - 1}"
+    yield Row(what, cluster.seen(), SHARED_WORK, None, Wanted(Rule.AT_MOST, 1))

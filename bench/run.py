@@ -33,13 +33,17 @@ from bench.subject import (
     NGINX_VIEWER,
     NOT_FILLING,
     OBJECTS_CLIENT,
+    ONE_WORKER,
+    OTHER_NODE,
     PUTTING,
     READING,
+    SHARED_WORK,
     STOCK,
     STOCK_BUCKET,
     STOCK_VIEWER,
     TRIVIAL,
     TUNED,
+    TWO_WORKERS,
     WITHOUT,
     Subject,
 )
@@ -62,6 +66,9 @@ GROUPS = (
     (FILE_CLIENT, DICOMWEB_FILE_CLIENT),
     (ARCHIVE, COPYING, READING, PUTTING),
     (ARCHIVE_CLIENT, OBJECTS_CLIENT, BARE_READ),
+    (ONE_WORKER, TWO_WORKERS),
+    (SHARED_WORK,),
+    (OTHER_NODE,),
 )
 LONGEST_SECONDS = 400  # of one measurement: what hangs does not keep the others from being measured
 

@@ -52,6 +52,7 @@ class Size:
     indexed_instances: int = 1_000_000
     archived_series: int = 10_000
     archived_slices: int = 2000
+    shared_pieces: int = 2000
 
 
 FULL = Size("full", 69, 4, 200, 20_000, 1000, 220, 50, 5, 12, 5, 30, 5, 1)
@@ -75,6 +76,7 @@ QUICK = Size(
     indexed_instances=50_000,
     archived_series=500,
     archived_slices=200,
+    shared_pieces=300,
 )
 
 DISTINCT_CINE_FRAMES = 10

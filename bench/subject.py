@@ -116,3 +116,9 @@ COPYING, READING, PUTTING = (Subject(name) for name in ("cp", "pydicom's dcmread
 ARCHIVE_CLIENT, OBJECTS_CLIENT = Subject("framecache's client, archive"), Subject("framecache's client, objects")
 BARE_READ = Subject("obstore's get")
 DICOMWEB_FILE_CLIENT = Subject("dicomweb-client's file client")
+ONE_WORKER, TWO_WORKERS = Subject("one worker"), Subject("two workers")
+SHARED_WORK = Subject("framecache's shared work")
+# Two nodes with one bucket of files and one archive; they do not know where in the bucket Orthanc's files are.
+_ARCHIVING = {"Archive": "s3://orthanc/archive", "Rules": [{"Extract": "demand"}]}
+WARMING_NODE = Subject("framecache, one node", PLUGINS, _in_bucket({**_ARCHIVING, "ArchiveWrite": "demand"}))
+OTHER_NODE = Subject("framecache, another node", PLUGINS, _in_bucket({**_ARCHIVING, "ArchiveWrite": "never"}))

@@ -2,38 +2,37 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from framecache.dicom.identity import InstancePath
 from framecache.tree.tree import Tree
 
-from dev.console import CHECKOUT
 from dev.postgresql import Postgresql
 from dev.sample import Sample
 from dev.upload import Instance
 from tests.integration.archive import Archive, stop, wait_until
 from tests.integration.hammer import hammer
 from tests.integration.nodes import two_nodes
+from tests.integration.workers import Workers, check_archive, export_over_a_kill
 
 pytestmark = [pytest.mark.orthanc, pytest.mark.slow]
 
 SMALL = Sample(frames=4, rows=64, columns=96)
 LOSSLESS_JPEG = "1.2.840.10008.1.2.4.70"
-SHARED = {"BackfillMBPerSecond": 1}  # of 0.5 MB each, so one node alone takes some seconds for eight
+# Of 1 MB each, so one node alone takes eight seconds for eight, and one that is planning takes its share, too.
+LONG = 80
+RULES = [{"Modality": "US", "Archive": "never"}, {"MinimumFrames": LONG, "Form": "HTJ2K"}, {}]
+SHARED = {"BackfillMBPerSecond": 1, "Rules": RULES}
+SMALL_FORM = 'multipart/related; type="image/jphc"; transfer-syntax=1.2.840.10008.1.2.4.202'
 Nodes = tuple[Archive, Archive]
 
 
 @pytest.fixture(scope="module")
 def suite() -> str:
-    """One of both: the plugin for PostgreSQL is the same in them, and two Orthancs take their time."""
+    """One of both, as two Orthancs take their time; those with their files in a bucket are of the other one."""
     return "forky"
 
 
@@ -113,50 +112,40 @@ def act(archive: Archive, path: str) -> dict[str, Any]:
     return told
 
 
+def is_idle(archive: Archive) -> bool:
+    queue = archive.get_json("/frame-cache/statistics")["Queue"]
+    return (queue["Length"], queue["AtWork"]) == (0, [])
+
+
 def told(archive: Archive) -> dict[str, Any]:
     answer: dict[str, Any] = archive.get_json("/frame-cache/backfill")
     return answer
 
 
-@contextmanager
-def worker(nodes: Nodes, postgresql: Postgresql, folder: Path, *options: str) -> Iterator[subprocess.Popen[bytes]]:
-    """`framecache worker`, in a process that is killed at the end."""
-    urls = [option for node in nodes for option in ("--orthanc", node.server.url)]
-    places = ["--cluster", postgresql.dsn, "--archive", f"file://{folder}/archive", "--storage", f"{folder}/storage"]
-    environment = {**os.environ, "PYTHONPATH": str(CHECKOUT / "plugin")}
-    command = [sys.executable, "-m", "framecache", "worker", *urls, *places, *options]
-    with subprocess.Popen(command, env=environment) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-def test_a_worker_exports_to_an_archive_and_ends_cleanly(nodes: Nodes, postgresql: Postgresql, folder: Path) -> None:
-    sample = replace(SMALL, seed=30)
-    nodes[0].store(sample, cached=False)
-    path = InstancePath(sample.study_instance_uid, sample.series_instance_uid, sample.sop_instance_uid)
-    with worker(nodes, postgresql, folder, "--export") as process:
-        studies = nodes[1].get_json("/studies")
-        wait_until(lambda: len(exported_studies(folder)) == len(studies))
-        process.terminate()
-        assert process.wait(30) == 0
-    with Tree.open(f"file://{folder}/archive") as tree:
-        assert [bytes(frame) for frame in tree.frames(path, [1, 2, 3, 4])] == frames_of(sample)
-
-
-def exported_studies(folder: Path) -> list[dict[str, Any]]:
-    with Tree.open(f"file://{folder}/archive") as tree:
-        return tree.studies()
+def test_a_worker_that_is_killed_loses_nothing_and_another_one_goes_on(
+    nodes: Nodes, postgresql: Postgresql, folder: Path
+) -> None:
+    """The first reads through Orthanc, the other one from its storage. The rules leave one instance out."""
+    samples = [replace(SMALL, seed=30, series_number=1 + number) for number in range(15)]
+    left_out = replace(SMALL, kind="ultrasound", seed=50)
+    for sample in (*samples, left_out):
+        nodes[0].store(sample, cached=False)
+    archive = f"file://{folder}/archive"
+    export_over_a_kill(Workers(nodes, postgresql, archive), (), ("--storage", f"{folder}/storage"))
+    with Tree.open(archive) as tree:
+        assert len(tree.studies()) == len(nodes[1].get_json("/studies")) - 1
+        check_archive(tree, samples)
+        assert left_out.study_instance_uid not in str(tree.studies())
 
 
 def test_a_backfill_is_shared_and_each_instance_cached_by_one_node(nodes: Nodes) -> None:
     a, b = nodes
-    instances = [a.store(replace(SMALL, frames=40, seed=20 + number), cached=False) for number in range(8)]
+    instances = [a.store(replace(SMALL, frames=LONG, seed=20 + number), cached=False) for number in range(8)]
     for node in nodes:
         for instance in instances:
             node.wait_until_cached(instance)
     for node in nodes:
+        wait_until(lambda node=node: is_idle(node))  # type: ignore[misc]
         for study in node.get_json("/studies"):
             act(node, f"studies/{study}/purge")
         wait_until(lambda node=node: not node.cached_files())  # type: ignore[misc]
@@ -167,6 +156,9 @@ def test_a_backfill_is_shared_and_each_instance_cached_by_one_node(nodes: Nodes)
     both = [[node.progress(one)["State"] for node in nodes] for one in instances]
     assert [sorted(states) for states in both] == [["cached", "not cached"]] * len(instances)
     assert {states.index("cached") for states in both} == {0, 1}
+    for instance, states in zip(instances, both, strict=True):  # the small form is a part of the piece
+        answer = nodes[states.index("cached")].frames(instance, f"{LONG}", SMALL_FORM)
+        assert answer.headers["X-Frame-Cache"] == "hit"
     total = len(a.get_json("/instances"))
     # Each node asks for the figures now and then.
     wait_until(lambda: [(told(node)["Done"], told(node)["Total"]) for node in nodes] == [(total, total)] * 2)

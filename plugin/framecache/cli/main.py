@@ -188,7 +188,12 @@ def _add_worker(commands: _Subparsers[ArgumentParser]) -> None:
     made.add_argument("--bucket", default="", metavar="URL", help="where a storage plugin keeps Orthanc's files")
     made.add_argument("--concurrency", type=_whole(1, 64), default=2, help="pieces at once (2)")
     made.add_argument("--alive", metavar="FILE", help="touched every few seconds while the database answers")
-    for kind, what in (("export", "export"), ("verify", "verification"), ("gc", "garbage collection")):
+    for kind, what in (
+        ("export", "export of what the nodes' rules archive on arrival"),
+        ("export-all", "export of everything"),
+        ("verify", "verification"),
+        ("gc", "garbage collection"),
+    ):
         made.add_argument(f"--{kind}", action="store_true", help=f"begin the {what}, or once more if it is done")
 
 

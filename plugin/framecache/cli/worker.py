@@ -7,10 +7,14 @@ import signal
 import sys
 import threading
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from framecache.cli.errors import CommandError, ExitCode
 from framecache.cli.session import Session, http_session
+
+# The kinds of shared work, by the options that begin them.
+KINDS = MappingProxyType({"export": "export", "export_all": "export-all", "verify": "verify", "gc": "gc"})
 
 
 def worker(session: Session) -> ExitCode:
@@ -24,7 +28,7 @@ def worker(session: Session) -> ExitCode:
         bucket=arguments.bucket,
         concurrency=arguments.concurrency,
         alive=Path(arguments.alive) if arguments.alive else None,
-        begins=[kind for kind in ("export", "verify", "gc") if getattr(arguments, kind)],
+        begins=[kind for option, kind in KINDS.items() if getattr(arguments, option)],
     )
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -1,4 +1,4 @@
-"""The export of all that Orthanc has into a static archive, as shared work: one piece for each stored file."""
+"""The export of what Orthanc has into a static archive, as shared work: one piece for each stored file."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import islice
 
+from framecache.cluster.archive_rules import ArchiveRules
 from framecache.cluster.piece import Piece, Plan, Unfit
 from framecache.cluster.stored_sources import StoredSources
 from framecache.errors import InstanceGone, NotFound, reason
@@ -19,7 +20,7 @@ from framecache.tree.writer import Skipped
 
 logger = logging.getLogger(__name__)
 
-EXPORT = "export"
+EXPORT, EXPORT_ALL = "export", "export-all"
 _FORM = "archive"
 _STUDIES = 10  # of one step
 
@@ -27,16 +28,21 @@ _STUDIES = 10  # of one step
 class ArchiveExport:
     """Newest studies first. Lists and metadata of a study are derived some seconds after its last piece."""
 
-    def __init__(self, api: OrthancApi, tree: Tree, sources: StoredSources, clock: Clock) -> None:
+    def __init__(
+        self, api: OrthancApi, tree: Tree, sources: StoredSources, clock: Clock, rules: ArchiveRules | None = None
+    ) -> None:
+        """Without `rules`, all is exported."""
         self._studies, self._index = Studies(api), InstanceIndex(api)
-        self._tree, self._sources, self._clock = tree, sources, clock
+        self._tree, self._sources, self._clock, self._rules = tree, sources, clock, rules
 
     def total(self) -> int | None:
         """How many instances there are. Raises SourceError."""
         return self._studies.number_of_instances()
 
     def plan(self, bookmark: str) -> Plan | None:
-        """The instances of the next studies. Raises SourceError."""
+        """The instances of the next studies. Raises SourceError, also if no node tells its rules."""
+        if self._rules is not None:
+            self._rules.ask()
         today = datetime.fromtimestamp(self._clock.time()).date()
         found = list(islice(self._studies.newest_first(bookmark, today), _STUDIES))
         if not found:
@@ -45,7 +51,10 @@ class ArchiveExport:
         return Plan(pieces, found[-1].bookmark, len(pieces), found[-1].study_date)
 
     def do(self, piece: Piece) -> int:
-        """Add it, unless it is gone or another version by now. Raises Unreachable, SourceError, Unfit."""
+        """Add it, unless it is gone or another version by now, or the rules leave it out.
+
+        Raises Unreachable, SourceError, NotHere, Unfit.
+        """
         try:
             instance = self._instance(piece)
             outcomes = list(self._tree.add([self._sources.source(instance)], derive=False)) if instance else []
@@ -63,7 +72,7 @@ class ArchiveExport:
     def _instance(self, piece: Piece) -> Instance | None:
         for instance in self._index.with_uid_of(piece.orthanc_id):
             if (instance.orthanc_id, instance.attachment_uuid) == (piece.orthanc_id, piece.attachment_uuid):
-                return instance
+                return instance if self._rules is None or self._rules.admit(instance) else None
         return None
 
     def _pieces(self, studies: Sequence[Study]) -> Iterator[Piece]:

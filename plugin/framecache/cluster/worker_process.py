@@ -13,7 +13,8 @@ from pathlib import Path
 import requests
 
 from framecache.cluster.archive_care import GC, VERIFY, ArchiveCollection, ArchiveVerification
-from framecache.cluster.archive_export import EXPORT, ArchiveExport
+from framecache.cluster.archive_export import EXPORT, EXPORT_ALL, ArchiveExport
+from framecache.cluster.archive_rules import ArchiveRules
 from framecache.cluster.database import Database, DatabaseError
 from framecache.cluster.piece import Kind
 from framecache.cluster.piece_queue import PieceQueue
@@ -61,7 +62,8 @@ def work_until(
         api = WebApi(options.orthanc, new_session)
         sources = StoredSources(api, options.storage, _bucket(options))
         kinds: dict[str, Kind] = {
-            EXPORT: ArchiveExport(api, tree, sources, time),
+            EXPORT: ArchiveExport(api, tree, sources, time, ArchiveRules(api, time)),
+            EXPORT_ALL: ArchiveExport(api, tree, sources, time),
             VERIFY: ArchiveVerification(tree, sources),
             GC: ArchiveCollection(tree),
         }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-KINDS = ("backfill", "export", "verify", "gc")
+KINDS = ("backfill", "export", "export-all", "verify", "gc")
 
 
 @dataclass(frozen=True, slots=True)

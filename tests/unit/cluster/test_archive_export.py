@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from framecache.cluster.archive_export import ArchiveExport
-from framecache.cluster.piece import Piece, Unfit
+from framecache.cluster.archive_rules import ArchiveRules
+from framecache.cluster.piece import NotHere, Piece, Unfit
 from framecache.cluster.stored_sources import StoredSources
 from framecache.dicom.identity import InstancePath
+from framecache.errors import NotFound, SourceError
 from framecache.tree.tree import Tree
 
 from tests.unit.dicom_files import INSTANCE, SERIES, STUDY, native
-from tests.unit.fakes import FakeApi, orthanc_id, uuid
+from tests.unit.fakes import FakeApi, FakeClock, orthanc_id, uuid
 
 PATH = InstancePath(STUDY, SERIES, INSTANCE)
 
@@ -68,3 +72,72 @@ def test_what_is_no_dicom_file_is_tried_once(bench: Bench) -> None:
     bench.api.store(bytes(900), orthanc_id=orthanc_id(2), uuid=uuid(2), path=InstancePath(STUDY, SERIES, "1.2.9"))
     with pytest.raises(Unfit):
         bench.export.do(Piece(orthanc_id(2), uuid(2), 900, "archive", STUDY))
+
+
+class Node:
+    """What a node tells of its settings."""
+
+    def __init__(self, status: Any) -> None:
+        self.status, self.asked = status, 0
+
+    def get(self, uri: str) -> bytes:
+        assert uri == "/frame-cache/status"
+        self.asked += 1
+        if self.status is None:
+            raise NotFound("Orthanc has no /frame-cache/status")
+        return json.dumps(self.status).encode()
+
+    def post(self, uri: str, body: bytes) -> bytes:
+        raise AssertionError((uri, body))
+
+
+ONLY_CT: list[dict[str, object]] = [{"Modality": "CT", "Archive": "arrival"}]
+NOT_MG: list[dict[str, object]] = [{"Modality": "MG", "Archive": "never"}]
+ON_DEMAND: list[dict[str, object]] = [{"Modality": "MG", "Archive": "demand"}]
+
+
+@pytest.mark.parametrize(
+    ("usually", "rules", "modality", "is_exported"),
+    [
+        ("arrival", [], "MG", True),
+        ("arrival", NOT_MG, "MG", False),
+        ("arrival", NOT_MG, "CT", True),
+        ("arrival", ON_DEMAND, "MG", False),
+        ("never", ONLY_CT, "CT", True),
+        ("never", ONLY_CT, "MG", False),
+        ("demand", [], "MG", False),
+    ],
+)
+def test_the_export_follows_the_rules_of_arrival(
+    tmp_path: Path,
+    usually: str,
+    rules: list[dict[str, object]],
+    modality: str,
+    is_exported: bool,  # noqa: FBT001
+) -> None:
+    bench = Bench(tmp_path)
+    node = Node({"Settings": {"ArchiveWrite": usually, "Rules": rules}})
+    bench.api.store(
+        bench.content,
+        orthanc_id=orthanc_id(1),
+        uuid=uuid(1),
+        path=PATH,
+        number_of_frames=3,
+        tags={"Modality": modality},
+    )
+    sources = StoredSources(bench.api, tmp_path / "db")
+    export = ArchiveExport(bench.api, bench.tree, sources, time, ArchiveRules(node, FakeClock()))
+    assert bool(export.do(bench.piece)) == is_exported
+    assert bool(export.do(bench.piece)) == is_exported
+    assert node.asked == 1
+    bench.tree.close()
+
+
+@pytest.mark.parametrize("status", [None, {}, {"Settings": {"ArchiveWrite": "often", "Rules": []}}, []])
+def test_rules_that_nobody_tells_are_not_taken_for_none(bench: Bench, status: Any) -> None:
+    sources = StoredSources(bench.api)
+    export = ArchiveExport(bench.api, bench.tree, sources, time, ArchiveRules(Node(status), FakeClock()))
+    with pytest.raises(SourceError, match="rules"):
+        export.plan("")
+    with pytest.raises(NotHere, match="rules"):
+        export.do(bench.piece)
