@@ -104,10 +104,11 @@ class Derivation:
 
     def _is_current(self, basis: Basis) -> bool:
         present = [listed.name for listed in self.objects.listed(summaries_of_study(basis.study))]
-        if marks(self.objects, basis.study):
+        is_empty = not present and not any(names.series for names in basis.names.values())
+        if (present != [basis.digest] and not is_empty) or marks(self.objects, basis.study):
             return False
-        if present != [basis.digest]:
-            return not present and not any(names.series for names in basis.names.values())
+        if is_empty:
+            return True
         summary = self._summary(basis.study, basis.digest)
         expected = {
             self.layout.study(basis.study): basis.digest,
