@@ -38,6 +38,32 @@ def default_index_path(folder: Path) -> Path:
     return caches / "framecache" / f"{name}.sqlite"
 
 
+class VersionReader(FileReader):
+    """Reads one version of a file: what was written in its place, meanwhile too, is never returned."""
+
+    def __init__(self, path: Path, instance: StoredInstance, *, whole: bool) -> None:
+        super().__init__(path, whole=whole)
+        self._version = instance.size, instance.version
+
+    def check(self) -> None:
+        """Raises InstanceGone unless the file is as it was indexed."""
+        status = self.status()
+        if (status.st_size, version_of(status)) != self._version:
+            raise InstanceGone("the file was replaced after it was indexed")
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        try:
+            return super().read_at(offset, length)
+        finally:
+            self.check()
+
+    def scatter(self, offset: int, targets: Sequence[memoryview]) -> None:
+        try:
+            super().scatter(offset, targets)
+        finally:  # a file that is cut short has changed, too
+            self.check()
+
+
 class FileCollection(ForkAware):
     """All DICOM files below a folder, whatever its shape. A pickled copy uses the same index, or its own in memory."""
 
@@ -115,10 +141,8 @@ class FileCollection(ForkAware):
 
     @contextmanager
     def open(self, instance: StoredInstance, wanted: Sequence[Extent] | None = None) -> Iterator[ByteReader]:
-        with FileReader(self._folder / instance.location, whole=wanted is None) as reader:
-            status = reader.status()
-            if (status.st_size, version_of(status)) != (instance.size, instance.version):
-                raise InstanceGone("the file was replaced after it was indexed")
+        with VersionReader(self._folder / instance.location, instance, whole=wanted is None) as reader:
+            reader.check()
             announced = 0
             for run in wanted or ():
                 announced += run.length
