@@ -34,8 +34,8 @@ FRAME_CACHE = {"Rules": [{"Extract": "never"}], "Metadata": "off"}
 class ClusterLab:
     """Use as a context manager; `number` instances are stored before the first measurement."""
 
-    def __init__(self, suite: str, folder: Path, number: int, port: int) -> None:
-        self._suite, self._folder, self._port, self.number = suite, folder, port, number
+    def __init__(self, suite: str, folder: Path, number: int) -> None:
+        self._suite, self._folder, self.number = suite, folder, number
         self._stack = ExitStack()
 
     def __enter__(self) -> ClusterLab:
@@ -48,7 +48,6 @@ class ClusterLab:
             self._suite,
             self._folder / "orthanc",
             configuration,
-            self._port,
             plugins=[*PLUGINS, "OrthancPostgreSQLIndex"],
             others=[self.postgresql.folder],
         )

@@ -102,7 +102,7 @@ class Lab:
         """An Orthanc on PostgreSQL beside workers; none of the others runs beside."""
         self.stop()
         folder = self.places.temporary / "cluster"
-        return self._stack.enter_context(ClusterLab(self.suite, folder, self.size.shared_pieces, self.places.port + 2))
+        return self._stack.enter_context(ClusterLab(self.suite, folder, self.size.shared_pieces))
 
     def server(self, subject: Subject) -> OrthancServer:
         """The subject's Orthanc on the archive; started when another one is running, or none."""
