@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import chain
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import requests
 
 from framecache.client.arguments import checked
 from framecache.client.collection import DicomJson
-from framecache.client.composed.kept import AS_STORED, DEFAULT, is_in
-from framecache.client.composed.merging import merged, uids_of, without_known
+from framecache.client.composed.answers import begun, some
+from framecache.client.composed.merging import merged, without_known
 from framecache.client.composed.sources import OnFailure, SourceFailure, Sources, is_absence, most_telling
+from framecache.client.composed.whole_instances import WholeInstances
 from framecache.client.errors import InvalidRequestError, NotFoundError
 from framecache.client.retrieval.media_types import MediaTypes
 from framecache.closing import Closing
@@ -54,7 +54,8 @@ class ComposedClient(Closing):
         if not clients:
             raise InvalidRequestError("a composed client consists of one client or more")
         self._sources = Sources(clients, sequential=sequential, strict=strict, on_failure=on_failure)
-        self._writes_back = bool(write_back)
+        self._merges = bool(write_back) or not sequential
+        self._instances = WholeInstances(self._sources, merges=self._merges, writes_back=bool(write_back))
         first = clients[0]
         self.base_url: str = first.base_url
         self.scheme: str = first.scheme
@@ -139,14 +140,14 @@ class ComposedClient(Closing):
         def of_owner(client: DICOMClient) -> Iterator[bytes]:
             if not _base_of(client, url):
                 raise NotFoundError("that is a URL of another client", url)
-            return _begun(client.iter_bulkdata(url, media_types, byte_range))  # type: ignore[arg-type]
+            return begun(client.iter_bulkdata(url, media_types, byte_range))  # type: ignore[arg-type]
 
         def of_another(client: DICOMClient) -> Iterator[bytes]:
             base = next(filter(None, (_base_of(one, url) for one in self.clients)), None)
             if base is None or _base_of(client, url):
                 raise NotFoundError("there is no such bulk data", url)
             own_url = client.base_url + url.removeprefix(base)
-            return _begun(client.iter_bulkdata(own_url, media_types, byte_range))  # type: ignore[arg-type]
+            return begun(client.iter_bulkdata(own_url, media_types, byte_range))  # type: ignore[arg-type]
 
         try:
             return self._sources.first(of_owner)
@@ -162,7 +163,7 @@ class ComposedClient(Closing):
 
     def iter_study(self, study_instance_uid: str, media_types: MediaTypes | None = None) -> Iterator[Dataset]:
         """As `retrieve_study`, one after the other."""
-        return self._whole("iter_study", (study_instance_uid,), media_types)
+        return self._instances.of_all("iter_study", (study_instance_uid,), media_types)
 
     def retrieve_study_metadata(self, study_instance_uid: str) -> list[DicomJson]:
         """The metadata of all instances of a study, in DICOM JSON."""
@@ -178,7 +179,7 @@ class ComposedClient(Closing):
         self, study_instance_uid: str, series_instance_uid: str, media_types: MediaTypes | None = None
     ) -> Iterator[Dataset]:
         """As `retrieve_series`, one after the other."""
-        return self._whole("iter_series", (study_instance_uid, series_instance_uid), media_types)
+        return self._instances.of_all("iter_series", (study_instance_uid, series_instance_uid), media_types)
 
     def retrieve_series_metadata(self, study_instance_uid: str, series_instance_uid: str) -> list[DicomJson]:
         """The metadata of all instances of a series, in DICOM JSON."""
@@ -205,9 +206,7 @@ class ComposedClient(Closing):
     ) -> Dataset:
         """One instance."""
         uids = (study_instance_uid, series_instance_uid, sop_instance_uid)
-        asked = self._asked_of(media_types)
-        client, data_set = self._sources.first(lambda one: (one, one.retrieve_instance(*uids, asked(one))))
-        return self._kept(client, data_set, media_types or AS_STORED)
+        return self._instances.instance(uids, media_types)
 
     def retrieve_instance_metadata(
         self, study_instance_uid: str, series_instance_uid: str, sop_instance_uid: str
@@ -253,7 +252,7 @@ class ComposedClient(Closing):
     ) -> Iterator[bytes]:
         """As `retrieve_instance_frames`, one after the other."""
         arguments = (study_instance_uid, series_instance_uid, sop_instance_uid, frame_numbers, media_types)
-        return self._sources.first(lambda client: _begun(client.iter_instance_frames(*arguments)))  # type: ignore[arg-type]
+        return self._sources.first(lambda client: begun(client.iter_instance_frames(*arguments)))  # type: ignore[arg-type]
 
     def retrieve_instance_frames_rendered(
         self,
@@ -295,10 +294,6 @@ class ComposedClient(Closing):
         """Delete an instance, as `delete_study`."""
         self._delete("delete_instance", study_instance_uid, series_instance_uid, sop_instance_uid)
 
-    @property
-    def _merges(self) -> bool:
-        return self._writes_back or not self._sources.sequential
-
     def _search(
         self,
         level: Level,
@@ -328,76 +323,15 @@ class ComposedClient(Closing):
         answers = self._sources.all(lambda client: ask(client, most[id(client)], None, remaining=remaining))
         return merged((found for _, found in answers), level, offset or 0, wanted)
 
-    def _whole(self, method: str, uids: tuple[str, ...], media_types: MediaTypes | None) -> Iterator[Dataset]:
-        if not self._merges:
-            return self._sources.first(lambda one: _begun(getattr(one, method)(*uids, media_types), NotFoundError))
-        plan = self._sources.all(lambda one: _some(getattr(one, _SEARCHES[Level.INSTANCE])(*uids, get_remaining=True)))
-        return self._planned(plan, method, uids, media_types)
-
-    def _planned(
-        self,
-        plan: list[tuple[DICOMClient, list[DicomJson]]],
-        method: str,
-        uids: tuple[str, ...],
-        media_types: MediaTypes | None,
-    ) -> Iterator[Dataset]:
-        """Each instance from the first client that has it: all of a client's at once, unless some came before."""
-        seen: set[tuple[str, ...]] = set()
-        for client, found in plan:
-            new = [uids_of({**_named(uids), **result}, Level.INSTANCE) for result in found]
-            new = [one for one in new if one not in seen]
-            seen.update(new)
-            asked = self._asked_of(media_types)(client)
-            for data_set in self._of_client(client, new, asked, method if len(new) == len(found) else None, uids):
-                yield self._kept(client, data_set, media_types or DEFAULT)
-
-    def _of_client(
-        self,
-        client: DICOMClient,
-        instances: list[tuple[str, ...]],
-        media_types: MediaTypes | None,
-        method: str | None,
-        uids: tuple[str, ...],
-    ) -> Iterator[Dataset]:
-        if method is not None:
-            yield from getattr(client, method)(*uids, media_types)
-            return
-        for study, series, instance in instances:
-            yield client.retrieve_instance(study, series, instance, media_types)  # type: ignore[arg-type]
-
     def _metadata(self, method: str, *uids: str) -> list[DicomJson]:
         if not self._merges:
-            return self._sources.first(lambda client: _some(getattr(client, method)(*uids)))
+            return self._sources.first(lambda client: some(getattr(client, method)(*uids)))
         seen: set[tuple[str, ...]] = set()
-        answers = self._sources.all(lambda client: _some(getattr(client, method)(*uids)))
+        answers = self._sources.all(lambda client: some(getattr(client, method)(*uids)))
         return [one for _, found in answers for one in without_known(found, seen)]
 
     def _first(self, method: str, *arguments: Any, **named: Any) -> Any:
         return self._sources.first(lambda client: getattr(client, method)(*arguments, **named))
-
-    def _asked_of(self, media_types: MediaTypes | None) -> Callable[[DICOMClient], Any]:
-        """What each client is asked for: those before which there is a cache, for what it may keep."""
-        return lambda client: AS_STORED if self._writes_back and client is not self.clients[0] else media_types
-
-    def _kept(self, client: DICOMClient, data_set: Dataset, media_types: MediaTypes) -> Dataset:
-        """What was asked for, of a data set that another client than the first has as it is stored."""
-        cache = self.clients[0]
-        if not self._writes_back or client is cache:
-            return data_set
-        made_by = cache if self._is_stored(cache, data_set) else client
-        if is_in(data_set, media_types):
-            return data_set
-        study, series = str(data_set.StudyInstanceUID), str(data_set.SeriesInstanceUID)
-        return made_by.retrieve_instance(study, series, str(data_set.SOPInstanceUID), media_types)  # type: ignore[arg-type]
-
-    def _is_stored(self, cache: DICOMClient, data_set: Dataset) -> bool:
-        """That it cannot be stored is no reason not to return it."""
-        try:
-            cache.store_instances([data_set])
-        except (requests.RequestException, OSError) as error:
-            self._sources.report(cache, error)
-            return False
-        return True
 
     def _delete(self, method: str, *uids: str) -> None:
         done, errors = False, list[Exception]()
@@ -417,24 +351,3 @@ def _base_of(client: DICOMClient, url: str) -> str:
     if clients is not None:
         return next(filter(None, (_base_of(one, url) for one in clients)), "")
     return client.base_url if url.startswith(f"{client.base_url}/") else ""
-
-
-def _begun(items: Iterator[_Item], error: type[Exception] | None = None) -> Iterator[_Item]:
-    """Whose first item is there: what is wrong has been raised. `error` is what an end without an item is."""
-    iterator = iter(items)
-    for first in iterator:
-        return chain([first], iterator)
-    if error is not None:
-        raise error("it is not there")
-    return iter(())
-
-
-def _some(results: list[_Item]) -> list[_Item]:
-    if not results:
-        raise NotFoundError("it is not there")
-    return results
-
-
-def _named(uids: tuple[str, ...]) -> DicomJson:
-    """The UIDs that were asked for, which results below a study or series need not repeat."""
-    return {tag: {"vr": "UI", "Value": [uid]} for tag, uid in zip(("0020000D", "0020000E"), uids, strict=False)}
