@@ -34,6 +34,7 @@ from framecache.tree.record import Metadata, Origin
 
 _IN_MEMORY = 16 << 20  # bytes: smaller files are read once, as a whole
 _READ = 1 << 20
+_HASHED = 4 << 20  # bytes at once: between two pieces, the thread waits for the others
 _USUAL_HEADER = 1 << 15
 _SHORT = 512  # characters of an element
 _LARGEST_INFLATED = 256 << 20
@@ -270,7 +271,7 @@ class Checksum:
             self._thread.join()
 
     def _compute(self) -> None:
-        checksum, buffer = hashlib.sha256(), memoryview(bytearray(_READ))
+        checksum, buffer = hashlib.sha256(), memoryview(bytearray(_HASHED))
         try:
             for chunk in read_in_chunks(self._reader, 0, self.size, buffer):
                 if self._is_closed:
