@@ -75,7 +75,7 @@ def _cached(url: str, sample: Sample, folder: Path) -> Instance:
 def _open(playwright: Playwright, url: str, warm_up: Instance, instance: Instance) -> float:
     """Seconds from the frame request to a recognisable picture, in a new browser that knows the viewer's own files."""
     with (
-        tempfile.TemporaryDirectory() as profile,
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile,
         chromium_with_profile(playwright, Path(profile)) as browser,
     ):
         page = watched_page(browser)

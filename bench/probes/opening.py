@@ -84,7 +84,7 @@ def _new_browser() -> Iterator[BrowserContext]:
     """A Chromium that knows nothing. Raises NotAvailable for its errors."""
     try:
         with (
-            tempfile.TemporaryDirectory() as profile,
+            tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile,
             sync_playwright() as playwright,
             chromium_with_profile(playwright, Path(profile)) as browser,
         ):

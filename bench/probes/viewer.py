@@ -54,7 +54,7 @@ def _open(lab: Lab, subject: Subject, data_set: str) -> float:
     """Seconds of one opening in a new browser."""
     server, stored = lab.emptied(subject), lab.stored(data_set)
     with (
-        tempfile.TemporaryDirectory() as profile,
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile,
         sync_playwright() as playwright,
         chromium_with_profile(playwright, Path(profile)) as browser,
     ):
