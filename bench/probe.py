@@ -16,10 +16,14 @@ Measure = Callable[[Lab, Subject], Figure]
 
 @dataclass(frozen=True)
 class Probe:
-    """Equal by their names. `measure` raises NotAvailable or LoadFailed where there is nothing to compare."""
+    """Equal by their names. `measure` raises NotAvailable or LoadFailed where there is nothing to compare.
+
+    With `patience`, rounds may take so many times as long: what is compared is nearly equal.
+    """
 
     name: str
     measure: Measure = field(compare=False)
+    patience: int = field(default=1, compare=False)
 
 
 class Together(ABC):

@@ -129,7 +129,7 @@ def _measure_in_turns(lab: Lab, probe: Probe, subjects: Sequence[Subject]) -> di
     all_rounds = {subject: Rounds() for subject in subjects}
     started = time.monotonic()
     for number in range(lab.size.rounds if len(subjects) > 1 else 1):
-        if number and time.monotonic() - started > lab.size.round_seconds:
+        if number and time.monotonic() - started > lab.size.round_seconds * probe.patience:
             break
         for subject, rounds in all_rounds.items():
             if not rounds.missing:

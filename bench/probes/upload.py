@@ -27,7 +27,7 @@ def upload(data_set: str, way: str) -> Probe:
         with lab.new_server(subject) as server:
             return of_seconds([WAYS[way](lab, server, files[: 1 if data_set == "native" else None])])
 
-    return Probe(f"upload by {way}, {data_set}", measure)
+    return Probe(f"upload by {way}, {data_set}", measure, patience=3)
 
 
 def over_rest(_lab: Lab, server: OrthancServer, paths: Sequence[Path]) -> float:

@@ -20,7 +20,7 @@ def throughput(data_set: str, connections: int) -> Probe:
         url, paths = lab.target(subject, FRAMECACHE, data_set)
         return of_load(lab.load(subject, url, paths, connections))
 
-    return Probe(f"warm {data_set}, {connections} connections", measure)
+    return Probe(f"warm {data_set}, {connections} connections", measure, patience=2)
 
 
 def spread(data_set: str, connections: int) -> Probe:
