@@ -51,7 +51,8 @@ class BucketIndex:
         self._most_segments = most_segments
         self._is_read_only = is_read_only
         self._objects, self._refresh_seconds = objects, refresh_seconds
-        self.local = LocalIndex(path)
+        # What readers found by themselves is in no segment: who writes segments must not believe that others know it.
+        self.local = LocalIndex(path and path.with_stem(f"{path.stem}-read-only") if is_read_only else path)
         self._lock, self._refreshed = threading.RLock(), float("-inf")
         with self.local.database.writing() as connection:
             StatedObjects(connection).make()
@@ -163,7 +164,7 @@ class BucketIndex:
     def _forget_segments(self, present: set[str]) -> None:
         """What those that are gone stated is stated by others, as a rule by that which they were merged into."""
         with self.local.database.writing() as connection:
-            unstated = StatedObjects(connection).forget_segments(present, self._late_seconds)
+            unstated = StatedObjects(connection).unstated(present, self._late_seconds)
         again: dict[str, tuple[Statement, str]] = {}
         for name in sorted(present) if unstated else ():
             with suppress(Damaged):
@@ -173,7 +174,8 @@ class BucketIndex:
             stated, writer = StatedObjects(connection), IndexWriter(connection)
             for one, name in again.values():
                 stated.restate(one, name)
-            for key in unstated - again.keys():
+            # Another process may have read meanwhile who states them.
+            for key in unstated & stated.forget_segments(self._late_seconds):
                 stated.forget(key)
                 writer.remove(*_place(key))
 

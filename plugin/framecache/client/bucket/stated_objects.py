@@ -69,17 +69,26 @@ class StatedObjects:
         """How many objects there are statements of."""
         return int(self._execute("SELECT count(*) FROM objects").fetchone()[0])
 
-    def forget_segments(self, present: Iterable[str], late_seconds: float) -> set[str]:
-        """Forget segments that are gone for `late_seconds`; the keys of the objects that they were the last to state.
+    def unstated(self, present: Iterable[str], late_seconds: float) -> set[str]:
+        """The keys of the objects that only segments stated that are gone for `late_seconds`.
 
         Some stores list late what was written: the segment that others were merged into may be one of that.
         """
         self._execute("UPDATE segments SET missed_at = coalesce(missed_at, ?)", [time.time()])
         for name in present:
             self._execute("UPDATE segments SET missed_at = NULL WHERE name = ?", [name])
+        return self._of_gone(late_seconds)
+
+    def forget_segments(self, late_seconds: float) -> set[str]:
+        """Forget segments that are gone for `late_seconds`; the keys of the objects that nothing else states."""
+        unstated = self._of_gone(late_seconds)
         self._execute("DELETE FROM segments WHERE missed_at <= ?", [time.time() - late_seconds])
-        unstated = "SELECT key FROM objects WHERE segment_id NOT IN (SELECT id FROM segments)"
-        return {key for (key,) in self._execute(unstated)}
+        return unstated
+
+    def _of_gone(self, late_seconds: float) -> set[str]:
+        present = "SELECT id FROM segments WHERE missed_at IS NULL OR missed_at > ?"
+        unstated = f"SELECT key FROM objects WHERE segment_id NOT IN ({present})"  # noqa: S608 - our words
+        return {key for (key,) in self._execute(unstated, [time.time() - late_seconds])}
 
     def restate(self, one: Statement, segment: str) -> None:
         """What is known of an object is said by this segment, too."""

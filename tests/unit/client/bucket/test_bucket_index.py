@@ -130,3 +130,33 @@ def test_statements_that_are_out_of_date_are_left_out_when_segments_are_merged()
     [segment] = objects.listed(FOLDER)
     stated = decode(objects.read(segment.key), segment.name)
     assert {(one.key, one.e_tag) for one in stated} == {("key", "b"), ("other", "c")}
+
+
+def test_what_a_reader_found_by_itself_is_stated_by_the_next_writer(tmp_path: Path) -> None:
+    objects, path = open_objects("memory://"), tmp_path / "index.sqlite"
+    objects.replace("one", stored(1, 1, 1), BINARY)
+    BucketIndex(objects, 0.0, path, is_read_only=True).update()
+    BucketIndex(objects, 0.0, path).update()
+    assert found(index(objects)) == {uids(1, 1, 1)[2]}
+
+
+def test_what_another_process_reads_while_segments_are_forgotten_stays(tmp_path: Path) -> None:
+    objects, path = open_objects("memory://"), tmp_path / "index.sqlite"
+    written(objects, index(objects), 1, 2)
+    other, first = BucketIndex(objects, 0.0, path), objects.listed(FOLDER)[0]
+    is_known = len(found(other)) == 2
+    merged, content = encode([*decode(objects.read(first.key), first.name), Statement("other", EARLY, "a", 1)])
+    objects.create(merged, content)
+    objects.delete([first.key])
+
+    class Late(Objects):
+        def listed(self, prefix: str) -> list:  # type: ignore[type-arg]
+            return [one for one in super().listed(prefix) if one.key != merged]
+
+        def read(self, key: str) -> bytes:
+            other.refresh(0)
+            return super().read(key)
+
+    BucketIndex(Late(objects.store), 0.0, path, late_seconds=0.0).refresh()
+    assert is_known
+    assert len(found(other)) == 2
