@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import requests
@@ -83,11 +84,15 @@ class WholeInstances:
         cache = self._sources.clients[0]
         if not self._writes_back or client is cache:
             return data_set
-        made_by = cache if self._is_stored(cache, data_set) else client
+        is_stored = self._is_stored(cache, data_set)
         if is_in(data_set, media_types):
             return data_set
-        study, series = str(data_set.StudyInstanceUID), str(data_set.SeriesInstanceUID)
-        return made_by.retrieve_instance(study, series, str(data_set.SOPInstanceUID), media_types)  # type: ignore[arg-type]
+        uids = (str(data_set.StudyInstanceUID), str(data_set.SeriesInstanceUID), str(data_set.SOPInstanceUID))
+        if is_stored:
+            # It may lack a codec, or have taken less than it said.
+            with suppress(requests.RequestException, OSError):
+                return cache.retrieve_instance(*uids, media_types)  # type: ignore[arg-type]
+        return client.retrieve_instance(*uids, media_types)  # type: ignore[arg-type]
 
     def _is_stored(self, cache: DICOMClient, data_set: Dataset) -> bool:
         """That it cannot be stored is no reason not to return it."""

@@ -204,6 +204,18 @@ def test_what_is_asked_for_in_another_form_is_kept_as_it_is_stored(
         assert cache.retrieve_instance(*uids(1, 1, 1)).PixelData == dcmread(BytesIO(rle)).PixelData
 
 
+def test_what_the_cache_cannot_make_or_has_not_stored_is_of_the_client_that_has_it(
+    folder_client: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache, web = folder_client("a"), folder_client("b")
+    write(Path(web.base_url.removeprefix("file://")), {"rle": compressed(RLE)})
+    web.update()
+    # As a server does that says in its answer of status 200 or 202 that it refused all (PS3.18 section 10.5.3).
+    monkeypatch.setattr(cache, "store_instances", lambda _: None)
+    [found] = composed(cache, web, write_back=True).retrieve_series(*uids(1, 1, 1)[:2])
+    assert found.file_meta.TransferSyntaxUID == EXPLICIT
+
+
 def compressed(syntax: str) -> bytes:
     data_set = dcmread(BytesIO(stored(1, 1, 1)))
     data_set.compress(syntax, generate_instance_uid=False)
