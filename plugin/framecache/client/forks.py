@@ -31,11 +31,15 @@ class Forks:
 
     def __init__(self) -> None:
         self._aware: WeakSet[ForkAware] = WeakSet()
+        self._inside = Counter[int]()
         self._begin()
         os.register_at_fork(before=self._before, after_in_parent=self._end, after_in_child=self._after)
 
     def _begin(self) -> None:
-        self._changed, self._inside, self._is_forking = threading.Condition(), Counter[int](), False
+        self._changed, self._is_forking = threading.Condition(), False
+        # Whose signal's handler forked is still inside in the new process, and comes out there, too.
+        thread = threading.get_ident()
+        self._inside = Counter({thread: self._inside[thread]} if thread in self._inside else {})
 
     @contextmanager
     def held_off(self) -> Iterator[None]:

@@ -182,6 +182,17 @@ def test_a_fork_waits_until_no_thread_is_inside_and_who_is_inside_may_come_in_ag
     del noting
 
 
+def test_who_forks_while_it_is_inside_comes_out_in_the_new_process_too() -> None:
+    with FORKS.held_off():  # as a thread is whose signal's handler forks
+        process = os.fork()
+    if not process:
+        thread = threading.Thread(target=lambda: os._exit(status_of(forked(lambda: None))), daemon=True)
+        thread.start()
+        thread.join(PATIENCE)
+        os._exit(1)
+    assert status_of(process) == 0
+
+
 def _callers(frame: Any) -> Iterator[Any]:
     while frame is not None:
         yield frame
