@@ -92,13 +92,24 @@ def write_whole(path: Path, content: bytes) -> None:
             stream.write(content)
             stream.flush()
             with contextlib.suppress(FileNotFoundError):
-                os.fchmod(stream.fileno(), stat.S_IMODE(path.stat().st_mode))
+                _permit(stream.fileno(), path.stat())
             os.fsync(stream.fileno())
         Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
     sync_directory(path.parent)
+
+
+def _permit(descriptor: int, replaced: os.stat_result) -> None:
+    """The permissions of the file that is replaced, but none for another group than its own."""
+    mode = stat.S_IMODE(replaced.st_mode)
+    with contextlib.suppress(PermissionError):  # also of file systems without permissions
+        try:
+            os.fchown(descriptor, -1, replaced.st_gid)
+        except PermissionError:
+            mode &= ~stat.S_IRWXG
+        os.fchmod(descriptor, mode)
 
 
 def sync_directory(path: Path) -> None:

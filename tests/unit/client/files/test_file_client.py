@@ -307,6 +307,17 @@ def test_a_file_that_is_replaced_keeps_its_permissions_and_a_new_one_is_private(
     assert modes == {"a": "0o640", f"{uids(1, 1, 2)[2]}.dcm": "0o600"}
 
 
+def test_no_other_group_may_read_a_file_that_is_replaced(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: int) -> None:
+        raise PermissionError
+
+    folder.write(a=stored(1, 1, 1))
+    (folder.path / "a").chmod(0o664)
+    monkeypatch.setattr(os, "fchown", refuse)  # the user is not in the file's group
+    folder.client().store_instances([data_set_of(1, 1, 1)])
+    assert oct((folder.path / "a").stat().st_mode & 0o777) == "0o604"
+
+
 def test_what_cannot_be_stored_is_reported_and_the_rest_is_stored(folder: Folder) -> None:
     client = folder.client()
     without_uid = data_set_of(1, 1, 2)
