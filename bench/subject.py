@@ -118,7 +118,9 @@ BARE_READ = Subject("obstore's get")
 DICOMWEB_FILE_CLIENT = Subject("dicomweb-client's file client")
 ONE_WORKER, TWO_WORKERS = Subject("one worker"), Subject("two workers")
 SHARED_WORK = Subject("framecache's shared work")
-# Two nodes with one bucket of files and one archive; they do not know where in the bucket Orthanc's files are.
+# Two nodes with one bucket of files and one archive; the second does not know where in the bucket Orthanc's files are.
 _ARCHIVING = {"Archive": "s3://orthanc/archive", "Rules": [{"Extract": "demand"}]}
-WARMING_NODE = Subject("framecache, one node", PLUGINS, _in_bucket({**_ARCHIVING, "ArchiveWrite": "demand"}))
+WARMING_NODE = Subject(
+    "framecache, one node", PLUGINS, _in_bucket({**_ARCHIVING, "ArchiveWrite": "demand", "StorageURL": BUCKET_URL})
+)
 OTHER_NODE = Subject("framecache, another node", PLUGINS, _in_bucket({**_ARCHIVING, "ArchiveWrite": "never"}))
