@@ -96,7 +96,7 @@ def _media_types(value: Any) -> tuple[Any, ...]:
 def _is_media_type(value: Any) -> bool:
     name, *syntax = (value,) if isinstance(value, str) or not isinstance(value, Iterable) else (*value, None)[:3]
     is_pair = syntax[1:] in ([], [None]) and (not syntax or isinstance(syntax[0], str))
-    return isinstance(name, str) and name.count("/") == 1 and '"' not in name and is_pair
+    return isinstance(name, str) and name.isascii() and name.count("/") == 1 and '"' not in name and is_pair
 
 
 def _file_types(value: Any) -> tuple[Any, ...]:
@@ -138,20 +138,20 @@ def _fields(value: Any) -> list[str]:
     fields = list(value) if is_list else []
     if not is_list or not all(isinstance(one, str) for one in fields):
         raise InvalidRequestError("fields is a list of keywords or tags")
-    return fields
+    return [_unicode(one) for one in fields]
 
 
 def _filters(value: Any) -> dict[str, str]:
     """Values as text, as a URL has them, so that dates and lists are the same over all clients."""
     if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
         raise InvalidRequestError("search_filters are values by keywords or tags")
-    return {name: _filter(name, one) for name, one in value.items()}
+    return {_unicode(name): _filter(name, one) for name, one in value.items()}
 
 
 def _filter(name: str, value: Any) -> str:
     if isinstance(value, Mapping):
         raise InvalidRequestError(f"{name} is searched by text")
-    return text_of(name, value)
+    return _unicode(text_of(name, value))
 
 
 def _params(value: Any) -> Mapping[str, Any]:
@@ -162,8 +162,17 @@ def _params(value: Any) -> Mapping[str, Any]:
 
 def _text(value: Any) -> str:
     if isinstance(value, str):
-        return value
+        return _unicode(value)
     raise InvalidRequestError("a URL is a text")
+
+
+def _unicode(text: str) -> str:
+    """Half a surrogate pair, as in names of files that are no UTF-8, fits neither into a URL nor into an index."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidRequestError("a text is not Unicode") from error
+    return text
 
 
 def _data_sets(value: Any) -> list[Dataset]:
