@@ -21,7 +21,7 @@ class ObjectReader:
     """One version of an object. For one thread."""
 
     def __init__(self, objects: Objects, key: str, size: int, e_tag: str, wanted: Sequence[Extent] | None) -> None:
-        """`wanted` are fetched from the first read on, in this order; all of the object if None."""
+        """`wanted` are fetched from the first read on, as they lie; all of the object if None."""
         self._objects, self._key, self.size, self._e_tag = objects, key, size, e_tag
         self._runs = _joined([Extent(0, size)] if wanted is None else wanted)
         self._starts = [run.offset for run in self._runs]

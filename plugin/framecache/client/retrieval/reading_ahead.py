@@ -26,6 +26,8 @@ class ReadingAhead(Generic[_Part]):
         """The part of this index. Raises what reading it raises."""
         if not self._all_fit:
             self._begun = {one: wait for one, wait in self._begun.items() if one >= index - 1}
+            if index not in self._begun and not self._has_room(index):  # parts are asked for from the last to the first
+                self._begun.clear()
         for one in range(index, len(self._lengths)):
             if one in self._begun:
                 continue

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from weakref import WeakSet
 
 import pytest
 from framecache.client.retrieval.reading_ahead import ReadingAhead
@@ -47,6 +48,23 @@ def test_parts_are_begun_as_far_as_they_fit(lengths: list[int], asked: list[int]
 
 def test_each_part_of_many_is_read_once_in_order() -> None:
     assert Parts([LARGE] * 40).read(*range(40)) == list(range(40))
+
+
+def test_no_more_of_many_are_in_memory_than_fit_in_whatever_order_they_are_asked_for() -> None:
+    class Part:
+        pass
+
+    alive: WeakSet[Part] = WeakSet()
+
+    def begin(_: int) -> Callable[[], Part]:
+        part = Part()
+        alive.add(part)
+        return lambda: part
+
+    orders: list[Iterable[int]] = [range(40), range(39, -1, -1), [7 * number % 40 for number in range(40)]]
+    for order in orders:
+        ahead = ReadingAhead([LARGE] * 40, begin)
+        assert max((ahead.part(index), len(alive))[1] for index in order) <= 5
 
 
 def test_a_failure_is_that_of_its_part() -> None:
