@@ -18,6 +18,9 @@ from framecache.client.errors import InvalidRequestError, as_client_errors
 from framecache.client.files.file_collection import default_index_path
 from framecache.errors import NotFound
 
+_VARIABLES = ("AWS_", "AZURE_", "GOOGLE_")  # obstore's
+_OF_SERVERS = ("endpoint", "base_url", "emulator", "account_name")
+
 
 class DICOMs3Client(CollectionClient):
     """All that an archive at `file:///…`, `s3://…`, `gs://…` or `az://…` shows, whoever wrote it. In a bucket without
@@ -104,9 +107,9 @@ def _beside(path: Path | None) -> Path | None:
 
 def _servers(options: Mapping[str, Any]) -> list[str]:
     """What the same URL means different buckets by: the servers and accounts that obstore is told."""
-    told = {name.lower(): value for name, value in {**os.environ, **options}.items()}
-    named = {name: value for name, value in told.items() if name.endswith(("endpoint", "endpoint_url", "account_name"))}
-    return [f"{name}={value}" for name, value in sorted(named.items())]
+    environment = {name: value for name, value in os.environ.items() if name.startswith(_VARIABLES)}
+    told = {name.lower(): value for name, value in {**environment, **options}.items()}
+    return [f"{name}={value}" for name, value in sorted(told.items()) if any(word in name for word in _OF_SERVERS)]
 
 
 def _index_path(url: str, db_dir: Path | str | None, options: Mapping[str, Any]) -> Path | None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from framecache.tree.errors import Missing, Unreachable
+from framecache.tree.errors import Damaged, Missing, Unreachable
 from framecache.tree.objects import Listed, Objects
 
 
@@ -25,10 +25,14 @@ class FolderObjects(Objects):
         return memoryview(self.read(key))
 
     def read_range(self, key: str, start: int, length: int) -> bytes:
-        return bytes(self.read_ranges(key, [start], [length])[0])
+        with _errors(key), self._path(key).open("rb", buffering=0) as file:
+            return os.pread(file.fileno(), length, start)
 
     def read_ranges(self, key: str, starts: Sequence[int], lengths: Sequence[int]) -> list[memoryview]:
         with _errors(key), self._path(key).open("rb", buffering=0) as file:
+            size = os.fstat(file.fileno()).st_size
+            if any(start + length > size for start, length in zip(starts, lengths, strict=True)):
+                raise Damaged(f"{key} is cut off")
             return [
                 memoryview(os.pread(file.fileno(), length, start))
                 for start, length in zip(starts, lengths, strict=True)
@@ -47,7 +51,7 @@ class FolderObjects(Objects):
             for name in names:
                 path = Path(directory, name)
                 if "#" not in name:  # obstore's, which is being written
-                    with _errors(prefix):
+                    with suppress(Missing), _errors(prefix):  # it was replaced meanwhile
                         found.append(_listed(path.relative_to(self._path("")).as_posix(), path.stat()))
         return sorted(found, key=lambda listed: listed.key)
 

@@ -21,8 +21,10 @@ from framecache.client import (
     UnreachableError,
     UnreadableError,
 )
+from framecache.client.archive.archive_client import _index_path
+from framecache.client.archive.folder_objects import FolderObjects
 from framecache.tree.derivation import Derivation
-from framecache.tree.objects import Objects
+from framecache.tree.objects import Objects, open_objects
 from framecache.tree.opening import open_tree
 from framecache.tree.source import Source
 from framecache.tree.tree import Tree
@@ -197,6 +199,52 @@ def test_a_damaged_frame_is_never_returned(client: DICOMs3Client, tmp_path: Path
     path.write_bytes(path.read_bytes().replace(b"\x21\x21", b"\x22\x22"))
     with pytest.raises(UnreadableError):
         client.retrieve_instance_frames(*uids(2, 1, 1), [2])
+
+
+@pytest.mark.parametrize("name", ["table", "all"])
+def test_frames_in_an_object_that_is_cut_off_are_unreadable(client: DICOMs3Client, url: str, name: str) -> None:
+    with open_tree(url) as tree:
+        add(tree, stored(6, 1, 2), together_from=2)
+    path = uids(6, 1, 2)
+    assert len(client.retrieve_instance_frames(*path, [3])) == 1
+    [file] = Path(url.removeprefix("file://")).rglob(f"{name}*")
+    file.write_bytes(file.read_bytes()[:-1])
+    with pytest.raises(UnreadableError):
+        client.retrieve_instance_frames(*path, [3])
+
+
+def test_an_object_that_is_replaced_while_a_folder_is_listed_is_left_out(tmp_path: Path) -> None:
+    objects = FolderObjects(open_objects(tmp_path.as_uri()).store, tmp_path)
+    (tmp_path / "here").write_bytes(b"x")
+    (tmp_path / "gone").symlink_to(tmp_path / "nowhere")  # named by its directory, but not there
+    assert [one.key for one in objects.listed("")] == ["here"]
+
+
+@pytest.mark.parametrize(
+    ("variable", "is_another"),
+    [
+        ("AWS_ENDPOINT", True),
+        ("AWS_ENDPOINT_URL", True),
+        ("AWS_ENDPOINT_URL_S3", True),
+        ("GOOGLE_BASE_URL", True),
+        ("AZURE_STORAGE_ACCOUNT_NAME", True),
+        ("AZURE_STORAGE_USE_EMULATOR", True),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", False),
+    ],
+)
+@pytest.mark.parametrize("is_option", [True, False])
+def test_buckets_of_the_same_name_on_two_servers_have_an_index_each(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str,
+    is_another: bool,  # noqa: FBT001
+    is_option: bool,  # noqa: FBT001
+) -> None:
+    before = _index_path("s3://bucket", tmp_path, {})
+    if not is_option:
+        monkeypatch.setenv(variable, "http://another")
+    after = _index_path("s3://bucket", tmp_path, {variable.lower(): "http://another"} if is_option else {})
+    assert (before != after) == (is_another or is_option)
 
 
 def test_a_read_only_client_stores_and_deletes_nothing(url: str) -> None:
