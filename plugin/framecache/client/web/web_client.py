@@ -54,7 +54,11 @@ class DICOMwebClient(dicomweb_client.DICOMwebClient, ForkAware, Closing):
             self.set_http_retry_params(retry=False)  # the session does so
         if self.port not in _DEFAULT_PORTS:
             self.host = f"{self.host}:{self.port}"  # RFC 9110 section 7.2: the server makes URLs of it
+        self._inherited: list[object] = []
         FORKS.tell(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_inherited": []}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -62,7 +66,7 @@ class DICOMwebClient(dicomweb_client.DICOMwebClient, ForkAware, Closing):
 
     def after_fork(self) -> None:
         """Two processes that write to one connection would read each other's frames."""
-        self._inherited = leave_connections(self._session)
+        self._inherited += leave_connections(self._session)
 
     def close(self) -> None:
         """Close its connections."""
