@@ -40,8 +40,10 @@ def methods_of(kind: type) -> dict[str, Callable[..., Any]]:
 
 
 def _checked(method: Callable[..., Any]) -> Callable[..., Any]:
-    parameters = inspect.signature(method).parameters
+    signature = inspect.signature(method)
+    parameters = signature.parameters
     names = tuple(parameters)[1:]
+    least = sum(parameters[name].default is inspect.Parameter.empty for name in names)
     may_be_none = frozenset(name for name, one in parameters.items() if one.default is None)
     checks = {**_CHECKS, "media_types": _file_types if method.__name__ in _FILES else _media_types}
 
@@ -54,9 +56,14 @@ def _checked(method: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(method)
     def call(self: Any, *arguments: Any, **named: Any) -> Any:
         url = self.base_url
+        if named or not least <= len(arguments) <= len(names):  # else it fits, which is told sooner
+            try:
+                signature.bind(self, *arguments, **named)
+            except TypeError as error:
+                raise InvalidRequestError(str(error), url) from None
         positional = [check(url, name, value) for name, value in zip(names, arguments, strict=False)]
         named = {name: check(url, name, value) for name, value in named.items()}
-        return method(self, *positional, *arguments[len(names) :], **named)
+        return method(self, *positional, **named)
 
     return call
 
