@@ -11,11 +11,12 @@ from typing import Any, TypeVar
 import requests
 
 from framecache.client.arguments import methods_of
-from framecache.client.errors import NotAcceptableError, NotFoundError, UnreadableError
+from framecache.client.errors import NotAcceptableError, NotFoundError, UnreachableError, UnreadableError
 
 _Client = TypeVar("_Client")
 # What it says before it asks, of media types that it does not ask for.
 _NOT_ACCEPTABLE = re.compile(r"is not supported|Not a valid media type|[Aa]cceptable media type|Only media type")
+_UNREADABLE = (requests.exceptions.InvalidJSONError, requests.exceptions.ContentDecodingError)
 _NO_URL = (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, requests.exceptions.MissingSchema)
 
 
@@ -52,7 +53,11 @@ def _errors(url: str) -> Iterator[None]:
         raise
     except _NO_URL as error:
         raise NotFoundError("that is no URL of bulk data", url) from error
-    except (TypeError, ValueError) as error:
-        if _NOT_ACCEPTABLE.search(str(error)):
+    except requests.exceptions.ChunkedEncodingError as error:
+        raise UnreachableError("the server's answer was cut off", url) from error
+    except Exception as error:  # dicomweb-client and pydicom raise what they meet
+        if isinstance(error, OSError) and not isinstance(error, _UNREADABLE):  # of the connection
+            raise
+        if isinstance(error, TypeError | ValueError) and _NOT_ACCEPTABLE.search(str(error)):
             raise NotAcceptableError(str(error), url) from error
         raise UnreadableError(f"the server's answer cannot be read: {type(error).__name__}", url) from error

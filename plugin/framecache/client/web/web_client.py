@@ -13,11 +13,13 @@ import requests
 from pydicom import dcmread
 
 from framecache.client.arguments import checked
+from framecache.client.errors import UnreadableError
 from framecache.client.forks import FORKS, ForkAware
 from framecache.client.storing import file_of
 from framecache.client.web.refusals import with_client_errors
 from framecache.client.web.session import ClientSession, leave_connections
 from framecache.closing import Closing
+from framecache.plurals import counted
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -110,7 +112,12 @@ class DICOMwebClient(dicomweb_client.DICOMwebClient, ForkAware, Closing):
         retrieve = super().retrieve_instance_frames
 
         def ask(numbers: Sequence[int]) -> list[bytes]:
-            return retrieve(*uids, list(numbers), media_types, additional_params)
+            found = retrieve(*uids, list(numbers), media_types, additional_params)
+            if len(found) != len(numbers):  # which of them is missing, nobody knows
+                raise UnreadableError(
+                    f"the server sent {len(found)} of {counted(len(numbers), 'frame')}", self.base_url
+                )
+            return found
 
         lists = self._split(list(frame_numbers))
         if len(lists) == 1:

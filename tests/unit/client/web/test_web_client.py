@@ -14,18 +14,23 @@ from typing import Any
 import pytest
 import requests
 from dicomweb_client.protocol import DICOMClient
-from framecache.client import ClientError, DICOMwebClient, NotFoundError, UnreachableError
+from framecache.client import ClientError, DICOMwebClient, NotFoundError, UnreachableError, UnreadableError
 from framecache.client.web.session import ClientSession, retries
 
 UIDS = ("1.2.3", "1.2.3.4", "1.2.3.4.5")
 
 
 class Server(ThreadingHTTPServer):
-    """Answers frames with their numbers, after `seconds`; before, with the `statuses` that are left."""
+    """Answers frames with their numbers, after `seconds`; before, with the `statuses` that are left.
+
+    `headers` and `body` are answered in the place of its own.
+    """
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.statuses: list[int] = []
+        self.headers: dict[str, str] = {}
+        self.body: bytes | None = None
         self.paths: list[str] = []
         self.hosts: set[str] = set()
         self.connections: list[object] = []
@@ -56,9 +61,11 @@ class Handler(BaseHTTPRequestHandler):
         parts = [f"--b\r\nContent-Type: application/octet-stream\r\n\r\n{number}\r\n" for number in numbers]
         body = "".join([*parts, "--b--\r\n"]).encode() if numbers else b"[]"
         kind = 'multipart/related; type="application/octet-stream"; boundary=b' if numbers else "application/dicom+json"
+        body = body if self.server.body is None else self.server.body
         self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
+        for name, value in {"Content-Type": kind, "Content-Length": str(len(body)), **self.server.headers}.items():
+            if value:
+                self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)
 
@@ -127,6 +134,46 @@ def test_a_long_list_of_frames_is_asked_for_by_several_requests_at_once_and_come
     assert 1 < server.most_at_once <= 3
     assert all(path.count(",") < 16 for path in server.paths)
     assert list(client.iter_instance_frames(*UIDS, [5])) == [b"5"]
+
+
+PART = b"--b\r\nContent-Type: application/octet-stream\r\n\r\n1\r\n"
+
+
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        (PART + b"--b--\r\n", {}),
+        (PART * 3 + b"--b--\r\n", {}),
+        (b"1", {"Content-Type": "multipart/related"}),
+        (PART * 2 + b"--b--\r\n", {"Content-Type": ""}),
+        (b"no gzip", {"Content-Encoding": "gzip"}),
+    ],
+    ids=["too few", "too many", "no parts", "of no type", "damaged"],
+)
+def test_an_answer_that_is_not_the_frames_asked_for_is_unreadable(
+    server: Server, body: bytes, headers: dict[str, str]
+) -> None:
+    server.body, server.headers = body, headers
+    with pytest.raises(UnreadableError):
+        quick(server, concurrency=1).retrieve_instance_frames(*UIDS, [1, 2])
+
+
+@pytest.mark.parametrize(
+    "ask", [lambda client: client.retrieve_instance(*UIDS), lambda client: list(client.iter_study(UIDS[0]))]
+)
+def test_an_answer_that_is_no_dicom_is_unreadable(server: Server, ask: Callable[[DICOMwebClient], object]) -> None:
+    server.body, server.headers = PART + b"--b--\r\n", {"Content-Type": "multipart/related; boundary=b"}
+    with pytest.raises(UnreadableError):
+        ask(quick(server))
+
+
+def test_an_answer_that_is_cut_off_is_a_failure_of_the_server(server: Server) -> None:
+    server.body, server.headers = (
+        b"5\r\n[",
+        {"Content-Length": "", "Transfer-Encoding": "chunked", "Connection": "close"},
+    )
+    with pytest.raises(UnreachableError):
+        quick(server).search_for_studies()
 
 
 def test_the_server_is_told_its_port_so_that_its_urls_lead_back(server: Server) -> None:
