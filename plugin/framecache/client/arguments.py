@@ -56,7 +56,7 @@ def _checked(method: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(method)
     def call(self: Any, *arguments: Any, **named: Any) -> Any:
         url = self.base_url
-        if named or not least <= len(arguments) <= len(names):  # else it fits, which is told sooner
+        if named or not least <= len(arguments) <= len(names):  # else it fits; to bind takes longer than all checks
             try:
                 signature.bind(self, *arguments, **named)
             except TypeError as error:
@@ -102,8 +102,13 @@ def _media_types(value: Any) -> tuple[Any, ...]:
 
 def _is_media_type(value: Any) -> bool:
     name, *syntax = (value,) if isinstance(value, str) or not isinstance(value, Iterable) else (*value, None)[:3]
-    is_pair = syntax[1:] in ([], [None]) and (not syntax or isinstance(syntax[0], str))
-    return isinstance(name, str) and name.isascii() and name.count("/") == 1 and '"' not in name and is_pair
+    is_pair = syntax[1:] in ([], [None]) and (not syntax or _is_of_header(syntax[0]))
+    return _is_of_header(name) and name.count("/") == 1 and '"' not in name and is_pair
+
+
+def _is_of_header(value: Any) -> bool:
+    """Whether it is text that may stand in a header of HTTP (RFC 9110 section 5.5)."""
+    return isinstance(value, str) and value.isascii() and value.isprintable()
 
 
 def _file_types(value: Any) -> tuple[Any, ...]:

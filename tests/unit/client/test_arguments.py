@@ -46,9 +46,11 @@ def test_other_arguments_than_a_method_has_are_an_invalid_request(
         ("search_for_studies", {"fields": [HALF]}),
         ("retrieve_bulkdata", {"url": f"file:///{HALF}"}),
         ("retrieve_instance_frames", {"media_types": (f"image/{HALF}",)}),
+        ("retrieve_instance_frames", {"media_types": ("image/jp2\r\nHost: another",)}),
+        ("retrieve_instance_frames", {"media_types": (("image/jp2", "1.2\n"),)}),
     ],
 )
-def test_text_that_is_not_unicode_is_an_invalid_request(tmp_path: Path, method: str, named: dict[str, Any]) -> None:
+def test_text_that_fits_into_no_request_is_invalid(tmp_path: Path, method: str, named: dict[str, Any]) -> None:
     client = of_files(tmp_path)
     arguments = (*uids(1, 1, 1), [1]) if method == "retrieve_instance_frames" else ()
     with pytest.raises(InvalidRequestError) as raised:

@@ -16,7 +16,7 @@ from framecache.client.errors import NotAcceptableError, NotFoundError, Unreacha
 _Client = TypeVar("_Client")
 # What it says before it asks, of media types that it does not ask for.
 _NOT_ACCEPTABLE = re.compile(r"is not supported|Not a valid media type|[Aa]cceptable media type|Only media type")
-_UNREADABLE = (requests.exceptions.InvalidJSONError, requests.exceptions.ContentDecodingError)
+_UNREADABLE = (ValueError, requests.exceptions.ContentDecodingError)  # OSErrors among them
 _NO_URL = (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, requests.exceptions.MissingSchema)
 
 
