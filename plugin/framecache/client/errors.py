@@ -27,12 +27,12 @@ from framecache.errors import FrameCacheError, NoPixelData, NotAcceptable, reaso
 
 
 class ClientError(requests.HTTPError):
-    """Base of all errors that a client raises; `url` is the resource that was asked for."""
+    """Base of all errors that a client raises; `url` is the resource that was asked for, without login."""
 
     status = 500
 
     def __init__(self, message: str, url: str = "", available: tuple[str, ...] = ()) -> None:
-        response = requests.Response()
+        url, response = without_login(url), requests.Response()
         response.status_code, response.reason, response.url = self.status, message, url
         super().__init__(message, response=response)
         self.message, self.url, self.available = message, url, available

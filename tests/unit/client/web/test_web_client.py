@@ -6,7 +6,7 @@ import os
 import pickle
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -197,8 +197,32 @@ def test_an_error_does_not_show_the_login() -> None:
     client.set_http_retry_params(retry=False)
     with pytest.raises(UnreachableError) as raised:
         client.search_for_studies()
-    assert "secret" not in str(raised.value)
-    assert "secret" not in raised.value.url
+    _check_is_secret(raised.value)
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda client: client.search_for_studies(limit="x"),
+        lambda client: client.search_for_studies(unknown=1),
+        lambda client: client.search_for_studies(search_filters={"PatientName": b"x"}),
+        lambda client: client.retrieve_study("1.2"),
+        lambda client: list(client.iter_study("1.2")),
+        lambda client: client.retrieve_instance_frames(*UIDS, [1, 2], (("image/unknown", "1.2"),)),
+    ],
+    ids=["limit", "unknown", "filter", "unreadable", "iterated", "not acceptable"],
+)
+def test_no_error_shows_the_login(server: Server, ask: Callable[[DICOMwebClient], object]) -> None:
+    client = DICOMwebClient(server.url.replace("//", "//user:secret@"), ClientSession(retries(1)))
+    client.set_http_retry_params(retry=False)
+    with pytest.raises(ClientError) as raised:
+        ask(client)
+    _check_is_secret(raised.value)
+
+
+def _check_is_secret(error: ClientError) -> None:
+    assert error.url.startswith("http://127.0.0.1:") or not error.url
+    assert "secret" not in f"{error!s} {error!r} {error.url} {error.response.url}"
 
 
 @pytest.mark.parametrize("session", [None, requests.Session()])
