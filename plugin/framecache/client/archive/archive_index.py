@@ -42,6 +42,7 @@ _LISTED = frozenset(
     }
 )
 _Listed = Mapping[str, Any]  # of a study: "of", the digest of what it consists of, and "attributes"
+_Shards = dict[str, tuple[str, Mapping[str, _Listed]]]  # by shard its name, and the studies in it
 
 
 class ArchiveIndex:
@@ -51,7 +52,7 @@ class ArchiveIndex:
         """The lists are believed for `refresh_seconds`, then asked for again: one request if nothing changed."""
         self._tree, self._index, self._refresh_seconds = tree, index, refresh_seconds
         self._lock, self._refreshed = threading.RLock(), float("-inf")
-        self._shards: dict[str, tuple[str, Mapping[str, _Listed]]] = {}
+        self._shards: _Shards = {}
         self._studies: dict[str, _Listed] = {}
         self._loaded: dict[str, str] = {}
         self._stale: dict[str, str] = {}  # studies that are not known to be read, and what they consist of
@@ -96,22 +97,25 @@ class ArchiveIndex:
         with self._lock:
             if time.monotonic() - self._refreshed < seconds:
                 return
-            shards = self._current_shards()
+            shards = self._current_shards(self._shards)
             if shards != self._shards or not self._refreshed > float("-inf"):
                 self._take(shards)
             self._refreshed = time.monotonic()
 
-    def _take(self, shards: dict[str, tuple[str, Mapping[str, _Listed]]]) -> None:
-        self._shards = shards
-        self._studies = {study: one for _, listed in shards.values() for study, one in listed.items()}
-        self._forget(self._index.directories() - self._studies.keys())
+    def _take(self, shards: _Shards) -> None:
+        known = self._studies.keys() | self._index.directories()
+        if known - _studies(shards).keys():
+            # A list may lack what is replaced meanwhile; and what another process has read since, it reads only once.
+            shards = self._current_shards(shards)
+        self._forget(known - _studies(shards).keys())
+        self._shards, self._studies = shards, _studies(shards)
         self._stale = {study: one["of"] for study, one in self._studies.items() if self._loaded.get(study) != one["of"]}
 
-    def _current_shards(self) -> dict[str, tuple[str, Mapping[str, _Listed]]]:
+    def _current_shards(self, before: _Shards) -> _Shards:
         """No shard is empty: one that was read as such was replaced after it was listed."""
         for _ in range(_MOST_ATTEMPTS):
             names = self._tree.index.shards()
-            known = {shard: one for shard, one in self._shards.items() if names.get(shard) == one[0]}
+            known = {shard: one for shard, one in before.items() if names.get(shard) == one[0]}
             changed = {shard: name for shard, name in names.items() if shard not in known}
             read = self._tree.index.read_shards(changed)
             if all(read.values()):
@@ -168,6 +172,10 @@ class ArchiveIndex:
                 writer.put(study, name, IndexedFile(one.record.origin.size, of, ""), row_of(one))
         self._loaded[study] = of
         self._stale.pop(study, None)
+
+
+def _studies(shards: _Shards) -> dict[str, _Listed]:
+    return {study: one for _, listed in shards.values() for study, one in listed.items()}
 
 
 def _may_match(query: Query, attributes: Mapping[str, Any]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import pickle
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from framecache.tree.derivation import Derivation
 from framecache.tree.objects import Objects, open_objects
 from framecache.tree.opening import open_tree
 from framecache.tree.source import Source
+from framecache.tree.study_index import StudyIndex
 from framecache.tree.tree import Tree
 from framecache.tree.view import View
 from framecache.tree.writer import Added
@@ -128,6 +129,39 @@ def test_the_index_of_this_machine_is_used_again(
         monkeypatch.setattr(Derivation, "view", None)
         assert len(other.search_for_instances()) == 4
         assert len(other.retrieve_instance_frames(*uids(1, 1, 1), [1, 2])) == 2
+
+
+def test_a_process_forgets_no_study_that_another_read_since_it_looked(
+    client: DICOMs3Client, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, later = StudyIndex.read_shards, [stored(8, 1, 1)]
+    client.search_for_studies()
+    with open_tree(url) as tree, DICOMs3Client(url, db_dir=tmp_path / "index") as other:
+
+        def read_shards(self: StudyIndex, names: Mapping[str, str]) -> dict[str, dict[str, dict[str, Any]]]:
+            found = read(self, names)
+            if later:
+                add(tree, later.pop())
+                other.update()
+                other.search_for_studies()
+            return found
+
+        add(tree, stored(7, 1, 1))
+        monkeypatch.setattr(StudyIndex, "read_shards", read_shards)
+        client.update()
+        assert [len(one.search_for_studies()) for one in (other, client)] == [4, 4]
+
+
+def test_a_shard_that_a_list_lacks_as_it_is_replaced_is_looked_for_again(
+    client: DICOMs3Client, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed, shards = [True], StudyIndex.shards
+    client.search_for_studies(search_filters={"PatientID": "nobody"})  # reads no study
+    with open_tree(url) as tree:
+        add(tree, stored(3, 1, 1))
+    monkeypatch.setattr(StudyIndex, "shards", lambda self: {} if listed and listed.pop() else shards(self))
+    client.update()
+    assert len(client.search_for_studies()) == 3
 
 
 def rebuilt(client: DICOMs3Client, data_set: Dataset) -> Dataset:
