@@ -76,7 +76,7 @@ class Resources:
 
     def _studies(self, arguments: Arguments) -> Content:
         """Whole lists of studies are in the archive: an archive of thousands need not be read for the first page."""
-        query = parse_query(Level.STUDY, arguments)
+        query = parse_query(Level.STUDY, _searched(arguments))
         if query.conditions or query.fields or query.has_all_fields:
             return self._search(Level.STUDY, arguments)
         end = None if query.limit is None else query.offset + query.limit
@@ -89,7 +89,7 @@ class Resources:
         if study is not None:
             self._check(study, series)
         below = {"study_instance_uid": study, "series_instance_uid": series}
-        return _json(self._searching.search(level, arguments, **below))
+        return _json(self._searching.search(level, _searched(arguments), **below))
 
     def _check(self, study: str, series: str | None) -> None:
         """Raises NotFound."""
@@ -139,6 +139,11 @@ class _Headers:
 
     def __init__(self, tree: Tree) -> None:
         self.instance = tree.metadata
+
+
+def _searched(arguments: Arguments) -> Arguments:
+    """Without what any URL may have in the place of a header (PS3.18 section 8.3.3): the answer is the same."""
+    return {name: value for name, value in arguments.items() if name not in ("accept", "charset")}
 
 
 def _json(found: Sequence[Mapping[str, Any]]) -> Content:

@@ -213,6 +213,7 @@ def test_a_browser_gets_compressed_lists_and_frames_from_any_origin(archive: str
         ({"ModalitiesInStudy": "XX"}, 0),
         ({"limit": "0"}, 0),
         ({"offset": "1"}, 0),
+        ({"accept": "application/dicom+json", "charset": "utf-8"}, 1),
     ],
 )
 def test_studies_are_searched(archive: str, arguments: dict[str, str], found: int) -> None:
@@ -225,7 +226,7 @@ def test_studies_are_searched(archive: str, arguments: dict[str, str], found: in
     ("path", "arguments", "found"),
     [
         ("/series", {}, 1),
-        ("/instances", {}, 2),
+        ("/instances", {"accept": "application/dicom+json"}, 2),
         ("/instances", {"SOPInstanceUID": INSTANCE}, 1),
         ("/instances", {"PatientID": "nobody"}, 0),
         ("/series", {"StudyInstanceUID": "9.9"}, 0),
