@@ -114,9 +114,9 @@ class BucketIndex:
     def compact(self) -> None:
         """Merge small segments where there are many, and all where most of what they state is out of date."""
         self.refresh(0)
-        segments = self._segments()
         with self.local.database.reading() as connection:
-            most = 2 * StatedObjects(connection).count() + _OF_MERGED
+            stated = StatedObjects(connection)
+            segments, most = stated.present_segments(), 2 * stated.count() + _OF_MERGED
         small = [name for name, statements in segments.items() if statements < _OF_MERGED // 2]
         merged = sorted(segments if sum(segments.values()) > most else small)
         if self._is_read_only or len(merged) <= self._most_segments:

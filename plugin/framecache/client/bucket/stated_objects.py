@@ -34,6 +34,10 @@ class StatedObjects:
         """The segments that were read, with the number of statements in each."""
         return dict(self._execute("SELECT name, statements FROM segments").fetchall())
 
+    def present_segments(self) -> dict[str, int]:
+        """Those of them that were listed the last time."""
+        return dict(self._execute("SELECT name, statements FROM segments WHERE missed_at IS NULL").fetchall())
+
     def add_segment(self, name: str, statements: int) -> int | None:
         """The ID of a segment that was read; None if another process has read it."""
         found = self._execute("INSERT OR IGNORE INTO segments (name, statements) VALUES (?, ?)", [name, statements])

@@ -110,6 +110,18 @@ def test_merging_changes_nothing_for_readers_that_know_the_merged(tmp_path: Path
     assert len(found(reader)) == len(found(index(objects))) == 3
 
 
+def test_what_others_have_merged_keeps_nobody_from_merging() -> None:
+    objects = open_objects("memory://")
+    one, other = index(objects), index(objects)
+    written(objects, one, 1, 2, 3)
+    other.refresh(0)
+    one.compact()
+    written(objects, other, 4, 5, 6)
+    other.compact()
+    assert len(objects.listed(FOLDER)) == 1
+    assert [len(found(each)) for each in (one, other, index(objects))] == [6, 6, 6]
+
+
 @pytest.mark.parametrize(("late_seconds", "left"), [(0.0, 1), (60.0, 2)], ids=["gone", "listed late"])
 def test_what_no_segment_states_any_more_is_forgotten_in_time(late_seconds: float, left: int) -> None:
     objects = open_objects("memory://")
