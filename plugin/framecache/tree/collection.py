@@ -62,9 +62,8 @@ class Collection:
         self._delete(self._settled_markers(study, shown, live))
 
     def collect_versions(self, records: dict[str, list[Record]]) -> None:
-        """Frames that no record finds there: `records` are all live ones, by the SHA-256 of their source."""
-        for sha256 in self.objects.folders("versions"):
-            named = records.get(sha256, [])
+        """Frames that no record finds there: `records` are all live ones of these sources, by their SHA-256."""
+        for sha256, named in records.items():
             listed = self.objects.listed(f"versions/{sha256}")
             if not named:
                 self._delete(iter(listed))

@@ -199,15 +199,18 @@ class Tree(Closing):
     def gc(self, grace: timedelta = GRACE) -> Collected:
         """Merge entries, and delete what nothing names, if it is older than `grace`; give 0 only if nobody writes."""
         collection = Collection(self.objects, self.log, self.derivation, self._pool, grace)
-        live: dict[str, list[Record]] = {}
+        live: dict[str, list[Record]] = {sha256: [] for sha256 in self.objects.folders("versions")}
+        is_whole = True
         # A writer that was killed early left no log.
         for study in sorted(self._named(()).union(*map(self.objects.folders, ("studies", "contested")))):
             collection.collect(study)
             log = self.log.read_now(study)
+            is_whole = is_whole and not log.damaged
             for standing in standings(log.records, log.deletions).values():
-                if standing.live:
-                    live.setdefault(standing.live.origin.sha256, []).append(standing.live)
-        collection.collect_versions(live)
+                if standing.live and standing.live.origin.sha256 in live:
+                    live[standing.live.origin.sha256].append(standing.live)
+        if is_whole:  # nobody knows which ones a damaged entry names
+            collection.collect_versions(live)
         self.derive_studies(collection.result.studies)
         return collection.result
 

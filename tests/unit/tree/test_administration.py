@@ -87,8 +87,11 @@ def test_without_a_source_damage_is_reported(tree: Tree) -> None:
         tree.frame(PATH, 1)
 
 
-def test_a_damaged_entry_is_reported_and_is_written_when_its_files_are_added_again(tree: Tree) -> None:
-    add(tree, file())
+@pytest.mark.parametrize("together_from", [9, 3])
+def test_a_damaged_entry_is_reported_and_is_written_when_its_files_are_added_again(
+    tree: Tree, together_from: int
+) -> None:
+    add(tree, file(), together_from=together_from)
     [entry] = tree.objects.listed(f"log/{STUDY}/{SERIES}")
     tree.objects.replace(entry.key, b"\x1f\x8b nonsense")
     with Tree(tree.objects) as with_new_memory:
