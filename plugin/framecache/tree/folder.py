@@ -19,7 +19,7 @@ _NO_UNNAMED_FILES = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL})
 
 
 class Unfit(Exception):
-    """The file system has no unnamed files: a network's, mostly."""
+    """The file system has no unnamed files, as a network's, mostly; or they cannot be named, as without /proc."""
 
 
 def create_file(path: str, content: bytes | bytearray | memoryview) -> bool:
@@ -76,7 +76,10 @@ def _set_direct(descriptor: int, *, is_direct: bool) -> None:
 
 
 def _name(descriptor: int, path: str) -> bool:
-    """linkat(2), which Python calls, so that it follows the link in /proc, if it is given a folder, whichever."""
+    """linkat(2), which Python calls, so that it follows the link in /proc, if it is given a folder, whichever.
+
+    Raises Unfit, OSError.
+    """
     for _ in range(_MOST_ATTEMPTS):
         try:
             os.link(f"/proc/self/fd/{descriptor}", path, src_dir_fd=descriptor)
@@ -86,4 +89,4 @@ def _name(descriptor: int, path: str) -> bool:
             os.makedirs(os.path.dirname(path), exist_ok=True)
         else:
             return True
-    raise OSError(errno.EBUSY, "the folder is removed again and again", path)
+    raise Unfit

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from framecache.tree import objects
@@ -55,13 +56,16 @@ def test_what_cannot_be_written_to_its_end_leaves_nothing(tmp_path: Path, monkey
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_system_without_unnamed_files_gets_them_by_another_way(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("module", "name", "error"), [(objects, "create_file", Unfit), (os, "link", FileNotFoundError)]
+)
+def test_where_files_cannot_be_unnamed_or_be_named_they_are_made_in_another_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: ModuleType, name: str, error: type[Exception]
 ) -> None:
-    def unfit(*_: object) -> bool:
-        raise Unfit
+    def fail(*_: object, **__: object) -> None:
+        raise error
 
-    monkeypatch.setattr(objects, "create_file", unfit)
+    monkeypatch.setattr(module, name, fail)
     with Tree.open(f"file://{tmp_path}/archive") as tree:
         assert add(tree, file(), file()) == ["unchanged", "added"]
         assert tree.frame(PATH, 2)[0] == 1
