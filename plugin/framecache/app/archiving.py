@@ -76,7 +76,10 @@ def archive_state(archive: Archive | None, archiving: Archiving | None) -> Archi
         return ArchiveFigures()
     if archiving is None:
         return archive.figures()
-    figures, comparison = archive.figures(archiving.behind), archiving.comparison
+    try:
+        figures, comparison = archive.figures(archiving.behind), archiving.comparison
+    except sqlite3.Error:  # of the ledger: the writer meets it, too, and says so in the figures
+        return archive.figures()
     if comparison is None:
         return figures
     text = f"{comparison.why}: {counted(comparison.left, 'study', 'studies')} left to compare"
@@ -92,7 +95,10 @@ def archived_instances(core: Core, archiving: Archiving | None) -> ArchivedInsta
 
 def _written(core: Core, archiving: Archiving, _: str, series: Sequence[StoredSeries]) -> Mapping[str, int]:
     count = archiving.written_among
-    return {one.orthanc_id: core.catalogue.on_desk(partial(count, one.instance_ids)) for one in series}
+    try:
+        return {one.orthanc_id: core.catalogue.on_desk(partial(count, one.instance_ids)) for one in series}
+    except sqlite3.Error:
+        return {}
 
 
 def _shown(archive: Archive, study: str, series: Sequence[StoredSeries]) -> Mapping[str, int]:

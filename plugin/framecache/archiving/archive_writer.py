@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections.abc import Container, Iterator, Sequence
+from contextlib import suppress
 
 from framecache.archiving.deletion import end_all
 from framecache.archiving.deletion_audit import DeletionAudit
@@ -19,9 +20,9 @@ from framecache.archiving.stored_source import source_of
 from framecache.batches import batches
 from framecache.errors import (
     BrokenPixelData,
-    FrameCacheError,
     NestedTooDeeply,
     NotFound,
+    Overloaded,
     SourceError,
     Stopping,
     UnreadableHeader,
@@ -40,7 +41,6 @@ from framecache.prefetch.scheduler import Scheduler
 from framecache.telemetry.metrics import Metrics
 from framecache.tree.errors import ArchiveError
 from framecache.tree.forms import FormMaker
-from framecache.tree.source import Source
 from framecache.tree.tree import Tree
 from framecache.tree.writer import Added, Skipped, Unchanged
 from framecache.worker import Worker
@@ -56,6 +56,8 @@ _MAKE_WAY_SECONDS, _LOOK_SECONDS = 30.0, 0.2
 _CHANGES_OF_AN_INSTANCE = 4
 # Of the file itself: another attempt would end as this one did. All else may be otherwise later.
 _FOR_GOOD = (UnreadableHeader, BrokenPixelData, NestedTooDeeply)
+# Of a frame in another form: all else is of the frame, or of its codec.
+_FOR_A_WHILE = (Overloaded, SourceError, OSError)
 
 
 class ArchiveWriter:
@@ -116,8 +118,9 @@ class ArchiveWriter:
     def _failed(self, error: Exception) -> None:
         self._archive.failed(error)
         if isinstance(error, sqlite3.Error) and is_lost(error):
-            self._ledger.set_aside()
             self._has_begun = False
+            with suppress(sqlite3.Error, OSError):  # a full disk; what comes next finds it closed, and ends here again
+                self._ledger.set_aside()
 
     def _turn(self) -> float:
         position = self._look()
@@ -201,28 +204,35 @@ class ArchiveWriter:
                 is_final = outcome.error is None or isinstance(outcome.error, _FOR_GOOD)
                 self._skip(entry.instance.orthanc_id, task, outcome.reason, is_final=is_final)
             elif self._form is not None and entry.treatment.has_small_form:
+                self._ledger.postpone(entry.instance.orthanc_id, task, self._clock.time())
+                self._note(outcome, entry, is_done=False)
                 formed.append((outcome, entry))
             else:
                 self._note(outcome, entry)
+                self._metrics.count("archive_written")
         for written, entry in formed:  # when viewers can see them all: it takes long
-            self._add_form(tree, written.source, entry)
-            self._note(written, entry)
+            self._add_form(tree, written, entry.instance.orthanc_id)
 
-    def _note(self, outcome: _Written, entry: Entry) -> None:
-        instance = entry.instance
-        is_made = isinstance(outcome, Added)
-        self._ledger.note(instance.orthanc_id, outcome.path, instance.attachment_uuid, is_made=is_made)
-        self._metrics.count("archive_written")
+    def _note(self, outcome: _Written, entry: Entry, *, is_done: bool = True) -> None:
+        """At once: of what is not noted, a deletion would be missed."""
+        instance, is_made = entry.instance, isinstance(outcome, Added)
+        uuid = instance.attachment_uuid
+        self._ledger.note(instance.orthanc_id, outcome.path, uuid, is_made=is_made, is_done=is_done)
 
-    def _add_form(self, tree: Tree, source: Source, entry: Entry) -> None:
-        """Before it is noted: what is broken off by a stop is done at the next start."""
+    def _add_form(self, tree: Tree, written: _Written, orthanc_id: str) -> None:
+        """It stays postponed until then: what a stop or a fault breaks off is tried again."""
         try:
             if self._form is not None:
-                tree.add_form(source, self._form)
+                tree.add_form(written.source, self._form)
         except (ArchiveError, Stopping):
             raise
-        except FrameCacheError as error:
-            logger.warning("instance %s is archived as it is stored only: %s", entry.instance.orthanc_id, reason(error))
+        except Exception as error:  # noqa: BLE001 - it is archived: no form of it holds up others
+            if isinstance(error, _FOR_A_WHILE) and self._ledger.is_postponed(orthanc_id):
+                logger.info("instance %s is archived as it is stored only, so far: %s", orthanc_id, reason(error))
+                return
+            logger.warning("instance %s is archived as it is stored only: %s", orthanc_id, reason(error))
+        self._ledger.give_up(orthanc_id)
+        self._metrics.count("archive_written")
 
     def _skip(self, orthanc_id: str, task: Task, why: str, *, is_final: bool = False) -> None:
         """It is tried again later, unless that is of no use."""
@@ -242,11 +252,12 @@ class ArchiveWriter:
             when = entry.treatment.archive or self._usually
             written = self._ledger.written(orthanc_id)
             is_there = written is not None and written.attachment_uuid == entry.instance.attachment_uuid
+            is_there = is_there and not self._ledger.is_postponed(orthanc_id)
             is_opened = task == "write" or written is not None
             if not is_there and (when == "arrival" or (when == "demand" and is_opened)):
                 yield entry
             else:
-                self._ledger.give_up(orthanc_id)
+                self._ledger.give_up(orthanc_id, task)
 
     def _describe(self, orthanc_id: str, task: Task) -> Entry | None:
         """None for one that is gone, and for one that cannot be told now. Raises SourceError if Orthanc is at fault."""

@@ -18,7 +18,7 @@ from framecache.dicom.identity import InstancePath
 Task = Literal["arrival", "write", "delete"]
 
 _MOST_WAITING = 100_000
-# An instance that could not be written is tried again after so long, then after twice as long: for two days in all.
+# An instance that could not be written is tried again after so long, then after twice as long: for 68 hours in all.
 _FIRST_PAUSE, _MOST_ATTEMPTS = 30.0, 13
 _BATCH = 500  # SQLite takes some thousand values
 _TABLES = """
@@ -82,7 +82,7 @@ class Ledger:
             self._connection = _connection(path)
 
     def set_aside(self) -> None:
-        """Begin a new one; what there is goes to a file beside it."""
+        """Begin a new one; what there is goes to a file beside it. Where that fails, all else does until it is done."""
         with self._lock:
             self._connection.close()
             _set_aside(self._path)
@@ -144,13 +144,15 @@ class Ledger:
     def postpone(self, orthanc_id: str, task: Task, now: float) -> bool:
         """It could not be done: let it wait for another attempt. False if there were enough, or too many wait."""
         with self._lock, self._connection as connection:
-            row = connection.execute("SELECT attempts FROM postponed WHERE orthanc_id = ?", (orthanc_id,)).fetchone()
-            attempts = row[0] + 1 if row else 1
+            query = "SELECT attempts, task FROM postponed WHERE orthanc_id = ?"
+            row = connection.execute(query, (orthanc_id,)).fetchone()
+            attempts, known = (row[0] + 1, row[1]) if row else (1, task)
             if attempts > _MOST_ATTEMPTS or (row is None and self._count("postponed") >= self._most_waiting):
                 connection.execute("DELETE FROM postponed WHERE orthanc_id = ?", (orthanc_id,))
                 return False
             due = now + _FIRST_PAUSE * 2 ** (attempts - 1)
-            connection.execute("REPLACE INTO postponed VALUES (?, ?, ?, ?)", (orthanc_id, task, attempts, due))
+            kept = known if known == "write" else task  # what somebody opened stays opened
+            connection.execute("REPLACE INTO postponed VALUES (?, ?, ?, ?)", (orthanc_id, kept, attempts, due))
             return True
 
     def resume(self, now: float) -> None:
@@ -161,10 +163,17 @@ class Ledger:
             connection.execute(f"{query} WHERE due <= ?", (now,))
             connection.execute(later, (now, _FIRST_PAUSE, now))
 
-    def give_up(self, orthanc_id: str) -> None:
-        """It is not tried again."""
+    def give_up(self, orthanc_id: str, task: Task | None = None) -> None:
+        """It is not tried again, or not for this `task`."""
+        query = "DELETE FROM postponed WHERE orthanc_id = ? AND task = coalesce(?, task)"
         with self._lock, self._connection as connection:
-            connection.execute("DELETE FROM postponed WHERE orthanc_id = ?", (orthanc_id,))
+            connection.execute(query, (orthanc_id, task))
+
+    def is_postponed(self, orthanc_id: str) -> bool:
+        """Whether it is tried again."""
+        query = "SELECT 1 FROM postponed WHERE orthanc_id = ?"
+        with self._lock:
+            return self._connection.execute(query, (orthanc_id,)).fetchone() is not None
 
     @property
     def number_waiting(self) -> int:
@@ -185,12 +194,16 @@ class Ledger:
         with self._lock, self._connection as connection:
             connection.execute("REPLACE INTO position (id, sequence) VALUES (0, ?)", (sequence,))
 
-    def note(self, orthanc_id: str, path: InstancePath, attachment_uuid: str, *, is_made: bool = True) -> None:
-        """This version is in the archive: made of this attachment, or of the same bytes before."""
+    def note(
+        self, orthanc_id: str, path: InstancePath, attachment_uuid: str, *, is_made: bool = True, is_done: bool = True
+    ) -> None:
+        """This version is in the archive: made of this attachment, or of the same bytes before. It stays postponed
+        unless it `is_done`."""
         uids = (path.study_instance_uid, path.series_instance_uid, path.sop_instance_uid)
         with self._lock, self._connection as connection:
             connection.execute("REPLACE INTO written VALUES (?, ?, ?, ?, ?)", (orthanc_id, *uids, attachment_uuid))
-            connection.execute("DELETE FROM postponed WHERE orthanc_id = ?", (orthanc_id,))
+            if is_done:
+                connection.execute("DELETE FROM postponed WHERE orthanc_id = ?", (orthanc_id,))
             if is_made:
                 connection.execute("REPLACE INTO made VALUES (?, ?)", (orthanc_id, attachment_uuid))
 
@@ -237,7 +250,9 @@ class Ledger:
 
 
 def is_lost(error: sqlite3.Error) -> bool:
-    """Whether the file is damaged, or was taken away: no later attempt finds it better."""
+    """Whether the file is damaged, was taken away, or could not be made anew: no later attempt finds it better."""
+    if isinstance(error, sqlite3.ProgrammingError):  # its connection is closed
+        return True
     name = getattr(error, "sqlite_errorname", "")
     return name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_READONLY_DBMOVED"))
 

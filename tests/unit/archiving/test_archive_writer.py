@@ -17,6 +17,7 @@ from framecache.errors import BrokenPixelData, FrameCacheError, HandOver, NotFou
 from framecache.policy.rule import ArchiveWrite, Rule
 from framecache.prefetch.task import Priority
 from framecache.tree.changes import Correction
+from framecache.tree.errors import Unreachable
 from framecache.tree.objects import Objects
 from framecache.tree.source import Source
 from framecache.tree.tree import Tree
@@ -158,6 +159,23 @@ def test_what_could_not_be_read_is_tried_again(site: Site, error: FrameCacheErro
     assert eventually(lambda: site.has(1) and site.writer.behind == 0)
 
 
+def test_what_was_opened_as_it_arrived_and_could_not_be_read_is_tried_again(tmp_path: Path) -> None:
+    site = Site(tmp_path, usually="demand")
+    site.files.error = Overloaded("no memory")
+    site.store(1)
+    site.inbox.wanted(orthanc_id(1))
+    site.inbox.start()
+    assert eventually(lambda: site.ledger.number_waiting == 1)
+    site.writer.start()
+    assert eventually(lambda: site.ledger.position == site.harness.api.last_change)
+
+    site.files.error = None
+    site.harness.clock.now += 40
+    site.writer.wake()
+    assert eventually(lambda: site.has(1))
+    site.close()
+
+
 def test_what_cannot_be_read_for_days_is_given_up_and_counted(site: Site) -> None:
     site.files.error = Overloaded("no memory")
     site.store(1)
@@ -250,6 +268,45 @@ def test_a_form_is_added_where_a_rule_wants_it_and_it_can_be_made(
     else:
         with pytest.raises(NotFound):
             site.tree.frames_in(record, form.transfer_syntax_uid, [2])
+    site.close()
+
+
+def has_form(site: Site, form: Reversed) -> bool:
+    try:
+        return bool(site.tree.frames_in(site.tree.record(path(1)), form.transfer_syntax_uid, [1]))
+    except NotFound:
+        return False
+
+
+@pytest.mark.parametrize("error", [Overloaded("no memory"), OSError("no room"), Unreachable("nobody answers")])
+def test_a_form_that_cannot_be_made_for_a_while_holds_up_nothing_and_is_made_later(
+    tmp_path: Path, error: Exception
+) -> None:
+    site, form = Site(tmp_path, (Rule(form="HTJ2K"),)), Reversed()
+    site.form, form.error = form, error
+    site.writer = site.new_writer()
+    site.start()
+    site.store(1)
+    assert eventually(lambda: form.failed > 0 and site.writer.behind == 1)
+    assert site.has(1)
+
+    form.error = None
+    site.harness.clock.now += 40
+    site.writer.wake()
+    assert eventually(lambda: has_form(site, form) and site.writer.behind == 0)
+    assert site.harness.metrics["archive_written"] == 1
+    site.close()
+
+
+def test_what_is_deleted_before_its_form_is_made_is_deleted_in_the_archive(tmp_path: Path) -> None:
+    form = Reversed()
+    form.error = Unreachable("nobody answers")
+    site = Site(tmp_path, (Rule(form="HTJ2K"),), form=form)
+    site.start()
+    site.store(1)
+    assert eventually(lambda: form.failed > 0)
+    site.delete(1)
+    assert eventually(lambda: not site.has(1) and site.writer.behind == 0)
     site.close()
 
 

@@ -71,6 +71,17 @@ def test_everything_survives_a_crash(tmp_path: Path) -> None:
     crashed.close()
 
 
+def test_what_somebody_opened_is_tried_again_as_opened_though_it_arrived_meanwhile(ledger: Ledger) -> None:
+    assert ledger.postpone(ONE, "write", 0.0)
+    ledger.give_up(ONE, "arrival")
+    assert ledger.postpone(ONE, "arrival", 0.0)
+    ledger.resume(100.0)
+    assert tasks(ledger) == [(ONE, "write")]
+
+    ledger.give_up(ONE, "write")
+    assert not ledger.is_postponed(ONE)
+
+
 def test_nobody_else_may_read_it(tmp_path: Path) -> None:
     Ledger(tmp_path / "archive.sqlite").close()
     assert (tmp_path / "archive.sqlite").stat().st_mode & 0o077 == 0

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from framecache.archiving.ledger import Comparison, Ledger
@@ -129,8 +130,22 @@ def test_an_orthanc_that_cannot_say_whose_it_is_is_asked_again(site: Site, monke
     assert eventually(lambda: site.ledger.written(orthanc_id(3)) is not None, 10)
 
 
-def test_a_ledger_that_is_damaged_in_operation_is_made_anew(site: Site) -> None:
-    with closing(sqlite3.connect(site.ledger_path)) as other:
+@pytest.mark.parametrize("refused", [0, 2])
+def test_a_ledger_that_is_damaged_in_operation_is_made_anew(
+    site: Site, monkeypatch: pytest.MonkeyPatch, refused: int
+) -> None:
+    connect, tried = sqlite3.connect, list[Path]()
+
+    def connect_at_last(path: Path, **arguments: Any) -> sqlite3.Connection:
+        if path == site.ledger_path:
+            tried.append(path)
+            if len(tried) <= refused:
+                raise sqlite3.OperationalError("database or disk is full")
+        connection: sqlite3.Connection = connect(path, **arguments)
+        return connection
+
+    monkeypatch.setattr(sqlite3, "connect", connect_at_last)
+    with closing(connect(site.ledger_path)) as other:
         other.execute("INSERT INTO about VALUES ('what is in memory', 'is not true any more')")
         other.commit()
         other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -141,6 +156,7 @@ def test_a_ledger_that_is_damaged_in_operation_is_made_anew(site: Site) -> None:
         site.ledger.waiting(1)
     site.writer.wake()
     assert eventually(lambda: Path(f"{site.ledger_path}.aside").exists(), 10)
+    assert eventually(lambda: len(tried) == refused + 1, 10)
     assert eventually(lambda: site.ledger.written(orthanc_id(3)) is not None, 10)
     site.delete(3)
     assert eventually(lambda: not site.has(3), 10)
