@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import suppress
 
 from framecache.archiving.deletion import end_all
@@ -39,8 +39,9 @@ from framecache.ports import Clock, PropertyApi
 from framecache.prefetch.late_changes import LateChanges
 from framecache.prefetch.scheduler import Scheduler
 from framecache.telemetry.metrics import Metrics
-from framecache.tree.errors import ArchiveError
+from framecache.tree.errors import Unreachable
 from framecache.tree.forms import FormMaker
+from framecache.tree.layout import file_name
 from framecache.tree.tree import Tree
 from framecache.tree.writer import Added, Skipped, Unchanged
 from framecache.worker import Worker
@@ -183,7 +184,8 @@ class ArchiveWriter:
 
     def _not_written(self, orthanc_ids: Sequence[str]) -> Sequence[str]:
         """Without those that are there as Orthanc has them: after a comparison, nearly all are."""
-        written = {name: found.attachment_uuid for name in orthanc_ids if (found := self._ledger.written(name))}
+        noted = {name: found.attachment_uuid for name in orthanc_ids if (found := self._ledger.written(name))}
+        written = {name: uuid for name, uuid in noted.items() if not self._ledger.is_postponed(name)}
         current = self._index.attachments(written) if written else {}
         return [name for name in orthanc_ids if name not in written or current.get(name) != written[name]]
 
@@ -192,42 +194,58 @@ class ArchiveWriter:
             return
         self._make_way()
         entries = {entry.instance.orthanc_id: entry for entry in self._wanted(orthanc_ids, task)}
+        written = list(self._add(tree, entries, task))
+        if self._worker.is_stopping:
+            raise Stopping
+        self._show(tree, written, task)
+        # Forms when viewers can see all: they take long.
+        for outcome, entry in sorted(written, key=lambda one: one[1].treatment.has_small_form):
+            self._finish(tree, outcome, entry, task)
+
+    def _add(self, tree: Tree, entries: Mapping[str, Entry], task: Task) -> Iterator[tuple[_Written, Entry]]:
+        """Those that are in the archive now, for viewers to see later."""
         database = self._ledger.database
         sources = (source_of(entry, self._files, self._worker, database) for entry in entries.values())
-        formed = list[tuple[_Written, Entry]]()
-        for outcome in tree.add(sources, revive=self._revives) if entries else ():
-            if self._worker.is_stopping:  # then what could not be read is not skipped for good
-                raise Stopping
+        for outcome in tree.add(sources, revive=self._revives, derive=False) if entries else ():
             entry = entries[outcome.source.name]
             self._archive.forget(entry.instance)
-            if isinstance(outcome, Skipped):
-                is_final = outcome.error is None or isinstance(outcome.error, _FOR_GOOD)
-                self._skip(entry.instance.orthanc_id, task, outcome.reason, is_final=is_final)
-            elif self._form is not None and entry.treatment.has_small_form:
-                self._ledger.postpone(entry.instance.orthanc_id, task, self._clock.time())
-                self._note(outcome, entry, is_done=False)
-                formed.append((outcome, entry))
-            else:
-                self._note(outcome, entry)
-                self._metrics.count("archive_written")
-        for written, entry in formed:  # when viewers can see them all: it takes long
-            self._add_form(tree, written, entry.instance.orthanc_id)
+            if not isinstance(outcome, Skipped):
+                self._note(outcome, entry, task)
+                yield outcome, entry
+                continue
+            if self._worker.is_stopping:  # then what could not be read is not skipped for good
+                raise Stopping
+            is_final = outcome.error is None or isinstance(outcome.error, _FOR_GOOD)
+            self._skip(entry.instance.orthanc_id, task, outcome.reason, is_final=is_final)
 
-    def _note(self, outcome: _Written, entry: Entry, *, is_done: bool = True) -> None:
-        """At once: of what is not noted, a deletion would be missed."""
+    def _note(self, outcome: _Written, entry: Entry, task: Task) -> None:
+        """At once, as of what is not noted a deletion would be missed; it is tried again until all of it is done."""
         instance, is_made = entry.instance, isinstance(outcome, Added)
+        if not self._ledger.is_postponed(instance.orthanc_id):
+            self._ledger.postpone(instance.orthanc_id, task, self._clock.time())
         uuid = instance.attachment_uuid
-        self._ledger.note(instance.orthanc_id, outcome.path, uuid, is_made=is_made, is_done=is_done)
+        self._ledger.note(instance.orthanc_id, outcome.path, uuid, is_made=is_made)
 
-    def _add_form(self, tree: Tree, written: _Written, orthanc_id: str) -> None:
-        """It stays postponed until then: what a stop or a fault breaks off is tried again."""
+    def _show(self, tree: Tree, written: Sequence[tuple[_Written, Entry]], task: Task) -> None:
         try:
-            if self._form is not None:
+            tree.derive_studies({file_name(outcome.path.study_instance_uid) for outcome, _ in written})
+        except Unreachable:
+            raise
+        except Exception:  # of these studies, perhaps: they must not hold up others for ever
+            for _, entry in written:
+                self._ledger.postpone(entry.instance.orthanc_id, task, self._clock.time())
+            raise
+
+    def _finish(self, tree: Tree, written: _Written, entry: Entry, task: Task) -> None:
+        """Add its other form, if it is to have one."""
+        orthanc_id = entry.instance.orthanc_id
+        try:
+            if self._form is not None and entry.treatment.has_small_form:
                 tree.add_form(written.source, self._form)
-        except (ArchiveError, Stopping):
+        except (Unreachable, Stopping):
             raise
         except Exception as error:  # noqa: BLE001 - it is archived: no form of it holds up others
-            if isinstance(error, _FOR_A_WHILE) and self._ledger.is_postponed(orthanc_id):
+            if isinstance(error, _FOR_A_WHILE) and self._ledger.postpone(orthanc_id, task, self._clock.time()):
                 logger.info("instance %s is archived as it is stored only, so far: %s", orthanc_id, reason(error))
                 return
             logger.warning("instance %s is archived as it is stored only: %s", orthanc_id, reason(error))

@@ -156,7 +156,7 @@ class Ledger:
             return True
 
     def resume(self, now: float) -> None:
-        """Let those wait that were postponed until now. They stay postponed until they are written, or given up."""
+        """Let those wait that were postponed until now. They stay postponed until they are given up."""
         later = "UPDATE postponed SET due = ? + ? * (1 << attempts) WHERE due <= ?"
         with self._lock, self._connection as connection:
             query = "INSERT OR IGNORE INTO waiting (orthanc_id, task) SELECT orthanc_id, task FROM postponed"
@@ -164,7 +164,7 @@ class Ledger:
             connection.execute(later, (now, _FIRST_PAUSE, now))
 
     def give_up(self, orthanc_id: str, task: Task | None = None) -> None:
-        """It is not tried again, or not for this `task`."""
+        """It is done, or is not tried again; or not for this `task`."""
         query = "DELETE FROM postponed WHERE orthanc_id = ? AND task = coalesce(?, task)"
         with self._lock, self._connection as connection:
             connection.execute(query, (orthanc_id, task))
@@ -194,16 +194,11 @@ class Ledger:
         with self._lock, self._connection as connection:
             connection.execute("REPLACE INTO position (id, sequence) VALUES (0, ?)", (sequence,))
 
-    def note(
-        self, orthanc_id: str, path: InstancePath, attachment_uuid: str, *, is_made: bool = True, is_done: bool = True
-    ) -> None:
-        """This version is in the archive: made of this attachment, or of the same bytes before. It stays postponed
-        unless it `is_done`."""
+    def note(self, orthanc_id: str, path: InstancePath, attachment_uuid: str, *, is_made: bool = True) -> None:
+        """This version is in the archive: made of this attachment, or of the same bytes before."""
         uids = (path.study_instance_uid, path.series_instance_uid, path.sop_instance_uid)
         with self._lock, self._connection as connection:
             connection.execute("REPLACE INTO written VALUES (?, ?, ?, ?, ?)", (orthanc_id, *uids, attachment_uuid))
-            if is_done:
-                connection.execute("DELETE FROM postponed WHERE orthanc_id = ?", (orthanc_id,))
             if is_made:
                 connection.execute("REPLACE INTO made VALUES (?, ?)", (orthanc_id, attachment_uuid))
 

@@ -143,6 +143,8 @@ class Tree(Closing):
     def end(self, study: str, is_ended: Callable[[Record], bool], *, reason: str) -> int:
         """Delete those whose files have this study's UID, wherever corrections show them; how many."""
         found = [record for record in self.records(study) if is_ended(record)]
+        if not found:  # they were ended before, and the archive may have been out of reach then for what shows it
+            self.derive_studies({file_name(study)})
         return self._delete(found, study, reason) if found else 0
 
     def correct(self, correction: Correction) -> str:

@@ -190,7 +190,8 @@ class Writer:
             self._series.clear()
         self._records = self._bytes = 0
         contested = self._contested({file_name(one.record.path.study_instance_uid) for one in waiting})
-        return [*skipped, *(self._kept(one) if _is_taken(one, contested) else one.outcome for one in waiting)]
+        # First what is written: whoever stops at what is not has heard of it.
+        return [*(self._kept(one) if _is_taken(one, contested) else one.outcome for one in waiting), *skipped]
 
     def _contested(self, studies: Iterable[str]) -> set[str]:
         return {listed.key for study in studies for listed in self.objects.listed(f"contested/{study}")}

@@ -279,23 +279,68 @@ def has_form(site: Site, form: Reversed) -> bool:
 
 
 @pytest.mark.parametrize("error", [Overloaded("no memory"), OSError("no room"), Unreachable("nobody answers")])
-def test_a_form_that_cannot_be_made_for_a_while_holds_up_nothing_and_is_made_later(
-    tmp_path: Path, error: Exception
-) -> None:
+def test_a_form_that_cannot_be_made_for_a_while_is_made_later(tmp_path: Path, error: Exception) -> None:
     site, form = Site(tmp_path, (Rule(form="HTJ2K"),)), Reversed()
     site.form, form.error = form, error
     site.writer = site.new_writer()
     site.start()
     site.store(1)
-    assert eventually(lambda: form.failed > 0 and site.writer.behind == 1)
+    assert eventually(lambda: form.failed > 0 and site.writer.behind > 0)
     assert site.has(1)
 
     form.error = None
-    site.harness.clock.now += 40
+    site.harness.clock.now += 100
     site.writer.wake()
     assert eventually(lambda: has_form(site, form) and site.writer.behind == 0)
     assert site.harness.metrics["archive_written"] == 1
     site.close()
+
+
+@pytest.mark.parametrize("is_deleted", [False, True])
+def test_what_viewers_could_not_be_shown_at_once_is_shown_later(
+    site: Site,
+    monkeypatch: pytest.MonkeyPatch,
+    is_deleted: bool,  # noqa: FBT001
+) -> None:
+    """A study that was added, or deleted, as the archive went out of reach."""
+    derive, failing, failed = Tree.derive_studies, threading.Event(), threading.Event()
+
+    def derive_or_fail(tree: Tree, studies: set[str], *, anew: bool = False) -> None:
+        if failing.is_set():
+            failed.set()
+            raise Unreachable("nobody answers")
+        derive(tree, studies, anew=anew)
+
+    monkeypatch.setattr(Tree, "derive_studies", derive_or_fail)
+    site.start()
+    if is_deleted:
+        site.store(1)
+        assert eventually(lambda: site.writer.behind == 0 and len(site.tree.studies()) == 1)
+    failing.set()
+    if is_deleted:
+        site.delete(1)
+    else:
+        site.store(1)
+    assert failed.wait(10)
+    failing.clear()
+    assert eventually(lambda: site.writer.behind == 0 and len(site.tree.studies()) == (0 if is_deleted else 1))
+
+
+def test_a_study_that_cannot_be_shown_does_not_hold_up_others_for_ever(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    derive = Tree.derive_studies
+
+    def derive_or_fail(tree: Tree, studies: set[str], *, anew: bool = False) -> None:
+        if STUDY in studies:
+            raise KeyError("a study that no code was written for")
+        derive(tree, studies, anew=anew)
+
+    monkeypatch.setattr(Tree, "derive_studies", derive_or_fail)
+    site.start()
+    site.store(1)
+    assert eventually(lambda: site.ledger.position == site.harness.api.last_change)
+    assert site.has(1)
 
 
 def test_what_is_deleted_before_its_form_is_made_is_deleted_in_the_archive(tmp_path: Path) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from contextlib import closing
 
 import pytest
+from framecache.dicom.frame_table import FramePlace
 from framecache.dicom.identity import InstancePath
-from framecache.errors import NotFound
+from framecache.errors import NotFound, SourceError
 from framecache.tree.changes import Correction, encode
 from framecache.tree.errors import ArchiveError, Damaged
 from framecache.tree.record import Element
-from framecache.tree.source import Source
+from framecache.tree.source import Source, StoredInstance
 from framecache.tree.tree import Tree
 
 from tests.unit.dicom_files import (
@@ -300,3 +301,17 @@ def test_text_of_a_file_that_names_no_character_set_is_latin_1(tree: Tree) -> No
 
     [metadata] = tree.series_metadata(STUDY, SERIES)
     assert metadata["00100010"]["Value"] == [{"Alphabetic": "M\u00fcller^A"}]
+
+
+def test_what_is_written_comes_before_what_could_not_be_read_at_last(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = StoredInstance.read_into
+
+    def read_or_fail(stored: StoredInstance, place: FramePlace, target: memoryview) -> None:
+        if stored.path == PATH:
+            raise SourceError("the disk fails")
+        read(stored, place, target)
+
+    monkeypatch.setattr(StoredInstance, "read_into", read_or_fail)
+    assert add(tree, file(), file(5, second())) == ["added", "skipped"]
