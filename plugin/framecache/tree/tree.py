@@ -126,6 +126,7 @@ class Tree(Closing):
         """Delete what is shown under these UIDs; how many instances. Raises NotFound if there are none."""
         found = [shown for shown in self._view(study) if _is_below(shown.path, series, instance)]
         if not found:
+            self._catch_up(file_name(study))
             raise NotFound("the archive has no such instances")
         return self._delete([shown.record for shown in found], study, reason)
 
@@ -143,9 +144,14 @@ class Tree(Closing):
     def end(self, study: str, is_ended: Callable[[Record], bool], *, reason: str) -> int:
         """Delete those whose files have this study's UID, wherever corrections show them; how many."""
         found = [record for record in self.records(study) if is_ended(record)]
-        if not found:  # they were ended before, and the archive may have been out of reach then for what shows it
-            self.derive_studies({file_name(study)})
+        if not found:
+            self._catch_up(file_name(study))
         return self._delete(found, study, reason) if found else 0
+
+    def _catch_up(self, study: str) -> None:
+        """An earlier attempt may have written a change, and then lost the archive before anybody was shown it."""
+        if self.log.names_of_changes(study).changes:
+            self.derive_studies({study})
 
     def correct(self, correction: Correction) -> str:
         """Lay a correction over the records, as the latest; its digest, by which it can be taken back.
@@ -168,6 +174,7 @@ class Tree(Closing):
     def retract(self, study: str, correction: str, *, reason: str) -> None:
         """Take a correction of this study, by its digest, back. Raises NotFound if there is none."""
         if correction not in self.log.read_now(file_name(study)).corrections:
+            self._catch_up(file_name(study))
             raise NotFound("the study has no such correction")
         self._write_change(Retraction(study, reason, correction), study)
         self.derive_studies({file_name(study)})

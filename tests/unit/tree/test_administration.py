@@ -8,10 +8,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from framecache.dicom.identity import InstancePath
+from framecache.errors import NotFound
 from framecache.tree import layout
 from framecache.tree.changes import Correction
 from framecache.tree.collection import Collection
-from framecache.tree.errors import Damaged
+from framecache.tree.errors import Damaged, Unreachable
 from framecache.tree.layout import file_name
 from framecache.tree.objects import Listed
 from framecache.tree.record import Record
@@ -185,3 +186,29 @@ def test_a_collection_beside_a_replacement_leaves_no_frames_of_before(
     with Tree(tree.objects) as other:
         add_beside(tree, file(60), other.gc)
     assert bytes([60]) * FRAME in tree.objects.read(layout.frame(PATH, 1))
+
+
+@pytest.mark.parametrize("act", ["delete", "retract"])
+def test_a_change_that_was_broken_off_is_shown_when_it_is_made_once_more(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch, act: str
+) -> None:
+    def fail(*_: object) -> None:
+        raise Unreachable("nobody answers")
+
+    def change() -> None:
+        if act == "delete":
+            tree.delete(STUDY, reason="too old")
+        else:
+            tree.retract(STUDY, name, reason="wrong")
+
+    add(tree, file())
+    before = tree.studies()
+    patient = {"00100020": {"vr": "LO", "Value": ["another"]}}
+    name = tree.correct(Correction(STUDY, "a mix-up", attributes=patient)) if act == "retract" else ""
+    with monkeypatch.context() as patch:
+        patch.setattr(Tree, "derive_studies", fail)
+        with pytest.raises(Unreachable):
+            change()
+    with pytest.raises(NotFound):
+        change()
+    assert tree.studies() == (before if act == "retract" else [])
