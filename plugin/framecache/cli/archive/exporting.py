@@ -21,13 +21,15 @@ from framecache.cli.errors import CommandError, ExitCode
 from framecache.cli.server import Server
 from framecache.cli.session import Session
 from framecache.dicom.byte_reader import ByteReader, FileReader
-from framecache.errors import SourceError
+from framecache.errors import NotFound, SourceError
+from framecache.tree.errors import Damaged
 from framecache.tree.source import Source
 from framecache.tree.tree import Tree
 from framecache.tree.writer import Outcome
 
 _PAGE = 200
 _CHUNK = 1 << 20
+_INSTANCES = "00201209"  # Number of Series Related Instances
 
 
 def export(session: Session) -> ExitCode:
@@ -78,7 +80,8 @@ class _Wanted:
 
 
 def _export(tree: Tree, session: Session, study: str, wanted: _Wanted, outcomes: Outcomes) -> Iterator[Outcome]:
-    known = _attachments(tree, study)
+    records = tree.records(study)
+    known = {record.origin.attachment_uuid for record in records} - {""}  # Orthanc's names of the files
     sources = []
     for instance in wanted.instances(session.server, study):
         stored = next(one for one in instance["Attachments"] if one["ContentType"] == 1)
@@ -87,11 +90,16 @@ def _export(tree: Tree, session: Session, study: str, wanted: _Wanted, outcomes:
         else:
             sources.append(_source(session.server, instance["ID"], stored))
     yield from tree.add(sources, revive=session.arguments.revive)
+    if records and not sources and not _is_shown(tree, study, len(records)):
+        tree.derive(study)
 
 
-def _attachments(tree: Tree, study: str) -> set[str]:
-    """Orthanc's names of the files that the archive's live records are made of."""
-    return {record.origin.attachment_uuid for record in tree.records(study)} - {""}
+def _is_shown(tree: Tree, study: str, number: int) -> bool:
+    """Whether its lists have so many instances: an export that was broken off may have left them to this one."""
+    try:
+        return sum(int(series[_INSTANCES]["Value"][0]) for series in tree.series(study)) == number
+    except (NotFound, Damaged):
+        return False
 
 
 def _source(server: Server, orthanc_id: str, stored: dict[str, Any]) -> Source:

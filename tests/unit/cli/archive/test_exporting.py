@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from framecache.tree.source import Source
+from framecache.tree.tree import Tree
 
 from tests.unit.cli.conftest import Command
 from tests.unit.cli.server import FakeOrthanc, Reply, Request
@@ -42,6 +44,16 @@ def test_an_export_downloads_only_what_the_archive_lacks(stored: FakeOrthanc, tm
     again = command("archive", "export", "--to", str(tmp_path / "archive"), "--json").json
     assert (first["Added"], again["Added"], again["Unchanged"]) == (1, 0, 1)
     assert downloads(stored) == 1
+
+
+def test_an_export_shows_what_one_that_was_broken_off_has_written(
+    stored: FakeOrthanc, tmp_path: Path, command: Command
+) -> None:
+    with Tree.open((tmp_path / "archive").as_uri()) as tree:
+        list(tree.add([Source("earlier", Source.content(CONTENT).open, "the-uuid")], derive=False))
+        assert tree.studies() == []
+        done = command("archive", "export", "--to", str(tmp_path / "archive"), "--json").json
+        assert (done["Unchanged"], downloads(stored), len(tree.studies())) == (1, 0, 1)
 
 
 @pytest.mark.parametrize(("chosen", "added"), [(("--last", "4w"), 0), (("--older", "1y"), 1), (("--older", "90y"), 0)])
