@@ -58,7 +58,7 @@ class SharedBackfill:
         self._shared = SharedWork(self._database, self._queue, begins=begins, may_take=self._work.may_take)
         self._job: SharedJob | None = None
         self._others: list[SharedJob] = []
-        self._wishes, self._is_granted = deque[Callable[[], None]](), threading.Event()
+        self._wishes = deque[tuple[Callable[[], None], threading.Event]]()
         self._look_seconds, self.is_wanted = look_seconds, plan.starts
         self._clock, self._figures = clock, ClusterFigures()
         self._worker = Worker(
@@ -169,23 +169,31 @@ class SharedBackfill:
     def _wish(self, wish: Callable[[], None]) -> None:
         if len(self._wishes) >= _MOST_WISHES:
             raise Overloaded(_NO_ANSWER)
-        self._is_granted.clear()
-        self._wishes.append(wish)
+        is_granted = threading.Event()  # of this wish: a turn that is at work already does not see it
+        self._wishes.append((wish, is_granted))
         self._worker.wake()
-        if not self._is_granted.wait(_PATIENCE):
+        if not is_granted.wait(_PATIENCE):
             raise Overloaded(_NO_ANSWER)
 
     def _turn(self) -> float:
         self._database.open()
-        while self._wishes:
-            self._wishes[0]()  # it stays until it is granted
-            self._wishes.popleft()
+        granted = self._granted()
         jobs = {job.kind: job for job in self._queue.jobs.all()}
         self._job = jobs.pop(BACKFILL, None)
         self._others = list(jobs.values())
         self._figures = ClusterFigures(self._queue.jobs.processes(), self._counted())
-        self._is_granted.set()
+        for is_granted in granted:
+            is_granted.set()
         return self._look_seconds
+
+    def _granted(self) -> list[threading.Event]:
+        granted = []
+        while self._wishes:
+            wish, is_granted = self._wishes[0]
+            wish()  # it stays until it is granted
+            self._wishes.popleft()
+            granted.append(is_granted)
+        return granted
 
     def _counted(self) -> list[PieceCounts]:
         at_work, jobs = self._queue.jobs.at_work(), [*filter(None, [self._job]), *self._others]
