@@ -29,7 +29,7 @@ _FOREIGN = "framecache.foreign"
 _MOST_ATTEMPTS = 5
 # A piece with which so many nodes died ends whoever takes it: there is too little memory, or a library has a fault.
 _MOST_DEATHS, _DEADLY = 3, "each process that had it at work has died"
-_NOT_HERE_SECONDS, _RETRY_SECONDS = 10, 10
+_RETRY_SECONDS = 10
 _ARGUMENTS = {"kind", "run", "piece"}
 # Planning waits while so many pieces wait: the rest of the archive waits in Orthanc's database.
 _MOST_WAITING = 2000
@@ -39,14 +39,12 @@ _PLAN_PRIORITY = 10
 
 
 class PieceRetries(BaseRetryStrategy):
-    """A piece that failed is tried again later; one whose node stops goes to another at once, and loses no attempt."""
+    """A piece that failed is tried again later."""
 
     def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision | None:
         """None if it has failed for good."""
         if isinstance(exception, Unfit):
             return None
-        if isinstance(exception, Stopping | NotHere):
-            return RetryDecision(retry_in={"seconds": 0 if isinstance(exception, Stopping) else _NOT_HERE_SECONDS})
         return RetryDecision(retry_in={"seconds": 3**job.attempts}) if job.attempts < _MOST_ATTEMPTS - 1 else None
 
 
@@ -99,6 +97,12 @@ class PieceQueue:
                 )
         self.see_that_it_is_planned(kind)
 
+    def begin_anew(self, kind: str) -> None:
+        """Begin it where nobody has, and once more if it is done. A pause goes on. Raises DatabaseError."""
+        job = self.jobs.find(kind)
+        if job is None or job.state == "done":
+            self.begin(kind, resume=True)
+
     def resume(self, kind: str) -> None:
         """End a pause; what has ended begins no more. Raises DatabaseError."""
         job = self.jobs.find(kind)
@@ -148,7 +152,7 @@ class PieceQueue:
     def _with_tasks(self, app: App) -> App:
         app.task(name=_PLAN, pass_context=True)(self._patiently(self._plan, {"kind", "run"}))
         app.task(name=_SETTLE, pass_context=True)(self._patiently(self._settle, {"kind", "subject"}))
-        app.task(name=_PIECE, retry=PieceRetries(), pass_context=True)(_strictly(self._do, _ARGUMENTS))
+        app.task(name=_PIECE, retry=PieceRetries(), pass_context=True)(self._where_it_can(self._do, _ARGUMENTS))
         foreign = app.task(name=_FOREIGN, pass_context=True)(self._patiently(_nothing, {_FOREIGN}))
         app.tasks = _Tasks(app.tasks, foreign)
         return app
@@ -177,6 +181,22 @@ class PieceQueue:
             try:
                 strict(**arguments)
             except Exception as error:  # noqa: BLE001 - whatever it is, it may pass
+                self._defer_again(context.job, error)
+
+        return task
+
+    def _where_it_can(self, do: Callable[..., None], names: Set[str]) -> Callable[..., None]:
+        """A task that is queued anew, for any node, if this one stops or cannot do it now: it loses no attempt by that.
+
+        Procrastinate's own retry counts one: a piece that had waited for room or for the end of a pause failed for good
+        at its first error.
+        """
+        strict = _strictly(do, names)
+
+        def task(context: JobContext, **arguments: Any) -> None:
+            try:
+                strict(context, **arguments)
+            except (Stopping, NotHere) as error:
                 self._defer_again(context.job, error)
 
         return task
@@ -271,7 +291,7 @@ def _strictly(do: Callable[..., None], names: Set[str]) -> Callable[..., None]:
 
 
 def _level_of(error: Exception) -> int:
-    return logging.INFO if isinstance(error, Stopping | Foreign) else logging.WARNING
+    return logging.INFO if isinstance(error, Stopping | NotHere) else logging.WARNING
 
 
 def _nothing() -> None:

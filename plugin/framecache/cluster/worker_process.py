@@ -69,7 +69,7 @@ def work_until(
         }
         queue = PieceQueue(database, kinds, f"worker@{socket.gethostname()}:{os.getpid()}")
         for kind in options.begins:
-            queue.begin(kind, resume=True)
+            queue.begin_anew(kind)
         work = SharedWork(database, queue, concurrency=options.concurrency)
         work.start()
         _report_until(stopping, queue, report, options.alive)

@@ -11,7 +11,7 @@ from framecache.cluster.database import Database
 from framecache.cluster.piece import Piece, Plan, Unfit
 from framecache.cluster.piece_queue import PieceQueue
 from framecache.cluster.shared_work import SharedWork
-from framecache.errors import SourceError
+from framecache.errors import SourceError, Stopping
 
 LETTERS = "letters"
 PAGE = 10
@@ -20,12 +20,14 @@ PAGE = 10
 class Letters:
     """So many pieces, `PAGE` to a plan; each takes `seconds`, and notes who did it.
 
-    `broken` ones fail so often, with a number below 0 for good.
+    `broken` ones fail so often, with a number below 0 for good. Those `elsewhere` have to go to
+    another node so often.
     """
 
     def __init__(self, folder: Path, node: str, number: int, seconds: float = 0.0) -> None:
         self._folder, self._node, self._number, self._seconds = folder, node, number, seconds
         self.broken: dict[str, int] = {}
+        self.elsewhere: dict[str, int] = {}
         self.attempts: list[str] = []
         self.settled: list[str] = []
         self.plans_to_fail = 0
@@ -52,6 +54,9 @@ class Letters:
     def do(self, piece: Piece) -> int:
         self.attempts.append(piece.orthanc_id)
         time.sleep(self._seconds)
+        if self.elsewhere.get(piece.orthanc_id, 0) > 0:
+            self.elsewhere[piece.orthanc_id] -= 1
+            raise Stopping
         if self.broken.get(piece.orthanc_id, 0) > 0:
             self.broken[piece.orthanc_id] -= 1
             raise SourceError("broken")

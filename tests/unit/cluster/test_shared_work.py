@@ -194,6 +194,16 @@ def test_a_piece_that_fails_is_tried_again_unless_nobody_can_do_it(new_node: New
     assert sorted(node.letters.attempts) == ["id0", "id1", "id1", "id2"]
 
 
+def test_a_piece_that_had_to_go_elsewhere_is_tried_as_often_as_any_other(new_node: NewNode) -> None:
+    node = new_node(number=1)
+    node.letters.elsewhere, node.letters.broken = {"id0": 5}, {"id0": 1}
+    node.work.start()
+    assert eventually(lambda: is_done(node), seconds=20)
+
+    assert (job_of(node).done, job_of(node).failed) == (1, 0)
+    assert len(node.letters.attempts) == 7
+
+
 def test_what_pieces_change_together_is_settled_once_for_all_of_them(new_node: NewNode) -> None:
     node = new_node(number=25)
     node.work.start()
@@ -223,6 +233,18 @@ def test_what_is_done_begins_once_more_when_it_is_asked_for(new_node: NewNode, t
     with node.database.transaction() as connection:
         rows = connection.execute("SELECT count(*) FROM shared_pieces").fetchone()
     assert rows == (5,)
+
+
+def test_who_begins_anew_ends_no_pause(new_node: NewNode) -> None:
+    node = new_node()
+    node.queue.begin_anew(LETTERS)
+    node.queue.pause(LETTERS)
+    node.queue.begin_anew(LETTERS)
+    assert (job_of(node).state, job_of(node).run) == ("paused", 1)
+
+    node.queue.cancel(LETTERS)
+    node.queue.begin_anew(LETTERS)
+    assert (job_of(node).state, job_of(node).run) == ("running", 2)
 
 
 def test_several_nodes_make_the_tables_at_once_beside_anothers(dsn: str) -> None:
