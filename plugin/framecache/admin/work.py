@@ -183,8 +183,10 @@ class BackfillArea:
             self._job = self._jobs.begin("backfill", self._follow, control=control)
 
     def _follow(self, job: Job) -> None:
+        """Until it is done, or was cancelled on another node. Whoever cancels the job ends the work on all nodes."""
+        has_ended = False
         while self._backfill.state != "done" and not job.is_cancelled:
-            if self._backfill.is_cancelled:  # on another node
+            if has_ended := self._backfill.is_cancelled:
                 job.cancel()
                 break
             self._update(job)
@@ -192,7 +194,8 @@ class BackfillArea:
             job.pause(_FOLLOW_SECONDS)
         self._update(job)
         job.result = self._as_json()
-        if job.is_cancelled and not self._jobs.is_stopping and not self._backfill.is_cancelled:
+        # Somebody may have begun the next run already: that one goes on.
+        if job.is_cancelled and not (has_ended or self._jobs.is_stopping or self._backfill.is_cancelled):
             self._backfill.cancel()
 
     def _update(self, job: Job) -> None:

@@ -110,6 +110,22 @@ def test_what_another_node_cancelled_is_a_cancelled_job_here(site: Site) -> None
     assert site.filling.state == "off"
 
 
+def test_what_another_node_cancelled_and_began_anew_at_once_goes_on(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.area.start()
+    job = site.job()
+
+    def cancelled() -> None:
+        Job.cancel(job)
+        site.filling.is_cancelled = False  # the next run
+
+    monkeypatch.setattr(job, "cancel", cancelled)
+    site.filling.is_cancelled = True
+    assert eventually(lambda: job.state == "cancelled")
+    assert site.filling.state == "running"
+
+
 def test_where_the_setting_starts_it_it_is_a_job_from_the_beginning() -> None:
     site = Site(starts=True)
     assert site.job().kind == "backfill"
