@@ -66,7 +66,8 @@ def prepare(connection: Connection[Any], schema_manager: SchemaManager, *, versi
     if least > version:
         raise TooNew(f"the shared tables are of version {present}: upgrade this framecache, which knows {version}")
     if present < version:
-        connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(SCHEMA)))
+        if not _has_schema(connection):  # IF NOT EXISTS would need the right to create one even where it is there
+            connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(SCHEMA)))
         if not _has(connection, "procrastinate_jobs"):
             connection.execute(schema_manager.get_schema())
         connection.execute(_TABLES)
@@ -83,6 +84,11 @@ def _versions(connection: Connection[Any]) -> tuple[int, int]:
         return (1, 1) if _has(connection, "shared_pieces") else (0, 0)
     row = connection.execute("SELECT version, least FROM shared_format").fetchone()
     return (int(row[0]), int(row[1])) if row is not None else (1, 1)
+
+
+def _has_schema(connection: Connection[Any]) -> bool:
+    row = connection.execute("SELECT to_regnamespace(%s)", [SCHEMA]).fetchone()
+    return row is not None and row[0] is not None
 
 
 def _has(connection: Connection[Any], table: str) -> bool:

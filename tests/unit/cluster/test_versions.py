@@ -122,6 +122,19 @@ def test_what_only_a_newer_node_knows_is_left_for_it(old: str, node: Node) -> No
     assert rows(old, "SELECT failed FROM shared_jobs") == [(0,)]
 
 
+def test_who_may_make_tables_in_the_schema_adds_those_of_this_version(old: str) -> None:
+    for right in (
+        "CREATE ROLE upgrader LOGIN",
+        "GRANT USAGE, CREATE ON SCHEMA framecache TO upgrader",
+        "GRANT ALL ON ALL TABLES IN SCHEMA framecache TO upgrader",
+    ):
+        rows(old, right)
+    database = Database(old.replace("user=postgres", "user=upgrader"))
+    database.open()
+    database.close()
+    assert rows(old, "SELECT version FROM shared_format") == [(VERSION,)]
+
+
 def test_tables_of_a_newer_version_are_used_unless_they_say_that_they_cannot_be(dsn: str) -> None:
     made = Database(dsn)
     made.open()
