@@ -39,6 +39,11 @@ class Traffic:
         self._on(session, "responseReceived", self._received)
         self._on(session, "loadingFinished", self._finished)
         session.send("Network.enable")
+        self._session = session
+
+    def let_nothing_come_from_the_browsers_cache(self) -> None:
+        """All that the page asks for from now on comes over the wire as at the first time."""
+        self._session.send("Network.setCacheDisabled", {"cacheDisabled": True})
 
     @property
     def frames(self) -> list[FrameAnswer]:
