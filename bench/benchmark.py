@@ -96,7 +96,6 @@ class Benchmark:
             with self.lab(suite, tools, port) as lab:
                 say(f"Stored in {lab.archive.folder}, {small_files(lab)} and {large_index(lab)}")
                 objects.large_index(lab).local.close()
-                objects.large_index(lab).local.close()
 
     def results(self) -> Results:
         """What was measured so far, as far as rows need it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, LiteralString
 
 from procrastinate.schema import SchemaManager
 from psycopg import Connection, sql
@@ -87,10 +87,13 @@ def _versions(connection: Connection[Any]) -> tuple[int, int]:
 
 
 def _has_schema(connection: Connection[Any]) -> bool:
-    row = connection.execute("SELECT to_regnamespace(%s)", [SCHEMA]).fetchone()
-    return row is not None and row[0] is not None
+    return _is_there(connection, "SELECT to_regnamespace(%s)", SCHEMA)
 
 
 def _has(connection: Connection[Any], table: str) -> bool:
-    row = connection.execute("SELECT to_regclass(%s)", [f"{SCHEMA}.{table}"]).fetchone()
+    return _is_there(connection, "SELECT to_regclass(%s)", f"{SCHEMA}.{table}")
+
+
+def _is_there(connection: Connection[Any], query: LiteralString, name: str) -> bool:
+    row = connection.execute(query, [name]).fetchone()
     return row is not None and row[0] is not None

@@ -4,33 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Protocol
 
 from framecache.codecs.process.errors import Unwritable
+from framecache.codecs.transcoded_file import FrameCodecs
 from framecache.dicom.transfer_syntax import EXPLICIT_VR_LITTLE_ENDIAN
 
 # Behind the data set: the head of the pixel data element, and its empty offset table (PS3.5 table A.4-1).
 _HEAD_OF_FRAGMENTS = 12 + 8
 
 
-class Codecs(Protocol):
-    """The part of framecache.codecs.codec_pool.CodecPool that this needs."""
-
-    def transcode(
-        self, header: bytes, frame: bytes | memoryview, frame_number: int, target_transfer_syntax_uid: str
-    ) -> bytes:
-        """The frame in another transfer syntax."""
-
-    def file_header(
-        self, header: bytes, vr: str, target_transfer_syntax_uid: str, length: int, ratio: float | None
-    ) -> bytes:
-        """The file in another transfer syntax up to its first frame."""
-
-
 class LosslessForm:
     """Frames in one transfer syntax. Safe for several threads."""
 
-    def __init__(self, codecs: Codecs, transfer_syntax_uid: str, wants: Callable[[str], bool]) -> None:
+    def __init__(self, codecs: FrameCodecs, transfer_syntax_uid: str, wants: Callable[[str], bool]) -> None:
         """`wants` says of a stored transfer syntax whether its frames gain by it."""
         self._codecs, self.transfer_syntax_uid, self.wants = codecs, transfer_syntax_uid, wants
         self._header = lru_cache(4)(self._header_of_form)

@@ -35,8 +35,8 @@ _MOST_TO_CONVERT = 64 << 20  # bytes of elements that go through a helper proces
 _WORDS = {b"OW": "H", b"OF": "I", b"OL": "I", b"OD": "Q", b"OV": "Q"}
 
 
-class FileCodecs(Protocol):
-    """What the helper processes do for whole files."""
+class FrameCodecs(Protocol):
+    """What the helper processes do for frames that are to lie in a file."""
 
     def transcode(
         self, header: bytes, frame: bytes | memoryview, frame_number: int, target_transfer_syntax_uid: str
@@ -47,6 +47,10 @@ class FileCodecs(Protocol):
         self, header: bytes, vr: str, target_transfer_syntax_uid: str, length: int, ratio: float | None
     ) -> bytes:
         """The file in another transfer syntax up to its first frame."""
+
+
+class FileCodecs(FrameCodecs, Protocol):
+    """What they do for whole files."""
 
     def elements(self, header: bytes, elements: bytes, target_transfer_syntax_uid: str) -> bytes:
         """The elements behind the pixel data in another transfer syntax."""

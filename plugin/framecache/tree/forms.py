@@ -60,8 +60,7 @@ class Forms:
 
     def read(self, record: Record, transfer_syntax_uid: str, numbers: Sequence[int]) -> list[memoryview]:
         """Frames in this form. Raises NotFound if there are none, Damaged if one is not what was written."""
-        if any(not 1 <= number <= record.number_of_frames for number in numbers):
-            raise NotFound(f"the instance has {record.number_of_frames} frames")
+        record.check_frames(numbers)
         key = layout.form(record.origin.sha256, transfer_syntax_uid)
         listed = self.objects.head(key)
         if listed is None:

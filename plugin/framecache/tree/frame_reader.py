@@ -9,7 +9,6 @@ from struct import error
 
 import xxhash
 
-from framecache.errors import NotFound
 from framecache.tree import layout
 from framecache.tree.errors import Damaged, Missing
 from framecache.tree.frame_writer import ROW
@@ -27,7 +26,7 @@ class FrameReader:
 
     def read(self, record: Record, numbers: Sequence[int]) -> list[memoryview]:
         """Several frames, several at once: those in one object by ranges, near ones in one request."""
-        _check(record, numbers)
+        record.check_frames(numbers)
         if record.together:
             return self._from_one_object(record, numbers)
         if len(numbers) == 1:
@@ -36,7 +35,7 @@ class FrameReader:
 
     def begin(self, record: Record, numbers: Sequence[int]) -> Callable[[], list[memoryview]]:
         """Begin to read; what is returned waits for them, as often as it is called."""
-        _check(record, numbers)
+        record.check_frames(numbers)
         if record.together:
             return self.pool.submit(self._from_one_object, record, numbers).result
         futures = [self.pool.submit(self.read_one, record, number) for number in numbers]
@@ -75,8 +74,3 @@ class FrameReader:
             if len(frame) != length or xxhash.xxh3_64_intdigest(frame) != checksum:
                 raise Damaged(f"a frame of {record.path} is not the one that was stored")
         return frames
-
-
-def _check(record: Record, numbers: Sequence[int]) -> None:
-    if any(not 1 <= number <= record.number_of_frames for number in numbers):
-        raise NotFound(f"the instance has {record.number_of_frames} frames")

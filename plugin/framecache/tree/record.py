@@ -93,6 +93,11 @@ class Record:
             "frames": self._frames_to_json(),
         }
 
+    def check_frames(self, numbers: Sequence[int]) -> None:
+        """Raises NotFound unless the instance has frames of these numbers, which count from 1."""
+        if any(not 1 <= number <= self.number_of_frames for number in numbers):
+            raise NotFound(f"the instance has {self.number_of_frames} frames")
+
     def _frames_to_json(self) -> dict[str, Any]:
         known = {"number": self.number_of_frames, "transferSyntax": self.frames_transfer_syntax_uid}
         if self.together:

@@ -11,9 +11,9 @@ from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
+from framecache.closing import Closing
 from framecache.dicom.byte_reader import ByteReader, FileReader, MemoryReader, read_in_chunks
 from framecache.dicom.data_set import Header, read_header, read_transfer_syntax_uid
 from framecache.dicom.deflated import readable
@@ -72,7 +72,7 @@ class Source:
         return cls(name, lambda: MemoryReader(content))
 
 
-class StoredInstance:
+class StoredInstance(Closing):
     """An opened source: who it is, and, once asked for, its metadata and frames. To be used as a context manager."""
 
     def __init__(self, reader: ByteReader, source: Source, checksum: Checksum, transfer_syntax_uid: str) -> None:
@@ -95,14 +95,6 @@ class StoredInstance:
             raise UnreadableHeader("it has no usable Study, Series and SOP Instance UID")
         self.path = InstancePath(*uids)
         self._table: FrameTable | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Release what it is read from, once nobody reads it any more."""

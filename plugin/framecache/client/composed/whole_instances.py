@@ -11,7 +11,7 @@ import requests
 from framecache.client.collection import DicomJson
 from framecache.client.composed.answers import begun, some
 from framecache.client.composed.kept import AS_STORED, DEFAULT, is_in
-from framecache.client.composed.merging import uids_of
+from framecache.client.composed.merging import UID_TAGS, uids_of
 from framecache.client.composed.sources import Sources
 from framecache.client.errors import NotFoundError
 from framecache.client.retrieval.media_types import MediaTypes
@@ -106,4 +106,4 @@ class WholeInstances:
 
 def _named(uids: tuple[str, ...]) -> DicomJson:
     """The UIDs that were asked for, which results below a study or series need not repeat."""
-    return {tag: {"vr": "UI", "Value": [uid]} for tag, uid in zip(("0020000D", "0020000E"), uids, strict=False)}
+    return {tag: {"vr": "UI", "Value": [uid]} for tag, uid in zip(UID_TAGS, uids, strict=False)}
