@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from itertools import islice
 from typing import Any
@@ -142,12 +142,13 @@ class Preview:
         batch: int = 200,
         study_page: int = 100,
         pause: float = 0.02,
+        today: Callable[[], date] = date.today,
     ) -> None:
         """It describes `batch` instances at once, and pauses `pause` seconds after each to leave Orthanc idle.
 
         It lists `study_page` studies at once.
         """
-        self._batch, self._pause = batch, pause
+        self._batch, self._pause, self._today = batch, pause, today
         self._api, self._studies = api, Studies(api, id_page=study_page)
         self._settings, self._jobs, self._extraction_cost = settings, jobs, extraction_cost
         self.get_routes: Mapping[str, Answer] = {}
@@ -164,8 +165,8 @@ class Preview:
         return {"Job": self._jobs.begin("rules", lambda job: self._work(job, chosen, days)).id}
 
     def _work(self, job: Job, rules: Sequence[Rule], days: int) -> None:
-        today = date.today()
-        policy, forecast = self._settings.policy(rules), Forecast(rules, today - timedelta(days), today)
+        today = self._today()
+        policy, forecast = self._settings.policy(rules, today=lambda: today), Forecast(rules, today - timedelta(days), today)
         arrivals = Arrivals(self._api, sorted({*policy.tags, "StudyDate"}))
         instances = self._instances(today - timedelta(days), forecast)
         while not job.is_cancelled and (batch := list(islice(instances, self._batch))):

@@ -20,7 +20,7 @@ from framecache.telemetry.events import Events
 from tests.unit.arrived import stored
 from tests.unit.fakes import FakeApi, FakeClock, FakeLog, WatchedStore, eventually, orthanc_id
 
-TODAY = date.today()
+TODAY = date(2026, 3, 1)
 
 
 class Studies(FakeApi):
@@ -74,6 +74,7 @@ class Bench:
             batch=batch,
             study_page=study_page,
             pause=pause,
+            today=lambda: TODAY,
         )
 
     def begin(self, **arguments: Any) -> Job:
