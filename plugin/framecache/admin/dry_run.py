@@ -166,7 +166,8 @@ class Preview:
 
     def _work(self, job: Job, rules: Sequence[Rule], days: int) -> None:
         today = self._today()
-        policy, forecast = self._settings.policy(rules, today=lambda: today), Forecast(rules, today - timedelta(days), today)
+        policy = self._settings.policy(rules, today=lambda: today)
+        forecast = Forecast(rules, today - timedelta(days), today)
         arrivals = Arrivals(self._api, sorted({*policy.tags, "StudyDate"}))
         instances = self._instances(today - timedelta(days), forecast)
         while not job.is_cancelled and (batch := list(islice(instances, self._batch))):
