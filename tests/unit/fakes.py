@@ -321,6 +321,7 @@ def _series_of(instances: Sequence[Mapping[str, Any]], query: Mapping[str, Any])
             one["ParentSeries"], {"ID": one["ParentSeries"], "ParentStudy": study, "Instances": []}
         )
         found["Instances"].append(one["ID"])
+        found["RequestedTags"] = {"NumberOfSeriesRelatedInstances": str(len(found["Instances"]))}
     since = query.get("Since", 0)
     return list(series.values())[since : since + query.get("Limit", len(series))]
 

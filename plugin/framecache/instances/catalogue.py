@@ -6,8 +6,9 @@ import contextlib
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -82,7 +83,12 @@ class Catalogue:
 
     def has_file(self, attachment_uuid: str) -> bool:
         """Whether the stored file is there, where that proves that Orthanc has it."""
-        return self.trusts_files and os.path.exists(stored_path(self._storage_directory, attachment_uuid))
+        return self.has_files((attachment_uuid,))
+
+    def has_files(self, attachment_uuids: Iterable[str]) -> bool:
+        """Whether all of these are. For a thousand, `os.path.exists` would take twice as long."""
+        paths = map(partial(stored_path, self._storage_directory), attachment_uuids)
+        return self.trusts_files and all(os.access(path, os.F_OK) for path in paths)
 
     def is_current(self, entry: Entry) -> bool:
         """Whether Orthanc still holds this version.
@@ -158,16 +164,19 @@ class Catalogue:
 
     def members(self, study_instance_uid: str, series_instance_uid: str | None) -> list[str]:
         """The Orthanc IDs of the instances of a study, or of one series of it. Raises NotFound."""
-        if not all(uid is None or is_identifier(uid) for uid in (study_instance_uid, series_instance_uid)):
-            raise NotFound("there is no such study or series")
+        _check(study_instance_uid, series_instance_uid)
         return self._desk.call(lambda: self._index.within(study_instance_uid, series_instance_uid))
 
     def members_by_series(self, study_instance_uid: str, series_instance_uid: str | None) -> list[str]:
         """The same, series after series."""
-        if not all(uid is None or is_identifier(uid) for uid in (study_instance_uid, series_instance_uid)):
-            raise NotFound("there is no such study or series")
+        _check(study_instance_uid, series_instance_uid)
         series = self._desk.call(lambda: self._index.by_series(study_instance_uid, series_instance_uid))
         return list(chain.from_iterable(series))
+
+    def number_of_members(self, study_instance_uid: str, series_instance_uid: str | None) -> int:
+        """How many these are. Raises NotFound."""
+        _check(study_instance_uid, series_instance_uid)
+        return self._desk.call(lambda: self._index.number_within(study_instance_uid, series_instance_uid))
 
     def member(self, orthanc_id: str) -> Entry:
         """One of those, as it is now. Raises NotFound, SharedUids, SourceError."""
@@ -314,3 +323,9 @@ def _stored_transfer_syntax(path: str) -> str:
     """Orthanc notes no transfer syntax that it does not know, such as HTJ2K in 1.12.7."""
     with FileReader(path) as reader:
         return data_set.read_transfer_syntax_uid(reader)
+
+
+def _check(*uids: str | None) -> None:
+    """Raises NotFound for what would be a wildcard or a list in a query to Orthanc."""
+    if not all(uid is None or is_identifier(uid) for uid in uids):
+        raise NotFound("there is no such study or series")

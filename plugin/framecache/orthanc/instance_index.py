@@ -14,6 +14,7 @@ from framecache.orthanc.instance import FIND_OPTIONS, DescribedInstance, Instanc
 from framecache.ports import OrthancApi
 
 _PAGE = 200  # series, or instances
+_NUMBER = "NumberOfSeriesRelatedInstances"
 
 
 class InstanceIndex:
@@ -64,15 +65,30 @@ class InstanceIndex:
 
     def by_series(self, study_instance_uid: str, series_instance_uid: str | None) -> list[list[str]]:
         """The same for each series by itself, these in the order of their own Orthanc IDs."""
+        series = self._all_series(study_instance_uid, series_instance_uid, {"ResponseContent": ["Children", "Parent"]})
+        return [sorted(map(str, one["Instances"])) for one in sorted(series, key=lambda one: str(one["ID"]))]
+
+    def number_within(self, study_instance_uid: str, series_instance_uid: str | None) -> int:
+        """How many instances that are: Orthanc tells it in a fourth of the time that their IDs take.
+
+        Raises NotFound, SharedUids.
+        """
+        content = {"ResponseContent": ["RequestedTags", "Parent"], "RequestedTags": [_NUMBER]}
+        series = self._all_series(study_instance_uid, series_instance_uid, content)
+        return sum(int(one["RequestedTags"][_NUMBER]) for one in series)
+
+    def _all_series(
+        self, study_instance_uid: str, series_instance_uid: str | None, content: Mapping[str, Any]
+    ) -> list[dict[str, Any]]:
         query = {"StudyInstanceUID": study_instance_uid}
         if series_instance_uid is not None:
             query["SeriesInstanceUID"] = series_instance_uid
-        series = list(self._series({"Query": query, "ResponseContent": ["Children", "Parent"]}))
+        series = list(self._series({"Query": query, **content}))
         if not series:
             raise NotFound("there is no such study or series")
         if len({one["ParentStudy"] for one in series}) > 1:
             raise SharedUids
-        return [sorted(map(str, one["Instances"])) for one in sorted(series, key=lambda one: str(one["ID"]))]
+        return series
 
     def _series(self, question: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         """Page by page: LimitFindResults limits the length of an answer.

@@ -1,7 +1,8 @@
 """Retrieve Metadata of studies, series and instances (PS3.18 sections 10.4.1.1.1 to 10.4.1.1.3 with /metadata).
 
 What is in an answer is asked of Orthanc for each request, as its log and its events come late: one question about the
-series, and one look at the stored file of each instance. What an instance says of itself is kept.
+series, and one look at the stored file of each instance. What an instance says of itself is kept. For an answer that
+was joined before, the question is how many instances there are.
 """
 
 from __future__ import annotations
@@ -89,10 +90,13 @@ class MetadataRetrieval:
         """The answer to `request`. Raises BadRequest, NotFound, NotAcceptable, SourceError."""
         started = self._reporter.now()
         shape = self._shape(request)
-        orthanc_ids, key = self._members(request), (request.uids, shape)
+        key = request.uids, shape
         joined = self._joined.get(key)
+        if joined is not None and self._is_proven(joined, request):
+            return self._again(request, joined, shape, started)
+        orthanc_ids = self._members(request)
         if joined is not None and self._is_true(joined, orthanc_ids):
-            return self._known_or(request, joined.entity_tag, started, lambda: self._whole(joined, shape, started))
+            return self._again(request, joined, shape, started)
         found = self._find(orthanc_ids)
         entity_tag = _entity_tag(found.metadata, shape, self._made_by)
         return self._known_or(request, entity_tag, started, lambda: self._joined_anew(key, found, entity_tag, started))
@@ -109,9 +113,22 @@ class MetadataRetrieval:
             return self._catalogue.members_by_series(study, series)
         return [self._catalogue.current(InstancePath(study, series, instance)).instance.orthanc_id]
 
+    def _is_proven(self, joined: JoinedMetadata, request: MetadataRequest) -> bool:
+        """Whether Orthanc has as many instances as were joined, and these have all been there ever since.
+
+        Then it has no others. A file that exists after the count existed at the count: its UUID is never given again.
+        """
+        if request.sop_instance_uid is not None or not self._catalogue.trusts_files:
+            return False
+        number = self._catalogue.number_of_members(request.study_instance_uid, request.series_instance_uid)
+        return number == len(joined.orthanc_ids) and self._catalogue.has_files(joined.attachment_uuids)
+
     def _is_true(self, joined: JoinedMetadata, orthanc_ids: Sequence[str]) -> bool:
         versions = zip(joined.orthanc_ids, joined.attachment_uuids, strict=True)
         return joined.orthanc_ids == orthanc_ids and all(starmap(self._metadata.is_current, versions))
+
+    def _again(self, request: MetadataRequest, joined: JoinedMetadata, shape: _Shape, started: float) -> Answer:
+        return self._known_or(request, joined.entity_tag, started, lambda: self._whole(joined, shape, started))
 
     def _known_or(self, request: MetadataRequest, tag: str, started: float, make: Callable[[], Answer]) -> Answer:
         if is_known(tag, request.headers.get("if-none-match")):

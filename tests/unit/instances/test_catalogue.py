@@ -152,6 +152,18 @@ def test_a_replaced_instance_is_the_new_one_though_no_event_came(catalogue: Cata
     assert not catalogue.is_current(old)
 
 
+@pytest.mark.parametrize("trusts_files", [True, False])
+@pytest.mark.parametrize("asked", [(1,), (1, 2), (1, 2, 3), (3,), ()])
+def test_files_are_there_if_each_of_them_is_and_files_prove_anything(
+    catalogue: Catalogue, api: FakeApi, *, trusts_files: bool, asked: tuple[int, ...]
+) -> None:
+    catalogue.trusts_files = trusts_files
+    for number in (1, 2):
+        api.store(FILE, uuid=uuid(number), orthanc_id=orthanc_id(number))
+
+    assert catalogue.has_files(map(uuid, asked)) is (trusts_files and 3 not in asked)
+
+
 def test_a_compressed_file_tells_what_is_true_though_no_frame_can_be_read_from_it(
     catalogue: Catalogue, api: FakeApi, clock: FakeClock
 ) -> None:

@@ -25,7 +25,12 @@ class PagedApi:
         asked: dict[str, Any] = json.loads(body)
         uid, since = asked["Query"].get("SeriesInstanceUID"), asked["Since"]
         found = [
-            {"ID": f"{number}", "ParentStudy": study, "Instances": [f"b{number}", f"a{number}"]}
+            {
+                "ID": f"{number}",
+                "ParentStudy": study,
+                "Instances": [f"b{number}", f"a{number}"],
+                "RequestedTags": {"NumberOfSeriesRelatedInstances": "2"},
+            }
             for number, (study, series) in enumerate(self._series)
             if uid in (None, series)
         ]
@@ -50,6 +55,7 @@ def test_whatever_orthanc_s_limit_is_all_series_of_a_study_are_found(limit: int)
     for _ in range(2):
         assert index.by_series("1", None) == [[f"a{number}", f"b{number}"] for number in range(5)]
         assert index.within("1", None) == [f"{letter}{number}" for letter in "ab" for number in range(5)]
+        assert index.number_within("1", None) == 10
 
 
 @pytest.mark.parametrize("limit", [1, 2, 100])
@@ -59,3 +65,5 @@ def test_whatever_orthanc_s_limit_is_a_second_patient_is_found(limit: int) -> No
     for _ in range(2):
         with pytest.raises(SharedUids):
             index.by_series("1", "1.1")
+        with pytest.raises(SharedUids):
+            index.number_within("1", "1.1")

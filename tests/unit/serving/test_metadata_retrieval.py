@@ -109,6 +109,17 @@ def test_the_next_answer_has_what_arrived_and_lacks_what_was_deleted(stage: Stag
     assert len({*tags}) == 4
 
 
+@pytest.mark.parametrize("series", [SERIES, None], ids=["series", "study"])
+def test_what_arrived_in_place_of_another_shows_though_there_are_as_many(stage: Stage, series: str | None) -> None:
+    for number in (1, 2):
+        stage.put(number)
+    stage.ask(series)
+    stage.api.delete(orthanc_id(1))
+    stage.put(3)
+
+    assert instances(stage.ask(series)) == ["2", "3"]
+
+
 def test_the_first_answer_is_a_miss_and_the_next_ones_are_hits(stage: Stage) -> None:
     stage.put(1)
     assert [stage.ask().headers["X-Frame-Cache"] for _ in range(3)] == ["miss", "hit", "hit"]
@@ -125,6 +136,17 @@ def test_an_answer_that_was_joined_before_takes_one_question(stage: Stage) -> No
 
     assert len(instances(stage.ask())) == 20
     assert {*stage.api.calls} == {"POST /tools/find"}
+
+
+def test_where_no_file_proves_anything_the_names_of_the_instances_are_asked_for(stage: Stage) -> None:
+    stage.put(1)
+    stage.put(2)
+    stage.catalogue.trusts_files = False
+    stage.ask()
+    stage.api.delete(orthanc_id(1))
+    stage.put(3)
+
+    assert instances(stage.ask()) == ["2", "3"]
 
 
 @pytest.mark.parametrize("coding", ["gzip", "identity"])
