@@ -16,9 +16,10 @@ from typing import Any
 from dev.bootstrap import PYTHON, REQUIREMENTS
 from dev.console import SetupError, exit_code, say
 
-LOCKS = ("plugin.txt", "otel.txt", "dev.txt")
+# What servers and workers install, and the tools; clients.txt and s3.txt only ever run in tests, against this machine.
+LOCKS = ("plugin.txt", "archive.txt", "cluster.txt", "otel.txt", "cli.txt", "dev.txt")
 # diskcache unpickles values that it has pickled (CVE-2025-69872). The plugin's Disk refuses both, and
-# tests/unit/cache/test_block_disk.py proves that no pickle is written or read.
+# tests/unit/store/disk/test_block_disk.py proves that no pickle is written or read.
 EXCEPTIONS: Mapping[str, str] = {"CVE-2025-69872": "diskcache"}
 _SECONDS = 300.0
 

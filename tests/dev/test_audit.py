@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from dev import audit
+from dev.bootstrap import REQUIREMENTS
 from dev.console import SetupError
+from dev.orthanc_folder import EXTRAS
 
 
 def package(name: str, *advisories: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -50,8 +52,8 @@ def answer(monkeypatch: pytest.MonkeyPatch, output: str) -> None:
     [
         (json.dumps({"dependencies": [EXCEPTED]}), None),
         (json.dumps({"dependencies": [{"name": "numpy", "skip_reason": "not found"}]}), "1 package: numpy"),
-        ("", "3 packages: dev.txt, otel.txt, plugin.txt"),
-        ("Traceback", "3 packages: dev.txt, otel.txt, plugin.txt"),
+        ("", "6 packages: archive.txt, cli.txt, cluster.txt, dev.txt, otel.txt"),
+        ("Traceback", "6 packages: archive.txt, cli.txt, cluster.txt, dev.txt, otel.txt"),
     ],
 )
 def test_what_is_not_reached_is_a_warning(
@@ -62,6 +64,11 @@ def test_what_is_not_reached_is_a_warning(
     told = capsys.readouterr().out
     assert "Audited" in told
     assert ("WARNING" in told, (warned or "") in told) == (warned is not None, True)
+
+
+def test_everything_that_a_server_installs_is_looked_at() -> None:
+    assert {"plugin.txt", "cli.txt", *(f"{extra}.txt" for extra in EXTRAS)} <= set(audit.LOCKS)
+    assert all((REQUIREMENTS / lock).is_file() for lock in audit.LOCKS)
 
 
 def test_a_finding_fails(monkeypatch: pytest.MonkeyPatch) -> None:
