@@ -64,11 +64,14 @@ def _write(session: Session, files: Files) -> None:
 
 
 def _undo(session: Session) -> ExitCode:
-    from framecache.installation.configuration import Configuration  # noqa: PLC0415
+    from framecache.errors import SettingsError  # noqa: PLC0415
+    from framecache.installation.configuration import NOT_THERE, Configuration  # noqa: PLC0415
     from framecache.installation.files import Files  # noqa: PLC0415
 
-    folder = Configuration(Path(session.arguments.configuration).absolute(), {}).folder
-    files = Files.recorded(folder / _RECORD)
+    path = Path(session.arguments.configuration).absolute()
+    if not path.exists():
+        raise SettingsError(NOT_THERE.format(path))
+    files = Files.recorded(Configuration(path, {}).folder / _RECORD)
     session.output.show({"Difference": files.difference()}, files.difference())
     confirm(session, "Make these changes?", unchanged="nothing was changed")
     files.take_back()

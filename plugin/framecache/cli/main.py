@@ -263,3 +263,6 @@ def main(argv: Sequence[str] | None = None, *, poll_seconds: float = 0.5) -> int
         # The reader, such as `head`, has closed the pipe. Write nothing more, not even at the interpreter's exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return int(ExitCode.DONE)
+    except OSError as error:
+        sys.stderr.write(f"framecache: {f'{error.filename}: {error.strerror}' if error.filename else error}\n")
+        return int(ExitCode.REFUSED)

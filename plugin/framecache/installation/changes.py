@@ -31,7 +31,9 @@ class Change:
 def needed(configuration: Configuration, script: Path) -> list[Change]:
     """The changes that are still to be made. Raises SettingsError where a person has to decide."""
     wanted = [*_plugins(configuration), *_script(configuration, script), *_settings(configuration)]
-    return [change for change in wanted if configuration.get(*change.keys) != change.value]
+    changes = [change for change in wanted if configuration.get(*change.keys) != change.value]
+    configuration.refuse_neighbours({change.keys[0] for change in changes})
+    return changes
 
 
 def made(configuration: Configuration, changes: Sequence[Change]) -> Configuration:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from stat import S_ISDIR
 from typing import Any
 
 from framecache.errors import SettingsError
 from framecache.installation.json_text import JsonText
 
+NOT_THERE = "{} is not there: name Orthanc's configuration, a file or a folder"
 _OURS = "framecache.json"
 
 
@@ -23,8 +25,6 @@ class Configuration:
     @classmethod
     def read(cls, path: Path) -> Configuration:
         """Raises SettingsError if a file cannot be read, or a key is in two of them, which Orthanc refuses."""
-        if not path.exists():
-            raise SettingsError(f"{path} is not there: name Orthanc's configuration, a file or a folder")
         files = {one: _read(one) for one in _files(path)}
         _refuse_twins(files)
         return cls(path, files)
@@ -58,17 +58,36 @@ class Configuration:
         text = self.files.get(place, JsonText("{}\n"))
         return replace(self, files={**self.files, place: text.with_value(keys, value)})
 
+    def refuse_neighbours(self, keys: Collection[str]) -> None:
+        """Raises SettingsError if a key is in a file beside the only one, and both may be one folder for Orthanc."""
+        if self.path.is_dir() or self.path.suffix.lower() != ".json":
+            return
+        try:
+            folder = Configuration.read(self.folder)
+        except SettingsError:
+            return  # such as two whole configurations, of which Orthanc reads one
+        for path, text in folder.files.items():
+            for key in sorted({*keys} & {*text.value} - {*self.value}):
+                message = f'"{key}" is in {path}, and Orthanc refuses a key that is in two files of a folder'
+                raise SettingsError(f"{message}: name the folder, {folder.path}")
+
     def _place_for_new_keys(self) -> Path:
         return self.path / _OURS if self.path.is_dir() else self.path
 
 
-def _files(path: Path) -> Iterator[Path]:
-    if not path.is_dir():
-        yield path
-        return
-    for one in sorted(path.iterdir()):
-        if one.suffix.lower() == ".json" and one.is_file():
-            yield one
+def _files(path: Path) -> list[Path]:
+    """Raises SettingsError if there is none, or they cannot be listed."""
+    try:
+        if not S_ISDIR(path.stat().st_mode):
+            return [path]
+        found = sorted(one for one in path.iterdir() if one.suffix.lower() == ".json" and one.is_file())
+    except FileNotFoundError:
+        raise SettingsError(NOT_THERE.format(path)) from None
+    except OSError as error:
+        raise SettingsError(_unreadable(path, error)) from error
+    if not found:
+        raise SettingsError(f"{path} has no file *.json: name Orthanc's configuration, a file or a folder")
+    return found
 
 
 def _refuse_twins(files: Mapping[Path, JsonText]) -> None:
@@ -84,6 +103,11 @@ def _read(path: Path) -> JsonText:
     try:
         return JsonText(path.read_bytes().decode())  # read as text, the ends of its lines would change
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+        raise SettingsError(_unreadable(path, error)) from error
     except SettingsError as error:
         raise SettingsError(f"{path}, {error}") from None
+
+
+def _unreadable(path: Path, error: Exception) -> str:
+    advice = ": run this as a user who may, such as with sudo" if isinstance(error, PermissionError) else ""
+    return f"{path} cannot be read: {getattr(error, 'strerror', None) or error}{advice}"

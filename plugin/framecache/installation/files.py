@@ -96,7 +96,7 @@ class Files:
             for path, text in reversed(written):
                 with suppress(OSError):
                     _put(path, text, _MODE)
-            message = f"{error.filename or path} cannot be written ({error.strerror})"
+            message = f"{path} cannot be written ({error.strerror})"
             raise SettingsError(f"{message}: run this as the user who may, such as with sudo") from error
 
 

@@ -51,7 +51,7 @@ def check_access(directory: Path, storage: Path) -> Check:
     """Whether the user whose files Orthanc's are may write the folder, and nobody else reads it."""
     nearest = _nearest(directory)
     found, owner = nearest.stat(), _nearest(storage).stat()
-    if directory.is_dir() and found.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+    if os.path.isdir(directory) and found.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         return Check("Access", False, f"others may read {directory}, which holds patients' images: chmod 700 it")
     may = _may(found, owner)
     advice = f'Orthanc\'s user (number {owner.st_uid}) may not write {nearest}: chown it, or set another "Directory"'
@@ -66,8 +66,8 @@ def _may(folder: os.stat_result, user: os.stat_result) -> bool:
 
 
 def _nearest(path: Path) -> Path:
-    """The path, or the first folder above it that is there."""
-    return next(one for one in (path.absolute(), *path.absolute().parents) if one.exists())
+    """The path, or the first folder above it that is there, as far as this user may look."""
+    return next(one for one in (path.absolute(), *path.absolute().parents) if os.path.exists(one))
 
 
 def _size(folder: Path) -> int:

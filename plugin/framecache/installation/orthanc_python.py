@@ -80,10 +80,10 @@ def find_program(version: str) -> str:
 
 
 def pip_command(version: str, folder: Path, extras: Sequence[str] = ()) -> str:
-    """How to install the package with all it needs for that Python."""
+    """How to install the package with all it needs for that Python; no package index has it."""
     options = f"--target={folder} --python-version={version} --only-binary=:all: --upgrade"
-    package = f"'framecache[{','.join(extras)}]'" if extras else "framecache"
-    return f"python3 -m pip install {options} {package}"
+    package = f"'.[{','.join(extras)}]'" if extras else "."
+    return f"python3 -m pip install {options} {package}  # in a checkout"
 
 
 def ask(program: str, folders: Sequence[Path], names: Sequence[str] = PACKAGES) -> Interpreter | None:

@@ -82,3 +82,26 @@ def test_a_record_takes_back_only_what_is_beside_it(site: Site, command: Command
     (site.configuration / "framecache.undo").write_text(json.dumps(record))
     done = command("install", str(site.configuration), "--undo", "--yes")
     assert (done.code, "not beside it" in done.notices, Path(other).exists()) == (1, True, False)
+
+
+def test_a_second_undo_changes_nothing_and_says_so(site: Site, command: Command) -> None:
+    before = texts(site)
+    command("install", str(site.configuration), "--yes")
+    command("install", str(site.configuration), "--undo", "--yes")
+    done = command("install", str(site.configuration), "--undo", "--yes")
+    assert (done.code, texts(site)) == (1, before)
+    assert "nothing to undo" in done.notices
+
+
+def test_an_undo_of_nothing_names_the_wrong_path(command: Command) -> None:
+    done = command("install", "/no/such/place", "--undo", "--yes")
+    assert (done.code, "/no/such/place is not there" in done.notices) == (1, True)
+
+
+def test_a_fault_of_the_machine_is_one_line(tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    done = command("install", "orthanc.json")
+    assert (done.code, done.notices.count("\n"), "No such file or directory" in done.notices) == (1, 1, True)

@@ -72,3 +72,11 @@ def test_a_script_of_a_sites_own_is_not_replaced(site: Site) -> None:
     site.script.write_text("import orthanc\n")
     with pytest.raises(SettingsError, match=r"add to it .*install\(orthanc\)"):
         needed(Configuration.read(site.configuration), SCRIPT)
+
+
+def test_one_file_of_a_folder_gets_no_key_that_another_one_has(site: Site) -> None:
+    site.change(PythonScript=None)
+    (site.configuration / "python.json").write_text('{"PythonScript": "/etc/orthanc/sample.py"}')
+    with pytest.raises(SettingsError, match=r'"PythonScript" is in .*python\.json'):
+        needed(Configuration.read(site.configuration / "orthanc.json"), SCRIPT)
+    assert keys_of(site) == ["PythonScript"]

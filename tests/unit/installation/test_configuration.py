@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from errno import EACCES
 from pathlib import Path
 
 import pytest
@@ -53,3 +54,39 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | No
         path.write_bytes(content)
     with pytest.raises(SettingsError, match=r"orthanc\.json"):
         Configuration.read(path)
+
+
+def test_a_folder_without_a_configuration_is_named(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("no JSON")
+    with pytest.raises(SettingsError, match=r"has no file \*\.json: name Orthanc's configuration"):
+        Configuration.read(tmp_path)
+
+
+@pytest.mark.parametrize("reader", ["read_bytes", "iterdir"])
+def test_who_may_not_read_it_is_told_who_may(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reader: str) -> None:
+    def refuse(path: Path) -> None:
+        raise PermissionError(EACCES, "Permission denied", str(path))
+
+    folder_of(tmp_path, orthanc="{}")
+    monkeypatch.setattr(Path, reader, refuse)
+    with pytest.raises(SettingsError, match=r"cannot be read: Permission denied: run this as a user who may"):
+        Configuration.read(tmp_path)
+
+
+def test_a_key_that_another_file_of_the_folder_has_is_not_written_into_the_only_one(tmp_path: Path) -> None:
+    folder_of(tmp_path, orthanc='{"Name": "a"}', python='{"PythonScript": "/a.py"}')
+    with pytest.raises(SettingsError, match=r'"PythonScript" is in .*python\.json.*name the folder'):
+        Configuration.read(tmp_path / "orthanc.json").refuse_neighbours(["PythonScript", "Name"])
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        '{"DicomWeb": {}}',  # no key that is to be written
+        '{"Name": "b", "PythonScript": "/b.py"}',  # Orthanc refuses both together: it reads one of them
+        "no JSON",
+    ],
+)
+def test_other_files_of_the_folder_are_no_concern_of_the_only_one(tmp_path: Path, beside: str) -> None:
+    folder_of(tmp_path, orthanc='{"Name": "a"}', python=beside)
+    Configuration.read(tmp_path / "orthanc.json").refuse_neighbours(["PythonScript", "Name"])

@@ -61,7 +61,7 @@ FAULTS: dict[str, tuple[Callable[[Site], object], str, str]] = {
     "bad setting": (lambda s: s.set(Workers=0), "Settings", "from 1 to 64"),
     "no section": (lambda s: s.change(FrameCache=[1]), "Settings", "must be an object"),
     "metadata": (lambda s: s.change(DicomWeb={}), "MetadataCache", "EnableMetadataCache"),
-    "archive": (lambda s: s.set(Archive="file:///srv/archive"), "Packages", "'framecache[archive]'"),
+    "archive": (lambda s: s.set(Archive="file:///srv/archive"), "Packages", "'.[archive]'"),
     "users": (lambda s: s.set(AdminUsers=["a"]), "AdminUsers", "AuthenticationEnabled"),
     "no Python": (lambda s: s.set(Python="/no/python"), "Python", "not there"),
 }
