@@ -67,13 +67,13 @@ class Wildcard:
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """From `first` to `last`, both included."""
+    """From `first` to `last`, both included. An empty value is in no range."""
 
     first: str
     last: str
 
     def matches(self, keys: Sequence[str]) -> bool:
-        return any(self.first <= key <= self.last for key in keys)
+        return any(key and self.first <= key <= self.last for key in keys)
 
 
 @dataclass(frozen=True, slots=True)
