@@ -9,6 +9,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,22 @@ _PATIENCE = 60.0  # seconds to wait for another process that writes
 _SETTINGS = ("PRAGMA synchronous = NORMAL", "PRAGMA temp_store = MEMORY", "PRAGMA cache_size = -32000")
 
 
+@dataclass(eq=False, slots=True)
+class _Opened:
+    """The connection of a thread to a file. SQLite ends the process if one is closed that is in use: `lock` is held."""
+
+    thread: threading.Thread
+    connection: sqlite3.Connection
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    is_closed: bool = False
+
+    def close(self) -> None:
+        """As soon as its thread is done with it."""
+        with self.lock:
+            self.is_closed = True
+            self.connection.close()
+
+
 class Database(ForkAware):
     """Connections to one database, opened when they are needed. It pickles, in memory with all its content.
 
@@ -30,14 +47,16 @@ class Database(ForkAware):
 
     def __init__(self, path: Path | None) -> None:
         """The database in the file `path`, or one in memory."""
-        self._path, self._content = path, b""
-        self._begin()
+        self._begin(path, b"")
+
+    def _begin(self, path: Path | None, content: bytes) -> None:
+        self._path, self._content, self._lock = path, content, threading.RLock()
+        self._forget()
         FORKS.tell(self)
 
-    def _begin(self) -> None:
-        self._is_prepared = False
-        self._local, self._lock = threading.local(), threading.RLock()
-        self._connections: list[tuple[threading.Thread, sqlite3.Connection]] = []
+    def _forget(self) -> None:
+        self._is_prepared, self._local = False, threading.local()
+        self._opened: list[_Opened] = []
 
     def __getstate__(self) -> dict[str, Any]:
         if self._path is not None:
@@ -46,9 +65,7 @@ class Database(ForkAware):
             return {"path": None, "content": connection.serialize()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self._path, self._content = state["path"], state["content"]
-        self._begin()
-        FORKS.tell(self)
+        self._begin(state["path"], state["content"])
 
     @property
     def path(self) -> Path | None:
@@ -68,7 +85,8 @@ class Database(ForkAware):
         """A connection of this thread's; the one in memory is lent to one thread at a time."""
         with FORKS.held_off():
             if self._path is not None:
-                yield self._of_thread()
+                with self._lent() as connection:
+                    yield connection
                 return
             with self._lock:
                 yield self._in_memory()
@@ -89,7 +107,10 @@ class Database(ForkAware):
             connection.commit()
 
     def close(self) -> None:
-        """Close all connections; a later call opens them again, but for what was in memory."""
+        """Close all connections; a later call opens them again, but for what was in memory.
+
+        What other threads do in them is waited for.
+        """
         with FORKS.held_off(), self._lock:
             self._close()
 
@@ -99,35 +120,44 @@ class Database(ForkAware):
             self._close()
 
     def _close(self) -> None:
-        for _, connection in self._connections:
-            connection.close()
-        self._begin()
+        for one in self._opened:
+            one.close()
+        self._forget()
 
-    def _of_thread(self) -> sqlite3.Connection:
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = self._local.connection = self._connect()
+    @contextmanager
+    def _lent(self) -> Iterator[sqlite3.Connection]:
+        while True:
+            opened = self._of_thread()
+            with opened.lock:
+                if not opened.is_closed:  # else another thread closed the database meanwhile
+                    yield opened.connection
+                    return
+
+    def _of_thread(self) -> _Opened:
+        opened: _Opened | None = getattr(self._local, "opened", None)
+        if opened is None:
+            opened = self._local.opened = _Opened(threading.current_thread(), self._connect())
             with self._lock:
                 self._close_of_ended_threads()
-                self._connections.append((threading.current_thread(), connection))
-        return connection
+                self._opened.append(opened)
+        return opened
 
     def _close_of_ended_threads(self) -> None:
         """A program may start a thread for each call: each would leave its files open."""
-        ended = [connection for thread, connection in self._connections if not thread.is_alive()]
-        self._connections = [one for one in self._connections if one[1] not in ended]
-        for connection in ended:
-            connection.close()
+        ended = [one for one in self._opened if not one.thread.is_alive()]
+        self._opened = [one for one in self._opened if one not in ended]
+        for one in ended:
+            one.close()
 
     def _in_memory(self) -> sqlite3.Connection:
-        if not self._connections:
+        if not self._opened:
             connection = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
             if self._content:
                 connection.deserialize(self._content)
                 self._content = b""
             _prepare(connection)
-            self._connections.append((threading.current_thread(), connection))
-        return self._connections[0][1]
+            self._opened.append(_Opened(threading.current_thread(), connection))
+        return self._opened[0].connection
 
     def _connect(self) -> sqlite3.Connection:
         assert self._path is not None  # noqa: S101 - else it is in memory

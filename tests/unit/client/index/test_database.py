@@ -45,6 +45,46 @@ def test_what_fails_is_not_written(tmp_path: Path, is_on_disk: bool) -> None:  #
 
 
 @pytest.mark.parametrize("is_on_disk", [True, False])
+def test_what_a_thread_does_ends_before_its_connection_is_closed(tmp_path: Path, is_on_disk: bool) -> None:  # noqa: FBT001
+    """SQLite ends the process if a connection is closed that is in use."""
+    store = Database(tmp_path / "index.sqlite" if is_on_disk else None)
+    is_inside, may_end, read = threading.Event(), threading.Event(), list[int]()
+
+    def look() -> None:
+        with store.reading() as connection:
+            is_inside.set()
+            assert may_end.wait(60)
+            read.extend(connection.execute("SELECT count(*) FROM directories").fetchone())
+
+    reader, closer = threading.Thread(target=look), threading.Thread(target=store.close)
+    reader.start()
+    assert is_inside.wait(60)
+    closer.start()
+    closer.join(0.2)
+    assert closer.is_alive()
+    may_end.set()
+    for thread in (reader, closer):
+        thread.join()
+
+    assert read == [0]
+    assert names(store) == []
+    store.close()
+
+
+def test_a_thread_goes_on_when_another_one_closes_the_database(tmp_path: Path) -> None:
+    store = made(tmp_path / "index.sqlite")
+    found = list[list[str]]()
+    readers = [threading.Thread(target=lambda: found.extend(names(store) for _ in range(300))) for _ in range(2)]
+    for reader in readers:
+        reader.start()
+    while any(reader.is_alive() for reader in readers):
+        store.close()
+    store.close()
+
+    assert found == [["a"]] * 600
+
+
+@pytest.mark.parametrize("is_on_disk", [True, False])
 def test_threads_write_one_after_the_other(tmp_path: Path, is_on_disk: bool) -> None:  # noqa: FBT001
     store = Database(tmp_path / "index.sqlite" if is_on_disk else None)
 
