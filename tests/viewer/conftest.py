@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Playwright, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Playwright, expect, sync_playwright
 
 from dev.console import CACHE, CHECKOUT, SetupError
 from dev.ohif import make_viewer
@@ -17,7 +17,7 @@ from dev.sample import Sample
 from dev.slide import Level
 from dev.upload import Instance, upload, wait_for_frames
 from tests.docker.engine import in_ci
-from tests.viewer.ohif import CHROMIUM, FLAGS, chromium_with_profile, find_chromium
+from tests.viewer.ohif import CHROMIUM, FLAGS, PATIENCE, chromium_with_profile, find_chromium
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -34,6 +34,7 @@ def viewer() -> None:
 
 @pytest.fixture(scope="session")
 def playwright() -> Iterator[Playwright]:
+    expect.set_options(timeout=PATIENCE * 1000)  # its five seconds are not enough on a busy machine
     with sync_playwright() as playwright:
         yield playwright
 

@@ -69,7 +69,7 @@ def browser(orthanc: OrthancServer, playwright: Playwright) -> Iterator[BrowserC
         yield browser
 
 
-@pytest.mark.parametrize(("orthanc", "sample"), OPENINGS.values(), ids=OPENINGS, indirect=["orthanc"])
+@pytest.mark.parametrize(("orthanc", "sample"), OPENINGS.values(), ids=OPENINGS, indirect=["orthanc"], scope="module")
 def test_a_study_is_scrolled_through_from_the_cache(
     sample: Sample, orthanc: OrthancServer, browser: BrowserContext
 ) -> None:

@@ -149,7 +149,7 @@ def test_a_purged_study_leaves_and_a_warmed_one_comes_back(page: Page, archive: 
     expect(row_of(page, "Roe, Rita")).to_contain_text("not in the cache")
     act(page, "Roe, Rita", "Warm")
     wait_until(lambda: is_cached(archive, "Roe^Rita"))
-    expect(row_of(page, "Roe, Rita")).to_contain_text("6 of 6 in 1 instance", timeout=30000)
+    expect(row_of(page, "Roe, Rita")).to_contain_text("6 of 6 in 1 instance")
     expect(page.locator("#jobs")).to_contain_text("Warm Roe, Rita")
 
 
@@ -198,5 +198,5 @@ def test_orthanc_explorer_leads_to_it(chromium: Browser, archive: Archive, addre
 def test_a_server_that_ends_is_told(page: Page, archive: Archive) -> None:
     """The last of this Orthanc."""
     archive.server.kill()
-    expect(page.locator("#silence")).to_contain_text("No answer since", timeout=30000)
+    expect(page.locator("#silence")).to_contain_text("No answer since")
     expect(page.locator("#state")).to_contain_text("No answer")
