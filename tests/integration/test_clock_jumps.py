@@ -47,8 +47,8 @@ def set_clock(archive: Archive, clock: Path, days: int) -> None:
 
     def has_jumped() -> bool:
         try:
-            # One request that is under way at the jump may wait for its year in the server: the next one does not.
-            answer = requests.get(f"{archive.server.url}/tools/now", timeout=5)
+            # One that is under way at the jump may wait for its year in the server: the next one, soon, does not.
+            answer = requests.get(f"{archive.server.url}/tools/now", timeout=2)
             told = datetime.strptime(answer.text, "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
         except (requests.ConnectionError, requests.Timeout):
             return False  # Orthanc's HTTP server times connections out by this clock

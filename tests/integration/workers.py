@@ -17,7 +17,21 @@ from framecache.tree.tree import Tree
 from dev.console import CHECKOUT
 from dev.postgresql import Postgresql
 from dev.sample import Sample
-from tests.integration.archive import Archive, wait_until
+from tests.integration.archive import PATIENCE, Archive, wait_until
+
+
+# The command, but for what it waits for: how long a worker is silent until it is taken for dead, and when lists follow.
+# Longer than twice the five seconds after which nodes say that they live: they share the queue.
+PROGRAM = """
+import sys
+from functools import partial
+from framecache.cli.main import main
+from framecache.cluster import worker_process
+
+worker_process.SharedWork = partial(worker_process.SharedWork, silence_seconds=11, look_seconds=1)
+worker_process.PieceQueue = partial(worker_process.PieceQueue, settle_seconds=2)
+sys.exit(main())
+"""
 
 
 class Workers:
@@ -30,7 +44,7 @@ class Workers:
     def started(self, *options: str) -> Iterator[subprocess.Popen[bytes]]:
         """One, which is killed at the end."""
         urls = [option for node in self._nodes for option in ("--orthanc", node.server.url)]
-        command = [sys.executable, "-m", "framecache", "worker", *urls, "--cluster", self._dsn]
+        command = [sys.executable, "-c", PROGRAM, "worker", *urls, "--cluster", self._dsn]
         environment = {**os.environ, "PYTHONPATH": str(CHECKOUT / "plugin")}
         with subprocess.Popen([*command, "--archive", self._archive, *options], env=environment) as process:
             try:
@@ -85,7 +99,7 @@ def export_over_a_kill(workers: Workers, first: Sequence[str], second: Sequence[
         wait_until(lambda: workers.state[0][:3] == ("done", 0, 0), lambda: str(workers.state))
         wait_until(lambda: workers.state[0][3] == 0, lambda: str(workers.state))
         other.terminate()
-        assert other.wait(30) == 0
+        assert other.wait(PATIENCE) == 0
 
 
 def check_archive(tree: Tree, samples: Sequence[Sample]) -> None:
