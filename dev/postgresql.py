@@ -37,7 +37,7 @@ exec '{loader}' --library-path '{libraries}' --argv0 "$0" "$0.bin" "$@"
 """
 PROGRAMS = ("initdb", "postgres")
 
-START_SECONDS = 30.0
+START_SECONDS = 120.0
 # PostgreSQL refuses to run as root. Where root starts it, it runs as nobody, who may read the checkout all the same.
 NOBODY = 65534
 AS_NOBODY = (

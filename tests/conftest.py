@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadFileScheduling
 
 from dev.console import SetupError
@@ -19,7 +19,7 @@ sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # A shared or slow machine may pause any example; what must be quick is timed by its own test.
-settings.register_profile("any machine", deadline=None)
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
 
 _DESELECTED = pytest.StashKey[list[str]]()
@@ -48,13 +48,13 @@ def pytest_deselected(items: list[pytest.Item]) -> None:
 
 
 # What takes longest begins first, so that no process is left alone with it at the end: xdist would begin with the files
-# of the most tests, and end with those of few long ones.
+# of the most tests, and end with those of few long ones. Docker waits for the network while the first one computes.
 _SLOWEST = (
     "tests/real_files/test_real_files.py",
+    "docker",
     "tests/conformance/test_table.py",
     "tests/viewer/test_ohif.py",
     "tests/clients/test_clients.py",
-    "docker",
     "tests/viewer/test_microscopy.py",
     "tests/unit/codecs/test_codec_pool.py",
     "tests/integration/test_staleness.py",
@@ -63,6 +63,7 @@ _SLOWEST = (
     "tests/unit/codecs/process/test_file_header.py",
     "tests/integration/test_catch_up.py",
     "tests/viewer/test_page_states.py",
+    "tests/viewer/test_page.py",
     "tests/integration/test_rendering_equality.py",
     "tests/integration/test_instance_retrieval.py",
     "tests/integration/test_configuration.py",

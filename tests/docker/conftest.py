@@ -7,6 +7,7 @@ import secrets
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from pytest_docker.plugin import Services
@@ -35,9 +36,12 @@ def settings() -> Iterator[dict[str, str]]:
 
 def choose_settings() -> dict[str, str]:
     """ORTHANC_IMAGE may name an image that the engine can pull, to test that one."""
-    subprocess.run([sys.executable, str(CHECKOUT / "docker/wheels.py")], check=True)
+    with ThreadPoolExecutor(1) as meanwhile:  # each waits for the network, for up to a minute
+        wheels = meanwhile.submit(subprocess.run, [sys.executable, str(CHECKOUT / "docker/wheels.py")], check=True)
+        image = os.environ.get("ORTHANC_IMAGE") or stand_in("orthancteam")
+        wheels.result()
     return {
-        "ORTHANC_IMAGE": os.environ.get("ORTHANC_IMAGE") or stand_in("orthancteam"),
+        "ORTHANC_IMAGE": image,
         "ORTHANC_PASSWORD": secrets.token_urlsafe(),
         "HTTP_PORT": str(free_port()),
         # The same as the cluster's: Docker makes one layer for both.

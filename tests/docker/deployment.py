@@ -12,7 +12,7 @@ from typing import Any
 
 import requests
 
-WAIT_SECONDS = 90.0
+WAIT_SECONDS = 180.0
 USER = "orthanc"
 
 

@@ -14,7 +14,7 @@ from unittest import mock
 
 from dev.console import CACHE, SetupError, run
 
-START_SECONDS = 30.0
+START_SECONDS = 120.0
 STOP_SECONDS = 30.0
 
 

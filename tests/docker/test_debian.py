@@ -13,7 +13,7 @@ from tests.docker.debian_machine import Machine, blocks, debian
 pytestmark = pytest.mark.docker
 
 ORTHANC = "http://127.0.0.1:8042"
-PATIENCE = 30.0  # seconds
+PATIENCE = 120.0  # seconds
 CHANGED = (r'"BuiltinDecoderTranscoderOrder" *: *"Before"', r'"KeepAliveTimeout" *: *60\b')
 
 

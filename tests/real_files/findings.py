@@ -124,6 +124,7 @@ class Answers:
 
     def _frames(self, truth: Truth) -> Iterator[tuple[Kind, str]]:
         numbers, found = frame_numbers(self.form, self.image), payloads(self.first)
+        stored = Instance(self.image.content)
         if len(found) != len(numbers):
             yield Kind.WRONG, f"{len(found)} parts instead of {len(numbers)}"
             return
@@ -131,7 +132,7 @@ class Answers:
             if part.transfer_syntax_uid != self._wanted:
                 yield Kind.WRONG, f"is {part.transfer_syntax_uid}"
             elif self._wanted == self.image.transfer_syntax_uid and self._wanted not in NATIVE:
-                if part.content != Instance(self.image.content).frame(number):
+                if part.content != stored.frame(number):
                     yield Kind.UNLIKE_PYDICOM, "not the stored frame"
             else:
                 yield from self._samples(part.content, part.transfer_syntax_uid, self.image, number, truth)

@@ -119,7 +119,7 @@ class Instance:
             data_set.PixelData  # noqa: B018 - it is converted at the first look at it
         return data_set
 
-    @property
+    @cached_property
     def as_image(self) -> Image:
         return Image("", self.content)
 
