@@ -390,10 +390,12 @@ def test_nothing_is_written_to_a_disk_with_too_little_left(suite: str, tmp_path:
 def test_what_nobody_asks_for_goes_and_a_pinned_study_stays(suite: str, tmp_path: Path) -> None:
     section = {"FrameCache": {"MaximumAgeDays": 3 / 86400}}
     with running(suite, tmp_path, section, in_order=False) as archive:
-        pinned, left = new(archive), new(archive)
+        pinned = new(archive, cached=False)
         study = archive.get_json(f"/instances/{pinned[0].orthanc_id}/study")
         pin = f"/frame-cache/studies/{study['ID']}/pin"
         archive.ask("POST", pin, headers={"X-Frame-Cache": "1"}).raise_for_status()
+        archive.wait_until_cached(pinned[0])
+        left = new(archive)
         wait_until(lambda: archive.progress(left[0])["CachedFrames"] == 0)
         assert archive.status()["PinnedStudies"] == [pinned[1].study_instance_uid]
         assert_served(archive, pinned, "hit")

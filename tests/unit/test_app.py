@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import stat
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -353,9 +352,7 @@ def test_a_process_that_cannot_be_started_is_a_failed_check_and_a_line_in_the_lo
     assert tracing is not None
     assert findings.passed("Tracing")
     tracing.start()
-    deadline = time.monotonic() + 5
-    while not log.lines and time.monotonic() < deadline:
-        time.sleep(0.01)
+    assert eventually(lambda: bool(log.of("error")))
 
     (check,) = findings.failed
     assert "/nowhere/python3 cannot be started" in check.advice

@@ -42,19 +42,20 @@ def test_what_is_alone_too_large_is_left_to_others() -> None:
 
 
 def test_who_may_wait_gets_the_room_of_those_who_end() -> None:
-    contents, opened = SharedBuffers(100), threading.Event()
+    contents, opened, may_end = SharedBuffers(100), threading.Event(), threading.Event()
 
     def read_for_a_while() -> None:
         with contents.hold("a", Loader(contents, 60)):
             opened.set()
-            time.sleep(0.1)
+            may_end.wait(30)
 
     with ThreadPoolExecutor(1) as pool:
         reading = pool.submit(read_for_a_while)
         assert opened.wait(30)
         with pytest.raises(Overloaded), contents.hold("b", Loader(contents, 60)):
             pass
-        with contents.hold("b", Loader(contents, 60, patience=5.0)) as content:
+        threading.Timer(0.05, may_end.set).start()
+        with contents.hold("b", Loader(contents, 60, patience=30.0)) as content:
             assert (len(content), contents.taken) == (60, 60)
         reading.result()
     assert contents.taken == 0

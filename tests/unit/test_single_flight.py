@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from framecache.errors import Overloaded, SourceError
 from framecache.single_flight import SharedReads, SingleFlight
+
+from tests.unit.fakes import eventually
 
 MANY = 50
 
@@ -32,8 +34,26 @@ class Work:
         target[:] = self()
 
 
-def many(work: Work, one: Callable[[], bytes]) -> list[bytes | str]:
-    """What each of many has got, all of whom came before the first was done."""
+class Key:
+    """One that tells how often somebody looked for it: the first looks and enters it, each other one only looks."""
+
+    def __init__(self) -> None:
+        self.looks = 0
+
+    def __hash__(self) -> int:
+        self.looks += 1
+        return 0
+
+
+def read(reads: SharedReads, work: Work, key: Hashable = "key") -> bytes:
+    target = bytearray(5)
+    with memoryview(target) as view:
+        reads.read_into(key, view, work.read)
+    return bytes(target)
+
+
+def many(work: Work, key: Key, one: Callable[[], bytes]) -> list[bytes | str]:
+    """What each of many has got, all of whom asked for `key` before the first was done."""
 
     come = threading.Barrier(MANY + 1)
 
@@ -48,32 +68,27 @@ def many(work: Work, one: Callable[[], bytes]) -> list[bytes | str]:
         answers = pool.map(attempt, range(MANY))
         come.wait(30)
         assert work.begun.wait(30)
-        time.sleep(0.2)  # all of them are there, and have but to ask
+        assert eventually(lambda: key.looks == MANY + 1)
         work.may_end.set()
         return list(answers)
 
 
-def read(reads: SharedReads, work: Work) -> bytes:
-    target = bytearray(5)
-    with memoryview(target) as view:
-        reads.read_into("key", view, work.read)
-    return bytes(target)
 
 
 @pytest.mark.parametrize("fails", [False, True])
 def test_a_call_is_made_once(*, fails: bool) -> None:
-    flights, work = SingleFlight[bytes](10), Work(fails)
+    flights, work, key = SingleFlight[bytes](30), Work(fails), Key()
 
-    assert set(many(work, lambda: flights.join("key", work))) == {"the disk" if fails else b"frame"}
+    assert set(many(work, key, lambda: flights.join(key, work))) == {"the disk" if fails else b"frame"}
     assert work.times == 1
     assert not flights.under_way
 
 
 @pytest.mark.parametrize("fails", [False, True])
 def test_bytes_are_read_once_into_the_memory_of_each(*, fails: bool) -> None:
-    reads, work = SharedReads(10), Work(fails)
+    reads, work, key = SharedReads(30), Work(fails), Key()
 
-    assert set(many(work, lambda: read(reads, work))) == {"the disk" if fails else b"frame"}
+    assert set(many(work, key, lambda: read(reads, work, key))) == {"the disk" if fails else b"frame"}
     assert work.times == 1
     assert not reads.under_way
 

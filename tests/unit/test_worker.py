@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 
 import pytest
 from framecache.errors import Stopping
@@ -20,6 +21,7 @@ class Bench:
 
     def __init__(self, *, retry_seconds: float = 0.0, rest_seconds: float = 0.0) -> None:
         self.steps, self.errors, self.threads = list[str](), list[Exception](), set[threading.Thread]()
+        self.began = list[float]()
         self.fails: dict[str, Exception] = {}
         self.pause: float | None = None
         self.worker = Worker(
@@ -34,6 +36,7 @@ class Bench:
         )
 
     def _turn(self) -> float | None:
+        self.began.append(time.monotonic())
         self._step("turn")
         return self.pause
 
@@ -124,13 +127,15 @@ def test_a_turn_that_sees_the_stop_fails_nothing(bench: Bench, log: FakeLog) -> 
 def test_it_rests_between_turns_however_often_it_is_woken() -> None:
     bench = Bench(rest_seconds=0.1)
     bench.worker.start()
-    until = time.monotonic() + 0.35
-    while time.monotonic() < until:
+
+    def has_turned() -> bool:
         bench.worker.wake()
-        time.sleep(0.005)
+        return bench.turns >= 4
+
+    assert eventually(has_turned)
     bench.worker.stop()
 
-    assert 2 <= bench.turns <= 4
+    assert min(after - before for before, after in pairwise(bench.began)) > 0.09
 
 
 def test_who_was_stopped_before_the_start_does_nothing(bench: Bench) -> None:

@@ -84,7 +84,7 @@ def test_a_deletion_that_nobody_told_of_reaches_the_archive_too(site: Site) -> N
     assert site.has(2)
 
     site.start()
-    assert eventually(lambda: site.has(1) and not site.has(2), 15)
+    assert eventually(lambda: site.has(1) and not site.has(2))
 
 
 @pytest.mark.parametrize("revives", [False, True])
@@ -321,7 +321,7 @@ def test_what_viewers_could_not_be_shown_at_once_is_shown_later(
         site.delete(1)
     else:
         site.store(1)
-    assert failed.wait(10)
+    assert failed.wait(60)
     failing.clear()
     assert eventually(lambda: site.writer.behind == 0 and len(site.tree.studies()) == (0 if is_deleted else 1))
 

@@ -60,7 +60,7 @@ def test_what_happened_meanwhile_is_made_up_for(site: Site, happens: Callable[[P
         site.store(4)
         site.resume()
 
-        assert eventually(lambda: not site.has(1) and site.has(2, PIXELS[::-1]) and site.has(4), 10)
+        assert eventually(lambda: not site.has(1) and site.has(2, PIXELS[::-1]) and site.has(4))
         assert eventually(lambda: site.writer.comparison is None and site.writer.behind == 0)
     assert any("comparing the archive with Orthanc" in line for _, line in log.lines)
     assert site.has(3)
@@ -76,7 +76,7 @@ def test_files_of_another_orthanc_stay_and_are_counted(site: Site) -> None:
     lose(site.ledger_path)
     with recorded_log() as log:
         site.resume()
-        assert eventually(lambda: site.writer.comparison is None and site.ledger.written(orthanc_id(3)) is not None, 10)
+        assert eventually(lambda: site.writer.comparison is None and site.ledger.written(orthanc_id(3)) is not None)
         assert eventually(lambda: any("1 archived instance that may be of another" in line for _, line in log.lines))
     assert site.has(5)
 
@@ -91,7 +91,7 @@ def test_an_orthanc_that_has_lost_nearly_all_deletes_nothing(site: Site) -> None
     lose(site.ledger_path)
     with recorded_log() as log:
         site.resume()
-        assert eventually(lambda: any("too many to delete" in line for _, line in log.lines), 10)
+        assert eventually(lambda: any("too many to delete" in line for _, line in log.lines))
     assert site.has(10)
 
 
@@ -127,7 +127,7 @@ def test_an_orthanc_that_cannot_say_whose_it_is_is_asked_again(site: Site, monke
         site.resume()
         assert eventually(lambda: site.archive.figures().error != "")
         assert site.ledger.position is None
-    assert eventually(lambda: site.ledger.written(orthanc_id(3)) is not None, 10)
+    assert eventually(lambda: site.ledger.written(orthanc_id(3)) is not None)
 
 
 @pytest.mark.parametrize("refused", [0, 2])
@@ -155,8 +155,8 @@ def test_a_ledger_that_is_damaged_in_operation_is_made_anew(
     with pytest.raises(sqlite3.DatabaseError):
         site.ledger.waiting(1)
     site.writer.wake()
-    assert eventually(lambda: Path(f"{site.ledger_path}.aside").exists(), 10)
-    assert eventually(lambda: len(tried) == refused + 1, 10)
-    assert eventually(lambda: site.ledger.written(orthanc_id(3)) is not None, 10)
+    assert eventually(lambda: Path(f"{site.ledger_path}.aside").exists())
+    assert eventually(lambda: len(tried) == refused + 1)
+    assert eventually(lambda: site.ledger.written(orthanc_id(3)) is not None)
     site.delete(3)
-    assert eventually(lambda: not site.has(3), 10)
+    assert eventually(lambda: not site.has(3))

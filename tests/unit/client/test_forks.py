@@ -22,7 +22,7 @@ from framecache.tree.source import Source
 from tests.unit.client.instances import stored, uids, write
 from tests.unit.dicom_files import DEFLATED
 
-FORKS_OF_A_TEST, PATIENCE = 15, 30  # seconds
+FORKS_OF_A_TEST, PATIENCE = 15, 120  # seconds
 FILES = {**{f"f{number}": stored(1, 1, number) for number in range(1, 9)}, "deflated": stored(1, 1, 9, DEFLATED)}
 
 

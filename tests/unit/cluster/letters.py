@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from framecache.cluster.database import Database
@@ -18,7 +19,7 @@ PAGE = 10
 
 
 class Letters:
-    """So many pieces, `PAGE` to a plan; each takes `seconds`, and notes who did it.
+    """So many pieces, `PAGE` to a plan; each takes `seconds`, after `before` has returned, and notes who did it.
 
     `broken` ones fail so often, with a number below 0 for good. Those `elsewhere` have to go to
     another node so often.
@@ -31,6 +32,7 @@ class Letters:
         self.attempts: list[str] = []
         self.settled: list[str] = []
         self.plans_to_fail = 0
+        self.before: Callable[[], object] = lambda: None
 
     def total(self) -> int | None:
         return self._number
@@ -53,6 +55,7 @@ class Letters:
 
     def do(self, piece: Piece) -> int:
         self.attempts.append(piece.orthanc_id)
+        self.before()
         time.sleep(self._seconds)
         if self.elsewhere.get(piece.orthanc_id, 0) > 0:
             self.elsewhere[piece.orthanc_id] -= 1
@@ -71,9 +74,11 @@ class Letters:
 
 
 class Node:
-    """One that works on letters from `start` to `stop`."""
+    """One that works on letters from `start` to `stop`, and takes others for dead after `silence_seconds`."""
 
-    def __init__(self, dsn: str, letters: Letters, name: str, *, most_waiting: int = 2000) -> None:
+    def __init__(
+        self, dsn: str, letters: Letters, name: str, *, most_waiting: int = 2000, silence_seconds: float = 60.0
+    ) -> None:
         self.letters, self.database = letters, Database(dsn)
         self.queue = PieceQueue(
             self.database,
@@ -91,7 +96,7 @@ class Node:
             begins=[LETTERS],
             may_take=lambda: self._may_take,
             concurrency=2,
-            silence_seconds=2.0,
+            silence_seconds=silence_seconds,
             look_seconds=0.5,
         )
 
@@ -100,7 +105,7 @@ class Node:
 
     def stop(self) -> None:
         self.work.stop()
-        self.work.join(10)
+        self.work.join(60)
         self.database.close()
 
 

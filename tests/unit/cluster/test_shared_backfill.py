@@ -29,7 +29,7 @@ class SlowDatabase:
 
     def _look(self) -> list[Any]:
         self.looking.set()
-        self.go.wait(10)
+        self.go.wait(60)
         return []
 
 
@@ -54,7 +54,7 @@ def backfill(slow: SlowDatabase, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sh
 def test_what_is_wished_while_the_database_is_looked_at_has_happened_when_it_is_granted(
     backfill: SharedBackfill, slow: SlowDatabase
 ) -> None:
-    assert slow.looking.wait(10)
+    assert slow.looking.wait(60)
     threading.Timer(0.1, slow.go.set).start()
     backfill.pause()
     assert slow.is_paused

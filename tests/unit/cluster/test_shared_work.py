@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -26,8 +27,8 @@ def new_node(dsn: str, tmp_path: Path) -> Iterator[NewNode]:
     """Make a node, to be started by the test."""
     made: list[Node] = []
 
-    def new(name: str = "a", number: int = 25, seconds: float = 0.0, most_waiting: int = 2000) -> Node:
-        made.append(Node(dsn, Letters(tmp_path, name, number, seconds), name, most_waiting=most_waiting))
+    def new(name: str = "a", number: int = 25, seconds: float = 0.0, **options: Any) -> Node:
+        made.append(Node(dsn, Letters(tmp_path, name, number, seconds), name, **options))
         made[-1].database.open()
         return made[-1]
 
@@ -52,10 +53,12 @@ def signatures(folder: Path) -> list[list[str]]:
 
 
 def test_two_nodes_share_the_pieces_and_each_is_done_once(new_node: NewNode, tmp_path: Path) -> None:
-    a, b = new_node("a", seconds=0.05), new_node("b", seconds=0.05)
+    a, b = new_node("a"), new_node("b")
+    for node in (a, b):
+        node.letters.before = lambda: eventually(lambda: bool(a.letters.attempts) and bool(b.letters.attempts))
     a.work.start()
     b.work.start()
-    assert eventually(lambda: is_done(a), seconds=20)
+    assert eventually(lambda: is_done(a))
 
     done = signatures(tmp_path)
     assert [len(names) for names in done] == [1] * 25
@@ -69,12 +72,12 @@ def test_what_a_killed_node_had_at_work_is_done_by_another(dsn: str, new_node: N
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     arguments = [sys.executable, "-m", "tests.unit.cluster.letters", dsn, str(tmp_path), "killed", "0.2"]
     with subprocess.Popen(arguments, env=environment) as killed:
-        assert eventually(lambda: len(signatures(tmp_path)) > 3, seconds=20)
+        assert eventually(lambda: len(signatures(tmp_path)) > 3)
         killed.kill()
-    node = new_node("other", number=60)
+    node = new_node("other", number=60, silence_seconds=3.0)
     assert job_of(node).done < 60
     node.work.start()
-    assert eventually(lambda: is_done(node), seconds=20)
+    assert eventually(lambda: is_done(node))
 
     done = signatures(tmp_path)
     assert len(done) == 60
@@ -83,29 +86,29 @@ def test_what_a_killed_node_had_at_work_is_done_by_another(dsn: str, new_node: N
 
 
 def test_a_node_that_stops_leaves_its_pieces_to_others(new_node: NewNode, tmp_path: Path) -> None:
-    a, b = new_node("a", seconds=0.05), new_node("b")
+    a, b = new_node("a", seconds=0.3), new_node("b")
     a.work.start()
-    assert eventually(lambda: len(signatures(tmp_path)) > 3, seconds=20)
+    assert eventually(lambda: len(signatures(tmp_path)) > 3)
     a.stop()
     assert len(signatures(tmp_path)) < 25
     b.work.start()
 
-    assert eventually(lambda: is_done(b), seconds=20)
+    assert eventually(lambda: is_done(b))
     assert [len(names) for names in signatures(tmp_path)] == [1] * 25
 
 
 def test_a_pause_on_one_node_holds_all_and_ends_on_any(new_node: NewNode, tmp_path: Path) -> None:
-    a, b = new_node("a", number=40, seconds=0.05), new_node("b", number=40)
+    a, b = new_node("a", number=40, seconds=0.2), new_node("b", number=40)
     a.work.start()
-    assert eventually(lambda: len(signatures(tmp_path)) > 3, seconds=20)
+    assert eventually(lambda: len(signatures(tmp_path)) > 3)
     a.queue.pause(LETTERS)
     b.work.start()
-    assert eventually(lambda: not stirs(a), seconds=5)
+    assert eventually(lambda: not stirs(a))
     paused = job_of(a)
     assert (paused.state, paused.done < 40) == ("paused", True)
     b.queue.begin(LETTERS, resume=True)
 
-    assert eventually(lambda: is_done(a), seconds=20)
+    assert eventually(lambda: is_done(a))
     assert len(signatures(tmp_path)) == 40
 
 
@@ -115,20 +118,20 @@ def stirs(node: Node) -> bool:
 
 
 def test_what_is_cancelled_on_one_node_ends_on_all_and_begins_anew(new_node: NewNode, tmp_path: Path) -> None:
-    a, b = new_node("a", number=40, seconds=0.05), new_node("b", number=40, seconds=0.05)
+    a, b = new_node("a", number=40, seconds=0.2), new_node("b", number=40)
     a.letters.broken = {"id0": 1}
     a.work.start()
-    assert eventually(lambda: len(signatures(tmp_path)) > 3, seconds=20)
+    assert eventually(lambda: len(signatures(tmp_path)) > 3)
     b.queue.cancel(LETTERS)
     cancelled = job_of(a)
     assert (cancelled.state, cancelled.is_cancelled, cancelled.unfinished) == ("done", True, 0)
     assert cancelled.done < 40
     b.work.start()
-    assert eventually(lambda: not is_anything_queued(a), seconds=20)
+    assert eventually(lambda: not is_anything_queued(a))
     assert job_of(a).done == cancelled.done
 
     b.queue.begin(LETTERS, resume=True)
-    assert eventually(lambda: is_done(a), seconds=20)
+    assert eventually(lambda: is_done(a))
     job = job_of(a)
     assert (job.run, job.is_cancelled, job.done) == (2, False, 40)
 
@@ -144,7 +147,7 @@ def test_planning_goes_on_after_a_failure_though_others_looked_for_it_meanwhile(
     a.letters.plans_to_fail = b.letters.plans_to_fail = 1
     a.work.start()
     b.work.start()
-    assert eventually(lambda: is_done(a), seconds=20)
+    assert eventually(lambda: is_done(a))
 
 
 def test_a_piece_with_which_every_node_dies_is_given_up(new_node: NewNode, tmp_path: Path) -> None:
@@ -179,7 +182,7 @@ def test_a_node_that_may_take_nothing_takes_nothing(new_node: NewNode, tmp_path:
     a.let(take=False)
     a.work.start()
     b.work.start()
-    assert eventually(lambda: is_done(b), seconds=20)
+    assert eventually(lambda: is_done(b))
 
     assert {name for names in signatures(tmp_path) for name in names} == {"b"}
 
@@ -188,7 +191,7 @@ def test_a_piece_that_fails_is_tried_again_unless_nobody_can_do_it(new_node: New
     node = new_node(number=3)
     node.letters.broken = {"id1": 1, "id2": -1}
     node.work.start()
-    assert eventually(lambda: is_done(node), seconds=20)
+    assert eventually(lambda: is_done(node))
 
     assert (job_of(node).done, job_of(node).failed) == (2, 1)
     assert sorted(node.letters.attempts) == ["id0", "id1", "id1", "id2"]
@@ -198,7 +201,7 @@ def test_a_piece_that_had_to_go_elsewhere_is_tried_as_often_as_any_other(new_nod
     node = new_node(number=1)
     node.letters.elsewhere, node.letters.broken = {"id0": 5}, {"id0": 1}
     node.work.start()
-    assert eventually(lambda: is_done(node), seconds=20)
+    assert eventually(lambda: is_done(node))
 
     assert (job_of(node).done, job_of(node).failed) == (1, 0)
     assert len(node.letters.attempts) == 7
@@ -207,7 +210,7 @@ def test_a_piece_that_had_to_go_elsewhere_is_tried_as_often_as_any_other(new_nod
 def test_what_pieces_change_together_is_settled_once_for_all_of_them(new_node: NewNode) -> None:
     node = new_node(number=25)
     node.work.start()
-    assert eventually(lambda: len(node.letters.settled) == 3, seconds=20)
+    assert eventually(lambda: len(node.letters.settled) == 3)
 
     assert sorted(node.letters.settled) == ["page0", "page10", "page20"]
 
@@ -215,7 +218,7 @@ def test_what_pieces_change_together_is_settled_once_for_all_of_them(new_node: N
 def test_planning_waits_while_many_pieces_wait(new_node: NewNode) -> None:
     node = new_node(number=25, seconds=0.02, most_waiting=5)
     node.work.start()
-    assert eventually(lambda: node.queue.jobs.find(LETTERS) is not None, seconds=10)
+    assert eventually(lambda: node.queue.jobs.find(LETTERS) is not None)
     most = 0
     while not is_done(node):
         most = max(most, job_of(node).unfinished)
@@ -225,10 +228,10 @@ def test_planning_waits_while_many_pieces_wait(new_node: NewNode) -> None:
 def test_what_is_done_begins_once_more_when_it_is_asked_for(new_node: NewNode, tmp_path: Path) -> None:
     node = new_node(number=5)
     node.work.start()
-    assert eventually(lambda: is_done(node), seconds=20)
+    assert eventually(lambda: is_done(node))
     node.queue.begin(LETTERS, resume=True)
 
-    assert eventually(lambda: is_done(node) and job_of(node).run == 2, seconds=20)
+    assert eventually(lambda: is_done(node) and job_of(node).run == 2)
     assert [len(names) for names in signatures(tmp_path)] == [2] * 5
     with node.database.transaction() as connection:
         rows = connection.execute("SELECT count(*) FROM shared_pieces").fetchone()

@@ -53,9 +53,10 @@ def node(old: str, tmp_path: Path) -> Iterator[Node]:
 
 def test_an_old_and_a_new_node_share_the_pieces_and_each_is_done_once(old: str, node: Node, tmp_path: Path) -> None:
     before = version_1.Node(old, LETTERS, tmp_path)
+    node.letters.before = lambda: eventually(lambda: "old\n" in map(Path.read_text, tmp_path.iterdir()))
     before.start()
     node.work.start()
-    assert eventually(lambda: (job := version_1.job_of(old, LETTERS)) is not None and job.state == "done", seconds=30)
+    assert eventually(lambda: (job := version_1.job_of(old, LETTERS)) is not None and job.state == "done")
     before.stop()
 
     signatures = [path.read_text().split() for path in tmp_path.iterdir()]
@@ -76,7 +77,7 @@ def test_what_version_1_queued_is_done_by_this_one(old: str, node: Node) -> None
         defer(old, task, queue, lock, arguments)
 
     node.work.start()
-    assert eventually(lambda: rows(old, "SELECT state, done FROM shared_jobs") == [("done", 11)], seconds=20)
+    assert eventually(lambda: rows(old, "SELECT state, done FROM shared_jobs") == [("done", 11)])
     assert eventually(lambda: "page0" in node.letters.settled)
 
 
@@ -118,7 +119,7 @@ def test_what_only_a_newer_node_knows_is_left_for_it(old: str, node: Node) -> No
             " WHERE status = 'todo' AND scheduled_at > now() AND queue_name LIKE 'letters/%'",
         )
 
-    assert eventually(lambda: all(one in left() for one in queued), seconds=20), left()
+    assert eventually(lambda: all(one in left() for one in queued)), left()
     assert rows(old, "SELECT failed FROM shared_jobs") == [(0,)]
 
 

@@ -60,7 +60,7 @@ def test_no_lookup_waits_behind_what_an_administrator_asks_for(
     catalogue = Catalogue(api, store, desk, clock, tmp_path / "db", 5, back_desk=back_desk)
 
     with ThreadPoolExecutor(1) as pool:
-        purge = pool.submit(catalogue.on_desk, lambda: ended.wait(10))
+        purge = pool.submit(catalogue.on_desk, lambda: ended.wait(60))
         assert catalogue.lookup(PATH).instance.path == PATH
         ended.set()
         assert purge.result()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,7 +19,7 @@ from framecache.orthanc.instance_index import InstanceIndex
 from framecache.store.metadata import InstanceMetadata
 
 from tests.unit.dicom_files import INSTANCE, SERIES, STUDY, encoded, image, native
-from tests.unit.fakes import FakeClock, WatchedStore, orthanc_id, uuid
+from tests.unit.fakes import FakeClock, WatchedStore, eventually, orthanc_id, uuid
 from tests.unit.harness import Harness
 
 REVALIDATE_SECONDS = 5.0
@@ -87,21 +87,33 @@ class SlowHeaders(Headers):
     def read(self, instance: DescribedInstance) -> StoredHeader:
         self.reads += 1
         self.begun.set()
-        assert self.may_end.wait(10)
+        assert self.may_end.wait(30)
         return super().read(instance)
+
+
+class Name(str):
+    """One that tells how often something was looked for by it."""
+
+    looks = 0
+
+    def __hash__(self) -> int:
+        self.looks += 1
+        return super().__hash__()
 
 
 def test_what_is_asked_for_while_it_is_made_is_made_once(of_folder: Bench, tmp_path: Path) -> None:
     """A viewer asks for the series that has just arrived: two threads would share one interpreter for the same."""
     of_folder.take_in(1)
     [instance] = InstanceIndex(of_folder.api).describe([orthanc_id(1)]).values()
-    headers = SlowHeaders(of_folder, tmp_path)
+    name, headers = Name(instance.orthanc_id), SlowHeaders(of_folder, tmp_path)
+    instance = replace(instance, orthanc_id=name)
     maker = MetadataMaker(headers)
     with ThreadPoolExecutor(2) as threads:
         first = threads.submit(maker.make, instance)
-        assert headers.begun.wait(10)
+        assert headers.begun.wait(30)
+        looks = name.looks
         second = threads.submit(maker.make, instance)
-        time.sleep(0.1)  # it is there, and has but to ask
+        assert eventually(lambda: name.looks > looks)
         headers.may_end.set()
 
     assert first.result() is second.result()

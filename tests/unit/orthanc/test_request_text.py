@@ -30,7 +30,7 @@ def decoded_by_the_host(*texts: bytes) -> list[str]:
     """As a thread does that runs no Python function."""
     found: deque[str] = deque()
     _thread.start_new_thread(found.extend, (map(bytes.decode, texts),))
-    give_up = time.monotonic() + 10
+    give_up = time.monotonic() + 60
     while len(found) < len(texts) and time.monotonic() < give_up:
         time.sleep(0.001)
     return list(found)

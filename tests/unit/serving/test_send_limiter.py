@@ -49,13 +49,14 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 
 def test_only_so_many_send_at_once_and_the_next_begins_when_one_ends() -> None:
-    senders = Senders(SendLimiter(2, LONG))
+    turns = SendLimiter(2, LONG)
+    senders = Senders(turns)
     for number in range(4):
         senders.begin(number)
         if number < 2:
             wait_until(lambda: len(senders.sending) == number + 1)  # noqa: B023 - called at once
         else:
-            time.sleep(0.02)  # 3 comes behind 2
+            wait_until(lambda: turns.waiting == number - 1)  # noqa: B023 - called at once
     assert senders.sending == [0, 1]
     senders.end(1)
     wait_until(lambda: len(senders.sending) == 3)

@@ -67,7 +67,7 @@ def test_a_lease_waits_for_room_as_long_as_it_has_patience() -> None:
         pass
     assert time.monotonic() - started >= 0.05
     threading.Timer(0.05, release.set).start()
-    with pool.lease(MB, patience=5):
+    with pool.lease(MB, patience=60):
         assert release.is_set()
     holder.join()
 
@@ -195,7 +195,7 @@ def test_many_threads_share_the_budget_and_each_its_own_bytes() -> None:
         nonlocal most
         mark = bytes([number]) * (64 * KB * (1 + number % 5))
         for _ in range(20):
-            with pool.lease(len(mark), patience=10) as view:
+            with pool.lease(len(mark), patience=60) as view:
                 view[:] = mark
                 most = max(most, pool.leased)
                 time.sleep(0)

@@ -22,6 +22,7 @@ from tests.unit.own_files import OwnFiles
 
 NAME = "1.2.840.10008.1.2.1_1"
 BLOCK = NewBlock(UUID, NAME, [b"header", memoryview(b"frame one"), memoryview(b"frame two")])
+FEWEST = 10  # times that each comes and goes, however busy the machine is
 
 
 OWN_BYTES = type("OwnBytes", (bytes,), {})(b"")
@@ -281,7 +282,7 @@ def test_blocks_are_written_while_the_folders_of_others_are_removed(disk: BlockD
 
     def come_and_go(number: int) -> int:
         done = 0
-        while not ended.is_set():
+        while not ended.is_set() or done <= FEWEST:
             block = NewBlock(f"ab{number:06x}-0f37-4b5e-9d61-3a7f2c8e5b90", "1.2_1", [b"x"])
             disk.store(block, read=False)
             disk.remove(block.filename)
@@ -292,4 +293,4 @@ def test_blocks_are_written_while_the_folders_of_others_are_removed(disk: BlockD
         running = [pool.submit(come_and_go, number) for number in range(3)]
         ended.wait(1.0)
         ended.set()
-        assert all(future.result() > 10 for future in running)
+        assert all(future.result(60) > FEWEST for future in running)
