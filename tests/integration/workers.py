@@ -19,7 +19,6 @@ from dev.postgresql import Postgresql
 from dev.sample import Sample
 from tests.integration.archive import PATIENCE, Archive, wait_until
 
-
 # The command, but for what it waits for: how long a worker is silent until it is taken for dead, and when lists follow.
 # Longer than twice the five seconds after which nodes say that they live: they share the queue.
 PROGRAM = """

@@ -73,8 +73,6 @@ def many(work: Work, key: Key, one: Callable[[], bytes]) -> list[bytes | str]:
         return list(answers)
 
 
-
-
 @pytest.mark.parametrize("fails", [False, True])
 def test_a_call_is_made_once(*, fails: bool) -> None:
     flights, work, key = SingleFlight[bytes](30), Work(fails), Key()
