@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from framecache.admin import checks
 from framecache.admin.resources import ArchivedInstances
-from framecache.app.core import Core
+from framecache.app.core import Core, writes_archive
 from framecache.app.site import Site
 from framecache.codecs.lossless_form import LosslessForm
 from framecache.instances.archive import Archive, ArchiveFigures
@@ -32,8 +32,7 @@ _LEDGER = "archive.sqlite"
 def make_archiving(site: Site, core: Core, scheduler: Scheduler) -> Archiving | None:
     """What writes to the archive; None where nothing is to be written."""
     settings = site.settings
-    writes = settings.archive_write != "never" or any(rule.archive not in (None, "never") for rule in settings.rules)
-    if core.archive is None or not writes:
+    if core.archive is None or not writes_archive(settings):
         return None
     from framecache.archiving.archiving import Archiving  # noqa: PLC0415 - needs an optional extra
 

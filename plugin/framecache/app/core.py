@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from framecache.admin import checks
 from framecache.app.site import Site
 from framecache.codecs.codec_pools import CodecPools
-from framecache.config.settings import MEGABYTE
+from framecache.config.settings import MEGABYTE, Settings
 from framecache.errors import SettingsError, SourceError
 from framecache.instances.archive import Archive
 from framecache.instances.catalogue import Catalogue
@@ -95,7 +95,17 @@ def _archive(site: Site, desk: Desk) -> Archive | None:
         site.findings.checks.append(checks.check_archive(advice))
         return None
     site.findings.checks.append(checks.check_archive(None))
-    return Archive(lambda: Tree.open(url, options=store_options(url)), desk, site.clock, site.metrics)
+    writes = writes_archive(site.settings)
+
+    def open_tree() -> Tree:
+        return Tree.open(url, options=store_options(url), writes=writes)
+
+    return Archive(open_tree, desk, site.clock, site.metrics, url=url)
+
+
+def writes_archive(settings: Settings) -> bool:
+    """Whether anything is to be written to the archive."""
+    return settings.archive_write != "never" or any(rule.archive not in (None, "never") for rule in settings.rules)
 
 
 def _bucket(site: Site, desk: Desk) -> StorageBucket | None:

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+import time
 from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import suppress
 
+from framecache.archiving.archive_forms import ArchiveForms
 from framecache.archiving.deletion import end_all
 from framecache.archiving.deletion_audit import DeletionAudit
+from framecache.archiving.giving_way import GivingWay
 from framecache.archiving.ledger import Comparison, Ledger, Task, Waiting, is_lost
 from framecache.archiving.ownership import Ownership
 from framecache.archiving.reconstruction import Reconstruction
@@ -22,7 +25,6 @@ from framecache.errors import (
     BrokenPixelData,
     NestedTooDeeply,
     NotFound,
-    Overloaded,
     SourceError,
     Stopping,
     UnreadableHeader,
@@ -39,7 +41,7 @@ from framecache.ports import Clock, PropertyApi
 from framecache.prefetch.late_changes import LateChanges
 from framecache.prefetch.scheduler import Scheduler
 from framecache.telemetry.metrics import Metrics
-from framecache.tree.errors import Unreachable
+from framecache.tree.errors import ArchiveError, Unreachable
 from framecache.tree.forms import FormMaker
 from framecache.tree.layout import file_name
 from framecache.tree.tree import Tree
@@ -52,17 +54,15 @@ _Written = Added | Unchanged
 _BATCH = 200
 _POLL_SECONDS, _RETRY_SECONDS, _AUDIT_SECONDS = 10.0, 10.0, 0.5
 # So long a batch gives way to the local cache; where that is never idle, the archive must not wait for ever.
-_MAKE_WAY_SECONDS, _LOOK_SECONDS = 30.0, 0.2
+_MAKE_WAY_SECONDS = 30.0
 # The most changes that one new instance makes: patient, study, series, and itself.
 _CHANGES_OF_AN_INSTANCE = 4
 # Of the file itself: another attempt would end as this one did. All else may be otherwise later.
 _FOR_GOOD = (UnreadableHeader, BrokenPixelData, NestedTooDeeply)
-# Of a frame in another form: all else is of the frame, or of its codec.
-_FOR_A_WHILE = (Overloaded, SourceError, OSError)
 
 
 class ArchiveWriter:
-    """One thread; it makes way for the extraction of frames."""
+    """One thread, and one for other forms; they make way for the extraction of frames."""
 
     def __init__(
         self,
@@ -85,17 +85,41 @@ class ArchiveWriter:
         """`usually` is when an instance is written whose rule does not say so. What was deleted and is sent again is
         written again if it `revives`. `form` is added to instances that a rule wants in a small form."""
         self._changes, self._index, self._archive, self._ledger = Changes(api), InstanceIndex(api), archive, ledger
-        self._catalogue, self._files, self._scheduler = catalogue, files, scheduler
+        self._catalogue, self._files = catalogue, files
         self._metrics, self._clock, self._audit = metrics, clock, DeletionAudit(self._index, ledger, clock)
-        self._usually, self._revives, self._make_way_seconds = usually, revives, make_way_seconds
-        self._form = form
-        self._ownership, self._reconstruction = Ownership(api, ledger, clock), Reconstruction(self._index, ledger)
+        self._usually, self._revives = usually, revives
+        self._ownership = Ownership(api, ledger, clock, archive.name)
+        self._reconstruction = Reconstruction(self._index, ledger)
         self._late = LateChanges(self._changes, late_seconds)
         self._announced, self._behind, self._has_begun = 0, 0, False
         self._worker = Worker(
             "archive", self._turn, task="archiving", on_error=self._failed, retry_seconds=retry_seconds
         )
-        self.start, self.stop, self.join = self._worker.start, self._worker.stop, self._worker.join
+        self._giving_way = GivingWay(scheduler, clock, make_way_seconds)
+        self._forms: ArchiveForms | None = None
+        if form is not None:
+            parts = (archive, ledger, catalogue, files, metrics, clock)
+            self._forms = ArchiveForms(*parts, form, self._giving_way, retry_seconds=retry_seconds)
+
+    def start(self) -> None:
+        for part in self._threads():
+            part.start()
+
+    def stop(self) -> None:
+        """Returns at once."""
+        for part in self._threads():
+            part.stop()
+
+    def join(self, seconds: float) -> None:
+        """Wait up to `seconds` for the threads to end."""
+        deadline = time.monotonic() + seconds
+        for part in self._threads():
+            part.join(max(0.0, deadline - time.monotonic()))
+
+    def _threads(self) -> Iterator[Worker | ArchiveForms]:
+        yield self._worker
+        if self._forms is not None:
+            yield self._forms
 
     def announce(self) -> None:
         """An instance was stored: there is something to read. Returns at once."""
@@ -104,7 +128,8 @@ class ArchiveWriter:
 
     def wake(self) -> None:
         """There is something new in the ledger. Returns at once."""
-        self._worker.wake()
+        for part in self._threads():
+            part.wake()
 
     @property
     def behind(self) -> int:
@@ -126,6 +151,7 @@ class ArchiveWriter:
     def _turn(self) -> float:
         position = self._look()
         tree = self._archive.tree()
+        self._check(tree)
         self._ledger.resume(self._clock.time())
         if waiting := self._ledger.waiting(_BATCH):
             self._do(tree, waiting)
@@ -136,6 +162,13 @@ class ArchiveWriter:
             pause = self._read_on(tree, position)
         self._archive.answered()
         return pause
+
+    def _check(self, tree: Tree) -> None:
+        """What was written must not be begun anew where a disk is not mounted, or in another bucket."""
+        if self._ledger.written_after("", 1) and not tree.is_there():
+            raise ArchiveError(
+                "the archive is empty, though it was written: is its disk mounted? To begin anew, remove archive.sqlite"
+            )
 
     def _do(self, tree: Tree, tasks: Sequence[Waiting]) -> None:
         """All may have been deleted: who opened an instance may be heard after who deleted it.
@@ -192,15 +225,14 @@ class ArchiveWriter:
     def _write(self, tree: Tree, orthanc_ids: Sequence[str], task: Task = "arrival") -> None:
         if not orthanc_ids:
             return
-        self._make_way()
+        self._giving_way.wait(self._worker)
         entries = {entry.instance.orthanc_id: entry for entry in self._wanted(orthanc_ids, task)}
         written = list(self._add(tree, entries, task))
         if self._worker.is_stopping:
             raise Stopping
         self._show(tree, written, task)
-        # Forms when viewers can see all: they take long.
-        for outcome, entry in sorted(written, key=lambda one: one[1].treatment.has_small_form):
-            self._finish(tree, outcome, entry, task)
+        for _, entry in written:
+            self._finish(entry)
 
     def _add(self, tree: Tree, entries: Mapping[str, Entry], task: Task) -> Iterator[tuple[_Written, Entry]]:
         """Those that are in the archive now, for viewers to see later."""
@@ -236,21 +268,14 @@ class ArchiveWriter:
                 self._ledger.postpone(entry.instance.orthanc_id, task, self._clock.time())
             raise
 
-    def _finish(self, tree: Tree, written: _Written, entry: Entry, task: Task) -> None:
-        """Add its other form, if it is to have one."""
+    def _finish(self, entry: Entry) -> None:
+        """Viewers can see it; its other form, if it is to have one, takes long."""
         orthanc_id = entry.instance.orthanc_id
-        try:
-            if self._form is not None and entry.treatment.has_small_form:
-                tree.add_form(written.source, self._form)
-        except (Unreachable, Stopping):
-            raise
-        except Exception as error:  # noqa: BLE001 - it is archived: no form of it holds up others
-            if isinstance(error, _FOR_A_WHILE) and self._ledger.postpone(orthanc_id, task, self._clock.time()):
-                logger.info("instance %s is archived as it is stored only, so far: %s", orthanc_id, reason(error))
-                return
-            logger.warning("instance %s is archived as it is stored only: %s", orthanc_id, reason(error))
+        if self._forms is not None and entry.treatment.has_small_form:
+            self._forms.want(orthanc_id)
+        else:
+            self._metrics.count("archive_written")
         self._ledger.give_up(orthanc_id)
-        self._metrics.count("archive_written")
 
     def _skip(self, orthanc_id: str, task: Task, why: str, *, is_final: bool = False) -> None:
         """It is tried again later, unless that is of no use."""
@@ -297,10 +322,3 @@ class ArchiveWriter:
         self._metrics.count("archive_deleted", end_all(tree, all_written))
         self._ledger.forget(gone)
         return current
-
-    def _make_way(self) -> None:
-        """Let the local cache go first, within reason. Raises Stopping."""
-        deadline = self._clock.monotonic() + self._make_way_seconds
-        while self._scheduler.unfinished and self._clock.monotonic() < deadline:
-            if self._worker.pause(_LOOK_SECONDS):
-                raise Stopping

@@ -33,6 +33,8 @@ CREATE TABLE IF NOT EXISTS postponed (
     orthanc_id TEXT PRIMARY KEY, task TEXT, attempts INTEGER, due REAL
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS postponed_due ON postponed (due);
+CREATE TABLE IF NOT EXISTS forms (orthanc_id TEXT PRIMARY KEY, attempts INTEGER, due REAL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS forms_due ON forms (due);
 CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS position (id INTEGER PRIMARY KEY CHECK (id = 0), sequence INTEGER);
 """
@@ -96,6 +98,16 @@ class Ledger:
     def database(self) -> str:
         """The name of Orthanc's database that this is the ledger of; "" before the first."""
         return self._about("database")
+
+    @property
+    def archive(self) -> str:
+        """The name of the archive that this is the ledger of; "" before it was noted."""
+        return self._about("archive")
+
+    def keep_archive(self, name: str) -> None:
+        """It is that of this archive from now on."""
+        with self._lock, self._connection as connection:
+            connection.execute("REPLACE INTO about VALUES ('archive', ?)", (name,))
 
     def begin(self, database: str, position: int, comparison: Comparison | None) -> None:
         """It is this database's from now on, and resumes behind this change, after a comparison if there is one."""
@@ -175,12 +187,38 @@ class Ledger:
         with self._lock:
             return self._connection.execute(query, (orthanc_id,)).fetchone() is not None
 
+    def want_form(self, orthanc_id: str, now: float) -> None:
+        """Let it wait for its other form, beside what waits to be archived."""
+        with self._lock, self._connection as connection:
+            connection.execute("REPLACE INTO forms VALUES (?, 0, ?)", (orthanc_id, now))
+
+    def forms(self, now: float, most: int) -> list[tuple[str, float]]:
+        """Those whose other form is due, and since when; the one that waits for longest first."""
+        query = "SELECT orthanc_id, due FROM forms WHERE due <= ? ORDER BY due LIMIT ?"
+        with self._lock:
+            return list(self._connection.execute(query, (now, most)))
+
+    def postpone_form(self, orthanc_id: str, now: float) -> bool:
+        """It could not be made: let it wait for another attempt. False if there were enough."""
+        later = "UPDATE forms SET attempts = attempts + 1, due = ? + ? * (1 << attempts) WHERE orthanc_id = ?"
+        with self._lock, self._connection as connection:
+            row = connection.execute("SELECT attempts FROM forms WHERE orthanc_id = ?", (orthanc_id,)).fetchone()
+            if row is not None and row[0] >= _MOST_ATTEMPTS:
+                return False
+            connection.execute(later, (now, _FIRST_PAUSE, orthanc_id))
+            return True
+
+    def form_made(self, orthanc_id: str, due: float) -> None:
+        """It is made, or is not tried again; that of a newer version, which came meanwhile, still waits."""
+        with self._lock, self._connection as connection:
+            connection.execute("DELETE FROM forms WHERE orthanc_id = ? AND due = ?", (orthanc_id, due))
+
     @property
     def number_waiting(self) -> int:
         """Those that wait, now or until they are tried again."""
-        query = "SELECT count(*) FROM (SELECT orthanc_id FROM waiting UNION SELECT orthanc_id FROM postponed)"
+        query = "SELECT count(*) FROM (SELECT orthanc_id FROM waiting UNION SELECT orthanc_id FROM postponed"
         with self._lock:
-            return int(self._connection.execute(query).fetchone()[0])
+            return int(self._connection.execute(f"{query} UNION SELECT orthanc_id FROM forms)").fetchone()[0])
 
     @property
     def position(self) -> int | None:
@@ -227,7 +265,7 @@ class Ledger:
         """The archive has nothing of these any more."""
         with self._lock, self._connection as connection:
             names = [(name,) for name in orthanc_ids]
-            for table in ("written", "made", "postponed"):
+            for table in ("written", "made", "postponed", "forms"):
                 connection.executemany(f"DELETE FROM {table} WHERE orthanc_id = ?", names)  # noqa: S608
 
     def _about(self, name: str) -> str:

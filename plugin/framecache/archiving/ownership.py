@@ -1,4 +1,4 @@
-"""Whose the ledger is: one that was lost, or that is of another Orthanc, is noticed and made up for.
+"""Whose the ledger is: one that was lost, or is of another Orthanc or archive, is noticed and made up for.
 
 The ledger lies in the cache's folder, which may be wiped or exchanged. So Orthanc's database has a mark: a name for
 itself, which the ledger has as well, and the change from which on it is archived.
@@ -30,14 +30,22 @@ class _Mark:
 class Ownership:
     """Raises SourceError, sqlite3.Error."""
 
-    def __init__(self, api: PropertyApi, ledger: Ledger, clock: Clock) -> None:
+    def __init__(self, api: PropertyApi, ledger: Ledger, clock: Clock, archive: str) -> None:
+        """`archive` is the name of the one that is written now."""
         self._api, self._index, self._ledger, self._clock = api, InstanceIndex(api), ledger, clock
+        self._archive = archive
 
     def settle(self, last: int, first: int) -> None:
-        """See to it that the ledger is that of Orthanc's database, whose last change is `last`.
+        """See to it that the ledger is that of this archive and of Orthanc's database, whose last change is `last`.
 
         A new ledger begins behind change `first`; one in place of another begins where that did, with a comparison.
         """
+        self._settle_database(last, first)
+        if self._ledger.archive not in ("", self._archive):
+            self._replace("`Archive` was another one", self._mark(), last, first)
+        self._ledger.keep_archive(self._archive)
+
+    def _settle_database(self, last: int, first: int) -> None:
         mark, ledger = self._mark(), self._ledger
         if mark is not None and mark.database == ledger.database:
             return
@@ -47,18 +55,18 @@ class Ownership:
             self._keep(_Mark(database, position))
             ledger.begin(database, position, None)
             return
-        self._replace(mark, last, first)
-
-    def _replace(self, mark: _Mark | None, last: int, first: int) -> None:
-        ledger, is_lost = self._ledger, self._ledger.position is None
+        is_lost = ledger.position is None
         why = "archive.sqlite was lost" if is_lost else "archive.sqlite was that of another Orthanc"
+        self._replace(why, mark, last, first)
+
+    def _replace(self, why: str, mark: _Mark | None, last: int, first: int) -> None:
         logger.warning("%s: comparing the archive with Orthanc", why)
-        if not is_lost:
-            ledger.set_aside()
+        if self._ledger.position is not None:
+            self._ledger.set_aside()
         if mark is None:
             mark = _Mark(uuid4().hex, first)
             self._keep(mark)
-        ledger.begin(mark.database, min(mark.begun, last), Comparison(why, self._clock.time()))
+        self._ledger.begin(mark.database, min(mark.begun, last), Comparison(why, self._clock.time()))
 
     def _is_ours(self) -> bool:
         """Whether the database has files that the ledger names: then only its mark is missing, which Orthanc keeps by

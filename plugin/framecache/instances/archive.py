@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import threading
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from framecache.bounded_dict import BoundedDict
 from framecache.dicom.ranged_reader import OutOfReach
-from framecache.errors import FrameCacheError, NotFound, Stopping, reason
+from framecache.errors import NotFound, Stopping, reason
 from framecache.orthanc.instance import Instance
 from framecache.ports import Clock
 from framecache.telemetry.metrics import Metrics
@@ -59,14 +60,17 @@ class Archive:
         clock: Clock,
         metrics: Metrics,
         *,
+        url: str = "",
         patience: float = _PATIENCE,
         least_for_a_frame: int = _LEAST_FOR_A_FRAME,
         least_for_all: int = _LEAST_FOR_ALL,
     ) -> None:
-        """`open_tree` raises ArchiveError where there is no answer. A viewer waits `patience` seconds for one.
+        """`open_tree` raises ArchiveError where there is no answer. By its `url`, it is told from other archives. A
+        viewer waits `patience` seconds for an answer.
 
         Files shorter than so many bytes are not worth asking for.
         """
+        self.name = hashlib.sha256(url.rstrip("/").encode()).hexdigest()  # a URL may have a password in it
         self._least_for_a_frame, self._least_for_all = least_for_a_frame, least_for_all
         self._open, self._desk, self._clock, self._metrics = open_tree, desk, clock, metrics
         self._patience = patience
@@ -190,7 +194,7 @@ class Archive:
             answer = self._desk.call(question, self._patience)
         except (NotFound, Stopping):
             raise
-        except (FrameCacheError, OSError, ValueError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever is wrong there, Orthanc has the file
             self.failed(error)
             logger.warning("the archive cannot be read: %s", reason(error))
             raise OutOfReach(reason(error)) from error

@@ -67,7 +67,7 @@ class Site:
         self.tree, self.is_away = Tree.open("memory://"), False
         self.ledger_path = folder / "archive.sqlite"
         self.ledger = Ledger(self.ledger_path)
-        self.archive = Archive(self._open, self.harness.desk, self.harness.clock, self.harness.metrics)
+        self.archive = self._archive_at("memory://first")
         self.ledger.move_to(0)
         self.files = FailingFiles(self.harness.api, SharedBuffers(1 << 20))
         self.writer = self.new_writer(usually, revives=revives)
@@ -127,6 +127,16 @@ class Site:
         self.writer = self.new_writer()
         self.inbox = ArchiveInbox(self.ledger, self.harness.metrics, self.writer.wake)
         self.start()
+
+    def move(self, tree: Tree, url: str) -> None:
+        """Restart it with another archive."""
+        self.stop()
+        self.tree, self.archive = tree, self._archive_at(url)
+        self.resume()
+
+    def _archive_at(self, url: str) -> Archive:
+        harness = self.harness
+        return Archive(self._open, harness.desk, harness.clock, harness.metrics, url=url)
 
     def close(self) -> None:
         for part in (self.inbox, self.writer):

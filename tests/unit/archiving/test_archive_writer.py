@@ -26,6 +26,7 @@ from tests.unit.archiving.site import PIXELS, Site, content, path
 from tests.unit.dicom_files import INSTANCE, SERIES, STUDY
 from tests.unit.fakes import eventually, orthanc_id, uuid
 from tests.unit.tree.forms import Reversed
+from tests.unit.tree.places import contents
 
 
 @pytest.fixture
@@ -500,3 +501,59 @@ def test_what_is_committed_behind_newer_changes_is_archived(site: Site) -> None:
     time.sleep(0.05)
     site.writer.announce()
     assert eventually(lambda: site.has(1))
+
+
+def test_a_form_that_takes_long_holds_up_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    form, begun, released = Reversed(), threading.Event(), threading.Event()
+
+    def make_slowly(_: Reversed, __: bytes, frame: bytes | memoryview, ___: int) -> bytes:
+        begun.set()
+        released.wait(30)
+        return bytes(frame)[::-1]
+
+    monkeypatch.setattr(Reversed, "make", make_slowly)
+    site = Site(tmp_path, (Rule(form="HTJ2K"),), form=form)
+    site.start()
+    site.store(1)
+    assert begun.wait(30)
+    site.store(2)
+    assert eventually(lambda: site.has(2) and len(site.tree.instances(STUDY, SERIES)) == 2)
+    site.delete(2)
+    assert eventually(lambda: not site.has(2))
+    assert not has_form(site, form)
+
+    released.set()
+    assert eventually(lambda: has_form(site, form) and site.writer.behind == 0)
+    site.close()
+
+
+def test_a_form_that_waits_survives_a_restart(tmp_path: Path) -> None:
+    site, form = Site(tmp_path, (Rule(form="HTJ2K"),)), Reversed()
+    site.form, form.error = form, Unreachable("nobody answers")
+    site.writer = site.new_writer()
+    site.start()
+    site.store(1)
+    assert eventually(lambda: form.failed > 0)
+    site.stop()
+
+    form.error = None
+    site.resume()
+    assert eventually(lambda: has_form(site, form) and site.writer.behind == 0)
+    site.close()
+
+
+def test_an_archive_that_is_gone_is_not_begun_anew(site: Site) -> None:
+    """As where a disk is not mounted: the rest would be written to the folder below."""
+    site.start()
+    site.store(1)
+    assert eventually(lambda: site.has(1) and site.writer.behind == 0)
+    objects = site.tree.objects
+    kept = contents(site.tree)
+    objects.delete(list(kept))
+
+    site.store(2)
+    assert eventually(lambda: "is its disk mounted" in site.archive.figures().error)
+    assert contents(site.tree) == {}
+    for key, content_of_key in kept.items():
+        objects.replace(key, content_of_key)
+    assert eventually(lambda: site.has(1) and site.has(2) and site.archive.figures().error == "")

@@ -96,3 +96,24 @@ def test_what_was_written_is_counted_among_any_number_of_instances(ledger: Ledge
         ledger.note(name, PATH, UUID)
     assert ledger.written_among([]) == 0
     assert ledger.written_among([TWO, THREE, *map(orthanc_id, range(100, 1200))]) == 1
+
+
+def test_a_form_waits_until_it_is_made_or_was_tried_often_enough(ledger: Ledger) -> None:
+    ledger.want_form(ONE, 0.0)
+    assert (ledger.forms(0.0, 10), ledger.number_waiting) == ([(ONE, 0.0)], 1)
+    assert ledger.postpone_form(ONE, 0.0)
+    assert (ledger.forms(29.0, 10), ledger.forms(30.0, 10)) == ([], [(ONE, 30.0)])
+    assert sum(iter(lambda: ledger.postpone_form(ONE, 0.0), False)) == 12
+
+    ledger.want_form(ONE, 50.0)  # of a newer version, while the first is made
+    ledger.form_made(ONE, 30.0)
+    assert ledger.forms(50.0, 10) == [(ONE, 50.0)]
+    ledger.form_made(ONE, 50.0)
+    assert ledger.number_waiting == 0
+
+
+def test_a_deleted_instance_waits_for_no_form(ledger: Ledger) -> None:
+    ledger.want_form(ONE, 0.0)
+    ledger.forget([ONE])
+    assert ledger.postpone_form(ONE, 0.0)
+    assert ledger.number_waiting == 0

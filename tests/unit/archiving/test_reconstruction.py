@@ -15,6 +15,7 @@ from framecache.archiving.reconstruction import Reconstruction
 from framecache.errors import SourceError
 from framecache.orthanc.instance_index import InstanceIndex
 from framecache.tree.source import Source
+from framecache.tree.tree import Tree
 
 from tests.unit.archiving.site import PIXELS, Site, content, path
 from tests.unit.fakes import FakeApi, eventually, orthanc_id, recorded_log, uuid
@@ -160,3 +161,26 @@ def test_a_ledger_that_is_damaged_in_operation_is_made_anew(
     assert eventually(lambda: site.ledger.written(orthanc_id(3)) is not None)
     site.delete(3)
     assert eventually(lambda: not site.has(3))
+
+
+def test_another_archive_is_filled_from_the_start_and_the_first_is_caught_up_on_the_way_back(site: Site) -> None:
+    first = site.tree
+    with Tree.open("memory://") as other:
+        site.move(other, "memory://other")
+        assert eventually(lambda: all(map(site.has, (1, 2, 3))))
+        site.delete(1)
+        site.store(4)
+        assert eventually(lambda: not site.has(1) and site.has(4))
+
+        site.move(first, "memory://first/")
+        assert eventually(lambda: not site.has(1) and site.has(4))
+        assert eventually(lambda: site.writer.comparison is None and site.writer.behind == 0)
+        assert site.has(2)
+
+
+def test_the_same_archive_under_its_url_is_not_compared_again(site: Site) -> None:
+    before = site.ledger_path.stat().st_ino
+    site.move(site.tree, "memory://first/")
+    site.store(4)
+    assert eventually(lambda: site.has(4))
+    assert (site.writer.comparison, site.ledger_path.stat().st_ino) == (None, before)

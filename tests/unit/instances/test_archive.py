@@ -110,6 +110,18 @@ def test_a_frame_that_the_archive_has_lost_comes_from_the_stored_file(site: Site
     assert site.metrics["archive_faults"] >= 1
 
 
+@pytest.mark.parametrize("asked", ["record_of_file", "frames_of"])
+def test_whatever_goes_wrong_in_the_archive_frames_come_from_the_stored_file(
+    site: Site, monkeypatch: pytest.MonkeyPatch, asked: str
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("of a library")
+
+    monkeypatch.setattr(Tree, asked, fail)
+    assert site.frames() == FRAMES
+    assert "of a library" in site.archive.figures().error
+
+
 def test_an_archive_that_does_not_answer_is_asked_once_in_a_while(site: Site) -> None:
     site.error = "nobody answers"
     for _ in range(3):
