@@ -24,8 +24,8 @@ def add(session: Session) -> ExitCode:
             raise CommandError(f"{path} is not there", ExitCode.USAGE)
     outcomes = Outcomes()
     with (
-        archive(session) as tree,
-        forms(tree, outcomes, wanted=session.arguments.htj2k) as add_form,
+        archive(session, writes=True) as tree,
+        forms(tree, outcomes, wanted=session.arguments.htj2k) as small_forms,
         session.output.progress() as progress,
     ):
         bar = progress.add_task("adding", total=None if session.output.is_json else _number(paths), unit="files")
@@ -40,7 +40,7 @@ def add(session: Session) -> ExitCode:
 
         for outcome in tree.add(sources(), revive=session.arguments.revive):
             outcomes.count(outcome)
-            add_form(outcome)
+            small_forms.add(outcome)
     return outcomes.show(session)
 
 

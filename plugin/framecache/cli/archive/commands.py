@@ -56,8 +56,6 @@ def _imported(module: str, name: str) -> Callable[[Session], ExitCode]:
 def _add_adding(below: _Below) -> None:
     made = below.add("add", "adding", "add DICOM files, and those of folders", url=False)
     made.add_argument("paths", nargs="+", metavar="FOLDER|FILE", help="DICOM files, or folders of any shape")
-    help_ = "add HTJ2K lossless beside frames that are smaller or quicker to decode in it, too"
-    made.add_argument("--htj2k", action="store_true", help=help_)
     _to(made)
 
 
@@ -77,6 +75,8 @@ def _add_export(below: _Below) -> None:
 def _to(made: ArgumentParser) -> None:
     made.add_argument("--to", dest="archive", metavar="URL", required=True, help="the archive")
     made.add_argument("--revive", action="store_true", help="add instances that were deleted from the archive, too")
+    help_ = "add HTJ2K lossless beside frames that are smaller or quicker to decode in it, too"
+    made.add_argument("--htj2k", action="store_true", help=help_)
 
 
 def _add_upkeep(below: _Below) -> None:

@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from framecache.cli.archive.forms import forms
 from framecache.cli.archive.opening import archive
 from framecache.cli.archive.outcomes import Outcomes
 from framecache.cli.errors import CommandError, ExitCode
@@ -25,7 +26,7 @@ from framecache.errors import NotFound, SourceError
 from framecache.tree.errors import Damaged
 from framecache.tree.source import Source
 from framecache.tree.tree import Tree
-from framecache.tree.writer import Outcome
+from framecache.tree.writer import Outcome, Skipped, Unchanged
 
 _PAGE = 200
 _CHUNK = 1 << 20
@@ -36,11 +37,17 @@ def export(session: Session) -> ExitCode:
     """Add what the archive lacks, study by study, and show what became of each instance."""
     outcomes, wanted = Outcomes(), _Wanted.of(session)
     studies = list(wanted.studies(session.server))
-    with archive(session) as tree, session.output.progress() as progress:
+    with (
+        archive(session, writes=True) as tree,
+        forms(tree, outcomes, wanted=session.arguments.htj2k) as small_forms,
+        session.output.progress() as progress,
+    ):
         bar = progress.add_task("exporting", total=len(studies), unit="studies")
         for study in studies:
-            for outcome in _export(tree, session, study, wanted, outcomes):
+            for outcome in _export(tree, session, study, wanted):
                 outcomes.count(outcome)
+                if small_forms.lacks(outcome):  # else nothing is downloaded for it
+                    small_forms.add(outcome)
             progress.advance(bar)
     return outcomes.show(session)
 
@@ -79,16 +86,18 @@ class _Wanted:
         yield from _find(server, "Instance", query, ["Attachments"])
 
 
-def _export(tree: Tree, session: Session, study: str, wanted: _Wanted, outcomes: Outcomes) -> Iterator[Outcome]:
+def _export(tree: Tree, session: Session, study: str, wanted: _Wanted) -> Iterator[Outcome]:
     records = tree.records(study)
-    known = {record.origin.attachment_uuid for record in records} - {""}  # Orthanc's names of the files
+    known = {record.origin.attachment_uuid: record.path for record in records}  # by Orthanc's names of the files
     sources = []
     for instance in wanted.instances(session.server, study):
-        stored = next(one for one in instance["Attachments"] if one["ContentType"] == 1)
-        if stored["Uuid"] in known:
-            outcomes.unchanged += 1
+        source = _source(session.server, instance)
+        if source is None:
+            yield Skipped(Source.content(b"", instance["ID"]), "Orthanc keeps no file of it")
+        elif source.attachment_uuid in known:
+            yield Unchanged(source, known[source.attachment_uuid])
         else:
-            sources.append(_source(session.server, instance["ID"], stored))
+            sources.append(source)
     yield from tree.add(sources, revive=session.arguments.revive)
     if records and not sources and not _is_shown(tree, study, len(records)):
         tree.derive(study)
@@ -102,8 +111,12 @@ def _is_shown(tree: Tree, study: str, number: int) -> bool:
         return False
 
 
-def _source(server: Server, orthanc_id: str, stored: dict[str, Any]) -> Source:
-    md5 = str(stored.get("UncompressedMD5", ""))
+def _source(server: Server, instance: dict[str, Any]) -> Source | None:
+    """None where Orthanc stores no DICOM files."""
+    stored = next((one for one in instance["Attachments"] if one["ContentType"] == 1), None)
+    if stored is None:
+        return None
+    orthanc_id, md5 = str(instance["ID"]), str(stored.get("UncompressedMD5", ""))
     return Source(orthanc_id, lambda: _download(server, orthanc_id, md5), str(stored["Uuid"]), md5)
 
 

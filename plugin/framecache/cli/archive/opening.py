@@ -16,13 +16,14 @@ from framecache.tree.tree import Tree
 
 
 @contextmanager
-def archive(session: Session, *, must_exist: bool = False) -> Iterator[Tree]:
-    """The archive of the command's URL. Raises CommandError, also for what goes wrong with it inside."""
+def archive(session: Session, *, must_exist: bool = False, writes: bool = False) -> Iterator[Tree]:
+    """The archive of the command's URL; who adds to it `writes`. Raises CommandError, also for what goes wrong with it
+    inside."""
     url = url_of(session.arguments.archive)
     if must_exist and url.startswith("file:") and not Path(unquote(urlsplit(url).path)).is_dir():
         raise CommandError(f"{session.arguments.archive} is not there", ExitCode.USAGE)
     try:
-        with open_tree(url) as tree:
+        with open_tree(url, writes=writes) as tree:
             yield tree
     except Unreachable as error:
         raise CommandError(f"the archive cannot be reached: {error}", ExitCode.NOT_REACHABLE) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -38,11 +39,13 @@ class _Sources:
         self._paths, self._by_size = paths, dict[int, list[Path]]()
 
     def find(self, record: Record) -> Source | None:
+        """A file that cannot be read, or is gone meanwhile, is not the one."""
         if self._paths and not self._by_size:
             for path in files(self._paths):
-                self._by_size.setdefault(path.stat().st_size, []).append(path)
+                with suppress(OSError):
+                    self._by_size.setdefault(path.stat().st_size, []).append(path)
         for path in self._by_size.get(record.origin.size, ()):
-            with path.open("rb") as file:
+            with suppress(OSError), path.open("rb") as file:
                 if hashlib.file_digest(file, "sha256").hexdigest() == record.origin.sha256:
                     return Source.file(path)
         return None

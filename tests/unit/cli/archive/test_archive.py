@@ -131,6 +131,7 @@ def test_a_damaged_frame_is_found_and_repaired_from_its_file(archive: str, files
     found = command("archive", "verify", archive)
     assert (found.code, "NOT repaired" in found.output) == (1, True)
 
+    (files / "gone").symlink_to(files / "nowhere")
     empty = files.parent / "empty"
     empty.mkdir()
     assert command("archive", "verify", "--from", str(empty), "--from", str(files), archive).code == 0

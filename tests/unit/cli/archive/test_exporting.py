@@ -71,3 +71,31 @@ def test_what_was_replaced_or_deleted_meanwhile_is_skipped(
     stored.answers[f"/instances/{INSTANCE}/file"] = broken
     done = command("archive", "export", "--to", str(tmp_path / "archive"))
     assert (done.code, "meanwhile" in done.notices) == (1, True)
+
+
+def test_htj2k_is_added_to_what_is_exported_and_to_what_was_without_downloading_more(
+    stored: FakeOrthanc, tmp_path: Path, command: Command
+) -> None:
+    to = ("--to", str(tmp_path / "archive"), "--json")
+    assert "HTJ2K" not in command("archive", "export", *to).json
+    later = command("archive", "export", "--htj2k", *to).json
+    assert (later["Unchanged"], later["HTJ2K"], downloads(stored)) == (1, 1, 2)
+    again = command("archive", "export", "--htj2k", *to).json
+    assert (again["Unchanged"], "HTJ2K" in again, downloads(stored)) == (1, False, 2)
+
+    fresh = command("archive", "export", "--htj2k", "--to", str(tmp_path / "another"), "--json").json
+    assert (fresh["Added"], fresh["HTJ2K"]) == (1, 1)
+
+
+def test_an_instance_without_a_file_is_skipped_with_a_reason(
+    stored: FakeOrthanc, tmp_path: Path, command: Command
+) -> None:
+    find = stored.answers["/tools/find"]
+    assert callable(find)
+
+    def without_files(request: Request) -> list[Any]:
+        return [{**one, "Attachments": []} for one in find(request)]
+
+    stored.answers["/tools/find"] = without_files
+    done = command("archive", "export", "--to", str(tmp_path / "archive"))
+    assert (done.code, "keeps no file" in done.notices) == (1, True)
