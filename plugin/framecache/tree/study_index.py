@@ -6,13 +6,14 @@ the shards. So one list each shows whether they are up to date, whoever wrote la
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from framecache.tree.errors import Damaged, Missing
-from framecache.tree.joined_gzip import Block, block_name, join, split
+from framecache.tree.joined_gzip import Block, Joiner, block_name, split
 from framecache.tree.json_object import canonical, compressed, decompressed
 from framecache.tree.layout import JSON, OWN_JSON, Layout, name_of
 from framecache.tree.objects import Objects
@@ -28,6 +29,7 @@ class StudyIndex:
     objects: Objects
     layout: Layout
     pool: Executor
+    joiner: Joiner = field(default_factory=Joiner)
 
     def update(self, shards: set[str]) -> None:
         """Make these shards, and then the joined file, of what there is now."""
@@ -120,10 +122,16 @@ class StudyIndex:
             wanted = {int(shard, 16): block_name(name) for shard, name in shards.items()}
             if old and {shard: block.name for shard, block in blocks.items()} == wanted:
                 return
-            self.objects.replace(self.layout.studies, join(self._blocks(shards, blocks)), JSON)
+            self.objects.replace(self.layout.studies, self._joined(shards, blocks), JSON)
             made_of, shards = shards, self.shards()
             if made_of == shards:
                 return
+
+    def _joined(self, shards: Mapping[str, str], old: Mapping[int, Block]) -> bytes:
+        try:
+            return self.joiner.join(self._blocks(shards, old))
+        except zlib.error:  # what was there is damaged
+            return self.joiner.join(self._blocks(shards, {}))
 
     def _blocks(self, shards: Mapping[str, str], old: Mapping[int, Block]) -> dict[int, Block]:
         """Those of before where nothing changed."""

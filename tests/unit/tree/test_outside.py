@@ -6,6 +6,7 @@ import gzip
 import json
 import re
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -87,15 +88,29 @@ def test_what_was_compressed_is_decompressed(value: object) -> None:
     assert comment_of(compressed(b"[]", "b" * 64)) == "b" * 64
 
 
-@given(st.dictionaries(st.integers(0, 255), st.lists(st.integers(), min_size=1), max_size=8))
-def test_joined_blocks_are_split_again_and_are_one_list(shards: dict[int, list[int]]) -> None:
-    blocks = {
-        shard: joined_gzip.Block.of(digest(bytes([shard])), ",".join(map(str, numbers)).encode())
-        for shard, numbers in shards.items()
-    }
-    content = joined_gzip.join(blocks)
-    assert joined_gzip.split(content) == blocks
-    assert json.loads(gzip.decompress(content)) == [number for shard in sorted(shards) for number in shards[shard]]
+SHARDS = st.dictionaries(st.integers(0, 255), st.lists(st.integers(), min_size=1), max_size=8)
+
+
+@given(st.lists(SHARDS, min_size=1, max_size=3))
+@example([{1: [1], 2: [2], 3: [3]}, {1: [1], 2: [20], 3: [3]}, {1: [1], 3: [3]}, {}])
+def test_joined_blocks_are_split_again_and_are_one_list_though_some_changed(states: list[dict[int, list[int]]]) -> None:
+    joiner = joined_gzip.Joiner()
+    for shards in states:
+        blocks = {
+            shard: joined_gzip.Block.of(digest(bytes([shard])), ",".join(map(str, numbers)).encode())
+            for shard, numbers in shards.items()
+        }
+        content = joiner.join(blocks)
+        assert joined_gzip.split(content) == blocks
+        assert json.loads(gzip.decompress(content)) == [number for shard in sorted(shards) for number in shards[shard]]
+
+
+@pytest.mark.parametrize("spoil", [lambda block: block[:-4], lambda block: b"\xff" * len(block), lambda _: b"\3\0"])
+def test_a_damaged_block_is_not_joined(spoil: Callable[[bytes], bytes]) -> None:
+    joiner, good = joined_gzip.Joiner(), joined_gzip.Block.of("ab" * 32, b"1")
+    joiner.join({1: good, 2: good})
+    with pytest.raises(zlib.error):
+        joiner.join({1: good, 2: joined_gzip.Block(good.name, spoil(good.content))})
 
 
 @pytest.mark.parametrize(
