@@ -20,8 +20,12 @@ FrameCacheError
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Literal
+
+# In the URL of a request: a user with a password, and a query, such as a shared access signature.
+_SECRETS = re.compile(r"(?<=://)[^/\s@?]*@|(?<=\S)\?[^\s\"')]+")
 
 
 class FrameCacheError(Exception):
@@ -135,6 +139,11 @@ class NestedTooDeeply(SourceError):
 
 class BrokenPixelData(SourceError):
     """The pixel data contradicts the data set around it (PS3.5 section 8 and annex A), or a frame of it is missing."""
+
+
+def without_secrets(message: str) -> str:
+    """A library's message without what its URLs may have of an access token or a password."""
+    return _SECRETS.sub("", message)
 
 
 def reason(error: BaseException) -> str:

@@ -58,7 +58,7 @@ def work_until(
     """Work until `stopping` is set, and then finish what is at work. Raises FrameCacheError if it cannot begin."""
     database = Database(options.dsn)
     database.open()
-    with open_tree(options.archive) as tree:
+    with open_tree(options.archive, writes=True) as tree:
         api = WebApi(options.orthanc, new_session)
         sources = StoredSources(api, options.storage, _bucket(options))
         kinds: dict[str, Kind] = {

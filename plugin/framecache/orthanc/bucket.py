@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from framecache.dicom.ranged_reader import AHEAD, OutOfReach, RangedReader
-from framecache.errors import SettingsError, Stopping, reason
+from framecache.errors import SettingsError, Stopping, reason, without_secrets
 from framecache.orthanc.instance import DescribedInstance, Instance
 from framecache.ports import Clock
 from framecache.telemetry.metrics import Metrics
@@ -150,4 +150,4 @@ def _check_length(found: Range, instance: DescribedInstance) -> None:
 
 def first_line(error: Exception) -> str:
     """What it says, without the details that obstore adds below."""
-    return (reason(error).splitlines() or [""])[0][:_LONGEST_REASON]
+    return without_secrets((reason(error).splitlines() or [""])[0])[:_LONGEST_REASON]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -53,6 +54,10 @@ class Collection:
             return
         live = [one.live for one in standings(log.records, log.deletions).values() if one.live]
         self._merge(log, live)
+        empty = [listed for key in log.empty if (listed := self.objects.head(key))]
+        if empty:
+            self._delete(empty)
+            self.result.studies.add(study)
         shown = self.derivation.view(study).shown
         places = {layout.frames_prefix(one.path): one.record for one in shown}
         places |= {layout.frames_prefix(record.path): record for record in live}
@@ -87,17 +92,23 @@ class Collection:
             self.result.studies.add(log.study)
 
     def _settled_markers(self, study: str, shown: tuple[Shown, ...], live: list[Record]) -> list[Listed]:
-        """Of places where the right frames lie, and nothing else; of none while somebody exchanges frames."""
+        """Of places where the right frames lie, and nothing else; of none while somebody exchanges frames, nor while
+        the log has other versions: if the latest cannot be read one day, the mark tells that there was one."""
         if not all(map(self._is_old, marks(self.objects, study))):
             return []
         at_place = {layout.contested(one.path): one for one in shown}
         known = {layout.contested(record.path) for record in live}
         publication = self.derivation.publication
+        markers = self.objects.listed(f"contested/{study}")
+        several = _of_several_versions(self.log.read_now(study).records) if markers else set()
         return [
             marker
-            for marker in self.objects.listed(f"contested/{study}")
-            if marker.key not in known | at_place.keys()
-            or (marker.key in at_place and publication.is_published(at_place[marker.key]))
+            for marker in markers
+            if marker.key not in several
+            and (
+                marker.key not in known | at_place.keys()
+                or (marker.key in at_place and publication.is_published(at_place[marker.key]))
+            )
         ]
 
     def _has_own_place(self, listed: Listed, records: list[Record]) -> bool:
@@ -120,6 +131,12 @@ class Collection:
 
     def _is_old(self, listed: Listed) -> bool:
         return datetime.now(UTC) - listed.modified >= self.grace
+
+
+def _of_several_versions(records: Iterable[Record]) -> set[str]:
+    """The marks of these instances."""
+    numbers = Counter(record.path for record in records)
+    return {layout.contested(path) for path, number in numbers.items() if number > 1}
 
 
 def _unnamed_frames(frames: Sequence[Listed], places: Mapping[str, Record]) -> Iterator[Listed]:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,14 +28,12 @@ from framecache.tree.json_object import (
     text_of,
 )
 from framecache.tree.layout import JSON, OWN_JSON, Layout, file_name, name_of, summaries_of_study
-from framecache.tree.log import Log, Names, StudyLog
+from framecache.tree.log import MOST_ATTEMPTS, Log, Names, StudyLog, list_is_behind
 from framecache.tree.objects import Objects
 from framecache.tree.placing import Placing, marks, placing
 from framecache.tree.publication import Publication
 from framecache.tree.record import Record
 from framecache.tree.view import Shown, View, view
-
-_MOST_ATTEMPTS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +72,7 @@ class Derivation:
         Raises Unsettled if other writers go on changing its log.
         """
         with placing(self.objects, study) as mark:
-            for _ in range(_MOST_ATTEMPTS):
+            for _ in range(MOST_ATTEMPTS):
                 basis = self._basis(study)
                 try:
                     if anew or not self._is_current(basis):
@@ -86,11 +85,21 @@ class Derivation:
 
     def view(self, study: str) -> View:
         """What is shown of a study, and its conflicts."""
-        while True:
-            try:
-                return view(study, self._logs(self._basis(study)))
-            except Missing:
-                continue
+        for _ in range(MOST_ATTEMPTS):
+            with suppress(Missing):
+                return self._view(study, self._logs(self._basis(study)))
+        raise list_is_behind(study)
+
+    def _view(self, study: str, logs: Sequence[StudyLog]) -> View:
+        return view(study, logs, {mark for log in logs for mark in self._doubted(log)})
+
+    def _doubted(self, log: StudyLog) -> Iterator[str]:
+        """The marks of instances that may not be what they were: of all, if a change cannot be read, and of those with
+        several versions in a series of which an entry cannot be read. The latest may be in there."""
+        if log.has_damaged_change:
+            yield from (layout.contested(record.path) for record in log.records)
+        for series in log.damaged_series:
+            yield from (listed.key for listed in self.objects.listed(f"contested/{log.study}/{series}"))
 
     def _basis(self, study: str) -> Basis:
         names = {study: self.log.names(study)}
@@ -137,7 +146,8 @@ class Derivation:
 
     def _write(self, basis: Basis, mark: Placing, *, anew: bool) -> None:
         study, logs = basis.study, self._logs(basis)
-        found = view(study, logs)
+        basis = Basis(study, {log.study: log.names_as_read for log in logs})
+        found = self._view(study, logs)
         present = [listed.name for listed in self.objects.listed(summaries_of_study(study))]
         known: dict[str, Any] = {}
         for name in () if anew else present:

@@ -58,6 +58,10 @@ class Forms:
                 self.objects.replace_with_stream(key, iter(lambda: file.read(CHUNK), b""))
         return True
 
+    def has(self, record: Record, transfer_syntax_uid: str) -> bool:
+        """Whether there are frames in this form, whole or not."""
+        return self.objects.head(layout.form(record.origin.sha256, transfer_syntax_uid)) is not None
+
     def read(self, record: Record, transfer_syntax_uid: str, numbers: Sequence[int]) -> list[memoryview]:
         """Frames in this form. Raises NotFound if there are none, Damaged if one is not what was written."""
         record.check_frames(numbers)

@@ -15,6 +15,7 @@ from framecache.tree.frame_writer import ROW
 from framecache.tree.objects import Objects
 from framecache.tree.publication import frame_within
 from framecache.tree.record import Record
+from framecache.tree.source import LARGEST_INFLATED
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,8 @@ class FrameReader:
         try:
             rows = self.objects.read_ranges(layout.version(sha256, "table"), starts, [size] * len(starts))
             places = [ROW.unpack(row) for row in rows]
+            if any(offset + length > _most_bytes(record) for offset, length, *_ in places):
+                raise Damaged(f"the table of the frames of {record.path} says what cannot be")
             offsets, lengths = [place[0] for place in places], [place[1] for place in places]
             frames = self.objects.read_ranges(layout.version(sha256, "all"), offsets, lengths)
         except Missing as error:
@@ -74,3 +77,9 @@ class FrameReader:
             if len(frame) != length or xxhash.xxh3_64_intdigest(frame) != checksum:
                 raise Damaged(f"a frame of {record.path} is not the one that was stored")
         return frames
+
+
+def _most_bytes(record: Record) -> int:
+    """Of all frames: those of the source, unless it is deflated; frames of single bits may each begin a byte more. No
+    memory is asked for what a damaged table has beyond."""
+    return max(record.origin.size + record.number_of_frames, LARGEST_INFLATED)

@@ -69,7 +69,7 @@ class FrameWriter:
         places = [instance.place(index) for index in range(instance.number_of_frames)]
         is_at_place = is_first and all(place.length < LARGE for place in places)
         if not is_at_place:
-            self._contest(instance.path)
+            self.contest(instance.path)
         put = self._put_at_place if is_at_place else self._put
         return Written(
             tuple(put(instance, number, place) for number, place in enumerate(places, 1)), is_at_place=is_at_place
@@ -132,7 +132,7 @@ class FrameWriter:
 
         def put(body: memoryview, headers: Headers) -> None:
             if not self._keep(key, body, headers):
-                self._contest(instance.path)
+                self.contest(instance.path)
                 self._mend(layout.version(instance.origin.sha256, number), body, headers)
 
         return self._submit(instance, place, put)
@@ -181,8 +181,9 @@ class FrameWriter:
         if not self._keep(key, body, headers):
             self._objects.replace(key, body, headers)
 
-    def _contest(self, path: InstancePath) -> None:
-        """Anew, though it is there: a collection takes old marks away, where it finds the right frames."""
+    def contest(self, path: InstancePath) -> None:
+        """Note that several versions were written. Anew, though it is noted: a collection takes old marks away, where
+        it finds the right frames."""
         self._objects.replace(layout.contested(path), b"")
 
     def _stream(self, instance: StoredInstance, number: int, place: FramePlace) -> StoredFrame:

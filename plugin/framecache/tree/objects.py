@@ -19,6 +19,7 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 from obstore.store import LocalStore, MemoryStore, ObjectStore, from_url
 
+from framecache.errors import without_secrets
 from framecache.tree.errors import ArchiveError, Damaged, Missing, Replaced, Unreachable
 from framecache.tree.folder import Unfit, create_file
 from framecache.tree.headers import Headers
@@ -133,6 +134,8 @@ class Objects:
             if type(error).__name__ != "PanicException":  # no Exception, and in no module that can be imported
                 raise
             raise Damaged(f"{key} is cut off") from None
+        if [len(content) for content in found] != list(lengths):
+            raise Damaged(f"{key} is cut off")
         return [memoryview(content) for content in found]
 
     def _has(self, key: str, size: int) -> bool:
@@ -205,6 +208,8 @@ def open_objects(url: str, options: Mapping[str, Any] | None = None) -> Objects:
     if scheme == "memory":
         return Objects(MemoryStore())
     if scheme == "file":
+        if urlsplit(url).netloc not in ("", "localhost"):  # file://srv/archive would be the folder /archive
+            raise ArchiveError("this is no URL of a folder: it has three slashes, as file:///srv/archive")
         folder = Path(unquote(urlsplit(url).path))
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return Objects(LocalStore(folder, automatic_cleanup=True), folder)
@@ -225,8 +230,8 @@ def _errors(key: str) -> Iterator[None]:
 
 
 def _first_line(error: Exception) -> str:
-    """obstore adds its own source to its messages."""
-    return str(error).partition("\n")[0]
+    """obstore adds its own source to its messages, and the URL of the request, which may have an access token."""
+    return without_secrets(str(error).partition("\n")[0])
 
 
 def _sync(folder: Path) -> None:

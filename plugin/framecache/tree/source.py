@@ -37,7 +37,7 @@ _READ = 1 << 20
 _HASHED = 4 << 20  # bytes at once: between two pieces, the thread waits for the others
 _USUAL_HEADER = 1 << 15
 _SHORT = 512  # characters of an element
-_LARGEST_INFLATED = 256 << 20
+LARGEST_INFLATED = 256 << 20
 _LARGEST_WITHOUT_PIXELS = 256 << 20
 BULK_DATA_FROM = 16 << 10  # bytes: larger binary values leave the metadata
 _PIXEL_DATA = "7FE00010"
@@ -235,7 +235,7 @@ def opened(source: Source) -> StoredInstance:
             in_memory = MemoryReader(whole)
         transfer_syntax_uid = read_transfer_syntax_uid(in_memory)
         checksum = resources.enter_context(closing(Checksum(reader, whole)))
-        buffers = SharedBuffers(_LARGEST_INFLATED)
+        buffers = SharedBuffers(LARGEST_INFLATED)
         content = resources.enter_context(readable(in_memory, transfer_syntax_uid, buffers, source.name))
         instance = StoredInstance(content, source, checksum, transfer_syntax_uid)
         instance.resources = resources.pop_all()

@@ -7,11 +7,11 @@ with Tree.open("s3://bucket/archive") as tree:
 
 from __future__ import annotations
 
-import gzip
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Self
@@ -28,7 +28,7 @@ from framecache.tree.forms import FormMaker, Forms
 from framecache.tree.frame_reader import FrameReader
 from framecache.tree.frame_writer import FrameWriter
 from framecache.tree.headers import Headers
-from framecache.tree.json_object import canonical
+from framecache.tree.json_object import canonical, decompressed
 from framecache.tree.layout import FORMAT_KEY, Layout, file_name
 from framecache.tree.log import Log
 from framecache.tree.objects import Objects, open_objects
@@ -44,6 +44,7 @@ _THREADS_ON_FOLDER, _THREADS_ON_BUCKET = 8, 16
 _BULK_DATA = re.compile(r"[0-9a-f]{64}(\.[0-9a-z]{1,8})?")
 GRACE = timedelta(days=1)
 _FORMAT = {"format": layout.FORMAT, "version": layout.FORMAT_VERSION}
+_JSON = Headers("application/json")
 
 
 class Tree(Closing):
@@ -65,19 +66,22 @@ class Tree(Closing):
         self._reader, self._frames = FrameReader(objects, self._pool), FrameWriter(objects, self._pool)
 
     @classmethod
-    def open(cls, url: str, *, options: Mapping[str, Any] | None = None, threads: int | None = None) -> Self:
+    def open(
+        cls, url: str, *, options: Mapping[str, Any] | None = None, threads: int | None = None, writes: bool = False
+    ) -> Self:
         """The archive at `file:///…`, `s3://bucket/prefix`, `gs://…`, `az://…` or `memory://`, empty if it is new.
 
-        Raises ArchiveError if the URL cannot be used, or if what is there has another format or version.
+        Who `writes` mends an `archive.json` that is cut off, as a loss of power may leave it. Raises ArchiveError if
+        the URL cannot be used, or if what is there has another format or version, or is cut off.
         """
-        return cls.of_objects(open_objects(url, options), threads=threads)
+        return cls.of_objects(open_objects(url, options), threads=threads, writes=writes)
 
     @classmethod
-    def of_objects(cls, objects: Objects, *, threads: int | None = None) -> Self:
+    def of_objects(cls, objects: Objects, *, threads: int | None = None, writes: bool = False) -> Self:
         """The archive that consists of these objects. Raises ArchiveError as `open`."""
         tree = cls(objects, threads)
         try:
-            tree._check_format()
+            tree._check_format(writes=writes)
         except BaseException:
             tree.close()
             raise
@@ -124,7 +128,8 @@ class Tree(Closing):
 
     def delete(self, study: str, series: str = "", instance: str = "", *, reason: str) -> int:
         """Delete what is shown under these UIDs; how many instances. Raises NotFound if there are none."""
-        found = [shown for shown in self._view(study) if _is_below(shown.path, series, instance)]
+        view = self.derivation.view(file_name(study))
+        found = [shown for shown in (*view.shown, *view.doubtful) if _is_below(shown.path, series, instance)]
         if not found:
             self._catch_up(file_name(study))
             raise NotFound("the archive has no such instances")
@@ -225,6 +230,10 @@ class Tree(Closing):
 
     # Reading
 
+    def is_there(self) -> bool:
+        """Whether anybody has begun to write it."""
+        return self.objects.head(FORMAT_KEY) is not None
+
     def studies(self) -> list[dict[str, Any]]:
         """What QIDO-RS answers of each study."""
         return [attributes for _, attributes in sorted(self.index.studies().items())]
@@ -242,17 +251,23 @@ class Tree(Closing):
         return self._derived(self.layout.series_metadata(file_name(study), file_name(series)))
 
     def shown(self, path: InstancePath) -> Shown:
-        """The instance that is shown under these UIDs, by what the log says now."""
+        """The instance that is shown under these UIDs, by what the log says now.
+
+        Raises Damaged if it may have been replaced, corrected or deleted since, by an entry that cannot be read.
+        """
         study = file_name(path.study_instance_uid)
         log = self.log.read_now(study, file_name(path.series_instance_uid))
-        if not log.corrections and not log.origins:
+        if not log.damaged and not log.corrections and not log.origins:
             known = standings(log.records, log.deletions).get((path.series_instance_uid, path.sop_instance_uid))
             if known and known.live and known.live.path == path:
                 return Shown(known.live, path, {})
             raise NotFound("the archive has no such instance")
-        for shown in self._view(path.study_instance_uid):
+        view = self.derivation.view(study)
+        for shown in view.shown:
             if shown.path == path:
                 return shown
+        if any(shown.path == path for shown in view.doubtful):
+            raise Damaged(f"an entry of the log cannot be read, which may have replaced, corrected or deleted {path}")
         raise NotFound("the archive has no such instance")
 
     def record(self, path: InstancePath) -> Record:
@@ -306,6 +321,10 @@ class Tree(Closing):
         """Frames in another form than the stored one. Raises NotFound if the archive has none in it, Damaged."""
         return self._forms.read(record, transfer_syntax_uid, numbers)
 
+    def has_form(self, record: Record, transfer_syntax_uid: str) -> bool:
+        """Whether there are frames in this other form, whole or not."""
+        return self._forms.has(record, transfer_syntax_uid)
+
     def frame_lengths(self, record: Record) -> list[int]:
         """The bytes of each frame. Raises Damaged."""
         return self._reader.lengths(record)
@@ -332,15 +351,12 @@ class Tree(Closing):
         """Those in force, by digest, the winning ones last."""
         return self.log.read_now(file_name(study)).corrections
 
-    def _view(self, study: str) -> tuple[Shown, ...]:
-        return self.derivation.view(file_name(study)).shown
-
     def _derived(self, key: str) -> list[dict[str, Any]]:
         try:
-            found: list[dict[str, Any]] = json.loads(gzip.decompress(self.objects.read(key)))
+            found: list[dict[str, Any]] = decompressed(self.objects.read(key))
         except Missing:
             raise NotFound("the archive shows nothing there") from None
-        except (OSError, EOFError, ValueError) as error:
+        except Damaged as error:
             raise Damaged(f"{key} cannot be read: derive it anew") from error
         return found
 
@@ -358,23 +374,35 @@ class Tree(Closing):
 
     def _write_change(self, change: Change, study: str) -> None:
         key, content = changes.encode(change, study)
-        self.objects.create(key, content, layout.OWN_JSON)
+        self.log.write(key, content)
         self.objects.settle()
 
     def _keep_format(self) -> None:
         if not self._has_format:
-            self.objects.create(FORMAT_KEY, canonical(_FORMAT), Headers("application/json"))
+            self.objects.create(FORMAT_KEY, canonical(_FORMAT), _JSON)
             self._has_format = True
 
-    def _check_format(self) -> None:
+    def _check_format(self, *, writes: bool) -> None:
         try:
-            self._has_format = json.loads(self.objects.read(FORMAT_KEY)) == _FORMAT
+            content = self.objects.read(FORMAT_KEY)
         except Missing:
             return
-        except ValueError:
-            self._has_format = False
+        whole = canonical(_FORMAT)
+        if _is_cut_off(content, whole):
+            if not writes:
+                raise ArchiveError("archive.json is cut off, as by a loss of power: who adds to the archive mends it")
+            self.objects.replace(FORMAT_KEY, whole, _JSON)
+            content = whole
+        with suppress(ValueError):
+            self._has_format = json.loads(content) == _FORMAT
         if not self._has_format:
             raise ArchiveError("this is no archive, or one of another version of its format")
+
+
+def _is_cut_off(content: bytes, whole: bytes) -> bool:
+    """Whether only a beginning of it was written; the rest may be zeros."""
+    written = content.rstrip(b"\0")
+    return written != whole and whole.startswith(written)
 
 
 def _is_below(path: InstancePath, series: str, instance: str) -> bool:

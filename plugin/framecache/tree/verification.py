@@ -16,16 +16,19 @@ from framecache.tree.forms import Forms
 from framecache.tree.frame_reader import FrameReader
 from framecache.tree.frame_writer import FrameWriter
 from framecache.tree.json_object import decompressed
-from framecache.tree.layout import Layout
+from framecache.tree.layout import Layout, changes_of_study
 from framecache.tree.log import Log, StudyLog
 from framecache.tree.objects import Objects
 from framecache.tree.placing import placing
 from framecache.tree.publication import bulk_data_names
 from framecache.tree.record import Record
 from framecache.tree.source import Source, opened
-from framecache.tree.view import standings
+from framecache.tree.view import View, standings
 
 _FRAMES_AT_ONCE = 16
+_DAMAGED = "the entry cannot be read, or is not what it is named by: add the files of its series again"
+_DAMAGED_CHANGE = "the deletion or correction cannot be read, so nothing of the study is shown: make it again"
+_DOUBTFUL = "it is not shown, as its latest version may be in an entry that cannot be read: add its file again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +63,12 @@ class Verification:
 
         What is missing or damaged is written anew from its source, if `find_source` finds it.
         """
-        log = self.log.read_now(study)
-        for key in log.damaged:
-            yield Finding("entry", key, "the entry cannot be read, or is not what it is named by")
+        log, view = self.log.read_now(study), self.derivation.view(study)
+        yield from _unreadable(log, view)
+        doubtful = {one.record.path for one in view.doubtful}
         for record in _live(log):
-            yield from self._verify(record, find_source)
+            if record.path not in doubtful:
+                yield from self._verify(record, find_source)
         yield from self._verify_places(study)
         derived = [*self.objects.listed(f"studies/{study}"), *self.objects.listed(layout.summaries_of_study(study))]
         derived += [one for one in [self.objects.head(Layout(self.objects.is_folder).study(study))] if one]
@@ -151,6 +155,14 @@ class Verification:
                     self.derivation.derive(study)
                 is_repaired = publication.is_published(shown)
                 yield Finding("place", layout.frames_prefix(shown.path), "other frames were there", is_repaired)
+
+
+def _unreadable(log: StudyLog, view: View) -> Iterator[Finding]:
+    """Entries and changes, and instances that are not shown because of an entry; because of a change, all are not."""
+    for key in log.damaged:
+        yield Finding("entry", key, _DAMAGED_CHANGE if key.startswith(f"{changes_of_study(log.study)}/") else _DAMAGED)
+    for shown in () if log.has_damaged_change else view.doubtful:
+        yield Finding("entry", layout.frames_prefix(shown.path), _DOUBTFUL)
 
 
 def _is_derived(key: str) -> bool:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, product
 
 from framecache.dicom.identity import InstancePath
 from framecache.tree.changes import Correction, Deletion
 from framecache.tree.json_object import text_of
-from framecache.tree.layout import file_name, pixel_data_uri
+from framecache.tree.layout import contested, file_name, pixel_data_uri
 from framecache.tree.log import StudyLog
 from framecache.tree.record import Element, Record
 
@@ -90,19 +90,27 @@ class Conflict:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A study as it is shown; `empty` are places where frames may lie that are not shown any more."""
+    """A study as it is shown; `empty` are places where frames may lie that are not shown any more.
+
+    `doubtful` is what is not shown, as an entry that cannot be read may have replaced, corrected or deleted it.
+    """
 
     study: str
     shown: tuple[Shown, ...]
     empty: tuple[InstancePath, ...]
     conflicts: tuple[Conflict, ...]
+    doubtful: tuple[Shown, ...] = ()
 
 
-def view(study: str, logs: Sequence[StudyLog]) -> View:
-    """Of the study of that file name, by its own log and those of the studies that may have moved instances to it."""
+def view(study: str, logs: Sequence[StudyLog], doubted: Container[str] = frozenset()) -> View:
+    """Of the study of that file name, by its own log and those of the studies that may have moved instances to it.
+
+    `doubted` are the marks (`layout.contested`) of instances that damaged entries and changes may be about.
+    """
     found: dict[InstancePath, Shown] = {}
     conflicts: list[Conflict] = [conflict for log in logs for conflict in _conflicts(log.corrections)]
     own: dict[InstancePath, bool] = {}
+    doubtful: list[Shown] = []
     for log in logs:
         for standing in standings(log.records, log.deletions).values():
             if standing.latest and log.study == study:
@@ -110,14 +118,19 @@ def view(study: str, logs: Sequence[StudyLog]) -> View:
             if standing.live is None:
                 continue
             shown = _shown(standing.live, log.corrections.values())
-            if file_name(shown.path.study_instance_uid) == study:
-                first = found.setdefault(shown.path, shown)
-                if first is not shown:
-                    conflicts.append(Conflict(str(first.record.path), str(shown.record.path), "place"))
+            if file_name(shown.path.study_instance_uid) != study:
+                continue
+            if contested(standing.live.path) in doubted:
+                doubtful.append(shown)
+                continue
+            first = found.setdefault(shown.path, shown)
+            if first is not shown:
+                conflicts.append(Conflict(str(first.record.path), str(shown.record.path), "place"))
     empty = {path for path, is_live in own.items() if not is_live}
     empty |= {path for log in logs for path in _places(log, study) if path not in own}
+    empty -= {*found, *(shown.path for shown in doubtful)}
     in_order = sorted(found.values(), key=lambda shown: shown.path.sop_instance_uid)
-    return View(study, tuple(in_order), tuple(sorted(empty - set(found), key=str)), tuple(conflicts))
+    return View(study, tuple(in_order), tuple(sorted(empty, key=str)), tuple(conflicts), tuple(doubtful))
 
 
 def _places(log: StudyLog, study: str) -> Iterator[InstancePath]:

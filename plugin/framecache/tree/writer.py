@@ -15,7 +15,7 @@ from framecache.tree import layout
 from framecache.tree.entry import Entry
 from framecache.tree.errors import ArchiveError
 from framecache.tree.frame_writer import FrameWriter, Written
-from framecache.tree.layout import OWN_JSON, file_name
+from framecache.tree.layout import file_name
 from framecache.tree.log import Log
 from framecache.tree.objects import Objects
 from framecache.tree.record import Record
@@ -184,8 +184,10 @@ class Writer:
             self.objects.settle()
         for series in self._series.values():
             if series.waiting:
-                self._write_entry([one.record for one in series.waiting])
+                self.log.write(*Entry.of([one.record for one in series.waiting]).encode())
                 series.waiting.clear()
+        if waiting:
+            self.objects.settle()  # a loss of power may leave an entry empty: nobody has been told of it then
         if len(self._series) > _SERIES_IN_MEMORY:
             self._series.clear()
         self._records = self._bytes = 0
@@ -207,11 +209,6 @@ class Writer:
         except Exception as error:  # noqa: BLE001 - it is gone, or was replaced: the others are written
             return Skipped(one.outcome.source, reason(error), error)
         return one.outcome
-
-    def _write_entry(self, records: Sequence[Record]) -> None:
-        key, content = Entry.of(records).encode()
-        if not self.objects.create(key, content, OWN_JSON) and self.objects.read(key) != content:
-            self.objects.replace(key, content, OWN_JSON)  # what was there is damaged: its name says so
 
     def _add(self, source: Source, instance: StoredInstance) -> Outcome:
         self._open.append(instance)
@@ -238,6 +235,8 @@ class Writer:
             self.frames.write_together(instance)
         elif number:
             written = self.frames.write(instance, is_first=version == 1)
+        if version > 1 and (together or not number):
+            self.frames.contest(instance.path)  # frames of the version before may lie there
         video = instance.video
         if video is not None:
             self.frames.write_video(instance, video)

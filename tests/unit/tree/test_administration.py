@@ -9,19 +9,19 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from framecache.dicom.identity import InstancePath
 from framecache.errors import NotFound
-from framecache.tree import layout
+from framecache.tree import joined_gzip, layout
 from framecache.tree.changes import Correction
 from framecache.tree.collection import Collection
 from framecache.tree.errors import Damaged, Unreachable
 from framecache.tree.layout import file_name
-from framecache.tree.objects import Listed
+from framecache.tree.objects import Listed, Objects
 from framecache.tree.record import Record
 from framecache.tree.source import Source
 from framecache.tree.tree import Tree
 
 from tests.unit.dicom_files import INSTANCE, SERIES, STUDY, encapsulated
 from tests.unit.fakes import eventually
-from tests.unit.tree.places import FRAME, PATH, add, contents, file, instance, kept_frames
+from tests.unit.tree.places import FRAME, PATH, add, contents, file, instance, kept_frames, sent
 
 NOW = timedelta(0)
 FRAMES = f"studies/{STUDY}/series/{SERIES}/instances/{INSTANCE}/frames"
@@ -212,3 +212,140 @@ def test_a_change_that_was_broken_off_is_shown_when_it_is_made_once_more(
     with pytest.raises(NotFound):
         change()
     assert tree.studies() == (before if act == "retract" else [])
+
+
+def spoil_latest_entry(tree: Tree, value: int) -> str:
+    """Replace the first version, without any collection, and damage the entry of the second; its key."""
+    before = {listed.key for listed in tree.objects.listed(f"log/{STUDY}")}
+    add(tree, file(value))
+    [entry] = {listed.key for listed in tree.objects.listed(f"log/{STUDY}")} - before
+    cut_off(tree, entry)
+    return entry
+
+
+@pytest.mark.parametrize("act", ["verify", "index", "add", "gc"])
+def test_what_may_have_a_later_version_that_cannot_be_read_is_not_shown_until_it_can(tree: Tree, act: str) -> None:
+    add(tree, file(1), file(10, instance(2)))
+    entry = spoil_latest_entry(tree, 100)
+    with Tree(tree.objects) as newest:
+        findings = [finding.key for finding in newest.verify()]
+        assert findings == [entry, FRAMES]
+        if act == "index":
+            newest.derive(anew=True)
+        elif act == "add":
+            add(newest, file(20, instance(3)))
+        elif act == "gc":
+            newest.gc(NOW)
+
+        with pytest.raises(Damaged):
+            newest.frame(PATH, 1)
+        assert newest.frame(instance(2), 1)[0] == 10
+        listed = {value["Value"][0] for value in (one["00080018"] for one in newest.series_metadata(STUDY, SERIES))}
+        assert (INSTANCE in listed) == (act in ("verify", "gc"))  # lists of before are those of the latest version
+        assert bytes([100]) * FRAME in newest.objects.read(layout.frame(PATH, 1))
+
+        assert add(newest, file(100)) == ["replaced"]
+        assert newest.frame(PATH, 1)[0] == 100
+        assert len(newest.instances(STUDY, SERIES)) == (3 if act == "add" else 2)
+        assert list(newest.verify()) == []
+
+
+def test_a_mark_of_several_versions_stays_as_long_as_the_log_has_them(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(tree, file(1))
+    add(tree, file(100))
+    time.sleep(0.02)
+    moment = datetime.now(UTC)
+    add(tree, file(10, instance(2)))  # its entry is too young for the three to be merged
+    with monkeypatch.context() as patch:
+        patch.setattr(Collection, "_is_old", lambda _, listed: listed.modified < moment)
+        tree.gc()
+    assert tree.objects.head(layout.contested(PATH)) is not None
+    tree.gc(NOW)
+    assert tree.objects.head(layout.contested(PATH)) is None
+
+
+@pytest.mark.parametrize("spoil", [cut_off, empty])
+def test_what_is_made_while_an_entry_cannot_be_read_is_made_anew_when_it_can(
+    tree: Tree, spoil: Callable[[Tree, str], None]
+) -> None:
+    add(tree, file(1))
+    [entry] = tree.objects.listed(f"log/{STUDY}")
+    content = tree.objects.read(entry.key)
+    spoil(tree, entry.key)
+    with Tree(tree.objects) as other:
+        add(other, file(10, instance(2)))
+        assert len(other.instances(STUDY, SERIES)) == 1
+    tree.objects.replace(entry.key, content)
+    with Tree(tree.objects) as newest:
+        newest.derive(STUDY)
+        assert len(newest.instances(STUDY, SERIES)) == 2
+
+
+def test_an_entry_of_which_a_loss_of_power_left_the_name_alone_says_nothing_and_goes(tree: Tree) -> None:
+    add(tree, file(1))
+    entry = spoil_latest_entry(tree, 100)
+    empty(tree, entry)
+    with Tree(tree.objects) as newest:
+        assert newest.frame(PATH, 1)[0] == 1
+        assert add(newest, file(100), file(10, instance(2))) == ["replaced", "added"]
+        assert newest.frame(PATH, 1)[0] == 100
+        newest.gc(NOW)
+        assert newest.objects.head(entry) is None
+        assert len(newest.instances(STUDY, SERIES)) == 2
+        assert list(newest.verify()) == []
+
+
+def test_nothing_of_a_study_is_shown_while_a_deletion_cannot_be_read_and_it_is_made_again(tree: Tree) -> None:
+    add(tree, file(1), file(10, instance(2)))
+    tree.delete(STUDY, SERIES, INSTANCE, reason="of another patient")
+    [deletion] = tree.objects.listed(f"log/{STUDY}/changes")
+    cut_off(tree, deletion.key)
+    with Tree(tree.objects) as newest:
+        assert [finding.key for finding in newest.verify()] == [deletion.key]
+        newest.derive(anew=True)
+        assert newest.studies() == []
+        for path in (PATH, instance(2)):
+            with pytest.raises(Damaged):
+                newest.frame(path, 1)
+        assert newest.delete(STUDY, SERIES, INSTANCE, reason="of another patient") == 1
+
+        assert newest.frame(instance(2), 1)[0] == 10
+        with pytest.raises(NotFound):
+            newest.frame(PATH, 1)
+        assert len(newest.instances(STUDY, SERIES)) == 1
+        assert list(newest.verify()) == []
+
+
+def test_what_is_deleted_while_its_latest_version_cannot_be_read_is_gone(tree: Tree) -> None:
+    add(tree, file(1))
+    spoil_latest_entry(tree, 100)
+    with Tree(tree.objects) as newest:
+        assert newest.delete(STUDY, reason="of another patient") == 1
+        assert not [key for key in kept_frames(newest) if key.startswith("studies/")]
+        with pytest.raises(NotFound):
+            newest.frame(PATH, 1)
+
+
+def test_a_damaged_list_of_studies_holds_up_no_addition(tree: Tree) -> None:
+    add(tree, file(1), file(2, InstancePath("1.9", "1.9.1", "1.9.1.1")))
+    content = tree.objects.read(tree.layout.studies)
+    for block in joined_gzip.split(content).values():
+        content = content.replace(block.content, b"\xff" * len(block.content))
+    tree.objects.replace(tree.layout.studies, content)
+    add(tree, file(3, InstancePath("1.8", "1.8.1", "1.8.1.1")))
+    assert len(sent(tree, "studies")) == 3
+
+
+def test_a_store_that_lists_what_it_has_not_makes_nobody_ask_for_ever(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(tree, file(1))
+    [entry] = tree.objects.listed(f"log/{STUDY}")
+    tree.objects.delete([entry.key])
+    monkeypatch.setattr(Objects, "listed", lambda _, prefix: [entry] if prefix.startswith("log") else [])
+    with Tree(tree.objects) as reader:
+        for read in (lambda: reader.frame(PATH, 1), lambda: reader.derivation.view(STUDY)):
+            with pytest.raises(Unreachable):
+                read()

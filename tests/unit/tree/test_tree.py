@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
 
+import obstore
 import pytest
 from framecache.dicom.frame_table import FramePlace
 from framecache.dicom.identity import InstancePath
@@ -315,3 +319,60 @@ def test_what_is_written_comes_before_what_could_not_be_read_at_last(
 
     monkeypatch.setattr(StoredInstance, "read_into", read_or_fail)
     assert add(tree, file(), file(5, second())) == ["added", "skipped"]
+
+
+@pytest.mark.parametrize("written", [b"", b'{"format":"framecache-arch', b'{"format":"framecache-archive"' + bytes(16)])
+def test_who_writes_mends_what_a_loss_of_power_left_of_the_format(place: Place, written: bytes) -> None:
+    if place.url.startswith("memory"):
+        pytest.skip("it is opened by its URL")
+    with place.open() as tree:
+        add(tree, file())
+        tree.objects.replace("archive.json", written)
+    with pytest.raises(ArchiveError, match=r"archive\.json is cut off"):
+        place.open()
+    with Tree.open(place.url, writes=True) as tree:
+        assert add(tree, file()) == ["unchanged"]
+    with place.open() as tree:
+        assert tree.frame(PATH, 2)[0] == 1
+
+
+def test_a_folder_s_url_has_three_slashes(tmp_path: Path) -> None:
+    with pytest.raises(ArchiveError, match="three slashes"):
+        Tree.open(f"file:/{tmp_path}")
+
+
+@pytest.mark.parametrize("together_from", [3, 9])
+def test_no_frames_stay_of_what_was_replaced_by_an_instance_without_own_places(tree: Tree, together_from: int) -> None:
+    add(tree, file())
+    frames = f"{SERIES_RESOURCE}/instances/{INSTANCE}/frames"
+    assert tree.objects.listed(frames)
+    document = Source.content(encoded(image(EncapsulatedDocument=b"%PDF")))
+    assert add(tree, file(100) if together_from == 3 else document, together_from=together_from) == ["replaced"]
+
+    assert not tree.objects.listed(frames)
+    assert tree.record(PATH).version == 2
+    tree.gc(timedelta())
+    assert not tree.objects.listed("contested")
+
+
+def test_a_table_that_names_more_than_there_can_be_asks_for_no_memory(tree: Tree) -> None:
+    add(tree, file(), together_from=3)
+    key = f"versions/{tree.record(PATH).origin.sha256}/table"
+    tree.objects.replace(key, tree.objects.read(key)[:-24] + (1 << 62).to_bytes(8, "little") + bytes(16))
+    assert tree.frame(PATH, 1)[0] == 0
+    with pytest.raises(Damaged):
+        tree.frame(PATH, 3)
+
+
+def test_a_store_that_answers_with_less_than_it_is_asked_for_is_not_believed(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(tree, file(), together_from=3)
+    get_ranges = obstore.get_ranges
+
+    def get_less(*arguments: Any, **named: Any) -> Any:
+        return [bytes(content)[:-1] for content in get_ranges(*arguments, **named)]
+
+    monkeypatch.setattr(obstore, "get_ranges", get_less)
+    with pytest.raises(Damaged):
+        tree.frame(PATH, 1)
