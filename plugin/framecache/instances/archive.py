@@ -194,7 +194,7 @@ class Archive:
             answer = self._desk.call(question, self._patience)
         except (NotFound, Stopping):
             raise
-        except Exception as error:  # noqa: BLE001 - whatever is wrong there, Orthanc has the file
+        except Exception as error:
             self.failed(error)
             logger.warning("the archive cannot be read: %s", reason(error))
             raise OutOfReach(reason(error)) from error
