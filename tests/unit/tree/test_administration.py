@@ -255,8 +255,9 @@ def test_a_mark_of_several_versions_stays_as_long_as_the_log_has_them(
 ) -> None:
     add(tree, file(1))
     add(tree, file(100))
-    time.sleep(0.02)
+    time.sleep(0.02)  # the times of files may be some milliseconds behind the clock
     moment = datetime.now(UTC)
+    time.sleep(0.02)
     add(tree, file(10, instance(2)))  # its entry is too young for the three to be merged
     with monkeypatch.context() as patch:
         patch.setattr(Collection, "_is_old", lambda _, listed: listed.modified < moment)
