@@ -6,6 +6,7 @@ import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from itertools import product
 from urllib.parse import urlsplit
 
 import pytest
@@ -18,6 +19,8 @@ from tests.conformance.stored import BY_NAME, EXPLICIT, Stored, grey
 from tests.integration.archive import Archive, Endings, running, wait_until
 
 NATIVE, JPEG_LS = BY_NAME["Explicit, 12 bits in 16"], BY_NAME["JPEG-LS, 16 bits"]
+# What else a slide's tiles are encoded in.
+TILES = [BY_NAME[name] for name in ("JPEG Baseline, YBR_FULL_422", "JPEG 2000, YBR_RCT", "HTJ2K, RPCL")]
 OCTETS, HTJ2K = related("application/octet-stream"), related("image/jphc")
 RESOURCES = ("frames/2", "frames/1,2", "frames", "frames/2/rendered", "rendered", "thumbnail", "frames/2/thumbnail")
 # 2 MB a frame; asked for again and again they fill any memory.
@@ -28,17 +31,17 @@ SETTINGS = {"MaximumMemoryMB": 64, "MaximumAnswerMB": 1, "CacheControl": "privat
 
 def check_validators(client: Client) -> None:
     """RFC 9110 sections 8.8.3, 13.1.2 and 15.4.5."""
-    for resource in RESOURCES:
-        path = f"{NATIVE.path}/{resource}"
+    for stored, resource in (*product([NATIVE], RESOURCES), *product(TILES, ["frames/2"])):
+        path, of = f"{stored.path}/{resource}", (stored.name, resource)
         first, again = client.get(path), client.get(path)
         tag = first.headers["etag"]
-        assert tag.startswith('"'), resource
-        assert (again.headers["etag"], again.body) == (tag, first.body), resource
+        assert tag.startswith('"'), of
+        assert (again.headers["etag"], again.body) == (tag, first.body), of
         assert first.headers["vary"] == "Accept"
         assert first.headers["cache-control"] == "private, no-cache"
         for known in (tag, f'"x", {tag}', f"W/{tag}", "*"):
             reply = client.get(path, {"If-None-Match": known})
-            assert (reply.status, reply.body, reply.headers["etag"]) == (304, b"", tag), resource
+            assert (reply.status, reply.body, reply.headers["etag"]) == (304, b"", tag), of
         assert client.get(path, {"If-None-Match": '"x"'}).status == 200
         assert client.get(path, {"If-None-Match": tag, "Accept": "image/gif"}).status == 406
 

@@ -51,11 +51,6 @@ class SendLimiter:
         self._waiting: deque[tuple[object, threading.Lock]] = deque()
         self._lock = threading.Lock()
 
-    @property
-    def waiting(self) -> int:
-        """Those whose turn has not come yet."""
-        return len(self._waiting)
-
     @contextmanager
     def turn(self) -> Iterator[None]:
         """Wait until it is this thread's turn, which lasts as long as the context."""

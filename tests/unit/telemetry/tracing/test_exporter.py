@@ -13,7 +13,6 @@ from framecache.telemetry.tracing.records import FinishedRecord, Journal, pack
 
 from tests.unit.fakes import FakeClock, FakeLog, eventually
 
-AT_ONCE = 30.0  # seconds on a busy machine; who waited for such a process would wait for minutes
 HELLO = """echo '{"error": null}'"""
 
 
@@ -145,20 +144,34 @@ def test_what_is_dropped_is_told(bench: Bench) -> None:
     assert "3 records were dropped" in bench.complaints[0]
 
 
+def ends_soon(folder: Path, seconds: Callable[[Path], float]) -> bool:
+    """Whether one of a few ends is soon: a busy machine holds some up, and an exporter that waits all of them."""
+    for number in range(5):
+        (folder / str(number)).mkdir()
+    return any(seconds(one) < 1.5 for one in folder.iterdir())
+
+
 def test_the_end_does_not_wait_for_a_process_that_hangs(tmp_path: Path, log: FakeLog) -> None:
-    bench = Bench(tmp_path, log, most=10_000)
-    bench.start(bench.note_pid, HELLO, "exec sleep 600")
-    assert eventually(lambda: bench.told == [None])
-    for name in range(10_000):  # more than a pipe holds
-        bench.journal.note(FinishedRecord(str(name) * 20))
+    def end(folder: Path) -> float:
+        bench = Bench(folder, log, most=10_000)
+        bench.start(bench.note_pid, HELLO, "exec sleep 600")
+        assert eventually(lambda: bench.told == [None])
+        for name in range(10_000):  # more than a pipe holds
+            bench.journal.note(FinishedRecord(str(name) * 20))
+        seconds = bench.stop()
+        assert eventually(lambda: not bench.process_runs())
+        return seconds
 
-    assert bench.stop() < AT_ONCE
-    assert eventually(lambda: not bench.process_runs())
+    assert ends_soon(tmp_path, end)
 
 
-def test_the_end_does_not_wait_for_a_process_that_says_nothing(bench: Bench) -> None:
-    bench.start(bench.note_pid, "exec sleep 600")
-    assert eventually(bench.process_runs)
+def test_the_end_does_not_wait_for_a_process_that_says_nothing(tmp_path: Path, log: FakeLog) -> None:
+    def end(folder: Path) -> float:
+        bench = Bench(folder, log)
+        bench.start(bench.note_pid, "exec sleep 600")
+        assert eventually(bench.process_runs)
+        seconds = bench.stop()
+        assert bench.told == []
+        return seconds
 
-    assert bench.stop() < AT_ONCE
-    assert bench.told == []
+    assert ends_soon(tmp_path, end)
