@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -14,6 +14,7 @@ from framecache.cluster.node_backfill import NodeBackfill
 from framecache.cluster.piece_queue import PieceQueue
 from framecache.cluster.shared_jobs import SharedJob
 from framecache.cluster.shared_work import SharedWork
+from framecache.cluster.wish import Wish
 from framecache.errors import Overloaded, reason
 from framecache.orthanc.studies import Studies
 from framecache.ports import Clock
@@ -58,7 +59,7 @@ class SharedBackfill:
         self._shared = SharedWork(self._database, self._queue, begins=begins, may_take=self._work.may_take)
         self._job: SharedJob | None = None
         self._others: list[SharedJob] = []
-        self._wishes = deque[tuple[Callable[[], None], threading.Event]]()
+        self._wishes = deque[Wish]()
         self._look_seconds, self.is_wanted = look_seconds, plan.starts
         self._clock, self._figures = clock, ClusterFigures()
         self._worker = Worker(
@@ -166,13 +167,14 @@ class SharedBackfill:
             return None
         return max(0, self._job.total - done) * (datetime.now(UTC) - self._job.began).total_seconds() / done
 
-    def _wish(self, wish: Callable[[], None]) -> None:
+    def _wish(self, act: Callable[[], None]) -> None:
         if len(self._wishes) >= _MOST_WISHES:
             raise Overloaded(_NO_ANSWER)
-        is_granted = threading.Event()  # of this wish: a turn that is at work already does not see it
-        self._wishes.append((wish, is_granted))
+        wish = Wish(act)  # a turn that is at work already does not see it
+        self._wishes.append(wish)
         self._worker.wake()
-        if not is_granted.wait(_PATIENCE):
+        if not wish.wait(_PATIENCE):
+            self._forget(wish)
             raise Overloaded(_NO_ANSWER)
 
     def _turn(self) -> float:
@@ -182,18 +184,20 @@ class SharedBackfill:
         self._job = jobs.pop(BACKFILL, None)
         self._others = list(jobs.values())
         self._figures = ClusterFigures(self._queue.jobs.processes(), self._counted())
-        for is_granted in granted:
-            is_granted.set()
+        for wish in granted:
+            wish.see()
         return self._look_seconds
 
-    def _granted(self) -> list[threading.Event]:
-        granted = []
-        while self._wishes:
-            wish, is_granted = self._wishes[0]
-            wish()  # it stays until it is granted
-            self._wishes.popleft()
-            granted.append(is_granted)
+    def _granted(self) -> list[Wish]:
+        granted = list(self._wishes)
+        for wish in granted:
+            wish.fulfil()
+            self._forget(wish)  # not before it is fulfilled, or given up
         return granted
+
+    def _forget(self, wish: Wish) -> None:
+        with suppress(ValueError):  # whoever waited has given up, and has removed it
+            self._wishes.remove(wish)
 
     def _counted(self) -> list[PieceCounts]:
         at_work, jobs = self._queue.jobs.at_work(), [*filter(None, [self._job]), *self._others]

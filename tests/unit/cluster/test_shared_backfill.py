@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 from framecache.cluster import shared_backfill
 from framecache.cluster.shared_backfill import SharedBackfill
+from framecache.errors import Overloaded
 
 
 class SlowDatabase:
     """Stands in for the shared database and its queue; the first look takes until `go`, and a pause takes a while."""
 
     def __init__(self) -> None:
-        self.looking, self.go, self.is_paused = threading.Event(), threading.Event(), False
+        self.looking, self.go, self.paused = threading.Event(), threading.Event(), list[str]()
         self.jobs = SimpleNamespace(all=self._look, processes=lambda: 0, at_work=dict)
 
     def open(self) -> None:
@@ -25,7 +26,7 @@ class SlowDatabase:
 
     def pause(self, kind: str) -> None:
         time.sleep(0.2)
-        self.is_paused = kind == "backfill"
+        self.paused.append(kind)
 
     def _look(self) -> list[Any]:
         self.looking.set()
@@ -57,4 +58,17 @@ def test_what_is_wished_while_the_database_is_looked_at_has_happened_when_it_is_
     assert slow.looking.wait(60)
     threading.Timer(0.1, slow.go.set).start()
     backfill.pause()
-    assert slow.is_paused
+    assert slow.paused == ["backfill"]
+
+
+def test_what_was_answered_with_503_does_not_happen_later(
+    backfill: SharedBackfill, slow: SlowDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert slow.looking.wait(60)
+    with monkeypatch.context() as impatient:
+        impatient.setattr(shared_backfill, "_PATIENCE", 0.05)
+        with pytest.raises(Overloaded):
+            backfill.pause()
+    slow.go.set()
+    backfill.pause_other("export")
+    assert slow.paused == ["export"]
