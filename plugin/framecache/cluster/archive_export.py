@@ -10,19 +10,31 @@ from itertools import islice
 from framecache.cluster.archive_rules import ArchiveRules
 from framecache.cluster.piece import Piece, Plan, Unfit
 from framecache.cluster.stored_sources import StoredSources
-from framecache.errors import InstanceGone, NotFound, reason
+from framecache.errors import (
+    BrokenPixelData,
+    InstanceGone,
+    NestedTooDeeply,
+    NotFound,
+    Overloaded,
+    SourceError,
+    UnreadableHeader,
+    reason,
+)
 from framecache.orthanc.instance import Instance
 from framecache.orthanc.instance_index import InstanceIndex
 from framecache.orthanc.studies import Studies, Study
 from framecache.ports import Clock, OrthancApi
 from framecache.tree.tree import Tree
-from framecache.tree.writer import Skipped
+from framecache.tree.writer import Outcome, Skipped
 
 logger = logging.getLogger(__name__)
 
 EXPORT, EXPORT_ALL = "export", "export-all"
 _FORM = "archive"
 _STUDIES = 10  # of one step
+# Of a file that cannot be read: these are of its bytes, and the others may pass.
+_FOR_GOOD = (UnreadableHeader, BrokenPixelData, NestedTooDeeply)
+_FOR_A_WHILE = (Overloaded, SourceError, OSError)
 
 
 class ArchiveExport:
@@ -53,21 +65,27 @@ class ArchiveExport:
     def do(self, piece: Piece) -> int:
         """Add it, unless it is gone or another version by now, or the rules leave it out.
 
-        Raises Unreachable, SourceError, NotHere, Unfit.
+        Raises Unreachable, SourceError, OSError, NotHere, Unfit.
         """
         try:
-            instance = self._instance(piece)
-            outcomes = list(self._tree.add([self._sources.source(instance)], derive=False)) if instance else []
+            outcome = self._add(piece)
+            if outcome is None or (isinstance(outcome, Skipped) and self._instance(piece) is None):
+                return 0
         except (NotFound, InstanceGone):
             return 0
-        for outcome in outcomes:
-            if isinstance(outcome, Skipped):
-                raise Unfit(outcome.reason)
-        return piece.size if outcomes else 0
+        if isinstance(outcome, Skipped):
+            raise _fault(outcome)
+        return piece.size
 
     def settle(self, subject: str) -> None:
         """Derive what the archive shows of a study. Raises ArchiveError."""
         self._tree.derive(subject)
+
+    def _add(self, piece: Piece) -> Outcome | None:
+        instance = self._instance(piece)
+        sources = [] if instance is None else [self._sources.source(instance)]
+        outcomes = list(self._tree.add(sources, derive=False))
+        return outcomes[0] if outcomes else None
 
     def _instance(self, piece: Piece) -> Instance | None:
         for instance in self._index.with_uid_of(piece.orthanc_id):
@@ -84,3 +102,10 @@ class ArchiveExport:
     @staticmethod
     def _complain(error: Exception) -> None:
         logger.warning("the export leaves out an instance: %s", reason(error))
+
+
+def _fault(skipped: Skipped) -> Exception:
+    """Why a piece could not be added: Unfit where it is of no use to try again."""
+    error = skipped.error
+    may_pass = isinstance(error, _FOR_A_WHILE) and not isinstance(error, _FOR_GOOD)
+    return error if error is not None and may_pass else Unfit(skipped.reason)

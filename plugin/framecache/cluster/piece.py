@@ -17,6 +17,10 @@ class NotHere(FrameCacheError):
     """This node cannot do it now; another may, or this one later."""
 
 
+class Outage(NotHere):
+    """What pieces need, such as the archive, does not answer: they are tried again until it does."""
+
+
 class Foreign(NotHere):
     """A newer version queued it, and only a node of that version knows how to do it."""
 

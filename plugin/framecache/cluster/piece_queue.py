@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import time
 from collections.abc import Callable, Mapping, Set
 from typing import Any
 
@@ -19,6 +20,7 @@ from procrastinate.types import JSONDict, JSONValue
 
 from framecache.cluster.database import Database
 from framecache.cluster.piece import Foreign, Kind, NotHere, Piece, Unfit
+from framecache.cluster.reach import Reach
 from framecache.cluster.shared_jobs import SharedJob, SharedJobs
 from framecache.errors import Stopping, reason
 
@@ -57,14 +59,16 @@ class PieceQueue:
         kinds: Mapping[str, Kind],
         node: str,
         *,
+        reach: Reach | None = None,
         most_waiting: int = _MOST_WAITING,
         wait_seconds: int = _WAIT_SECONDS,
         settle_seconds: int = _SETTLE_SECONDS,
         retry_seconds: int = _RETRY_SECONDS,
         most_deaths: int = _MOST_DEATHS,
     ) -> None:
-        """`node` is the name that this node signs with."""
+        """`node` is the name that this node signs with; `reach` is of what its pieces need."""
         self._database, self._kinds, self._node = database, kinds, node
+        self._reach = reach or Reach({}, time)
         self._most_waiting, self._wait_seconds, self._settle_seconds = most_waiting, wait_seconds, settle_seconds
         self._retry_seconds, self._most_deaths, self.jobs = retry_seconds, most_deaths, SharedJobs(database)
         self._app = self._with_tasks(database.deferring_app())
@@ -254,10 +258,13 @@ class PieceQueue:
         except (Stopping, NotHere):
             raise
         except Exception as error:
+            if not isinstance(error, Unfit):
+                self._reach.check()
             if context.job.attempts >= _MOST_ATTEMPTS - 1 or isinstance(error, Unfit):
                 logger.warning("%s of instance %s has failed: %s", kind, one.orthanc_id, reason(error))
                 self.jobs.finish(kind, run, one, self._node, 0, reason(error))
             raise
+        self._reach.done()
         if one.subject and size:
             self._defer(_SETTLE, f"{kind}/settle", one.subject, self._settle_seconds, kind=kind, subject=one.subject)
         self.jobs.finish(kind, run, one, self._node, size)

@@ -7,9 +7,11 @@ from collections.abc import Callable, Sequence
 
 import requests
 
-from framecache.errors import NotFound, SourceError
+from framecache.errors import NotFound, SourceError, reason
 
 _TIMEOUTS = (5.0, 120.0)  # seconds to connect, and between two pieces of an answer
+_AWAY = frozenset({502, 503, 504})  # what a proxy says of a node, or a node of itself, that cannot answer now
+_ANY = "/system"
 
 
 class WebApi:
@@ -28,10 +30,19 @@ class WebApi:
         """Only questions are posted here. Raises NotFound, SourceError."""
         return self._ask("POST", uri, body)
 
+    def check(self) -> None:
+        """Raises SourceError where no node answers, or the one that does has a fault (RFC 9110 section 15.6)."""
+        if self._answer("GET", _ANY, None).status_code >= requests.codes.server_error:
+            raise SourceError("Orthanc has a fault")
+
     def _ask(self, method: str, uri: str, body: bytes | None) -> bytes:
+        return _content(self._answer(method, uri, body), uri)
+
+    def _answer(self, method: str, uri: str, body: bytes | None) -> requests.Response:
         error: Exception | None = None
+        first = self._first
         for attempt in range(len(self._urls)):
-            place = (self._first + attempt) % len(self._urls)
+            place = (first + attempt) % len(self._urls)
             try:
                 answer = self._session().request(
                     method, self._urls[place] + uri, data=body, timeout=_TIMEOUTS, allow_redirects=False
@@ -39,9 +50,13 @@ class WebApi:
             except requests.RequestException as failure:
                 error = failure
                 continue
+            if answer.status_code in _AWAY:
+                error = SourceError(f"it answers with {answer.status_code}")
+                continue
             self._first = place
-            return _content(answer, uri)
-        raise SourceError(f"no Orthanc can be reached: {type(error).__name__}") from error
+            return answer
+        told = reason(error) if isinstance(error, SourceError) else type(error).__name__
+        raise SourceError(f"no Orthanc can be reached: {told}") from error
 
     def _session(self) -> requests.Session:
         """A session is for one thread."""

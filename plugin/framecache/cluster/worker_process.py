@@ -7,7 +7,8 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import requests
@@ -18,6 +19,7 @@ from framecache.cluster.archive_rules import ArchiveRules
 from framecache.cluster.database import Database, DatabaseError
 from framecache.cluster.piece import Kind
 from framecache.cluster.piece_queue import PieceQueue
+from framecache.cluster.reach import Reach
 from framecache.cluster.shared_jobs import SharedJob
 from framecache.cluster.shared_work import SharedWork
 from framecache.cluster.stored_sources import StoredSources
@@ -25,6 +27,7 @@ from framecache.cluster.web_api import WebApi
 from framecache.orthanc.bucket import ObjectStore, StorageBucket
 from framecache.telemetry.metrics import Metrics
 from framecache.threads import Desk
+from framecache.tree.layout import FORMAT_KEY
 from framecache.tree.opening import open_tree
 
 _LOOK_SECONDS = 5.0
@@ -40,7 +43,7 @@ class WorkerOptions:
     """
 
     orthanc: Sequence[str]
-    dsn: str
+    dsn: str = field(repr=False)
     archive: str
     storage: Path | None
     bucket: str
@@ -56,9 +59,8 @@ def work_until(
     report: Callable[[str], None],
 ) -> None:
     """Work until `stopping` is set, and then finish what is at work. Raises FrameCacheError if it cannot begin."""
-    database = Database(options.dsn)
-    database.open()
-    with open_tree(options.archive, writes=True) as tree:
+    with closing(Database(options.dsn)) as database, open_tree(options.archive, writes=True) as tree:
+        database.open()
         api = WebApi(options.orthanc, new_session)
         sources = StoredSources(api, options.storage, _bucket(options))
         kinds: dict[str, Kind] = {
@@ -67,15 +69,17 @@ def work_until(
             VERIFY: ArchiveVerification(tree, sources),
             GC: ArchiveCollection(tree),
         }
-        queue = PieceQueue(database, kinds, f"worker@{socket.gethostname()}:{os.getpid()}")
+        reach = Reach({"Orthanc": api.check, "the archive": lambda: tree.objects.head(FORMAT_KEY)}, time)
+        queue = PieceQueue(database, kinds, f"worker@{socket.gethostname()}:{os.getpid()}", reach=reach)
         for kind in options.begins:
             queue.begin_anew(kind)
-        work = SharedWork(database, queue, concurrency=options.concurrency)
+        work = SharedWork(database, queue, may_take=reach.may_take, concurrency=options.concurrency)
         work.start()
-        _report_until(stopping, queue, report, options.alive)
-        work.stop()
-        work.join(_PATIENCE)
-    database.close()
+        try:
+            _report_until(stopping, queue, report, options.alive)
+        finally:  # whatever ends it, no piece is left in the middle
+            work.stop()
+            work.join(_PATIENCE)
 
 
 def _bucket(options: WorkerOptions) -> StorageBucket | None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from framecache.cluster.database import Database
 from framecache.cluster.piece import Piece, Plan, Unfit
 from framecache.cluster.piece_queue import PieceQueue
+from framecache.cluster.reach import Reach
 from framecache.cluster.shared_work import SharedWork
 from framecache.errors import SourceError, Stopping
 
@@ -22,7 +23,7 @@ class Letters:
     """So many pieces, `PAGE` to a plan; each takes `seconds`, after `before` has returned, and notes who did it.
 
     `broken` ones fail so often, with a number below 0 for good. Those `elsewhere` have to go to
-    another node so often.
+    another node so often. While it `is_out`, nothing can be done.
     """
 
     def __init__(self, folder: Path, node: str, number: int, seconds: float = 0.0) -> None:
@@ -33,6 +34,7 @@ class Letters:
         self.settled: list[str] = []
         self.plans_to_fail = 0
         self.before: Callable[[], object] = lambda: None
+        self.is_out = False
 
     def total(self) -> int | None:
         return self._number
@@ -60,6 +62,7 @@ class Letters:
         if self.elsewhere.get(piece.orthanc_id, 0) > 0:
             self.elsewhere[piece.orthanc_id] -= 1
             raise Stopping
+        self.ask()
         if self.broken.get(piece.orthanc_id, 0) > 0:
             self.broken[piece.orthanc_id] -= 1
             raise SourceError("broken")
@@ -69,6 +72,10 @@ class Letters:
             file.write(f"{self._node}\n")
         return piece.size
 
+    def ask(self) -> None:
+        if self.is_out:
+            raise SourceError("nobody answers")
+
     def settle(self, subject: str) -> None:
         self.settled.append(subject)
 
@@ -77,17 +84,25 @@ class Node:
     """One that works on letters from `start` to `stop`, and takes others for dead after `silence_seconds`."""
 
     def __init__(
-        self, dsn: str, letters: Letters, name: str, *, most_waiting: int = 2000, silence_seconds: float = 60.0
+        self,
+        dsn: str,
+        letters: Letters,
+        name: str,
+        *,
+        most_waiting: int = 2000,
+        retry_seconds: int = 1,
+        silence_seconds: float = 60.0,
     ) -> None:
         self.letters, self.database = letters, Database(dsn)
         self.queue = PieceQueue(
             self.database,
             {LETTERS: letters},
             name,
+            reach=Reach({"the post": letters.ask}, time),
             most_waiting=most_waiting,
             wait_seconds=1,
             settle_seconds=1,
-            retry_seconds=1,
+            retry_seconds=retry_seconds,
         )
         self._may_take = True
         self.work = SharedWork(

@@ -13,8 +13,11 @@ from framecache.cluster.archive_export import ArchiveExport
 from framecache.cluster.archive_rules import ArchiveRules
 from framecache.cluster.piece import NotHere, Piece, Unfit
 from framecache.cluster.stored_sources import StoredSources
+from framecache.dicom.byte_reader import ByteReader
 from framecache.dicom.identity import InstancePath
 from framecache.errors import NotFound, SourceError
+from framecache.orthanc.instance import Instance
+from framecache.orthanc.instance_index import InstanceIndex
 from framecache.tree.tree import Tree
 
 from tests.unit.dicom_files import INSTANCE, SERIES, STUDY, native
@@ -72,6 +75,29 @@ def test_what_is_no_dicom_file_is_tried_once(bench: Bench) -> None:
     bench.api.store(bytes(900), orthanc_id=orthanc_id(2), uuid=uuid(2), path=InstancePath(STUDY, SERIES, "1.2.9"))
     with pytest.raises(Unfit):
         bench.export.do(Piece(orthanc_id(2), uuid(2), 900, "archive", STUDY))
+
+
+def test_what_was_deleted_while_it_was_read_is_no_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(tmp_path, sees_storage=False)
+
+    def deleted(instance: Instance) -> bytes:
+        bench.api.delete(instance.orthanc_id)
+        raise NotFound("Orthanc has no such instance")
+
+    monkeypatch.setattr(InstanceIndex, "file", lambda _, instance: deleted(instance))
+    assert bench.export.do(bench.piece) == 0
+    bench.tree.close()
+
+
+def test_what_cannot_be_read_for_a_while_is_tried_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(*_: object) -> ByteReader:
+        raise SourceError("no Orthanc can be reached")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(StoredSources, "_open", failing)
+        with pytest.raises(SourceError, match="no Orthanc"):
+            bench.export.do(bench.piece)
+    assert bench.export.do(bench.piece) == len(bench.content)
 
 
 class Node:

@@ -207,6 +207,17 @@ def test_a_piece_that_had_to_go_elsewhere_is_tried_as_often_as_any_other(new_nod
     assert len(node.letters.attempts) == 7
 
 
+def test_an_outage_uses_up_no_tries_of_a_piece(new_node: NewNode) -> None:
+    node = new_node(number=1, retry_seconds=0)
+    node.letters.is_out = True
+    node.work.start()
+    assert eventually(lambda: len(node.letters.attempts) > 5, seconds=30)
+    node.letters.is_out = False
+    assert eventually(lambda: is_done(node), seconds=20)
+
+    assert (job_of(node).done, job_of(node).failed) == (1, 0)
+
+
 def test_what_pieces_change_together_is_settled_once_for_all_of_them(new_node: NewNode) -> None:
     node = new_node(number=25)
     node.work.start()
