@@ -178,6 +178,8 @@ class CodecPool:
         process = self._start()
         with self._changed:
             self._busy.add(process)
+            if self._closed:  # while it was started: `close` has not seen it
+                process.kill()
         try:
             process.greet()
         except BaseException:

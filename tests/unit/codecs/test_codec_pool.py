@@ -12,9 +12,11 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from framecache.codecs import codec_pool
 from framecache.codecs.codec_pool import (
     CodecCrashed,
     CodecError,
@@ -23,6 +25,7 @@ from framecache.codecs.codec_pool import (
     CodecUnavailable,
     Undecodable,
 )
+from framecache.codecs.helper_process import HelperProcess
 from framecache.codecs.targets import LOSSLESS_TARGETS, LOSSY_TARGETS
 from framecache.dicomweb.rendering_parameters import parse_rendering
 from framecache.errors import Overloaded, Stopping
@@ -289,10 +292,16 @@ def test_closing_ends_the_processes_and_the_calls_under_way(new_pool: NewPool) -
         transcode(pool)
 
 
-def test_closing_ends_a_process_that_has_not_said_hello(log: FakeLog, tmp_path: Path) -> None:
-    python, told = tmp_path / "python3", tmp_path / "pid"
+def silent_python(folder: Path) -> tuple[Path, Path]:
+    """One that never says hello, and the file that has its process ID as soon as it runs."""
+    python, told = folder / "python3", folder / "pid"
     python.write_text(f"#!/bin/sh\necho $$ > {told}.new\nmv {told}.new {told}\nexec sleep 60\n")
     python.chmod(0o755)
+    return python, told
+
+
+def test_closing_ends_a_process_that_has_not_said_hello(log: FakeLog, tmp_path: Path) -> None:
+    python, told = silent_python(tmp_path)
     pool = CodecPool(str(python), 1, MEMORY, 20)
     with ThreadPoolExecutor(1) as callers:
         waiting = callers.submit(transcode, pool)
@@ -304,6 +313,23 @@ def test_closing_ends_a_process_that_has_not_said_hello(log: FakeLog, tmp_path: 
     assert time.monotonic() - started < 15
     assert not _runs(int(told.read_text()))
     assert log.of("error") == []
+
+
+def test_closing_ends_a_process_that_is_being_started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    python, told = silent_python(tmp_path)
+
+    class JustStarted(HelperProcess):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            assert eventually(told.exists)
+            pool.close()
+
+    monkeypatch.setattr(codec_pool, "HelperProcess", JustStarted)
+    pool, started = CodecPool(str(python), 1, MEMORY, 20), time.monotonic()
+    with pytest.raises(Stopping):
+        transcode(pool)
+    assert time.monotonic() - started < 15
+    assert not _runs(int(told.read_text()))
 
 
 def test_closing_leaves_neither_threads_nor_descriptors_behind() -> None:
