@@ -51,9 +51,11 @@ class ClientSession(requests.Session):
         try:
             response = super().send(request, **kwargs)
         except (requests.ConnectionError, requests.Timeout, requests.exceptions.RetryError) as error:
-            raise UnreachableError(f"no answer ({type(error).__name__})", url) from error
+            # From None, as what requests says names the query.
+            raise UnreachableError(f"no answer ({type(error).__name__})", url) from None
         if response.status_code >= _FIRST_ERROR:
             refusal = error_of(response.status_code, f"{response.status_code} {response.reason}", url)
+            response.url = without_login(response.url)
             refusal.response = response
             raise refusal
         return response

@@ -6,6 +6,7 @@ import os
 import pickle
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -156,6 +157,24 @@ def test_an_answer_that_is_not_the_frames_asked_for_is_unreadable(
     server.body, server.headers = body, headers
     with pytest.raises(UnreadableError):
         quick(server, concurrency=1).retrieve_instance_frames(*UIDS, [1, 2])
+
+
+def test_an_error_shows_no_name_that_was_searched_for_however_it_is_printed(server: Server) -> None:
+    client, name = quick(server), "Secret^Name"
+    server.shutdown()
+    server.server_close()
+    with pytest.raises(UnreachableError) as raised:
+        client.search_for_studies(search_filters={"PatientName": name})
+    assert "Secret" not in "".join(traceback.format_exception(raised.value))
+
+
+def test_a_refusal_has_the_servers_answer_but_not_the_login(server: Server) -> None:
+    server.statuses = [409]
+    client = DICOMwebClient(server.url.replace("//", "//user:secret@"))
+    with pytest.raises(ClientError) as raised:
+        client.search_for_studies()
+    assert raised.value.response.status_code == 409
+    _check_is_secret(raised.value)
 
 
 @pytest.mark.parametrize(
