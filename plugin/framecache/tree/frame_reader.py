@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from struct import error
 
 import xxhash
 
 from framecache.tree import layout
 from framecache.tree.errors import Damaged, Missing
-from framecache.tree.frame_writer import ROW
+from framecache.tree.frame_tables import FrameTables, Row
 from framecache.tree.objects import Objects
 from framecache.tree.publication import frame_within
 from framecache.tree.record import Record
@@ -24,6 +23,7 @@ class FrameReader:
 
     objects: Objects
     pool: Executor
+    tables: FrameTables
 
     def read(self, record: Record, numbers: Sequence[int]) -> list[memoryview]:
         """Several frames, several at once: those in one object by ranges, near ones in one request."""
@@ -46,10 +46,8 @@ class FrameReader:
         """The bytes of each frame; of those in one object, by its table."""
         if not record.together:
             return [frame.length for frame in record.frames]
-        try:
-            return [row[1] for row in ROW.iter_unpack(self.objects.read(layout.version(record.origin.sha256, "table")))]
-        except (Missing, error) as reason:
-            raise Damaged(f"the table of the frames of {record.path} is missing or cut off") from reason
+        self._rows(record, [record.number_of_frames])  # raises where the record promises more than there is
+        return [row[1] for row in self._rows(record, range(1, record.number_of_frames + 1))[0]]
 
     def read_one(self, record: Record, number: int) -> memoryview:
         """A frame that is an object of its own, at the instance's own place or under its version's checksum."""
@@ -62,18 +60,30 @@ class FrameReader:
         raise Damaged(f"frame {number} of {record.path} is missing, or is not the one that was stored")
 
     def _from_one_object(self, record: Record, numbers: Sequence[int]) -> list[memoryview]:
-        sha256, size = record.origin.sha256, ROW.size
-        starts = [(number - 1) * size for number in numbers]
+        rows, are_kept = self._rows(record, numbers)
         try:
-            rows = self.objects.read_ranges(layout.version(sha256, "table"), starts, [size] * len(starts))
-            places = [ROW.unpack(row) for row in rows]
-            if any(offset + length > _most_bytes(record) for offset, length, *_ in places):
-                raise Damaged(f"the table of the frames of {record.path} says what cannot be")
-            offsets, lengths = [place[0] for place in places], [place[1] for place in places]
-            frames = self.objects.read_ranges(layout.version(sha256, "all"), offsets, lengths)
+            return self._frames_at(record, rows)
+        except Damaged:
+            self.tables.forget(record)
+            if not are_kept:
+                raise
+        return self._frames_at(record, self._rows(record, numbers)[0])  # it may have been repaired since
+
+    def _rows(self, record: Record, numbers: Sequence[int]) -> tuple[list[Row], bool]:
+        try:
+            return self.tables.rows(record, numbers)
+        except Missing as error:
+            raise Damaged(f"the table of the frames of {record.path} is missing") from error
+
+    def _frames_at(self, record: Record, rows: Sequence[Row]) -> list[memoryview]:
+        if any(offset + length > _most_bytes(record) for offset, length, *_ in rows):
+            raise Damaged(f"the table of the frames of {record.path} says what cannot be")
+        offsets, lengths = [row[0] for row in rows], [row[1] for row in rows]
+        try:
+            frames = self.objects.read_ranges(layout.version(record.origin.sha256, "all"), offsets, lengths)
         except Missing as error:
             raise Damaged(f"the frames of {record.path} are missing") from error
-        for frame, (_, length, checksum, _) in zip(frames, places, strict=True):
+        for frame, (_, length, checksum, _) in zip(frames, rows, strict=True):
             if len(frame) != length or xxhash.xxh3_64_intdigest(frame) != checksum:
                 raise Damaged(f"a frame of {record.path} is not the one that was stored")
         return frames

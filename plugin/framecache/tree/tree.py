@@ -26,6 +26,7 @@ from framecache.tree.derivation import Derivation
 from framecache.tree.errors import ArchiveError, Damaged, Missing
 from framecache.tree.forms import FormMaker, Forms
 from framecache.tree.frame_reader import FrameReader
+from framecache.tree.frame_tables import FrameTables
 from framecache.tree.frame_writer import FrameWriter
 from framecache.tree.headers import Headers
 from framecache.tree.json_object import canonical, decompressed
@@ -63,7 +64,8 @@ class Tree(Closing):
         self.derivation = Derivation(objects, self.layout, self.log, publication, self._pool)
         self.index = StudyIndex(objects, self.layout, self._pool)
         self._forms = Forms(objects)
-        self._reader, self._frames = FrameReader(objects, self._pool), FrameWriter(objects, self._pool)
+        self._reader = FrameReader(objects, self._pool, FrameTables(objects))
+        self._frames = FrameWriter(objects, self._pool)
 
     @classmethod
     def open(
@@ -202,7 +204,8 @@ class Tree(Closing):
     def verify(self, *studies: str, find_source: FindSource = lambda _: None) -> Iterator[Finding]:
         """Read all of these studies, or of all, and compare; what is damaged is repaired from its source, and derived
         files are made anew if they are not what they should be. The findings, as they are found."""
-        parts = (self._reader, self._frames, self._forms, self._pool)
+        reader = FrameReader(self.objects, self._pool, FrameTables(self.objects))  # which has kept nothing
+        parts = (reader, self._frames, self._forms, self._pool)
         verification = Verification(self.objects, self.log, self.derivation, *parts)
         for study in sorted(self._named(studies)):
             yield from verification.verify(study, find_source)

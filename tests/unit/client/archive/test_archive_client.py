@@ -243,8 +243,11 @@ def test_frames_in_an_object_that_is_cut_off_are_unreadable(client: DICOMs3Clien
     assert len(client.retrieve_instance_frames(*path, [3])) == 1
     [file] = Path(url.removeprefix("file://")).rglob(f"{name}*")
     file.write_bytes(file.read_bytes()[:-1])
-    with pytest.raises(UnreadableError):
-        client.retrieve_instance_frames(*path, [3])
+    with DICOMs3Client(url, in_memory=True) as later:
+        # Frames by a table that is kept are right by their checksums.
+        for one in [later] if name == "table" else [client, later]:
+            with pytest.raises(UnreadableError):
+                one.retrieve_instance_frames(*path, [3])
 
 
 def test_an_object_that_is_replaced_while_a_folder_is_listed_is_left_out(tmp_path: Path) -> None:
