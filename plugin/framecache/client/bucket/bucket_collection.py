@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -122,7 +123,7 @@ class BucketCollection(ForkAware):
 
     def remove(self, instances: Sequence[StoredInstance]) -> None:
         self._check_writable()
-        keys = [one.location for one in instances]
+        keys = [now.location for one in instances for now in self._current(one)]
         self._open()[0].delete(keys)
         self.index.state_removed(keys)
 
@@ -130,6 +131,14 @@ class BucketCollection(ForkAware):
         if self._opened is not None:
             self._opened[1].local.close()
         self._opened = None
+
+    def _current(self, instance: StoredInstance) -> list[StoredInstance]:
+        """Where it is now: under its key, another instance may have been written since."""
+        found = self._open()[0].head(instance.location)
+        if found is None or (found.size, found.e_tag) == (instance.size, instance.version):
+            return [instance]
+        self.index.look_at([found])
+        return list(self.index.local.find(*astuple(instance.path)))
 
     def _check_writable(self) -> None:
         if self._is_read_only:

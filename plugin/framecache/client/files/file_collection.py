@@ -168,6 +168,7 @@ class FileCollection(ForkAware):
         """With all files of them: another one would bring back what was deleted, at the next update."""
         self._check_writable()
         scanner = Scanner(self._folder, self._index, self._contents)
+        instances = [now for one in instances for now in self._current(one, scanner)]
         while instances:
             FileStore(self._folder, self._index, self._contents).remove(instances)
             scanner.look_at_stale()
@@ -175,6 +176,18 @@ class FileCollection(ForkAware):
 
     def close(self) -> None:
         self._index.close()
+
+    def _current(self, instance: StoredInstance, scanner: Scanner) -> list[StoredInstance]:
+        """Where it is now: in its file, another instance may have been written since."""
+        try:
+            status = (self._folder / instance.location).stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return [instance]
+        if (status.st_size, version_of(status)) == (instance.size, instance.version):
+            return [instance]
+        scanner.look_at(instance.location)
+        scanner.look_at_stale()
+        return list(self._index.find(*astuple(instance.path)))
 
     def _check_writable(self) -> None:
         if self._is_read_only or not self._index.is_writable or not os.access(self._folder, os.W_OK):

@@ -135,6 +135,12 @@ def test_it_stores_deletes_and_stores_again(client: DICOMs3Client, bucket: Bucke
             other.store_instances([data_set_of(4, 1, 1)])
 
 
+def test_an_object_in_whose_place_another_instance_is_stays(client: DICOMs3Client, bucket: Bucket) -> None:
+    bucket.put("x1/any name", stored(3, 1, 1))
+    client.delete_instance(*uids(1, 1, 1))
+    assert found(client) == of((2, 1, 1), (3, 1, 1))
+
+
 def _write(bucket: tuple[str, dict[str, Any]], writer: int) -> None:
     with DICOMs3Client(bucket[0], options=bucket[1]) as client:
         for number in range(1, 3):

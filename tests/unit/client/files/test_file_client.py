@@ -362,6 +362,15 @@ def test_deleting_removes_files_rows_and_empty_directories(folder: Folder) -> No
         client.delete_study(uids(1, 2, 1)[0])
 
 
+def test_a_file_in_which_another_instance_was_written_is_not_deleted(folder: Folder) -> None:
+    folder.write(a=stored(1, 1, 1), copy=stored(1, 1, 1))
+    client = folder.client()
+    folder.write(a=stored(2, 1, 1, PatientName="Another^Name"))
+    client.delete_instance(*uids(1, 1, 1))
+    assert found(client) == {uids(2, 1, 1)[2]}
+    assert [one.name for one in folder.path.iterdir()] == ["a"]
+
+
 def test_a_folder_that_is_read_only_is_neither_stored_to_nor_deleted_from(folder: Folder) -> None:
     folder.write(a=stored(1, 1, 1))
     client = folder.client(readonly=True)
