@@ -51,7 +51,7 @@ class ArchiveIndex:
     def __init__(self, tree: Tree, index: LocalIndex, refresh_seconds: float) -> None:
         """The lists are believed for `refresh_seconds`, then asked for again: one request if nothing changed."""
         self._tree, self._index, self._refresh_seconds = tree, index, refresh_seconds
-        self._lock, self._refreshed = threading.RLock(), float("-inf")
+        self._lock, self._refreshed, self._file = threading.RLock(), float("-inf"), index.database.file
         self._shards: _Shards = {}
         self._studies: dict[str, _Listed] = {}
         self._loaded: dict[str, str] = {}
@@ -95,12 +95,19 @@ class ArchiveIndex:
     def refresh(self, seconds: float) -> None:
         """Ask for the lists, unless that was done within the last `seconds`; forget studies that are gone."""
         with self._lock:
+            self._look_at_file()
             if time.monotonic() - self._refreshed < seconds:
                 return
             shards = self._current_shards(self._shards)
             if shards != self._shards or not self._refreshed > float("-inf"):
                 self._take(shards)
             self._refreshed = time.monotonic()
+
+    def _look_at_file(self) -> None:
+        """An index that was made anew, perhaps by another process, has nothing of what was read before."""
+        if self._file != (file := self._index.database.file):
+            self._file, self._refreshed = file, float("-inf")
+            self._loaded.clear()
 
     def _take(self, shards: _Shards) -> None:
         known = self._studies.keys() | self._index.directories()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from framecache.client.bucket.object_reader import ObjectReader
 from framecache.client.bucket.segment import FOLDER, Statement, decode, encode
-from framecache.client.bucket.stated_objects import StatedObjects
+from framecache.client.bucket.stated_objects import TABLES, StatedObjects
 from framecache.client.index.local_index import IndexedFile, IndexWriter, LocalIndex
 from framecache.client.index.reading import read_record
 from framecache.errors import FrameCacheError, InstanceGone
@@ -52,10 +52,9 @@ class BucketIndex:
         self._is_read_only = is_read_only
         self._objects, self._refresh_seconds = objects, refresh_seconds
         # What readers found by themselves is in no segment: who writes segments must not believe that others know it.
-        self.local = LocalIndex(path and path.with_stem(f"{path.stem}-read-only") if is_read_only else path)
-        self._lock, self._refreshed = threading.RLock(), float("-inf")
-        with self.local.database.writing() as connection:
-            StatedObjects(connection).make()
+        own = path and path.with_stem(f"{path.stem}-read-only") if is_read_only else path
+        self.local = LocalIndex(own, TABLES)
+        self._lock, self._refreshed, self._file = threading.RLock(), float("-inf"), self.local.database.file
 
     @property
     def has_segments(self) -> bool:
@@ -65,14 +64,16 @@ class BucketIndex:
     def refresh(self, seconds: float | None = None) -> None:
         """See what others have indexed, unless that was done within the last `seconds`."""
         with self._lock:
-            if time.monotonic() - self._refreshed < (self._refresh_seconds if seconds is None else seconds):
+            file = self.local.database.file  # another one was made anew, and has not what was read before
+            age = time.monotonic() - self._refreshed
+            if file == self._file and age < (self._refresh_seconds if seconds is None else seconds):
                 return
             for _ in range(_MOST_ATTEMPTS):
                 try:
                     self._read_new()
                 except Missing:  # it was merged with others after it was listed
                     continue
-                self._refreshed = time.monotonic()
+                self._refreshed, self._file = time.monotonic(), file
                 return
             raise Unsettled("the index of the bucket is merged all the time")
 

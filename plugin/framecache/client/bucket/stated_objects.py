@@ -10,7 +10,7 @@ from sqlite3 import Connection
 from framecache.client.bucket.segment import Statement
 from framecache.tree.objects import Listed
 
-_TABLES = (
+TABLES = (
     "CREATE TABLE IF NOT EXISTS segments "
     "(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, statements INTEGER NOT NULL, missed_at REAL)",
     "CREATE TABLE IF NOT EXISTS objects (key TEXT PRIMARY KEY, modified TEXT NOT NULL, e_tag TEXT NOT NULL, "
@@ -24,11 +24,6 @@ class StatedObjects:
 
     def __init__(self, connection: Connection) -> None:
         self._execute = connection.execute
-
-    def make(self) -> None:
-        """The tables, unless they are there."""
-        for statement in _TABLES:
-            self._execute(statement)
 
     def segments(self) -> dict[str, int]:
         """The segments that were read, with the number of statements in each."""

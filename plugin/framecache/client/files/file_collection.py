@@ -75,6 +75,7 @@ class FileCollection(ForkAware):
 
     def _begin(self) -> None:
         self._contents, self._lock_files = SharedBuffers(_LARGEST_INFLATED), set[IO[bytes]]()
+        self._file: tuple[int, int] | None = None
         FORKS.tell(self)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -109,6 +110,7 @@ class FileCollection(ForkAware):
         if not self._index.is_writable:
             raise ForbiddenError("the index may only be read")
         with self._alone():
+            self._file = self._index.database.file
             return Scanner(self._folder, self._index, self._contents, report).scan()
 
     def export_index(self, path: Path) -> int:
@@ -129,6 +131,7 @@ class FileCollection(ForkAware):
             return Importer(self._folder, self._index).take(map(entry_of, read_rows(path)))
 
     def search(self, query: Query, base_url: str) -> list[DicomJson]:
+        self._look_at_file()
         return self._index.search(query, base_url)
 
     def find(
@@ -137,6 +140,7 @@ class FileCollection(ForkAware):
         series_instance_uid: str | None = None,
         sop_instance_uid: str | None = None,
     ) -> Iterator[StoredInstance]:
+        self._look_at_file()
         return self._index.find(study_instance_uid, series_instance_uid, sop_instance_uid)
 
     @contextmanager
@@ -188,6 +192,13 @@ class FileCollection(ForkAware):
         scanner.look_at(instance.location)
         scanner.look_at_stale()
         return list(self._index.find(*astuple(instance.path)))
+
+    def _look_at_file(self) -> None:
+        """An index that was made anew, perhaps by another process, has to be filled before it is believed."""
+        file = self._index.database.file
+        if self._file not in (None, file) and self._index.is_writable:
+            self.update()
+        self._file = file
 
     def _check_writable(self) -> None:
         if self._is_read_only or not self._index.is_writable or not os.access(self._folder, os.W_OK):

@@ -7,7 +7,7 @@ import logging
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +20,9 @@ from framecache.client.index.schema import VERSION, statements
 logger = logging.getLogger(__name__)
 
 _PATIENCE = 60.0  # seconds to wait for another process that writes
+_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _SETTINGS = ("PRAGMA synchronous = NORMAL", "PRAGMA temp_store = MEMORY", "PRAGMA cache_size = -32000")
+_File = tuple[int, int]  # its device and inode
 
 
 @dataclass(eq=False, slots=True)
@@ -29,8 +31,15 @@ class _Opened:
 
     thread: threading.Thread
     connection: sqlite3.Connection
+    file: _File | None = None
     lock: threading.RLock = field(default_factory=threading.RLock)
     is_closed: bool = False
+
+    @property
+    def is_in_transaction(self) -> bool:
+        """Whether its thread is within one."""
+        with self.lock:
+            return not self.is_closed and self.connection.in_transaction
 
     def close(self) -> None:
         """As soon as its thread is done with it."""
@@ -42,35 +51,48 @@ class _Opened:
 class Database(ForkAware):
     """Connections to one database, opened when they are needed. It pickles, in memory with all its content.
 
-    A process that was forked has what is in memory, too, and opens connections of its own to what is on disk.
+    A process that was forked has what is in memory, too, and opens connections of its own to what is on disk. A file
+    that is removed, is made anew by another process, or is found damaged, is made anew, and read from the next call on.
     """
 
-    def __init__(self, path: Path | None) -> None:
-        """The database in the file `path`, or one in memory."""
-        self._begin(path, b"")
+    def __init__(self, path: Path | None, tables: Sequence[str] = ()) -> None:
+        """The database in the file `path`, or one in memory.
 
-    def _begin(self, path: Path | None, content: bytes) -> None:
-        self._path, self._content, self._lock = path, content, threading.RLock()
+        `tables` are statements that make those which it has beside the tables of an index, unless they are there.
+        """
+        self._begin(path, b"", tables)
+
+    def _begin(self, path: Path | None, content: bytes, tables: Sequence[str]) -> None:
+        self._path, self._content, self._tables, self._lock = path, content, tables, threading.RLock()
         self._forget()
         FORKS.tell(self)
 
     def _forget(self) -> None:
-        self._is_prepared, self._local = False, threading.local()
+        self._prepared: _File | None = None
+        self._local = threading.local()
         self._opened: list[_Opened] = []
 
     def __getstate__(self) -> dict[str, Any]:
         if self._path is not None:
-            return {"path": self._path, "content": b""}
+            return {"path": self._path, "content": b"", "tables": self._tables}
         with self.reading() as connection:
-            return {"path": None, "content": connection.serialize()}
+            return {"path": None, "content": connection.serialize(), "tables": self._tables}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self._begin(state["path"], state["content"])
+        self._begin(state["path"], state["content"], state["tables"])
 
     @property
     def path(self) -> Path | None:
         """The file; None in memory."""
         return self._path
+
+    @property
+    def file(self) -> _File | None:
+        """Which file it is now: another one than before if it was made anew. None in memory."""
+        if self._path is None:
+            return None
+        with FORKS.held_off():
+            return self._of_thread().file
 
     @property
     def is_writable(self) -> bool:
@@ -85,8 +107,12 @@ class Database(ForkAware):
         """A connection of this thread's; the one in memory is lent to one thread at a time."""
         with FORKS.held_off():
             if self._path is not None:
-                with self._lent() as connection:
-                    yield connection
+                try:
+                    with self._lent() as connection:
+                        yield connection
+                except sqlite3.DatabaseError as error:
+                    self._doubt(error)
+                    raise
                 return
             with self._lock:
                 yield self._in_memory()
@@ -111,7 +137,7 @@ class Database(ForkAware):
 
         What other threads do in them is waited for.
         """
-        with FORKS.held_off(), self._lock:
+        with FORKS.held_off():
             self._close()
 
     def before_fork(self) -> None:
@@ -120,9 +146,12 @@ class Database(ForkAware):
             self._close()
 
     def _close(self) -> None:
-        for one in self._opened:
+        """The lock is let go before: who is waited for may need it."""
+        with self._lock:
+            opened = self._opened
+            self._forget()
+        for one in opened:
             one.close()
-        self._forget()
 
     @contextmanager
     def _lent(self) -> Iterator[sqlite3.Connection]:
@@ -135,12 +164,29 @@ class Database(ForkAware):
 
     def _of_thread(self) -> _Opened:
         opened: _Opened | None = getattr(self._local, "opened", None)
-        if opened is None:
-            opened = self._local.opened = _Opened(threading.current_thread(), self._connect())
+        now = _file_at(self._path)
+        if opened is None or (opened.file != now and not opened.is_in_transaction):
+            # What it was connected to is closed when the thread ends: whoever called may be reading from it.
+            connection = self._connect()
+            opened = self._local.opened = _Opened(threading.current_thread(), connection, now or _file_at(self._path))
             with self._lock:
                 self._close_of_ended_threads()
                 self._opened.append(opened)
         return opened
+
+    def _doubt(self, error: sqlite3.DatabaseError) -> None:
+        """Look at the tables again before they are used again; a damaged file is not used again."""
+        if isinstance(error, sqlite3.IntegrityError | sqlite3.ProgrammingError):  # it is the caller's
+            return
+        opened: _Opened | None = getattr(self._local, "opened", None)
+        if opened is None or opened.is_in_transaction:  # whoever began that hears of it, too
+            return
+        self._local.opened = None
+        with self._lock:
+            self._prepared = None
+            is_damaged = getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED
+            if self._path and is_damaged and self.is_writable and opened.file == _file_at(self._path):
+                _remove(self._path, error)
 
     def _close_of_ended_threads(self) -> None:
         """A program may start a thread for each call: each would leave its files open."""
@@ -155,7 +201,7 @@ class Database(ForkAware):
             if self._content:
                 connection.deserialize(self._content)
                 self._content = b""
-            _prepare(connection)
+            _prepare(connection, self._tables)
             self._opened.append(_Opened(threading.current_thread(), connection))
         return self._opened[0].connection
 
@@ -164,9 +210,9 @@ class Database(ForkAware):
         if not self.is_writable and self._path.exists():
             return _connect_read_only(self._path)
         with self._lock:
-            if not self._is_prepared:
-                connection = _prepared(self._path)
-                self._is_prepared = True
+            if self._prepared is None or self._prepared != _file_at(self._path):
+                connection = _prepared(self._path, self._tables)
+                self._prepared = _file_at(self._path)
                 return connection
         return _connect(self._path)
 
@@ -199,39 +245,59 @@ def _make_private(path: Path) -> None:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
 
 
-def _prepared(path: Path) -> sqlite3.Connection:
+def _file_at(path: Path | None) -> _File | None:
+    """None if there is none."""
+    if path is None:
+        return None
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _remove(path: Path, error: sqlite3.DatabaseError) -> None:
+    logger.warning("making an index anew that is damaged: %s", error)
+    for suffix in ("", "-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+def _prepared(path: Path, tables: Sequence[str]) -> sqlite3.Connection:
     """A connection to a database with the tables. A damaged one is replaced: it can be made again of the files."""
     try:
-        return _with_tables(path)
+        return _with_tables(path, tables)
     except sqlite3.OperationalError:
         raise
     except sqlite3.DatabaseError as error:
-        logger.warning("making an index anew that is damaged: %s", error)
-        for suffix in ("", "-wal", "-shm"):
-            path.with_name(path.name + suffix).unlink(missing_ok=True)
-        return _with_tables(path)
+        _remove(path, error)
+        return _with_tables(path, tables)
 
 
-def _with_tables(path: Path) -> sqlite3.Connection:
+def _with_tables(path: Path, tables: Sequence[str]) -> sqlite3.Connection:
     _make_private(path)
     connection = _connect(path)
     connection.execute("PRAGMA journal_mode = WAL")
-    _prepare(connection)
+    _prepare(connection, tables)
     return connection
 
 
-def _prepare(connection: sqlite3.Connection) -> None:
+def _prepare(connection: sqlite3.Connection, tables: Sequence[str]) -> None:
     """Make the tables, unless they are there; an index of another version of this package is made anew."""
     add_functions(connection)
-    if _version(connection) == VERSION:
-        return
-    connection.execute("BEGIN IMMEDIATE")
     if _version(connection) != VERSION:
-        for kind, name in connection.execute("SELECT type, name FROM sqlite_master WHERE type = 'table'").fetchall():
-            connection.execute(f'DROP {kind} IF EXISTS "{name}"')
-        for statement in statements():
-            connection.execute(statement)
-    connection.commit()
+        connection.execute("BEGIN IMMEDIATE")
+        if _version(connection) != VERSION:
+            _make_anew(connection)
+        connection.commit()
+    for statement in tables:
+        connection.execute(statement)
+
+
+def _make_anew(connection: sqlite3.Connection) -> None:
+    for kind, name in connection.execute("SELECT type, name FROM sqlite_master WHERE type = 'table'").fetchall():
+        connection.execute(f'DROP {kind} IF EXISTS "{name}"')
+    for statement in statements():
+        connection.execute(statement)
 
 
 def _version(connection: sqlite3.Connection) -> int:

@@ -53,9 +53,9 @@ class IndexedFile:
 class LocalIndex:
     """The index of one collection, in a database of its own."""
 
-    def __init__(self, path: Path | None) -> None:
-        """In the file `path`, or in memory."""
-        self._database = Database(path)
+    def __init__(self, path: Path | None, tables: Sequence[str] = ()) -> None:
+        """In the file `path`, or in memory. `tables` make those of whoever keeps more in its database."""
+        self._database = Database(path, tables)
 
     @property
     def database(self) -> Database:

@@ -172,3 +172,20 @@ def test_what_another_process_reads_while_segments_are_forgotten_stays(tmp_path:
     BucketIndex(Late(objects.store), 0.0, path, late_seconds=0.0).refresh()
     assert is_known
     assert len(found(other)) == 2
+
+
+@pytest.mark.parametrize("is_made_anew", [True, False], ids=["by another process", "by itself"])
+def test_an_index_on_disk_that_is_removed_under_a_living_one_is_read_again(
+    tmp_path: Path,
+    is_made_anew: bool,  # noqa: FBT001
+) -> None:
+    objects, path = open_objects("memory://"), tmp_path / "index.sqlite"
+    written(objects, index(objects), 1, 2)
+    living = BucketIndex(objects, 3600.0, path)
+    assert len(found(living)) == 2
+    for one in tmp_path.iterdir():
+        one.unlink()
+    if is_made_anew:
+        BucketIndex(objects, 3600.0, path).local.close()
+    assert len(found(living)) == 2
+    living.local.close()

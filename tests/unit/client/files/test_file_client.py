@@ -80,6 +80,17 @@ def test_a_folder_of_any_shape_is_indexed_and_what_is_no_instance_is_counted(fol
     assert seen[-1] == Progress(seen=7, read=7, instances=3, duplicates=1, others=3)
 
 
+def test_an_index_that_another_client_makes_anew_is_never_taken_for_an_empty_one(folder: Folder) -> None:
+    folder.write(a=stored(1, 1, 1))
+    client = folder.client()
+    assert found(client) == {uids(1, 1, 1)[2]}
+    folder.write(b=stored(1, 1, 2))
+    folder.client(recreate_db=True)
+    with ThreadPoolExecutor(1) as pool:
+        both = {uids(1, 1, 1)[2], uids(1, 1, 2)[2]}
+        assert [found(client), pool.submit(found, client).result()] == [both, both]
+
+
 def test_a_second_scan_reads_nothing(folder: Folder, in_memory: bool) -> None:  # noqa: FBT001
     folder.write(a=stored(1, 1, 1), b=b"no DICOM file", c=stored(1, 1, 1))
     client = folder.client(in_memory=in_memory)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -111,4 +113,46 @@ def test_threads_that_ended_leave_no_files_open(tmp_path: Path) -> None:
     open_files = [os.readlink(one) for one in Path("/proc/self/fd").iterdir() if one.exists()]
     assert sum("index.sqlite" in one for one in open_files) <= 6  # of this thread and the last, with log and its index
     assert names(store) == ["a"]
+    store.close()
+
+
+def test_a_file_that_was_removed_is_made_anew_with_all_its_tables(tmp_path: Path) -> None:
+    store = Database(tmp_path / "index.sqlite", ["CREATE TABLE IF NOT EXISTS more (id INTEGER)"])
+    with store.writing() as connection:
+        connection.execute("INSERT INTO directories (path) VALUES ('a')")
+    before = store.file
+    for one in tmp_path.iterdir():
+        one.unlink()
+    assert names(store) == []
+    assert store.file != before
+    with store.reading() as connection:
+        assert connection.execute("SELECT * FROM more").fetchall() == []
+    store.close()
+
+
+def damage(path: Path) -> None:
+    with path.open("r+b") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(4096)
+        file.write(b"\xff" * (size - 4096))
+
+
+def use_for_another_version(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("DROP TABLE directories")
+        connection.execute("PRAGMA user_version = 99")
+
+
+@pytest.mark.parametrize("spoil", [damage, use_for_another_version])
+def test_what_is_spoilt_while_it_is_open_is_made_anew_after_one_error(
+    tmp_path: Path, spoil: Callable[[Path], None]
+) -> None:
+    path = tmp_path / "index.sqlite"
+    made(path).close()
+    store = Database(path)
+    assert store.file is not None
+    spoil(path)
+    with pytest.raises(sqlite3.DatabaseError):
+        names(store)
+    assert names(store) == []
     store.close()
