@@ -236,12 +236,14 @@ def _viewer(titles: dict[str, str]) -> Iterator[Row]:
     what = f"OHIF in Chromium, cold, first frame request to last thumbnail: a study of {titles[NATIVE]}"
     wanted = Wanted(Rule.TIMES_FASTER, 10)
     yield Row(what, viewer.thumbnails(NATIVE), FRAMECACHE_VIEWER, STOCK_VIEWER, wanted)
-    just_sent, reopened = opening.JustSent(NATIVE), opening.Reopened(NATIVE)
+    just_sent, cached, reopened = opening.JustSent(NATIVE), opening.Cached(NATIVE), opening.Reopened(NATIVE)
     for name in (opening.FIRST_PICTURE, opening.LAST_THUMBNAIL):
         what = f"navigation to {name}, just sent: a study of {titles[NATIVE]}"
         yield Row(what, just_sent.probe(name), FRAMECACHE_VIEWER, STOCK_VIEWER, Wanted(Rule.TIMES_FASTER, 5))
-        what = f"navigation to {name}, opened again: a study of {titles[NATIVE]}"
         wanted = Wanted(Rule.TIMES_FASTER, AS_GOOD)
+        what = f"navigation to {name}, all cached, in a new browser: a study of {titles[NATIVE]}"
+        yield Row(what, cached.probe(name), FRAMECACHE_VIEWER, NGINX_VIEWER, wanted)
+        what = f"navigation to {name}, opened again: a study of {titles[NATIVE]}"
         yield Row(what, reopened.probe(name), FRAMECACHE_VIEWER, NGINX_VIEWER, wanted)
     what = "OHIF over 20 Mbit/s and 40 ms, one frame of 9.3 MB, times sooner as HTJ2K .202 than as .201: first picture"
     yield Row(what, first_picture.times_sooner(), FRAMECACHE_SLOW_LINE, None, Wanted(Rule.AT_LEAST, 2))

@@ -41,6 +41,21 @@ class JustSent(Together):
             return _open(browser, subject, server.url, instances[0].study_instance_uid, len(instances))
 
 
+class Cached(Together):
+    """All frames are cached, and each opening is in a new browser: what the browser itself takes."""
+
+    _kind = "all cached, "
+
+    def _measure(self, lab: Lab, subject: Subject) -> Mapping[str, Figure]:
+        refuse_without_viewer()
+        with _server(lab, subject, self._data_set) as url:
+            return _medians([self._open(lab, subject, url) for _ in range(OPENINGS)])
+
+    def _open(self, lab: Lab, subject: Subject, url: str) -> Mapping[str, float]:
+        with _new_browser() as browser:
+            return _open_stored(browser, lab, subject, url, self._data_set)
+
+
 class Reopened(Together):
     """All frames are cached, and the browser has shown the study before."""
 
@@ -48,16 +63,24 @@ class Reopened(Together):
 
     def _measure(self, lab: Lab, subject: Subject) -> Mapping[str, Figure]:
         refuse_without_viewer()
-        stored = lab.stored(self._data_set)
-        study, number = stored[0].instance.study_instance_uid, len(stored)
-        with ExitStack() as opened:
-            if subject is NGINX_VIEWER:
-                url = opened.enter_context(_static_server(lab, self._data_set)).url
-            else:
-                url = lab.filled(subject, self._data_set).url
-            browser = opened.enter_context(_new_browser())
-            _first, *times = (_open(browser, subject, url, study, number) for _ in range(1 + OPENINGS))
+        with _server(lab, subject, self._data_set) as url, _new_browser() as browser:
+            _first, *times = (_open_stored(browser, lab, subject, url, self._data_set) for _ in range(1 + OPENINGS))
         return _medians(times)
+
+
+@contextmanager
+def _server(lab: Lab, subject: Subject, data_set: str) -> Iterator[str]:
+    """Its URL."""
+    with ExitStack() as opened:
+        if subject is NGINX_VIEWER:
+            yield opened.enter_context(_static_server(lab, data_set)).url
+        else:
+            yield lab.filled(subject, data_set).url
+
+
+def _open_stored(browser: BrowserContext, lab: Lab, subject: Subject, url: str, data_set: str) -> Mapping[str, float]:
+    stored = lab.stored(data_set)
+    return _open(browser, subject, url, stored[0].instance.study_instance_uid, len(stored))
 
 
 @contextmanager
