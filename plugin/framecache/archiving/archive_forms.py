@@ -10,6 +10,7 @@ from contextlib import suppress
 
 from framecache.archiving.giving_way import GivingWay
 from framecache.archiving.ledger import Ledger
+from framecache.archiving.ownership import check_is_there
 from framecache.archiving.stored_source import source_of
 from framecache.errors import NotFound, Overloaded, SourceError, Stopping, reason
 from framecache.instances.archive import Archive
@@ -66,6 +67,7 @@ class ArchiveForms:
             return _POLL_SECONDS
         self._giving_way.wait(self._worker)
         tree = self._archive.tree()
+        check_is_there(tree, self._ledger)
         for orthanc_id, since in due:
             if self._worker.is_stopping:
                 raise Stopping

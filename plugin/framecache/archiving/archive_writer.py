@@ -17,7 +17,7 @@ from framecache.archiving.deletion import end_all
 from framecache.archiving.deletion_audit import DeletionAudit
 from framecache.archiving.giving_way import GivingWay
 from framecache.archiving.ledger import Comparison, Ledger, Task, Waiting, is_lost
-from framecache.archiving.ownership import Ownership
+from framecache.archiving.ownership import Ownership, check_is_there
 from framecache.archiving.reconstruction import Reconstruction
 from framecache.archiving.stored_source import source_of
 from framecache.batches import batches
@@ -41,7 +41,7 @@ from framecache.ports import Clock, PropertyApi
 from framecache.prefetch.late_changes import LateChanges
 from framecache.prefetch.scheduler import Scheduler
 from framecache.telemetry.metrics import Metrics
-from framecache.tree.errors import ArchiveError, Unreachable
+from framecache.tree.errors import Unreachable
 from framecache.tree.forms import FormMaker
 from framecache.tree.layout import file_name
 from framecache.tree.tree import Tree
@@ -151,7 +151,7 @@ class ArchiveWriter:
     def _turn(self) -> float:
         position = self._look()
         tree = self._archive.tree()
-        self._check(tree)
+        check_is_there(tree, self._ledger)
         self._ledger.resume(self._clock.time())
         if waiting := self._ledger.waiting(_BATCH):
             self._do(tree, waiting)
@@ -162,13 +162,6 @@ class ArchiveWriter:
             pause = self._read_on(tree, position)
         self._archive.answered()
         return pause
-
-    def _check(self, tree: Tree) -> None:
-        """What was written must not be begun anew where a disk is not mounted, or in another bucket."""
-        if self._ledger.written_after("", 1) and not tree.is_there():
-            raise ArchiveError(
-                "the archive is empty, though it was written: is its disk mounted? To begin anew, remove archive.sqlite"
-            )
 
     def _do(self, tree: Tree, tasks: Sequence[Waiting]) -> None:
         """All may have been deleted: who opened an instance may be heard after who deleted it.

@@ -14,6 +14,8 @@ from uuid import uuid4
 from framecache.archiving.ledger import Comparison, Ledger
 from framecache.orthanc.instance_index import InstanceIndex
 from framecache.ports import Clock, PropertyApi
+from framecache.tree.errors import ArchiveError
+from framecache.tree.tree import Tree
 
 logger = logging.getLogger(__name__)
 
@@ -85,3 +87,11 @@ class Ownership:
 
     def _keep(self, mark: _Mark) -> None:
         self._api.set_property(_PROPERTY, json.dumps({"database": mark.database, "begun": mark.begun}))
+
+
+def check_is_there(tree: Tree, ledger: Ledger) -> None:
+    """Raise ArchiveError where what was written is gone: a disk that is not mounted must not be begun anew."""
+    if ledger.written_after("", 1) and not tree.is_there():
+        raise ArchiveError(
+            "the archive is empty, though it was written: is its disk mounted? To begin anew, remove archive.sqlite"
+        )

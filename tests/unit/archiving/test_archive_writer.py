@@ -24,7 +24,7 @@ from framecache.tree.tree import Tree
 
 from tests.unit.archiving.site import PIXELS, Site, content, path
 from tests.unit.dicom_files import INSTANCE, SERIES, STUDY
-from tests.unit.fakes import eventually, orthanc_id, uuid
+from tests.unit.fakes import eventually, orthanc_id, recorded_log, uuid
 from tests.unit.tree.forms import Reversed
 from tests.unit.tree.places import contents
 
@@ -561,3 +561,26 @@ def test_an_archive_that_is_gone_is_not_begun_anew(site: Site) -> None:
     for key, content_of_key in kept.items():
         objects.replace(key, content_of_key)
     assert eventually(lambda: site.has(1) and site.has(2) and site.archive.figures().error == "")
+
+
+def test_no_form_is_written_to_an_archive_that_is_gone(tmp_path: Path) -> None:
+    form = Reversed()
+    form.error = Unreachable("nobody answers")
+    site = Site(tmp_path, (Rule(form="HTJ2K"),), form=form)
+    site.start()
+    site.store(1)
+    assert eventually(lambda: form.failed > 0 and site.ledger.position == site.harness.api.last_change)
+    site.stop()
+    kept = contents(site.tree)
+    site.tree.objects.delete(list(kept))
+
+    form.error = None
+    with recorded_log() as log:
+        site.resume()
+        refused = "archiving as HTJ2K failed: the archive is empty"
+        assert eventually(lambda: any(message.startswith(refused) for message in log.of("warning")))
+    assert contents(site.tree) == {}
+    for key, content_of_key in kept.items():
+        site.tree.objects.replace(key, content_of_key)
+    assert eventually(lambda: has_form(site, form) and site.writer.behind == 0)
+    site.close()
