@@ -7,6 +7,7 @@ import logging
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -276,9 +277,23 @@ def _prepared(path: Path, tables: Sequence[str]) -> sqlite3.Connection:
 def _with_tables(path: Path, tables: Sequence[str]) -> sqlite3.Connection:
     _make_private(path)
     connection = _connect(path)
-    connection.execute("PRAGMA journal_mode = WAL")
+    _keep_log(connection)
     _prepare(connection, tables)
     return connection
+
+
+def _keep_log(connection: sqlite3.Connection) -> None:
+    """Let readers go on while one writes. SQLite does not wait here by itself where several processes begin at once."""
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 def _prepare(connection: sqlite3.Connection, tables: Sequence[str]) -> None:

@@ -130,6 +130,16 @@ def test_a_file_that_was_removed_is_made_anew_with_all_its_tables(tmp_path: Path
     store.close()
 
 
+def test_a_file_that_another_process_is_making_is_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "index.sqlite"
+    with closing(sqlite3.connect(path, check_same_thread=False)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        timer = threading.Timer(0.2, other.rollback)
+        timer.start()
+        made(path).close()
+        timer.join()
+
+
 def damage(path: Path) -> None:
     with path.open("r+b") as file:
         size = file.seek(0, os.SEEK_END)
