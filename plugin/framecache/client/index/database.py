@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 
 _PATIENCE = 60.0  # seconds to wait for another process that writes
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_DOUBTFUL = _DAMAGED | {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_IOERR}  # tables may be missing, or cut off
 _SETTINGS = ("PRAGMA synchronous = NORMAL", "PRAGMA temp_store = MEMORY", "PRAGMA cache_size = -32000")
 _File = tuple[int, int]  # its device and inode
 
@@ -177,7 +178,8 @@ class Database(ForkAware):
 
     def _doubt(self, error: sqlite3.DatabaseError) -> None:
         """Look at the tables again before they are used again; a damaged file is not used again."""
-        if isinstance(error, sqlite3.IntegrityError | sqlite3.ProgrammingError):  # it is the caller's
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code not in _DOUBTFUL:  # others say nothing of the file: it is locked, or its disk is full
             return
         opened: _Opened | None = getattr(self._local, "opened", None)
         if opened is None or opened.is_in_transaction:  # whoever began that hears of it, too
@@ -185,8 +187,7 @@ class Database(ForkAware):
         self._local.opened = None
         with self._lock:
             self._prepared = None
-            is_damaged = getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED
-            if self._path and is_damaged and self.is_writable and opened.file == _file_at(self._path):
+            if self._path and code in _DAMAGED and self.is_writable and opened.file == _file_at(self._path):
                 _remove(self._path, error)
 
     def _close_of_ended_threads(self) -> None:
