@@ -14,7 +14,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from framecache.dicom.identity import InstancePath
 from framecache.tree import layout, qido
 from framecache.tree.errors import Damaged, Missing, Unsettled
 from framecache.tree.json_object import (
@@ -209,22 +208,20 @@ class Derivation:
 
     def _place(self, found: View, logs: Sequence[StudyLog], mark: Placing) -> None:
         """See to it that the frames of each place are those of the instance that is shown there, and no others."""
-        at_place: dict[InstancePath, list[Record]] = defaultdict(list)
+        named: dict[str, list[Record]] = defaultdict(list)  # whose frames may lie there now
         for record in (record for log in logs for record in log.records):
-            at_place[record.path].append(record)
+            named[record.path.sop_instance_uid].append(record)
         contested = {listed.key for listed in self.objects.listed(f"contested/{found.study}")}
         for shown in found.shown:
             marker = layout.contested(shown.path)
-            if (marker in contested or shown.is_moved) and not self.publication.is_published(shown):
+            may_differ = marker in contested or shown.is_moved or shown.path in found.visited
+            if may_differ and not self.publication.is_published(shown):
                 mark.begin()
                 self.objects.delete(self._files_of_series(found.study, file_name(shown.path.series_instance_uid)))
-                self.publication.publish(shown, [*at_place[shown.path], shown.record])
-        records = [record for log in logs for record in log.records]
+                self.publication.publish(shown, named[shown.path.sop_instance_uid])
         for path in filter(self.publication.is_occupied, found.empty):
             mark.begin()
-            self.publication.retire(
-                path, [one for one in records if one.path.sop_instance_uid == path.sop_instance_uid]
-            )
+            self.publication.retire(path, named[path.sop_instance_uid])
 
 
 def _array(texts: Iterable[str]) -> bytes:

@@ -44,7 +44,7 @@ class Publication:
         )
 
     def publish(self, shown: Shown, others: list[Record]) -> None:
-        """`others` are all records of the instances at its place, whose frames may lie there now."""
+        """`others` are all records whose frames may lie there now."""
         record = shown.record
         for number in sorted(self._numbers(shown.path)):
             key = layout.frame(shown.path, number)

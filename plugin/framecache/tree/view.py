@@ -92,7 +92,8 @@ class Conflict:
 class View:
     """A study as it is shown; `empty` are places where frames may lie that are not shown any more.
 
-    `doubtful` is what is not shown, as an entry that cannot be read may have replaced, corrected or deleted it.
+    `doubtful` is what is not shown, as an entry that cannot be read may have replaced, corrected or deleted it. At
+    `visited` places, corrections may once have shown an instance that is at home elsewhere.
     """
 
     study: str
@@ -100,6 +101,7 @@ class View:
     empty: tuple[InstancePath, ...]
     conflicts: tuple[Conflict, ...]
     doubtful: tuple[Shown, ...] = ()
+    visited: frozenset[InstancePath] = frozenset()
 
 
 def view(study: str, logs: Sequence[StudyLog], doubted: Container[str] = frozenset()) -> View:
@@ -127,14 +129,15 @@ def view(study: str, logs: Sequence[StudyLog], doubted: Container[str] = frozens
             if first is not shown:
                 conflicts.append(Conflict(str(first.record.path), str(shown.record.path), "place"))
     empty = {path for path, is_live in own.items() if not is_live}
-    empty |= {path for log in logs for path in _places(log, study) if path not in own}
+    visited = frozenset(path for log in logs for path in _places(log, study))
+    empty |= visited - own.keys()
     empty -= {*found, *(shown.path for shown in doubtful)}
     in_order = sorted(found.values(), key=lambda shown: shown.path.sop_instance_uid)
-    return View(study, tuple(in_order), tuple(sorted(empty, key=str)), tuple(conflicts), tuple(doubtful))
+    return View(study, tuple(in_order), tuple(sorted(empty, key=str)), tuple(conflicts), tuple(doubtful), visited)
 
 
 def _places(log: StudyLog, study: str) -> Iterator[InstancePath]:
-    """Where corrections, those that were taken back included, may once have put instances."""
+    """Where corrections, those taken back included, may once have put instances that are at home elsewhere."""
     moves = [change for change in log.changes.values() if isinstance(change, Correction)]
     moves = [move for move in moves if move.to_study or move.to_series]
     for record, move in product(log.records, moves):
@@ -142,7 +145,7 @@ def _places(log: StudyLog, study: str) -> Iterator[InstancePath]:
         if move.covers(path.series_instance_uid, path.sop_instance_uid):
             for series in {path.series_instance_uid, *(other.to_series for other in moves if other.to_series)}:
                 place = InstancePath(move.to_study or path.study_instance_uid, series, path.sop_instance_uid)
-                if file_name(place.study_instance_uid) == study:
+                if file_name(place.study_instance_uid) == study and place != path:
                     yield place
 
 

@@ -180,6 +180,21 @@ def test_a_correction_that_was_taken_back_can_be_made_again() -> None:
             assert [one["0020000E"]["Value"] for one in tree.series(STUDIES[0])] == [[HOME]]
 
 
+def test_who_was_away_is_shown_at_home_again_with_its_own_frames() -> None:
+    """Two files of one instance, each moved to the other's study; then one move is taken back."""
+    histories = Histories()
+    for study in STUDIES:
+        histories.add(0, study, [(INSTANCES[0], 0)], revive=False, derive=True)
+    for study, other in (STUDIES, STUDIES[::-1]):
+        histories.correct(0, study, "", other, "")
+    for name, correction in sorted(histories.corrections.items(), key=lambda one: one[1].study):
+        histories.trees[0].retract(correction.study, name, reason="it was right")
+        del histories.corrections[name]
+        histories.each_place_shows_its_own_frames()
+        histories.the_lists_say_the_same()
+    histories.teardown()
+
+
 TestHistories = Histories.TestCase
 TestHistories.settings = settings(
     max_examples=60, stateful_step_count=15, deadline=None, suppress_health_check=[HealthCheck.too_slow]
