@@ -76,4 +76,5 @@ class Database:
 
     def working_app(self, concurrency: int) -> App:
         """For the event loop of a worker, which opens it: one connection for each piece, and two for itself."""
-        return App(connector=PsycopgConnector(conninfo=self._conninfo, min_size=1, max_size=concurrency + 2))
+        most = concurrency + 2
+        return App(connector=PsycopgConnector(conninfo=self._conninfo, min_size=1, max_size=most, timeout=_PATIENCE))

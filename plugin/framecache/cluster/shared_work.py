@@ -83,17 +83,22 @@ class SharedWork:
                 await watching
 
     async def _watch(self, app: App, working: asyncio.Task[None]) -> None:
-        """Until it must end, or may take nothing; meanwhile look for what the dead left."""
+        """Until it must end, or may take nothing, or the database is away; meanwhile look for what the dead left.
+
+        Behind an outage, connections that are made anew are there sooner: those that are lost are tried again after
+        longer and longer times. And a piece of which nobody could say that it is done is seen as that of a dead worker.
+        """
         looked = 0.0
         while self._may_take() and not self._worker.is_stopping:
             if time.monotonic() - looked >= self._look_seconds:
-                await self._take_over(app)
+                if not await self._take_over(app):
+                    break
                 looked = time.monotonic()
             await asyncio.sleep(_WATCH_SECONDS)
         working.cancel()
 
-    async def _take_over(self, app: App) -> None:
-        """Queue again what dead nodes had at work, and plans that were lost."""
+    async def _take_over(self, app: App) -> bool:
+        """Queue again what dead nodes had at work, and plans that were lost; False if the database does not answer."""
         try:
             for job in await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=self._silence_seconds):
                 logger.warning("a node does not answer: another one takes over its work %s", job.id)
@@ -102,6 +107,8 @@ class SharedWork:
                 await asyncio.to_thread(self._queue.see_that_it_is_planned, kind)
         except (ConnectorException, DatabaseError) as error:
             logger.warning("looking for the work of dead nodes failed: %s", error)
+            return False
+        return True
 
     async def _take_over_one(self, app: App, job: Job) -> None:
         try:
