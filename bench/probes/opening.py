@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 from playwright.sync_api import BrowserContext, Page, sync_playwright
@@ -71,11 +71,11 @@ class Reopened(Together):
 @contextmanager
 def _server(lab: Lab, subject: Subject, data_set: str) -> Iterator[str]:
     """Its URL."""
-    with ExitStack() as opened:
-        if subject is NGINX_VIEWER:
-            yield opened.enter_context(_static_server(lab, data_set)).url
-        else:
-            yield lab.filled(subject, data_set).url
+    if subject is NGINX_VIEWER:
+        with _static_server(lab, data_set) as nginx:
+            yield nginx.url
+    else:
+        yield lab.filled(subject, data_set).url
 
 
 def _open_stored(browser: BrowserContext, lab: Lab, subject: Subject, url: str, data_set: str) -> Mapping[str, float]:
