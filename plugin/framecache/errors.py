@@ -141,6 +141,12 @@ class BrokenPixelData(SourceError):
     """The pixel data contradicts the data set around it (PS3.5 section 8 and annex A), or a frame of it is missing."""
 
 
+# Of the bytes of a file: another attempt to read it would end as this one did.
+FOR_GOOD = (UnreadableHeader, BrokenPixelData, NestedTooDeeply)
+# These may pass, unless they are of those above.
+FOR_A_WHILE = (Overloaded, SourceError, OSError)
+
+
 def without_secrets(message: str) -> str:
     """A library's message without what its URLs may have of an access token or a password."""
     return _SECRETS.sub("", message)

@@ -12,7 +12,7 @@ from framecache.archiving.giving_way import GivingWay
 from framecache.archiving.ledger import Ledger
 from framecache.archiving.ownership import check_is_there
 from framecache.archiving.stored_source import source_of
-from framecache.errors import NotFound, Overloaded, SourceError, Stopping, reason
+from framecache.errors import FOR_A_WHILE, NotFound, Stopping, reason
 from framecache.instances.archive import Archive
 from framecache.instances.catalogue import Catalogue
 from framecache.instances.entry import Entry
@@ -28,8 +28,6 @@ logger = logging.getLogger(__name__)
 
 _BATCH = 200
 _POLL_SECONDS = 10.0
-# All else is of the frame, or of its codec: another attempt would end as this one did.
-_FOR_A_WHILE = (Overloaded, SourceError, OSError)
 
 
 class ArchiveForms:
@@ -85,7 +83,8 @@ class ArchiveForms:
         except (Unreachable, Stopping):
             raise
         except Exception as error:  # noqa: BLE001 - it is archived: no form of it holds up others
-            if isinstance(error, _FOR_A_WHILE) and self._ledger.postpone_form(orthanc_id, self._clock.time()):
+            # All else is of the frame, or of its codec: another attempt would end as this one did.
+            if isinstance(error, FOR_A_WHILE) and self._ledger.postpone_form(orthanc_id, self._clock.time()):
                 logger.info("instance %s is archived as it is stored only, so far: %s", orthanc_id, reason(error))
                 return False
             logger.warning("instance %s is archived as it is stored only: %s", orthanc_id, reason(error))

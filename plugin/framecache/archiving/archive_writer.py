@@ -21,15 +21,7 @@ from framecache.archiving.ownership import Ownership, check_is_there
 from framecache.archiving.reconstruction import Reconstruction
 from framecache.archiving.stored_source import source_of
 from framecache.batches import batches
-from framecache.errors import (
-    BrokenPixelData,
-    NestedTooDeeply,
-    NotFound,
-    SourceError,
-    Stopping,
-    UnreadableHeader,
-    reason,
-)
+from framecache.errors import FOR_GOOD, NotFound, SourceError, Stopping, reason
 from framecache.instances.archive import Archive
 from framecache.instances.catalogue import Catalogue
 from framecache.instances.entry import Entry
@@ -57,8 +49,6 @@ _POLL_SECONDS, _RETRY_SECONDS, _AUDIT_SECONDS = 10.0, 10.0, 0.5
 _MAKE_WAY_SECONDS = 30.0
 # The most changes that one new instance makes: patient, study, series, and itself.
 _CHANGES_OF_AN_INSTANCE = 4
-# Of the file itself: another attempt would end as this one did. All else may be otherwise later.
-_FOR_GOOD = (UnreadableHeader, BrokenPixelData, NestedTooDeeply)
 
 
 class ArchiveWriter:
@@ -240,7 +230,7 @@ class ArchiveWriter:
                 continue
             if self._worker.is_stopping:  # then what could not be read is not skipped for good
                 raise Stopping
-            is_final = outcome.error is None or isinstance(outcome.error, _FOR_GOOD)
+            is_final = outcome.error is None or isinstance(outcome.error, FOR_GOOD)
             self._skip(entry.instance.orthanc_id, task, outcome.reason, is_final=is_final)
 
     def _note(self, outcome: _Written, entry: Entry, task: Task) -> None:

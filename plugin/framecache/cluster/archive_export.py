@@ -10,16 +10,7 @@ from itertools import islice
 from framecache.cluster.archive_rules import ArchiveRules
 from framecache.cluster.piece import Piece, Plan, Unfit
 from framecache.cluster.stored_sources import StoredSources
-from framecache.errors import (
-    BrokenPixelData,
-    InstanceGone,
-    NestedTooDeeply,
-    NotFound,
-    Overloaded,
-    SourceError,
-    UnreadableHeader,
-    reason,
-)
+from framecache.errors import FOR_A_WHILE, FOR_GOOD, InstanceGone, NotFound, reason
 from framecache.orthanc.instance import Instance
 from framecache.orthanc.instance_index import InstanceIndex
 from framecache.orthanc.studies import Studies, Study
@@ -32,9 +23,6 @@ logger = logging.getLogger(__name__)
 EXPORT, EXPORT_ALL = "export", "export-all"
 _FORM = "archive"
 _STUDIES = 10  # of one step
-# Of a file that cannot be read: these are of its bytes, and the others may pass.
-_FOR_GOOD = (UnreadableHeader, BrokenPixelData, NestedTooDeeply)
-_FOR_A_WHILE = (Overloaded, SourceError, OSError)
 
 
 class ArchiveExport:
@@ -107,5 +95,5 @@ class ArchiveExport:
 def _fault(skipped: Skipped) -> Exception:
     """Why a piece could not be added: Unfit where it is of no use to try again."""
     error = skipped.error
-    may_pass = isinstance(error, _FOR_A_WHILE) and not isinstance(error, _FOR_GOOD)
+    may_pass = isinstance(error, FOR_A_WHILE) and not isinstance(error, FOR_GOOD)
     return error if error is not None and may_pass else Unfit(skipped.reason)
